@@ -1,0 +1,51 @@
+# The only entry points; CI calls these.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PYTHONDONTWRITEBYTECODE = 1
+
+.PHONY: setup check test demo bench bench-quick test-interop test-faults test-soak test-fuzz test-cluster docs format
+
+setup: $(STAMP)  ## Python packages, in .venv, with every extra
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[simulator,uvloop,dev,interop,docs]' -c constraints.txt
+	touch $@
+
+check: $(STAMP)  ## Style, types, import contracts, dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: $(STAMP) check system-packages  ## Everything, with a smoke of the long ones, under 12 minutes on 2 cores
+	$(BIN)/python -m pytest -m 'not slow'
+
+.PHONY: system-packages
+system-packages:  ## Real programs that judge us; NO_APT=1 forbids the install
+	@sh tests/system-packages.sh
+
+demo: $(STAMP)  ## Gateway and simulators up, notifications sent and explained; KEEP=1 stays up
+	$(BIN)/wakeline demo $(if $(KEEP),--keep)
+
+bench: $(STAMP) system-packages  ## Engine against h2load, as ratios within one run
+	$(BIN)/python -m bench
+
+bench-quick: $(STAMP) system-packages
+	$(BIN)/python -m bench --quick
+
+test-interop: $(STAMP) system-packages
+	$(BIN)/python -m pytest tests/interop
+
+test-faults: $(STAMP)
+	$(BIN)/python -m pytest tests/faults
+
+docs: $(STAMP)
+	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
