@@ -1,0 +1,157 @@
+"""Devices and their targets: who can be woken, and where."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from wakeline.model.route import Environment, ProviderKind
+
+
+class TargetKind(StrEnum):
+    """Where a provider delivers. One APNs push type that has a token of its own is one kind."""
+
+    APNS = "apns"
+    APNS_VOIP = "apns-voip"
+    APNS_LIVEACTIVITY = "apns-liveactivity"
+    APNS_PUSHTOTALK = "apns-pushtotalk"
+    APNS_COMPLICATION = "apns-complication"
+    APNS_FILEPROVIDER = "apns-fileprovider"
+    APNS_LOCATION = "apns-location"
+    APNS_MDM = "apns-mdm"
+    APNS_WIDGETS = "apns-widgets"
+    APNS_CONTROLS = "apns-controls"
+    FCM = "fcm"
+
+    @property
+    def provider(self) -> ProviderKind:
+        """Name the push service that serves this kind."""
+        return ProviderKind.FCM if self is TargetKind.FCM else ProviderKind.APNS
+
+
+class TargetState(StrEnum):
+    """A token's life. Only proof retires; doubt quarantines (promise 2)."""
+
+    ACTIVE = "active"
+    QUARANTINED = "quarantined"
+    RETIRED = "retired"
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What speaks against a target: the answer as received, when (Unix ms), for which delivery, and the strikes so far."""
+
+    status: int = 0
+    reason: str = ""
+    at: int = 0
+    delivery: str = ""
+    since: int | None = None
+    strikes: int = 1
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a provider delivers to one device. `value` is the token; times in Unix ms.
+
+    `confirmed`: when the app last told us this token (0: imported without a date); a 410 older than that proves nothing.
+    """
+
+    id: int
+    kind: TargetKind
+    value: str
+    environment: Environment = Environment.PRODUCTION
+    topic: str = ""
+    state: TargetState = TargetState.ACTIVE
+    reason: str = ""
+    since: int = 0
+    evidence: Evidence | None = None
+    confirmed: int = 0
+
+
+class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a device says about itself; all optional, all shown by explain."""
+
+    platform: str = ""
+    os_version: str = ""
+    model: str = ""
+    app_version: str = ""
+    locale: str = ""
+    notifications_enabled: bool | None = None
+    background_refresh: bool | None = None
+    low_power: bool | None = None
+    battery_restricted: bool | None = None
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """One installation of an app. `generation` counts changes of its users; times in Unix ms."""
+
+    id: int
+    app: int
+    device_id: str
+    users: tuple[str, ...]
+    targets: tuple[Target, ...] = ()
+    tags: tuple[str, ...] = ()
+    facts: DeviceFacts = DeviceFacts()
+    generation: int = 1
+    connected_until: int = 0
+    created: int = 0
+    seen: int = 0
+
+    @property
+    def state(self) -> TargetState:
+        """Say how the device as a whole is: as good as its best target; retired when it has none."""
+        states = {target.state for target in self.targets}
+        for state in TargetState:
+            if state in states:
+                return state
+        return TargetState.RETIRED
+
+
+class TargetClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """A target as an app registers it: no id and no state yet. `topic` is an APNs bundle id or an FCM project id."""
+
+    kind: TargetKind
+    value: str
+    environment: Environment = Environment.PRODUCTION
+    topic: str = ""
+
+
+class DeviceClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """A device as an app registers it: the whole truth about it at `at` (Unix ms)."""
+
+    app: int
+    device_id: str
+    users: tuple[str, ...]
+    targets: tuple[TargetClaim, ...]
+    at: int
+    tags: tuple[str, ...] = ()
+    facts: DeviceFacts = DeviceFacts()
+    max_devices_per_user: int = 0
+
+
+class Candidate(NamedTuple):
+    """One target of one device as `pipeline.resolve` chooses among: a tuple, because a broadcast reads millions.
+
+    `user` is the user through whom the device was found ("" if it was not by user); `connected_until` in Unix ms.
+    """
+
+    device: int
+    device_id: str
+    generation: int
+    connected_until: int
+    user: str
+    target: int
+    kind: str
+    environment: str
+    topic: str
+
+
+class Recipient(NamedTuple):
+    """What a provider needs of a target at the moment of sending: a tuple, because a broadcast makes millions."""
+
+    target: int
+    value: str
+    generation: int
+    state: str
+    locale: str
+    device: int

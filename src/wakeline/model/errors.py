@@ -1,0 +1,281 @@
+"""The one error tree. Every error knows its consequences, so that no edge has to guess them.
+
+    WakelineError
+    +- ConfigError                 the settings file or an environment variable is wrong
+    +- RequestError                the caller can repair it
+    |  +- MalformedRequest         400  the body or the query cannot be read at all
+    |  +- Unauthenticated          401  no key, or one we do not know
+    |  +- NotAllowed               403  the key is expired, revoked or too narrow
+    |  +- NotFound                 404
+    |  +- Conflict                 409  it exists already and differs
+    |  |  +- IdempotencyRunning    409  the first request with this key is still at work
+    |  |  +- SecretNotReplayed     409  the first answer bore a secret; it is not shown twice
+    |  +- BodyTooLarge             413
+    |  +- InvalidRequest           422  understood, and wrong: names the field
+    |  |  +- PayloadTooLarge       422  the push would not fit its provider
+    |  |  +- IdempotencyMismatch   422  same key, other body
+    |  |  +- CredentialRefused     422  the file cannot work; the verdict says why
+    |  +- RateLimited              429
+    |  +- Overloaded               503  full, said early: Retry-After
+    +- WireError                   bytes that break a protocol
+    |  +- LocalProtocolError       by us: a defect
+    |  +- RemoteProtocolError      by the peer
+    +- StorageError
+    |  +- StoreUnavailable         the commit failed; nothing of it was kept
+    |  +- StoreBusy                another process owns the data directory
+    |  +- SchemaTooNew             the store was written by a newer release
+    |  +- MigrationChanged         an applied migration differs from the shipped one
+    +- SecretError                 a sealed value cannot be opened
+    +- TransportError
+       +- ConnectFailed
+       +- TimedOut
+       +- AddressRefused           the outbound guard said no
+
+What a push service says is never an error: it is a value (`model.outcome.Outcome`).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WakelineError(Exception):
+    """Root of all our errors.
+
+    `code` is stable and part of the contract; `status` is the HTTP status an edge answers with;
+    `exit_code` is what the command line ends with (0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 unavailable).
+    """
+
+    code: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something failed inside the gateway"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, detail: str, *, pointer: str = "", fix: str = "", retry_after: float | None = None) -> None:
+        """Say what happened (`detail`), where (`pointer`, a JSON Pointer), what to do (`fix`), when to retry (seconds)."""
+        super().__init__(detail)
+        self.detail = detail
+        self.pointer = pointer
+        self.fix = fix
+        self.retry_after = retry_after
+
+
+class ConfigError(WakelineError):
+    """The settings are wrong; the detail names the key."""
+
+    code = "config_invalid"
+    title = "The configuration is wrong"
+    exit_code = 2
+
+
+class RequestError(WakelineError):
+    """The caller can repair it."""
+
+    code = "request_invalid"
+    title = "The request cannot be served"
+    status = 400
+    exit_code = 4
+
+
+class MalformedRequest(RequestError):
+    """The body or the query cannot be read at all."""
+
+    code = "malformed"
+    title = "The request cannot be read"
+
+
+class Unauthenticated(RequestError):
+    """No key, or one that is not known."""
+
+    code = "unauthenticated"
+    title = "A valid API key is needed"
+    status = 401
+
+
+class NotAllowed(RequestError):
+    """The key is expired, revoked or too narrow."""
+
+    code = "not_allowed"
+    title = "The API key does not allow this"
+    status = 403
+
+
+class NotFound(RequestError):
+    """There is no such thing, or the key may not see it."""
+
+    code = "not_found"
+    title = "There is no such thing"
+    status = 404
+    exit_code = 3
+
+
+class Conflict(RequestError):
+    """It exists already and differs."""
+
+    code = "conflict"
+    title = "It exists already and differs"
+    status = 409
+
+
+class IdempotencyRunning(Conflict):
+    """The first request with this key is still at work."""
+
+    code = "idempotency_running"
+    title = "The first request with this Idempotency-Key is still at work"
+
+
+class SecretNotReplayed(Conflict):
+    """The first answer bore a secret, and a secret is shown once."""
+
+    code = "secret_not_replayed"
+    title = "The first answer bore a secret; it is not shown twice"
+
+
+class BodyTooLarge(RequestError):
+    """The body is longer than the edge reads."""
+
+    code = "body_too_large"
+    title = "The request body is too large"
+    status = 413
+
+
+class InvalidRequest(RequestError):
+    """Understood, and wrong; `pointer` names the field."""
+
+    code = "invalid"
+    title = "The request is understood and wrong"
+    status = 422
+
+
+class PayloadTooLarge(InvalidRequest):
+    """The push would not fit its provider."""
+
+    code = "payload_too_large"
+    title = "The push is larger than its provider takes"
+
+
+class IdempotencyMismatch(InvalidRequest):
+    """Same Idempotency-Key, other body."""
+
+    code = "idempotency_mismatch"
+    title = "This Idempotency-Key was used with another body"
+
+
+class CredentialRefused(InvalidRequest):
+    """The credential file cannot work; the detail is its verdict."""
+
+    code = "credential_refused"
+    title = "The credential is refused"
+
+
+class RateLimited(RequestError):
+    """Too many requests; `retry_after` says when."""
+
+    code = "rate_limited"
+    title = "Too many requests"
+    status = 429
+    exit_code = 5
+
+
+class Overloaded(RequestError):
+    """Full, said early (promise 7)."""
+
+    code = "overloaded"
+    title = "The gateway takes no more for now"
+    status = 503
+    exit_code = 5
+
+
+class WireError(WakelineError):
+    """Bytes that break a protocol."""
+
+    code = "wire_broken"
+    title = "A protocol was broken"
+
+
+class LocalProtocolError(WireError):
+    """We were about to break the protocol: a defect of ours."""
+
+    code = "wire_local"
+
+
+class RemoteProtocolError(WireError):
+    """The peer broke the protocol."""
+
+    code = "wire_remote"
+
+
+class StorageError(WakelineError):
+    """The store cannot serve."""
+
+    code = "storage_failed"
+    title = "The store cannot serve"
+    status = 503
+    exit_code = 5
+
+
+class StoreUnavailable(StorageError):
+    """A commit or a read failed; nothing of it was kept."""
+
+    code = "store_unavailable"
+
+
+class StoreBusy(StorageError):
+    """Another process owns the data directory."""
+
+    code = "store_busy"
+    title = "Another process owns the data directory"
+
+
+class SchemaTooNew(StorageError):
+    """The store was written by a newer release."""
+
+    code = "schema_too_new"
+    title = "The store was written by a newer release"
+    exit_code = 4
+
+
+class MigrationChanged(StorageError):
+    """An applied migration differs from the shipped file."""
+
+    code = "migration_changed"
+    title = "An applied migration differs from the shipped one"
+    exit_code = 4
+
+
+class SecretError(WakelineError):
+    """A sealed value cannot be opened: another master key, or changed bytes."""
+
+    code = "secret_unreadable"
+    title = "A sealed value cannot be opened"
+    exit_code = 4
+
+
+class TransportError(WakelineError):
+    """Nothing, or nothing useful, came back over the network."""
+
+    code = "transport_failed"
+    title = "The network failed"
+    status = 503
+    exit_code = 5
+
+
+class ConnectFailed(TransportError):
+    """No connection could be made."""
+
+    code = "connect_failed"
+
+
+class TimedOut(TransportError):
+    """The peer did not answer in time."""
+
+    code = "timed_out"
+
+
+class AddressRefused(TransportError):
+    """The outbound guard refuses this address."""
+
+    code = "address_refused"
+    title = "The outbound guard refuses this address"
+    status = 422
+    exit_code = 4

@@ -1,0 +1,57 @@
+"""Events: facts for webhooks, the live feed and the log."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from wakeline.model.outcome import Outcome
+
+
+class EventType(StrEnum):
+    """Every kind of fact that leaves the gateway (DESIGN 5.7)."""
+
+    PUSH_ACCEPTED = "push.accepted"
+    PUSH_FAILED = "push.failed"
+    PUSH_EXPIRED = "push.expired"
+    PUSH_CANCELLED = "push.cancelled"
+    PUSH_SUPERSEDED = "push.superseded"
+    PUSH_SKIPPED = "push.skipped"
+    NOTIFICATION_COMPLETED = "notification.completed"
+    TARGET_RETIRED = "target.retired"
+    TARGET_QUARANTINED = "target.quarantined"
+    TARGET_MOVED = "target.moved"
+    CREDENTIAL_EXPIRING = "credential.expiring"
+    CREDENTIAL_EXPIRED = "credential.expired"
+    CREDENTIAL_FAILED = "credential.failed"
+    CREDENTIAL_RECOVERED = "credential.recovered"
+    BRAKE_CLOSED = "brake.closed"
+    BRAKE_RELEASED = "brake.released"
+    QUEUE_STALLED = "queue.stalled"
+
+
+class EventData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an event is about; only what applies is filled. Never a token, never message text."""
+
+    notification: str = ""
+    delivery: str = ""
+    device: str = ""
+    users: tuple[str, ...] = ()
+    target: str = ""
+    kind: str = ""
+    outcome: Outcome | None = None
+    attempts: int = 0
+    credential: int = 0
+    route: str = ""
+    note: str = ""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact. `seq` orders events of one store (0: not stored yet); `at` in Unix ms; `app` is a slug, or empty."""
+
+    type: EventType
+    at: int
+    app: str = ""
+    data: EventData = EventData()
+    seq: int = 0

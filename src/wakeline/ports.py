@@ -1,0 +1,684 @@
+"""The interfaces between the story and the world: small, one per need, values only.
+
+Rule: what is asynchronous here may touch a disk or a network; what is not must return at once.
+The conformance suites under tests/conformance are the definition; adapters satisfy them by shape (`typing.Protocol`).
+Times are Unix milliseconds unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from wakeline.model.app import App, AppSettings
+from wakeline.model.credential import Credential, CredentialSecret, CredentialState
+from wakeline.model.delivery import Delivery, DeliveryRow, DeliveryState, Job, NewJob
+from wakeline.model.device import (
+    Candidate,
+    Device,
+    DeviceClaim,
+    Evidence,
+    Recipient,
+    TargetClaim,
+    TargetKind,
+    TargetState,
+)
+from wakeline.model.event import Event, EventType
+from wakeline.model.key import ApiKey
+from wakeline.model.notification import Counts, Notification
+from wakeline.model.outcome import Outcome
+from wakeline.model.route import Environment, Hold, Lane, ProviderKind, Route
+
+# --- clock and ids ---------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """Two clocks: the wall for what people read and providers check, the monotonic one for waits."""
+
+    def now(self) -> int:
+        """Return the Unix time in milliseconds."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never jump (the event loop's clock)."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; a fake clock returns when it is told to."""
+
+
+class Ids(Protocol):
+    """Maker of notification keys (`model.ids`): unique in a store, growing, also when the wall clock goes back."""
+
+    def next(self) -> int:
+        """Return a new key."""
+
+
+# --- accepting -------------------------------------------------------------------------------------------------------
+
+
+class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes a POST repeatable: the caller's key in the scope of (API key, path); `fingerprint` is a digest of the body."""
+
+    scope: str
+    key: str
+    fingerprint: bytes
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer as it was, or will be, given. `secret`: it bore a secret and is never replayed; `resource` names it then."""
+
+    status: int
+    body: bytes
+    secret: bool = False
+    resource: str = ""
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """The same request was served before: this was its answer."""
+
+    reply: Reply
+
+
+class Mismatch(msgspec.Struct, frozen=True):
+    """The Idempotency-Key was used with another body."""
+
+
+class Running(msgspec.Struct, frozen=True):
+    """The first request with this Idempotency-Key is still at work."""
+
+
+class Chunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a bulk notification's ledger: at most 500 packed recipients, of one route. `index` counts from 0 in its parent list."""
+
+    recipients: bytes
+    route: int
+
+
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
+    """One notification with all that is kept with it in one commit.
+
+    `rows` are deliveries that are final already (no credential, payload refused, limited). `chunks` belong to bulk; a job
+    refers to the n-th of them by `chunk=-(n+1)`, and the store puts the row id in its place.
+    `reply` is what the caller gets, and what a repeated `idempotency` key gets again.
+    """
+
+    notification: Notification
+    jobs: tuple[NewJob, ...] = ()
+    rows: tuple[DeliveryRow, ...] = ()
+    chunks: tuple[Chunk, ...] = ()
+    events: tuple[Event, ...] = ()
+    idempotency: IdempotencyKey | None = None
+    reply: Reply | None = None
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """It is on disk."""
+
+
+class Acceptance(Protocol):
+    """Notification + idempotency key + jobs, in one commit (promise 1)."""
+
+    async def accept(self, admissions: Sequence[Admission]) -> list[Committed | Replayed | Mismatch | Running]:
+        """Keep all of them or, raising StoreUnavailable, none; returns when they are on disk.
+
+        Calls that arrive while a commit runs share the next one. Twins of an idempotency key share one result.
+        Queued `held` jobs of the same (app, collapse_key) are superseded by a new one with that key.
+        """
+
+
+class Idempotency(Protocol):
+    """Repeatable POSTs that are not notifications (24 h)."""
+
+    async def begin(self, key: IdempotencyKey, now: int) -> Committed | Replayed | Mismatch | Running:
+        """Claim the key (Committed: go on), or say what became of its first use."""
+
+    async def finish(self, key: IdempotencyKey, reply: Reply, now: int) -> None:
+        """Keep the answer for repeats."""
+
+    async def abandon(self, key: IdempotencyKey) -> None:
+        """Forget a key whose request failed on our side."""
+
+
+# --- queue and ledger ------------------------------------------------------------------------------------------------
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """Work waiting on a route and lane: when its first job is due."""
+
+    route: int
+    lane: Lane
+    at: int
+
+
+class JobProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """A leased job of which some recipients are settled: what remains, packed."""
+
+    job: int
+    remaining: bytes
+
+
+class BulkResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Results inside a bulk chunk: (position in the chunk, 8 bytes as `model.delivery.BULK_ENTRY`)."""
+
+    chunk: int
+    entries: tuple[tuple[int, bytes], ...]
+
+
+class FanoutStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a walk over devices: the jobs and chunks it made, committed together with its cursor.
+
+    `job` is the fan-out job; `cursor` the device row id reached; `finished`: nobody is left. `found` counts deliveries made.
+    `jobs` refer to `chunks` as in `Admission`. `rows`/`results` are deliveries that failed already (no credential ...).
+    """
+
+    job: int
+    notification: int
+    cursor: int
+    finished: bool
+    found: int
+    jobs: tuple[NewJob, ...] = ()
+    chunks: tuple[Chunk, ...] = ()
+    counts: tuple[tuple[DeliveryState, int], ...] = ()
+
+
+class Settlement(msgspec.Struct, kw_only=True):
+    """What a batch of answers changes, in one commit. `counts`: (notification, state) -> how many more final ones."""
+
+    finished: list[int] = msgspec.field(default_factory=list)
+    progress: list[JobProgress] = msgspec.field(default_factory=list)
+    again: list[NewJob] = msgspec.field(default_factory=list)
+    rows: list[DeliveryRow] = msgspec.field(default_factory=list)
+    bulk: list[BulkResult] = msgspec.field(default_factory=list)
+    counts: dict[tuple[int, DeliveryState], int] = msgspec.field(default_factory=dict)
+    events: list[Event] = msgspec.field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether there is nothing to write."""
+        return not (self.finished or self.progress or self.again or self.rows or self.bulk or self.events)
+
+
+class LaneDepth(msgspec.Struct, frozen=True, kw_only=True):
+    """How much waits: jobs and deliveries of one route and lane; `oldest` is the earliest due time (None: nothing)."""
+
+    route: int
+    lane: Lane
+    jobs: int
+    deliveries: int
+    leased: int
+    oldest: int | None
+
+
+class Cancelled(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cancel reached: deliveries taken out of the queue, and how many were already at a provider."""
+
+    cancelled: int
+    in_flight: int
+
+
+class Queue(Protocol):
+    """Durable jobs. Leases live in memory: the process that owns the store is the only one that claims."""
+
+    def listen(self, wake: Callable[[int, Lane, int], None]) -> None:
+        """Have `wake(route, lane, due)` called after a commit that put jobs there (on the loop thread)."""
+
+    async def due(self, now: int) -> list[Due]:
+        """Return, for each (route, lane) with waiting unleased jobs, when the first is due; fan-out jobs are on route 0."""
+
+    async def claim(self, route: int, lane: Lane, *, limit: int, now: int) -> list[Job]:
+        """Lease due jobs of this route and lane, earliest first, up to about `limit` deliveries; never the same job twice."""
+
+    async def claim_expired(self, *, limit: int, now: int) -> list[Job]:
+        """Lease jobs whose `expires` is at or before `now`, on any route, held or not."""
+
+    async def settle(self, settlement: Settlement) -> None:
+        """Write a batch of results; durable on return. Finished jobs end, progressed ones stay leased."""
+
+    async def step(self, step: FanoutStep) -> None:
+        """Write one step of a fan-out."""
+
+    async def release(self, jobs: Sequence[int]) -> None:
+        """Give leased jobs back unsent (drain, hold); they are due at once."""
+
+    async def cancel(self, notification: int, now: int) -> Cancelled:
+        """Take what is not leased out of the queue, write it as cancelled, mark the notification cancelled."""
+
+    async def depth(self) -> list[LaneDepth]:
+        """Count what waits."""
+
+    async def pending(self) -> int:
+        """Return the number of deliveries waiting or leased (kept in memory, exact after start)."""
+
+    async def rescue(self) -> int:
+        """Forget all leases (start after a crash): their jobs are due again. Returns how many."""
+
+
+class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of deliveries, ordered by target row id; `cursor` continues (None: the end)."""
+
+    deliveries: tuple[Delivery, ...]
+    cursor: int | None
+
+
+class Ledger(Protocol):
+    """What happened: notifications, deliveries, attempts; bounded by retention."""
+
+    async def notification(self, key: int) -> Notification | None:
+        """Return a notification, or None."""
+
+    async def notifications(self, keys: Sequence[int]) -> dict[int, Notification]:
+        """Return those that exist, for dispatch (cached by the adapter)."""
+
+    async def counts(self, key: int, now: int) -> Counts:
+        """Count deliveries by state; what is not written yet (queued, scheduled, held) is derived from its jobs and holds."""
+
+    async def deliveries(
+        self, key: int, *, now: int, state: DeliveryState | None = None, cursor: int = 0, limit: int = 50
+    ) -> DeliveryPage:
+        """Return deliveries with their attempts: rows, bulk entries and what still waits in jobs, as one list."""
+
+    async def delivery(self, key: int, target: int, now: int) -> Delivery | None:
+        """Return one delivery, or None."""
+
+    async def recent(self, app: int, *, device: int | None = None, limit: int = 20) -> list[Delivery]:
+        """Return the newest deliveries written for an app or one of its devices (for explain)."""
+
+    async def prune(self, before: int, limit: int) -> int:
+        """Delete notifications that are done and older than `before`, with all that belongs to them; returns how many."""
+
+
+class Events(Protocol):
+    """The journal of events and its live feed."""
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """Keep events that do not belong to a settlement; durable on return."""
+
+    async def read(
+        self,
+        *,
+        after: int,
+        types: frozenset[EventType] | None = None,
+        apps: frozenset[str] | None = None,
+        limit: int = 500,
+    ) -> list[Event]:
+        """Return events with `seq` above `after`, oldest first."""
+
+    async def last(self) -> int:
+        """Return the newest `seq` (0: none)."""
+
+    def follow(self) -> AsyncIterator[None]:
+        """Yield whenever something was appended; a slow follower misses wake-ups, never events (it reads by `seq`)."""
+
+    async def prune(self, before: int) -> int:
+        """Delete events older than `before`; returns how many."""
+
+
+# --- the registry ----------------------------------------------------------------------------------------------------
+
+
+class TargetVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer says about a target: written in batches, idempotent, and only if it still holds.
+
+    `unless_confirmed_after`: do nothing if the app confirmed the token after this time (a 410's timestamp).
+    """
+
+    target: int
+    state: TargetState
+    reason: str
+    at: int
+    evidence: Evidence | None = None
+    unless_confirmed_after: int | None = None
+    environment: Environment | None = None
+
+
+class DevicePage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of devices by row id; `cursor` continues (None: the end)."""
+
+    devices: tuple[Device, ...]
+    cursor: int | None
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """A token that was registered with another device and has moved."""
+
+    target: int
+    kind: TargetKind
+    from_device: str
+    to_device: str
+
+
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
+    """What a registration did."""
+
+    device: Device
+    created: bool
+    moved: tuple[Moved, ...] = ()
+
+
+class Devices(Protocol):
+    """The registry, in a database of its own."""
+
+    async def put(self, claims: Sequence[DeviceClaim]) -> list[Registered]:
+        """Upsert devices by (app, device_id).
+
+        A token that belonged to another device of the app moves; a registered token is active and confirmed again;
+        a change of users raises the generation; targets not named any more are removed.
+        """
+
+    async def put_target(self, app: int, device_id: str, claim: TargetClaim, at: int) -> Registered:
+        """Upsert one target alone. Raises NotFound for an unknown device."""
+
+    async def get(self, app: int, device_id: str) -> Device | None:
+        """Return a device with all its targets."""
+
+    async def by_id(self, device: int) -> Device | None:
+        """Return a device by its row id."""
+
+    async def by_target(self, app: int, kind: TargetKind, value: str) -> Device | None:
+        """Return the device that owns this token."""
+
+    async def by_target_id(self, target: int) -> Device | None:
+        """Return the device that owns the target with this row id."""
+
+    async def find(
+        self,
+        app: int,
+        *,
+        user: str | None = None,
+        state: TargetState | None = None,
+        cursor: int = 0,
+        limit: int = 50,
+    ) -> DevicePage:
+        """List devices by row id."""
+
+    async def delete(self, app: int, device_id: str) -> bool:
+        """Forget a device and its targets."""
+
+    async def erase_user(self, app: int, user: str) -> int:
+        """Forget a user and every device that is only theirs; returns devices touched."""
+
+    async def restore(
+        self, app: int, *, device_id: str | None = None, since: int = 0, until: int | None = None, at: int
+    ) -> int:
+        """Make quarantined and retired targets active again: of one device, or all that fell in a time range. Returns how many."""
+
+    async def set_presence(self, app: int, device_id: str, connected_until: int) -> None:
+        """Say that the device is connected until then. Raises NotFound."""
+
+    async def ensure_raw(self, app: int, claims: Sequence[TargetClaim], at: int) -> list[Candidate]:
+        """Return a candidate for each raw token, registering unknown ones under a device of their own (a hash of the token)."""
+
+    async def candidates_of_users(self, app: int, users: Sequence[str]) -> list[Candidate]:
+        """Return the active targets of all devices of these users (one query, covering index)."""
+
+    async def candidates_of_devices(self, app: int, device_ids: Sequence[str]) -> list[Candidate]:
+        """Return the active targets of these devices."""
+
+    async def walk(self, app: int, *, tags: Sequence[str], after: int, limit: int) -> list[Candidate]:
+        """Return the active targets of the next `limit` devices after that row id, in device order; no tags means everyone."""
+
+    async def count(self, app: int, *, tags: Sequence[str]) -> int:
+        """Estimate how many devices a walk will meet."""
+
+    async def recipients(self, targets: Sequence[int]) -> list[Recipient]:
+        """Return what sending needs of these targets, in the order asked for; unknown ones are left out."""
+
+    async def judge(self, verdicts: Sequence[TargetVerdict]) -> list[TargetVerdict]:
+        """Apply what answers said; returns those that changed something."""
+
+    async def bump_badges(self, devices: Sequence[int]) -> dict[int, int]:
+        """Count each device's badge up by one and return the new numbers."""
+
+    async def app_counts(self, app: int) -> dict[TargetState, int]:
+        """Count targets by state."""
+
+
+class Apps(Protocol):
+    """Apps, by slug and by id. Reads are from memory: every request asks."""
+
+    async def create(self, slug: str, name: str, at: int) -> App:
+        """Raises Conflict if the slug exists."""
+
+    def get(self, slug: str) -> App | None:
+        """Return an app by its slug."""
+
+    def by_id(self, app: int) -> App | None:
+        """Return an app by its row id."""
+
+    def all(self) -> list[App]:
+        """Return all apps by slug."""
+
+    async def update(
+        self,
+        app: int,
+        *,
+        name: str | None = None,
+        settings: AppSettings | None = None,
+        paused: bool | None = None,
+    ) -> App:
+        """Change what is given. Raises NotFound."""
+
+    async def delete(self, app: int) -> None:
+        """Forget the app with its credentials, routes, queue and devices."""
+
+
+class NewCredential(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential that was inspected and found usable: `facts.id` is 0 until it is kept."""
+
+    facts: Credential
+    secret: CredentialSecret
+
+
+class Credentials(Protocol):
+    """Credentials: facts readable, secrets sealed."""
+
+    async def create(self, new: NewCredential, at: int) -> Credential:
+        """Seal and keep it."""
+
+    async def replace(self, credential: int, new: NewCredential, at: int) -> Credential:
+        """Put new content in place of the old, same id, next revision; state becomes `unproven`."""
+
+    def of_app(self, app: int) -> list[Credential]:
+        """Return an app's credentials, oldest first, from memory."""
+
+    def get(self, credential: int) -> Credential | None:
+        """Return one by id, from memory."""
+
+    def all(self) -> list[Credential]:
+        """Return all, from memory."""
+
+    async def secret(self, credential: int) -> CredentialSecret:
+        """Open the sealed half. Raises NotFound, SecretError."""
+
+    async def set_state(self, credential: int, state: CredentialState, note: str) -> None:
+        """Remember what the provider thought of it."""
+
+    async def delete(self, credential: int) -> None:
+        """Forget it."""
+
+    def listen(self, changed: Callable[[int], None]) -> None:
+        """Have `changed(app id)` called after a credential of that app was created, replaced, judged or deleted."""
+
+
+class Routes(Protocol):
+    """Routes and the holds on them; small, in memory, written through."""
+
+    async def ensure(self, app: int, provider: ProviderKind, environment: Environment, topic: str) -> Route:
+        """Return the route, making it at its first use."""
+
+    def get(self, route: int) -> Route | None:
+        """Return a route by id."""
+
+    def all(self) -> list[Route]:
+        """Return all routes."""
+
+    async def hold(self, route: int, hold: Hold | None) -> Route:
+        """Hold it, or (None) release it; survives restarts."""
+
+
+class ApiKeys(Protocol):
+    """API keys, by digest. Reads are from memory."""
+
+    async def create(self, key: ApiKey) -> ApiKey:
+        """Keep a key; its id is given by the store."""
+
+    def by_digest(self, digest: bytes) -> ApiKey | None:
+        """Return the key with this SHA-256 digest."""
+
+    def all(self) -> list[ApiKey]:
+        """Return all keys."""
+
+    async def revoke(self, key: int, at: int) -> ApiKey:
+        """Make it useless. Raises NotFound."""
+
+    async def touch(self, used: Mapping[int, int]) -> None:
+        """Write when keys were last used (batched, at most once a minute)."""
+
+
+class Settings(Protocol):
+    """Small facts of the installation (restored backup, ids of this store) by name."""
+
+    async def get(self, name: str) -> str | None:
+        """Return a value, or None."""
+
+    async def set(self, name: str, value: str | None) -> None:
+        """Keep a value; None forgets it."""
+
+
+class Secrets(Protocol):
+    """Sealing with the master key (AES-256-GCM). `context` is the additional data: row id + kind + app."""
+
+    def seal(self, secret: bytes, context: str) -> bytes:
+        """Return the sealed form."""
+
+    def open(self, sealed: bytes, context: str) -> bytes:
+        """Return the secret. Raises SecretError."""
+
+    def derive(self, purpose: str) -> bytes:
+        """Return 32 bytes for another purpose (signing device tokens and cursors), stable for this master key."""
+
+
+class StoreHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """How the store is: `wal_bytes` of all write-ahead logs, `disk_free` bytes where it lives, seconds of the last commit."""
+
+    writable: bool
+    detail: str = ""
+    disk_free: int = 0
+    wal_bytes: int = 0
+    last_commit_seconds: float = 0.0
+    low_disk: bool = False
+
+
+class StoreKeeper(Protocol):
+    """Housekeeping of the store itself."""
+
+    def health(self) -> StoreHealth:
+        """Return how it is; cheap, from memory and one statvfs."""
+
+    async def checkpoint(self) -> None:
+        """Fold the write-ahead logs into their databases."""
+
+
+# --- ways out --------------------------------------------------------------------------------------------------------
+
+
+class Shipment(msgspec.Struct, kw_only=True, eq=False):
+    """A batch on its way: one notification to recipients of one route, at most what `Sender.room` allowed.
+
+    `deadline` is on the monotonic clock (seconds); `badges` maps device row ids to their new badge if content asks for "+1".
+    `on_results(shipment, accepted, others)` is called once or several times, on the loop thread, with positions in
+    `recipients`; each position is reported exactly once.
+    """
+
+    route: Route
+    lane: Lane
+    notification: Notification
+    recipients: list[Recipient]
+    deadline: float
+    on_results: Callable[[Shipment, list[int], list[tuple[int, Outcome]]], None]
+    badges: dict[int, int] = msgspec.field(default_factory=dict)
+    attempt: int = 1
+    started: float = 0.0
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """What would be sent to one recipient: authorization redacted, token masked."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: str
+    size: int
+    limit: int
+    warnings: tuple[str, ...] = ()
+
+
+class SenderStats(msgspec.Struct, frozen=True, kw_only=True):
+    """How a sender's connections are."""
+
+    connections: int = 0
+    in_flight: int = 0
+    queued: int = 0
+    last_failure: str = ""
+
+
+class Sender(Protocol):
+    """A route with its credential: what the dispatcher speaks to."""
+
+    def room(self, *, call: bool = False) -> int:
+        """Return how many requests may be handed over now; calls may use the reserved tenth."""
+
+    def send(self, shipment: Shipment) -> None:
+        """Take a shipment; never blocks, never raises for what a provider might say."""
+
+    async def check(self) -> Outcome:
+        """Ask the provider something that reaches nobody, on a connection of its own, and say what was learnt."""
+
+    def stats(self) -> SenderStats:
+        """Return how its connections are."""
+
+    async def close(self, *, drain: float) -> None:
+        """Finish what is in flight within `drain` seconds, then close."""
+
+
+class Provider(Protocol):
+    """One push service."""
+
+    kind: ProviderKind
+
+    def open(self, route: Route, credential: Credential, secret: CredentialSecret, wake: Callable[[], None]) -> Sender:
+        """Return a sender; senders of one origin and credential share connections. `wake` is called when room appears."""
+
+    def preview(
+        self, notification: Notification, route: Route, credential: Credential, recipient: Recipient, now: int
+    ) -> Preview:
+        """Return what `send` would write; pure."""
+
+    def size(self, notification: Notification) -> tuple[int, int, str]:
+        """Return (bytes of the longest variant, limit, name of the field to shorten); pure."""
+
+
+class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP answer; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class HttpClient(Protocol):
+    """Plain HTTPS for slow paths (OAuth tokens, webhooks), behind the outbound guard."""
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> HttpAnswer:
+        """POST without following redirects. Raises TransportError; `timeout` in seconds."""
+
+
+class Probe(Protocol):
+    """What doctor and health ask of the machine."""
+
+    async def resolve(self, host: str) -> list[str]:
+        """Return addresses of a host. Raises TransportError."""
+
+    def disk_free(self, path: str) -> int:
+        """Return free bytes."""

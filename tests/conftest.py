@@ -1,0 +1,19 @@
+"""Rules for every test: one event loop back-end, and no settings of the machine leak in."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("WAKELINE_"):
+            monkeypatch.delenv(name)
