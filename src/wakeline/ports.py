@@ -89,7 +89,7 @@ class Running(msgspec.Struct, frozen=True):
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
-    """A piece of a bulk notification's ledger: at most 500 packed recipients, of one route. `index` counts from 0 in its parent list."""
+    """A piece of a bulk notification's ledger: at most 500 packed recipients, of one route."""
 
     recipients: bytes
     route: int

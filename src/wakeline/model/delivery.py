@@ -151,4 +151,7 @@ class Job(NewJob, frozen=True, kw_only=True):
 
 
 BULK_ENTRY = struct.Struct("<BBHI")
-"""8 bytes a recipient in bulk: state, attempts, code (901-914 or the provider's HTTP status; 0 ok), seconds since the notification was accepted."""
+"""8 bytes a recipient in bulk: state, attempts, code, seconds since the notification was accepted.
+
+`code` is 901-914, or the provider's HTTP status where none of ours applies; 0 is ok.
+"""

@@ -1,0 +1,158 @@
+"""The settings tree; its comments are the reference page, and `wakeline.toml.example` is its commented form.
+
+Process settings live here. Apps, credentials, keys and devices are no settings: they live in the store.
+A value comes from the file, then from `WAKELINE_SECTION__KEY` in the environment; the last one wins.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Unknown keys are errors: a misspelt key is a setting that silently does nothing."""
+
+
+class Server(_Section, frozen=True):
+    """Where we listen and where we keep things."""
+
+    listen: str = "127.0.0.1:8750"
+    """Address and port of the HTTP listener."""
+    data_dir: str = "./var"
+    """Directory of the store, the lock, the socket and the master key; made with mode 0700."""
+    public_url: str = ""
+    """How the world reaches us, if not by `listen`."""
+    tls_certificate: str = ""
+    """PEM file; with `tls_key` the listener speaks TLS."""
+    tls_key: str = ""
+    """PEM file of the private key."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses whose X-Forwarded-For we believe."""
+    drain_timeout: float = 20.0
+    """Seconds that a stop may take to finish what is in flight."""
+
+
+class Storage(_Section, frozen=True):
+    """Where facts live."""
+
+    url: str = "sqlite:///{data_dir}/wakeline.db"
+    """Store; devices live beside it in a file of their own."""
+    ballast: int = 32 * 1024 * 1024
+    """Bytes kept in a file that is given up when the disk is full, so that what was sent can still be settled."""
+    low_disk: int = 256 * 1024 * 1024
+    """Below this many free bytes nothing is accepted or claimed any more."""
+
+
+class SecretsSection(_Section, frozen=True):
+    """Sealing of credentials."""
+
+    master_key_file: str = "{data_dir}/master.key"
+    """32 random bytes in base64; made on first start with mode 0600 if absent."""
+
+
+class Apns(_Section, frozen=True):
+    """Apple Push Notification service."""
+
+    production: str = "https://api.push.apple.com:443"
+    """Origin of the production environment."""
+    sandbox: str = "https://api.sandbox.push.apple.com:443"
+    """Origin of the development environment."""
+    ca_file: str = ""
+    """PEM file of certificate authorities trusted besides the system's."""
+    proxy: str = ""
+    """HTTP CONNECT proxy, `http://[user:password@]host:port`."""
+    max_connections: int = 4
+    """Connections per origin and credential."""
+    request_timeout: float = 30.0
+    """Seconds an answer may take; calls are held to their ring time as well."""
+
+
+class Fcm(_Section, frozen=True):
+    """Firebase Cloud Messaging, HTTP v1."""
+
+    base_url: str = "https://fcm.googleapis.com"
+    """Origin of the API."""
+    ca_file: str = ""
+    """PEM file of certificate authorities trusted besides the system's; covers the token endpoint too."""
+    proxy: str = ""
+    """HTTP CONNECT proxy, `http://[user:password@]host:port`."""
+    token_hosts: tuple[str, ...] = ()
+    """Hosts besides Google's to which a service account's token_uri may point (names or addresses without port)."""
+    max_connections: int = 4
+    """Connections per project."""
+    request_timeout: float = 30.0
+    """Seconds an answer may take (Google asks for at least 10)."""
+
+
+class Providers(_Section, frozen=True):
+    """The push services."""
+
+    apns: Apns = Apns()
+    fcm: Fcm = Fcm()
+
+
+class Limits(_Section, frozen=True):
+    """Per user and app, counted per notification (not per device); each app can switch them off."""
+
+    per_user: bool = True
+    """False lifts all of these."""
+    alert_per_hour: int = 60
+    """Alerts a user gets in an hour at a steady rate."""
+    alert_burst: int = 20
+    """Alerts that may come at once."""
+    background_per_hour: int = 3
+    """Background pushes an iPhone user gets in an hour (Apple delivers two or three)."""
+    call_per_minute: int = 6
+    """Calls that may ring a user in a minute."""
+
+
+class QueueSection(_Section, frozen=True):
+    """The queue's bounds."""
+
+    max_pending: int = 5_000_000
+    """Deliveries that may wait; beyond that callers get 503 with Retry-After."""
+
+
+class Retention(_Section, frozen=True):
+    """How long things are kept."""
+
+    notifications: int = 30 * 86400
+    """Seconds the ledger keeps a notification after it is done."""
+    events: int = 30 * 86400
+    """Seconds the journal keeps an event."""
+    idempotency: int = 86400
+    """Seconds a repeated Idempotency-Key gets the first answer."""
+
+
+class Logs(_Section, frozen=True):
+    """What is logged. Tokens are masked and message text is never written."""
+
+    level: str = "info"
+    """debug, info, warning or error."""
+    format: str = "auto"
+    """json, console, or auto: console on a terminal."""
+    push: bool = False
+    """One line per attempt."""
+
+
+class Webhooks(_Section, frozen=True):
+    """The outbound guard for URLs that callers give."""
+
+    allow_private: bool = False
+    """True lets webhooks go to private addresses."""
+    allow_http: bool = False
+    """True lets webhooks go without TLS."""
+
+
+class Settings(_Section, frozen=True):
+    """All settings."""
+
+    server: Server = Server()
+    storage: Storage = Storage()
+    secrets: SecretsSection = SecretsSection()
+    providers: Providers = Providers()
+    limits: Limits = Limits()
+    queue: QueueSection = QueueSection()
+    retention: Retention = Retention()
+    logs: Logs = Logs()
+    webhooks: Webhooks = Webhooks()
