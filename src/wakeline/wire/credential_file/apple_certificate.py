@@ -1,0 +1,224 @@
+"""APNs certificates: identity, topics, environment and days left, read from the certificate itself.
+
+The extensions are Apple's (1.2.840.113635.100.6.3.x): .1 development, .2 production, .6 the list of topics with their
+kinds; the subject's UID is the bundle id where the list is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    pkcs12,
+)
+from cryptography.x509.oid import NameOID
+
+from wakeline.model.credential import Credential, CredentialKind, CredentialSecret
+from wakeline.model.route import Environment
+from wakeline.wire.credential_file.inspection import Expectation, Inspection, Notes
+
+_APPLE = "1.2.840.113635.100.6.3"
+_DEVELOPMENT = x509.ObjectIdentifier(f"{_APPLE}.1")
+_PRODUCTION = x509.ObjectIdentifier(f"{_APPLE}.2")
+_VOIP_TOPICS = x509.ObjectIdentifier(f"{_APPLE}.4")
+_TOPICS = x509.ObjectIdentifier(f"{_APPLE}.6")
+_UTF8_STRING, _SEQUENCE, _LONG_FORM = 0x0C, 0x30, 0x80
+_DAY = 86_400_000
+_SOON_DAYS = 30
+
+
+def from_pkcs12(data: bytes, expectation: Expectation) -> Inspection:
+    """Judge a .p12: "no password" has two encodings in the wild, absent and empty; both are tried."""
+    passwords = [expectation.password.encode()] if expectation.password else [None, b""]
+    store = None
+    for password in passwords:
+        try:
+            store = pkcs12.load_pkcs12(data, password)
+        except (ValueError, TypeError):
+            continue
+        break
+    if store is None:
+        return Inspection.refused(
+            "The .p12 cannot be opened: the password is wrong, or the file is broken."
+            if expectation.password
+            else "The .p12 cannot be opened without a password, or the file is broken. Give its password (--password)."
+        )
+    certificates = [entry.certificate for entry in ([store.cert] if store.cert else []) + list(store.additional_certs)]
+    if store.key is None:
+        return Inspection.refused(
+            "The .p12 holds no private key. In Keychain choose certificate and key together and export both."
+        )
+    if not certificates:
+        return Inspection.refused("The .p12 holds a private key and no certificate. Export both together.")
+    return from_identity(store.key, certificates, expectation)
+
+
+def from_identity(
+    key: PrivateKeyTypes, certificates: Sequence[x509.Certificate], expectation: Expectation
+) -> Inspection:
+    """Judge a private key with its certificates."""
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        return Inspection.refused(
+            f"A push certificate has an RSA or elliptic-curve key; this one is {type(key).__name__}."
+        )
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    leaf = next((entry for entry in certificates if _public_bytes(entry) == public), None)
+    if leaf is None:
+        return Inspection.refused(
+            "The private key does not belong to the certificate. Export the pair from the Keychain that made the request."
+        )
+    others = [entry for entry in certificates if entry is not leaf and not _is_authority(entry, certificates)]
+    if others:
+        return Inspection.refused(
+            f"The file holds several identities ({_common_name(leaf)}; {', '.join(map(_common_name, others))}). "
+            "Export one certificate with its key alone."
+        )
+    notes = Notes()
+    facts = _facts(leaf, expectation, notes)
+    chain = [leaf, *(entry for entry in certificates if entry is not leaf)]
+    secret = CredentialSecret(
+        kind=CredentialKind.APNS_CERTIFICATE,
+        private_key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        certificates=b"".join(entry.public_bytes(Encoding.PEM) for entry in chain),
+        team_id=facts.team_id,
+    )
+    return Inspection.usable(facts, secret, notes)
+
+
+def _facts(leaf: x509.Certificate, expectation: Expectation, notes: Notes) -> Credential:
+    environments = _environments(leaf, expectation, notes)
+    topics = _topics(leaf, expectation, notes)
+    not_after = int(leaf.not_valid_after_utc.timestamp() * 1000)
+    _judge_dates(int(leaf.not_valid_before_utc.timestamp() * 1000), not_after, expectation.now, notes)
+    if "apple" not in leaf.issuer.rfc4514_string().lower():
+        notes.warn(f"The certificate was issued by {_common_name_of(leaf.issuer)!r}, not by Apple.")
+    notes.remark("A .p8 key never expires and serves all apps of the team: consider one in place of certificates.")
+    return Credential(
+        id=0,
+        app=expectation.app,
+        kind=CredentialKind.APNS_CERTIFICATE,
+        environments=environments,
+        topics=topics,
+        team_id=_attribute(leaf.subject, NameOID.ORGANIZATIONAL_UNIT_NAME),
+        subject=_common_name(leaf),
+        not_after=not_after,
+        fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
+    )
+
+
+def _environments(leaf: x509.Certificate, expectation: Expectation, notes: Notes) -> tuple[Environment, ...]:
+    marks = {extension.oid for extension in leaf.extensions}
+    found = tuple(
+        environment
+        for environment, mark in ((Environment.PRODUCTION, _PRODUCTION), (Environment.SANDBOX, _DEVELOPMENT))
+        if mark in marks
+    )
+    wanted = expectation.environment
+    if found == (Environment.SANDBOX,):
+        notes.warn("This is a development certificate: it reaches apps built by Xcode, not those from the App Store.")
+    if wanted is None:
+        return found or tuple(Environment)
+    if found and wanted not in found:
+        notes.warn(
+            f"The certificate says {found[0].value}, and you say {wanted.value}: Apple will go by the certificate."
+        )
+        return found
+    return (wanted,)
+
+
+def _topics(leaf: x509.Certificate, expectation: Expectation, notes: Notes) -> tuple[str, ...]:
+    listed = [topic for oid in (_TOPICS, _VOIP_TOPICS) for topic in _topic_list(leaf, oid)]
+    topics = tuple(dict.fromkeys(listed)) or tuple(filter(None, [_attribute(leaf.subject, NameOID.USER_ID)]))
+    if not topics:
+        if not expectation.topics:
+            notes.need(
+                alone=expectation.alone,
+                note="The certificate names no topic. Say for which bundle id it is (topics=...).",
+            )
+        return expectation.topics
+    strangers = [topic for topic in expectation.topics if topic not in topics]
+    if strangers:
+        notes.refuse(f"The certificate is for {', '.join(topics)}, and not for {', '.join(strangers)}.")
+    return topics
+
+
+def _judge_dates(not_before: int, not_after: int, now: int, notes: Notes) -> None:
+    if now >= not_after:
+        notes.refuse(
+            f"The certificate expired {(now - not_after) // _DAY} days ago. Renew it in the developer account, "
+            "or create an APNs key (.p8), which does not expire."
+        )
+    elif now < not_before:
+        notes.refuse("The certificate is not valid yet: this machine's clock is wrong, or it was made on one that is.")
+    elif not_after - now < _SOON_DAYS * _DAY:
+        notes.warn(f"The certificate expires in {(not_after - now) // _DAY} days. Renew it, or move to a .p8 key.")
+
+
+def _public_bytes(certificate: x509.Certificate) -> bytes:
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _is_authority(certificate: x509.Certificate, certificates: Sequence[x509.Certificate]) -> bool:
+    """Tell whether it issued another one here, or says that it may issue."""
+    if any(other is not certificate and other.issuer == certificate.subject for other in certificates):
+        return True
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _common_name(certificate: x509.Certificate) -> str:
+    return _common_name_of(certificate.subject)
+
+
+def _common_name_of(name: x509.Name) -> str:
+    return _attribute(name, NameOID.COMMON_NAME) or name.rfc4514_string()
+
+
+def _attribute(name: x509.Name, oid: x509.ObjectIdentifier) -> str:
+    return next((str(attribute.value) for attribute in name.get_attributes_for_oid(oid)), "")
+
+
+def _topic_list(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> list[str]:
+    try:
+        value = certificate.extensions.get_extension_for_oid(oid).value
+    except x509.ExtensionNotFound:
+        return []
+    if not isinstance(value, x509.UnrecognizedExtension):
+        return []
+    return list(_utf8_strings(value.value))
+
+
+def _utf8_strings(der: bytes) -> Iterator[str]:
+    """Yield the strings at the top of `SEQUENCE { UTF8String topic, SEQUENCE { UTF8String kind }, ... }`; stop at anything else."""
+    elements = list(_elements(der))
+    if len(elements) == 1 and elements[0][0] == _SEQUENCE:
+        elements = list(_elements(elements[0][1]))
+    for tag, content in elements:
+        if tag == _UTF8_STRING:
+            yield content.decode("utf-8", "replace")
+
+
+def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (tag, content) of DER elements side by side (X.690 section 8.1); stop where the bytes make no sense."""
+    position = 0
+    while position + 2 <= len(der):
+        tag, length = der[position], der[position + 1]
+        position += 2
+        if length & _LONG_FORM:
+            size = length & ~_LONG_FORM
+            length = int.from_bytes(der[position : position + size])
+            position += size
+        if position + length > len(der):
+            return
+        yield tag, der[position : position + length]
+        position += length
