@@ -147,7 +147,11 @@ class Candidate(NamedTuple):
 
 
 class Recipient(NamedTuple):
-    """What a provider needs of a target at the moment of sending: a tuple, because a broadcast makes millions."""
+    """What a provider needs of a target at the moment of sending: a tuple, because a broadcast makes millions.
+
+    `kind` decides between a call's VoIP push and its alert form, and whether the other APNs environment may be tried;
+    empty means the kind that the push type asks for.
+    """
 
     target: int
     value: str
@@ -155,3 +159,4 @@ class Recipient(NamedTuple):
     state: str
     locale: str
     device: int
+    kind: str = ""
