@@ -1,0 +1,160 @@
+"""The HTTP/1.1 client of the slow paths (OAuth tokens, webhooks): one POST, verified TLS, only where the guard allows.
+
+It stands on httpcore2, the connection layer of httpx2, because that one documents its network backend as a place to
+plug into: there the guard resolves, judges and pins the addresses of every new connection, while pool, SNI, `Host` and
+the certificate's name stay those of the URL. Redirects, cookies, content decoding and proxy settings of the
+environment do not exist at this layer, so none can be followed by accident.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Self
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import httpcore2
+
+from wakeline.model.errors import AddressRefused, ConfigError, ConnectFailed, TimedOut, TransportError
+from wakeline.ports import HttpAnswer
+from wakeline.transport.guard import Guard, Origin, read_url
+from wakeline.transport.tls import ALPN_HTTP1, classify, client_context
+
+MAX_ANSWER = 1024 * 1024
+"""Longest answer body read, in bytes; no token or webhook answer comes near it."""
+
+_IDLE_SECONDS = 30.0
+_ERRORS = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError, OSError)
+
+
+class GuardedClient:
+    """Implements `ports.HttpClient`; `ca_file` adds to the system's store, `proxy` is the URL of an HTTP proxy.
+
+    Raises ConfigError for an unusable `ca_file` or `proxy`.
+    """
+
+    def __init__(self, guard: Guard, *, ca_file: str = "", proxy: str = "", max_connections: int = 32) -> None:
+        self._guard = guard
+        self._proxied = bool(proxy)
+        via, host = _proxy(proxy, ca_file) if proxy else (None, "")
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=client_context(alpn=ALPN_HTTP1, ca_file=ca_file),
+            proxy=via,
+            max_connections=max_connections,
+            keepalive_expiry=_IDLE_SECONDS,
+            # Through a proxy, the proxy is the only host that is connected to.
+            network_backend=_GuardedBackend(
+                Guard(resolve=guard.resolve, configured=frozenset({host})) if proxy else guard
+            ),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections; requests in flight fail."""
+        await self._pool.aclose()
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> HttpAnswer:
+        """POST `body`; the answer as it is, redirects included; `timeout` in seconds covers everything.
+
+        Raises AddressRefused (the guard), ConnectFailed (no connection, or its TLS failed), TimedOut, and
+        TransportError (the connection broke, the answer breaks HTTP or is longer than MAX_ANSWER).
+        """
+        origin, target = read_url(url)
+        self._guard.check_origin(origin)
+        try:
+            async with asyncio.timeout(timeout):
+                if self._proxied:
+                    await self._judge_for_proxy(origin)
+                return await self._exchange(origin, target, body, headers, timeout)
+        except (TimeoutError, httpcore2.TimeoutException) as error:
+            raise TimedOut(f"{origin}: no answer within {timeout:g} s") from error
+        except _ERRORS as error:
+            raise _translate(origin, error) from error
+
+    async def _judge_for_proxy(self, origin: Origin) -> None:
+        """A proxy resolves names by itself, so they are judged here only as far as this machine resolves them."""
+        with suppress(ConnectFailed):
+            await self._guard.addresses(origin.host, origin.port)
+
+    async def _exchange(
+        self, origin: Origin, target: str, body: bytes, headers: Mapping[str, str], limit: float
+    ) -> HttpAnswer:
+        url = httpcore2.URL(
+            scheme=origin.scheme, host=origin.bracketed, port=origin.port, target=target.encode("ascii")
+        )
+        extensions = {"timeout": {"connect": limit}, "sni_hostname": origin.host}
+        async with self._pool.stream(
+            "POST", url, headers=list(headers.items()), content=body, extensions=extensions
+        ) as answer:
+            received = await _bounded(answer.aiter_stream(), origin)
+            return HttpAnswer(status=answer.status, headers=_joined(answer.headers), body=received)
+
+
+class _GuardedBackend(httpcore2.AsyncNetworkBackend):
+    """Connects to the addresses the guard gave, one after the other, and to nothing else."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._sockets = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        addresses = await self._guard.addresses(host.strip("[]"), port)
+        share = timeout / len(addresses) if timeout else None
+        *others, last = addresses
+        for address in others:
+            with suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                return await self._sockets.connect_tcp(address, port, share, local_address, socket_options)
+        return await self._sockets.connect_tcp(last, port, share, local_address, socket_options)
+
+
+async def _bounded(parts: AsyncIterable[bytes], origin: Origin) -> bytes:
+    body = bytearray()
+    async for part in parts:
+        body += part
+        if len(body) > MAX_ANSWER:
+            raise TransportError(f"{origin}: the answer is longer than {MAX_ANSWER} bytes")
+    return bytes(body)
+
+
+def _joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Names in lower case; a repeated header becomes one value (RFC 9110 section 5.3)."""
+    joined: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("ascii").lower(), raw_value.decode("latin-1")
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
+
+
+def _translate(origin: Origin, error: Exception) -> TransportError:
+    """Our error for one of httpcore2; a TLS failure is told by its cause."""
+    if failure := classify(error):
+        return ConnectFailed(f"{origin}: {failure.detail}")
+    if isinstance(error, httpcore2.ConnectError | httpcore2.ProxyError):
+        return ConnectFailed(f"{origin}: no connection ({str(error) or 'refused'})")
+    return TransportError(f"{origin}: the connection broke ({str(error) or type(error).__name__})")
+
+
+def _proxy(url: str, ca_file: str) -> tuple[httpcore2.Proxy, str]:
+    """The proxy and its host; its URL, from the configuration, may carry `user:password@`."""
+    try:
+        parts = urlsplit(url)
+        origin, _ = read_url(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])))
+    except (ValueError, AddressRefused) as error:
+        raise ConfigError("proxy is not a URL such as http://user:password@host:3128") from error
+    auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    context = client_context(alpn=ALPN_HTTP1, ca_file=ca_file) if origin.scheme == "https" else None
+    address = httpcore2.URL(scheme=origin.scheme, host=origin.bracketed, port=origin.port, target="/")
+    return httpcore2.Proxy(url=address, auth=auth, ssl_context=context), origin.host
