@@ -19,8 +19,10 @@ A state without an arrow out of it is final.
 _SECTIONS = (
     (
         "A delivery",
-        "One notification to one target. A provider *accepts*; only the device's own receipt *acknowledges*.\n"
-        "`unknown` means written without an answer: it may have been shown, and is repeated with the same ids.",
+        (
+            "One notification to one target. A provider *accepts*; only the device's own receipt *acknowledges*.\n"
+            "`unknown` means written without an answer: it may have been shown, and is repeated with the same ids."
+        ),
         states.DELIVERY,
     ),
     ("A notification", "What a caller asked for; derived from its deliveries.", states.NOTIFICATION),
