@@ -1,12 +1,19 @@
 """The settings tree; its comments are the reference page, and `wakeline.toml.example` is its commented form.
 
 Process settings live here. Apps, credentials, keys and devices are no settings: they live in the store.
-A value comes from the file, then from `WAKELINE_SECTION__KEY` in the environment; the last one wins.
+Rule: what a single value cannot be is said by its type; what values cannot be together is said by `rules`.
 """
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import msgspec
+
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+WholeSeconds = Annotated[int, msgspec.Meta(gt=0)]
+Bytes = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -17,7 +24,7 @@ class Server(_Section, frozen=True):
     """Where we listen and where we keep things."""
 
     listen: str = "127.0.0.1:8750"
-    """Address and port of the HTTP listener."""
+    """Address and port of the HTTP listener; `[::1]:8750` for IPv6, port 0 for any free one."""
     data_dir: str = "./var"
     """Directory of the store, the lock, the socket and the master key; made with mode 0700."""
     public_url: str = ""
@@ -27,9 +34,11 @@ class Server(_Section, frozen=True):
     tls_key: str = ""
     """PEM file of the private key."""
     trusted_proxies: tuple[str, ...] = ()
-    """Addresses whose X-Forwarded-For we believe."""
-    drain_timeout: float = 20.0
+    """Addresses or networks whose X-Forwarded-For we believe."""
+    drain_timeout: Seconds = 20.0
     """Seconds that a stop may take to finish what is in flight."""
+    uvloop: bool = False
+    """Run on uvloop, if the extra of that name is installed."""
 
 
 class Storage(_Section, frozen=True):
@@ -37,9 +46,9 @@ class Storage(_Section, frozen=True):
 
     url: str = "sqlite:///{data_dir}/wakeline.db"
     """Store; devices live beside it in a file of their own."""
-    ballast: int = 32 * 1024 * 1024
+    ballast: Bytes = 32 * 1024 * 1024
     """Bytes kept in a file that is given up when the disk is full, so that what was sent can still be settled."""
-    low_disk: int = 256 * 1024 * 1024
+    low_disk: Bytes = 256 * 1024 * 1024
     """Below this many free bytes nothing is accepted or claimed any more."""
 
 
@@ -61,9 +70,9 @@ class Apns(_Section, frozen=True):
     """PEM file of certificate authorities trusted besides the system's."""
     proxy: str = ""
     """HTTP CONNECT proxy, `http://[user:password@]host:port`."""
-    max_connections: int = 4
+    max_connections: Positive = 4
     """Connections per origin and credential."""
-    request_timeout: float = 30.0
+    request_timeout: Seconds = 30.0
     """Seconds an answer may take; calls are held to their ring time as well."""
 
 
@@ -78,9 +87,9 @@ class Fcm(_Section, frozen=True):
     """HTTP CONNECT proxy, `http://[user:password@]host:port`."""
     token_hosts: tuple[str, ...] = ()
     """Hosts besides Google's to which a service account's token_uri may point (names or addresses without port)."""
-    max_connections: int = 4
+    max_connections: Positive = 4
     """Connections per project."""
-    request_timeout: float = 30.0
+    request_timeout: Seconds = 30.0
     """Seconds an answer may take (Google asks for at least 10)."""
 
 
@@ -96,43 +105,45 @@ class Limits(_Section, frozen=True):
 
     per_user: bool = True
     """False lifts all of these."""
-    alert_per_hour: int = 60
+    alert_per_hour: Positive = 60
     """Alerts a user gets in an hour at a steady rate."""
-    alert_burst: int = 20
+    alert_burst: Positive = 20
     """Alerts that may come at once."""
-    background_per_hour: int = 3
+    background_per_hour: Positive = 3
     """Background pushes an iPhone user gets in an hour (Apple delivers two or three)."""
-    call_per_minute: int = 6
+    call_per_minute: Positive = 6
     """Calls that may ring a user in a minute."""
 
 
 class QueueSection(_Section, frozen=True):
     """The queue's bounds."""
 
-    max_pending: int = 5_000_000
+    max_pending: Positive = 5_000_000
     """Deliveries that may wait; beyond that callers get 503 with Retry-After."""
 
 
 class Retention(_Section, frozen=True):
     """How long things are kept."""
 
-    notifications: int = 30 * 86400
+    notifications: WholeSeconds = 30 * 86400
     """Seconds the ledger keeps a notification after it is done."""
-    events: int = 30 * 86400
+    events: WholeSeconds = 30 * 86400
     """Seconds the journal keeps an event."""
-    idempotency: int = 86400
+    idempotency: WholeSeconds = 86400
     """Seconds a repeated Idempotency-Key gets the first answer."""
 
 
 class Logs(_Section, frozen=True):
     """What is logged. Tokens are masked and message text is never written."""
 
-    level: str = "info"
+    level: Literal["debug", "info", "warning", "error"] = "info"
     """debug, info, warning or error."""
-    format: str = "auto"
+    format: Literal["auto", "json", "console"] = "auto"
     """json, console, or auto: console on a terminal."""
     push: bool = False
     """One line per attempt."""
+    access: bool = False
+    """One line per HTTP request."""
 
 
 class Webhooks(_Section, frozen=True):

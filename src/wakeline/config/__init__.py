@@ -1,0 +1,39 @@
+"""Settings: the tree (`tree`), how it is read (`loading`), how it is described (`reference`), and what a reload may swap.
+
+A value comes from its default, then the file, then `WAKELINE_SECTION__KEY` in the environment; the last one wins.
+"""
+
+from __future__ import annotations
+
+from wakeline.config.loading import Loaded, load
+from wakeline.config.tree import (
+    Apns,
+    Fcm,
+    Limits,
+    Logs,
+    Providers,
+    QueueSection,
+    Retention,
+    SecretsSection,
+    Server,
+    Settings,
+    Storage,
+    Webhooks,
+)
+
+__all__ = [
+    "Apns",
+    "Fcm",
+    "Limits",
+    "Loaded",
+    "Logs",
+    "Providers",
+    "QueueSection",
+    "Retention",
+    "SecretsSection",
+    "Server",
+    "Settings",
+    "Storage",
+    "Webhooks",
+    "load",
+]

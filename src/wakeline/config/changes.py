@@ -1,0 +1,41 @@
+"""What a reload may change: the difference of two settings trees, split into what takes effect and what needs a restart.
+
+A key takes effect at once when the part that reads it is told of new settings (`service.reload`) or asks on each use.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from wakeline.config.keys import sections
+from wakeline.config.tree import Settings
+
+_AT_ONCE = ("limits.", "retention.", "logs.", "queue.", "providers.", "server.drain_timeout", "storage.low_disk")
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A key whose value differs."""
+
+    key: str
+    at_once: bool
+
+
+def takes_effect(path: str) -> bool:
+    """Tell whether a new value of this key is in force after SIGHUP, without a restart."""
+    return path.startswith(_AT_ONCE)
+
+
+def changes(old: Settings, new: Settings) -> list[Change]:
+    """Return the keys that differ, in the order of the tree."""
+    found: list[Change] = []
+    for section in sections():
+        before: object = old
+        after: object = new
+        for name in section.path.split("."):
+            before, after = getattr(before, name), getattr(after, name)
+        found += [
+            Change(key=key.path, at_once=takes_effect(key.path))
+            for key in section.keys
+            if getattr(before, key.name) != getattr(after, key.name)
+        ]
+    return found

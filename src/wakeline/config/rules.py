@@ -1,0 +1,85 @@
+"""What values mean beyond their types: addresses, origins, pairs. Pure: no file is opened here.
+
+Each rule yields (dotted key, what is wrong in words).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from wakeline.config.tree import Settings
+from wakeline.model.errors import ConfigError
+
+Problem = tuple[str, str]
+
+
+def problems(settings: Settings) -> list[Problem]:
+    """Return everything that is wrong with these settings."""
+    return [
+        *_server(settings),
+        *_storage(settings),
+        *_providers(settings),
+    ]
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """Return (host, port) of `host:port` or `[v6]:port`. Raises ConfigError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 0xFFFF:
+        raise ConfigError(f"{text!r} is not an address and port such as 127.0.0.1:8750")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def sqlite_path(url: str) -> str:
+    """Return the file of a `sqlite:///path` URL. Raises ConfigError for any other."""
+    scheme, separator, path = url.partition(":///")
+    if scheme != "sqlite" or not separator or not path:
+        raise ConfigError(f"{url!r} is no store of this release: write sqlite:///path/to/wakeline.db")
+    return path
+
+
+def _server(settings: Settings) -> Iterator[Problem]:
+    server = settings.server
+    try:
+        listen_address(server.listen)
+    except ConfigError as error:
+        yield "server.listen", error.detail
+    if bool(server.tls_certificate) != bool(server.tls_key):
+        missing = "server.tls_key" if server.tls_certificate else "server.tls_certificate"
+        yield missing, "tls_certificate and tls_key are needed together"
+    if server.public_url:
+        yield from _url("server.public_url", server.public_url, ("http", "https"))
+    for address in server.trusted_proxies:
+        try:
+            ipaddress.ip_network(address)
+        except ValueError:
+            yield "server.trusted_proxies", f"{address!r} is neither an address nor a network"
+
+
+def _storage(settings: Settings) -> Iterator[Problem]:
+    try:
+        sqlite_path(settings.storage.url)
+    except ConfigError as error:
+        yield "storage.url", error.detail
+
+
+def _providers(settings: Settings) -> Iterator[Problem]:
+    apns, fcm = settings.providers.apns, settings.providers.fcm
+    yield from _url("providers.apns.production", apns.production, ("https",))
+    yield from _url("providers.apns.sandbox", apns.sandbox, ("https",))
+    yield from _url("providers.fcm.base_url", fcm.base_url, ("https",))
+    for key, proxy in (("providers.apns.proxy", apns.proxy), ("providers.fcm.proxy", fcm.proxy)):
+        if proxy:
+            yield from _url(key, proxy, ("http",))
+
+
+def _url(key: str, text: str, schemes: tuple[str, ...]) -> Iterator[Problem]:
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if not good:
+        yield key, f"not a URL of the form {' or '.join(schemes)}://host[:port]"
