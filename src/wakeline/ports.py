@@ -169,7 +169,7 @@ class FanoutStep(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a walk over devices: the jobs and chunks it made, committed together with its cursor.
 
     `job` is the fan-out job; `cursor` the device row id reached; `finished`: nobody is left. `found` counts deliveries made.
-    `jobs` refer to `chunks` as in `Admission`. `rows`/`results` are deliveries that failed already (no credential ...).
+    `jobs` refer to `chunks` as in `Admission`.
     """
 
     job: int
@@ -231,6 +231,9 @@ class Queue(Protocol):
 
     async def claim_expired(self, *, limit: int, now: int) -> list[Job]:
         """Lease jobs whose `expires` is at or before `now`, on any route, held or not."""
+
+    async def chunks(self, chunks: Sequence[int]) -> dict[int, bytes]:
+        """Return the packed recipients of bulk chunks: a retry needs the positions of what remains of them."""
 
     async def settle(self, settlement: Settlement) -> None:
         """Write a batch of results; durable on return. Finished jobs end, progressed ones stay leased."""

@@ -13,6 +13,7 @@
     |  +- BodyTooLarge             413
     |  +- InvalidRequest           422  understood, and wrong: names the field
     |  |  +- PayloadTooLarge       422  the push would not fit its provider
+    |  |  +- NoCredential          422  no recipient can be served: the app lacks the credential
     |  |  +- IdempotencyMismatch   422  same key, other body
     |  |  +- CredentialRefused     422  the file cannot work; the verdict says why
     |  +- RateLimited              429
@@ -152,6 +153,13 @@ class PayloadTooLarge(InvalidRequest):
 
     code = "payload_too_large"
     title = "The push is larger than its provider takes"
+
+
+class NoCredential(InvalidRequest):
+    """No recipient can be served, because the app has no credential for any of them (901)."""
+
+    code = "no_credential"
+    title = "The app has no credential for these recipients"
 
 
 class IdempotencyMismatch(InvalidRequest):
