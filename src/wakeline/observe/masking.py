@@ -1,0 +1,66 @@
+"""Masking: what must never be read in a log is shortened before it is written, wherever in the line it stands.
+
+Two nets: keys whose value is always a token or a secret, and shapes of tokens inside any other text (a URL in an error
+message, a traceback). A token keeps its last 6 characters, enough to find it by `wakeline explain`; a secret keeps none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping
+from typing import Any
+
+_TOKEN_KEYS = frozenset({"token", "device_token", "target_value", "value", "prid", "registration"})
+_SECRET_KEYS = frozenset({"authorization", "password", "secret", "private_key", "api_key", "master_key", "bearer"})
+_SHOWN = 6
+_SHORT = 12
+
+_TOKENS = re.compile(
+    r"(?<![0-9A-Za-z-])(?:[0-9a-fA-F]{32,}"  # APNs device tokens
+    r"|[\w-]{8,}:APA91[\w-]{8,})"  # FCM registration tokens
+)
+_SECRETS = re.compile(
+    r"eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"  # provider tokens (JWT, RFC 7519)
+    r"|\bya29\.[\w.-]+"  # Google access tokens
+    r"|\bwk_[\w-]{8,}|\bwhsec_[\w+/=-]+"  # our own keys
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # user and password of a URL
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    re.DOTALL,
+)
+
+
+def masked_token(token: str) -> str:
+    """Return the last 6 characters of a token, or stars if it is short."""
+    return f"...{token[-_SHOWN:]}" if len(token) >= _SHORT else "***"
+
+
+def masked_text(text: str) -> str:
+    """Return the text with everything that looks like a token or a secret shortened."""
+    return _TOKENS.sub(lambda found: masked_token(found[0]), _SECRETS.sub("***", text))
+
+
+def mask(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Mask a log line (a structlog processor)."""
+    for key, value in line.items():
+        line[key] = _masked(key, value)
+    return line
+
+
+def _masked(key: str, value: Any) -> Any:
+    match value:
+        case str() if key in _SECRET_KEYS:
+            return "***"
+        case str() if key in _TOKEN_KEYS:
+            return masked_token(value)
+        case str():
+            return masked_text(value)
+        case dict():
+            return {name: _masked(str(name), inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_masked(key, inner) for inner in value]
+        case bool() | int() | float() | None:
+            return value
+        case bytes():
+            return f"<{len(value)} bytes>"
+        case _:
+            return masked_text(str(value))

@@ -1,0 +1,153 @@
+"""Metrics: a Prometheus registry of our own. Counters are told as things happen, gauges are read when somebody scrapes.
+
+Rule: labels are small closed sets (provider, outcome class, lane, app, credential); a label a caller can multiply is a leak
+and an outage. Counters are told in batches: one call a batch, not one a push.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from wakeline import __version__
+from wakeline.observe.names import Metric
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+SEND_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Labels(msgspec.Struct, frozen=True):
+    """A gauge's value with the values of its labels."""
+
+    labels: tuple[str, ...]
+    value: float
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is read rather than counted, at the moment of a scrape."""
+
+    queue_depth: tuple[Labels, ...] = ()
+    queue_oldest: float = 0.0
+    h2_streams: tuple[Labels, ...] = ()
+    h2_connections: tuple[Labels, ...] = ()
+    routes_held: tuple[Labels, ...] = ()
+    credential_expiry: tuple[Labels, ...] = ()
+    store_writable: bool = True
+    commit_seconds: float = 0.0
+    wal_bytes: int = 0
+    disk_free: int = 0
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric as the reference page shows it."""
+
+    name: Metric
+    kind: str
+    labels: tuple[str, ...]
+    words: str
+
+
+DEFINITIONS: tuple[Definition, ...] = tuple(
+    Definition(name=name, kind=kind, labels=labels, words=words)
+    for name, kind, labels, words in (
+        (Metric.BUILD, "gauge", ("version",), "1; the label says which release runs."),
+        (Metric.ACCEPTED, "counter", ("lane",), "Deliveries taken from callers (answered 202)."),
+        (Metric.DELIVERIES, "counter", ("provider", "outcome"), "Answers of push services, by outcome class."),
+        (Metric.RETRIES, "counter", ("provider",), "Deliveries put back to be tried again."),
+        (Metric.SEND_SECONDS, "histogram", ("provider",), "From handing a batch over to its answers."),
+        (
+            Metric.QUEUE_DEPTH,
+            "gauge",
+            ("lane", "state"),
+            "Deliveries waiting (`queued`) and at a provider (`sending`).",
+        ),
+        (Metric.QUEUE_OLDEST, "gauge", (), "How long the oldest due job has waited: the one to alert on."),
+        (Metric.H2_STREAMS, "gauge", ("provider",), "Requests in flight."),
+        (Metric.H2_CONNECTIONS, "gauge", ("provider",), "Open connections."),
+        (Metric.ROUTES_HELD, "gauge", ("reason",), "Routes that wait, by reason."),
+        (Metric.CREDENTIAL_EXPIRY, "gauge", ("app", "credential"), "Unix time when a credential ends."),
+        (Metric.STORE_WRITABLE, "gauge", (), "1 while commits succeed."),
+        (Metric.STORE_COMMIT_SECONDS, "gauge", (), "Duration of the last commit."),
+        (Metric.STORE_WAL_BYTES, "gauge", (), "Size of the write-ahead logs."),
+        (Metric.DISK_FREE_BYTES, "gauge", (), "Free bytes where the store lives."),
+    )
+)
+
+
+class Metrics:
+    """The registry and what may be told to it."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._counters = {item.name: Counter(*_arguments(item), registry=self.registry) for item in _of("counter")}
+        self._gauges = {item.name: Gauge(*_arguments(item), registry=self.registry) for item in _of("gauge")}
+        self._histograms = {
+            item.name: Histogram(*_arguments(item), registry=self.registry, buckets=SEND_BUCKETS)
+            for item in _of("histogram")
+        }
+        self._gauges[Metric.BUILD].labels(__version__).set(1)
+
+    def accepted(self, lane: str, deliveries: int) -> None:
+        """Count deliveries taken from callers."""
+        self._counters[Metric.ACCEPTED].labels(lane).inc(deliveries)
+
+    def answered(self, provider: str, outcome: str, deliveries: int = 1) -> None:
+        """Count answers of one outcome class."""
+        self._counters[Metric.DELIVERIES].labels(provider, outcome).inc(deliveries)
+
+    def retried(self, provider: str, deliveries: int = 1) -> None:
+        """Count deliveries that will be tried again."""
+        self._counters[Metric.RETRIES].labels(provider).inc(deliveries)
+
+    def sent(self, provider: str, seconds: float) -> None:
+        """Note how long a batch took from hand-over to answers."""
+        self._histograms[Metric.SEND_SECONDS].labels(provider).observe(seconds)
+
+    def render(self, reading: Reading) -> bytes:
+        """Return the exposition text with these gauges (`CONTENT_TYPE`)."""
+        self._set(Metric.QUEUE_DEPTH, reading.queue_depth)
+        self._set(Metric.H2_STREAMS, reading.h2_streams)
+        self._set(Metric.H2_CONNECTIONS, reading.h2_connections)
+        self._set(Metric.ROUTES_HELD, reading.routes_held)
+        self._set(Metric.CREDENTIAL_EXPIRY, reading.credential_expiry)
+        self._gauges[Metric.QUEUE_OLDEST].set(reading.queue_oldest)
+        self._gauges[Metric.STORE_WRITABLE].set(reading.store_writable)
+        self._gauges[Metric.STORE_COMMIT_SECONDS].set(reading.commit_seconds)
+        self._gauges[Metric.STORE_WAL_BYTES].set(reading.wal_bytes)
+        self._gauges[Metric.DISK_FREE_BYTES].set(reading.disk_free)
+        return generate_latest(self.registry)
+
+    def _set(self, name: Metric, values: Iterable[Labels]) -> None:
+        """Replace a gauge's values: a credential that is gone must not stay on the dashboard."""
+        gauge = self._gauges[name]
+        gauge.clear()
+        for value in values:
+            gauge.labels(*value.labels).set(value.value)
+
+
+def _of(kind: str) -> list[Definition]:
+    return [item for item in DEFINITIONS if item.kind == kind]
+
+
+def _arguments(definition: Definition) -> tuple[str, str, tuple[str, ...]]:
+    return definition.name.value, definition.words, definition.labels
+
+
+def page() -> str:
+    """Return docs/reference/metrics.md."""
+    rows = "\n".join(
+        f"| `{item.name.value}` | {item.kind} | {', '.join(f'`{label}`' for label in item.labels)} | {item.words} |"
+        for item in DEFINITIONS
+    )
+    return f"{_PAGE_HEAD}\n| metric | kind | labels | meaning |\n|---|---|---|---|\n{rows}\n"
+
+
+_PAGE_HEAD = """\
+# Metrics
+
+`GET /metrics` answers in the Prometheus text format. No label ever holds a token, a device, a user or a notification.
+Counters and the histogram also have the `_created`, `_bucket`, `_sum` and `_count` series that Prometheus clients write.
+"""

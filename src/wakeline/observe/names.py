@@ -1,0 +1,48 @@
+"""Names that dashboards, alerts and log searches depend on: metrics and the log lines of the process itself.
+
+Add, never rename: docs/reference/metrics.md is drawn from here and compared by a test.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Metric(StrEnum):
+    """Every Prometheus metric. None has a label with a token, device, user or notification."""
+
+    BUILD = "wakeline_build_info"
+    ACCEPTED = "wakeline_accepted_total"
+    DELIVERIES = "wakeline_deliveries_total"
+    RETRIES = "wakeline_retries_total"
+    SEND_SECONDS = "wakeline_send_seconds"
+    QUEUE_DEPTH = "wakeline_queue_depth"
+    QUEUE_OLDEST = "wakeline_queue_oldest_seconds"
+    H2_STREAMS = "wakeline_h2_streams"
+    H2_CONNECTIONS = "wakeline_h2_connections"
+    ROUTES_HELD = "wakeline_routes_held"
+    CREDENTIAL_EXPIRY = "wakeline_credential_expiry_timestamp_seconds"
+    STORE_WRITABLE = "wakeline_store_writable"
+    STORE_COMMIT_SECONDS = "wakeline_store_commit_seconds"
+    STORE_WAL_BYTES = "wakeline_store_wal_bytes"
+    DISK_FREE_BYTES = "wakeline_disk_free_bytes"
+
+
+class LogEvent(StrEnum):
+    """Log lines of the process: `event` of each JSON line."""
+
+    STARTING = "service_starting"
+    READY = "service_ready"
+    DRAINING = "service_draining"
+    DRAINED = "service_drained"
+    STOPPED = "service_stopped"
+    STOPPED_AT_ONCE = "service_stopped_at_once"
+    RELOADED = "settings_reloaded"
+    RELOAD_REFUSED = "settings_refused"
+    RESTART_NEEDED = "settings_need_restart"
+    ADMIN_REFUSED = "admin_connection_refused"
+    REQUEST = "http_request"
+    LIBRARY = "library_message"
+    UNCAUGHT = "uncaught_exception"
+    LEASES_RESCUED = "leases_rescued"
+    UVLOOP_ABSENT = "uvloop_absent"

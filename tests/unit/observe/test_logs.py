@@ -1,0 +1,131 @@
+"""What a log line looks like, and what it never shows."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+import structlog
+
+from wakeline.config.tree import Logs
+from wakeline.observe.logs import configure
+from wakeline.observe.masking import masked_text, masked_token
+
+APNS = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"
+FCM = "cXy-Z0abQ1:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx_abcdefghijklmno"
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def lines(out: io.StringIO) -> list[dict[str, object]]:
+    return [msgspec.json.decode(line, type=dict[str, object]) for line in out.getvalue().splitlines()]
+
+
+def test_a_line_is_one_json_object_with_time_level_and_event_in_front() -> None:
+    out = io.StringIO()
+    configure(Logs(format="json"), out)
+    structlog.get_logger().info("push_settled", app="acme-chat", attempt=2)
+    (line,) = lines(out)
+    assert list(line)[:3] == ["timestamp", "level", "event"]
+    assert line["event"] == "push_settled"
+    assert line["attempt"] == 2
+
+
+def test_auto_is_json_where_nobody_watches() -> None:
+    out = io.StringIO()
+    configure(Logs(), out)
+    structlog.get_logger().info("x")
+    assert lines(out)[0]["event"] == "x"
+
+
+def test_console_is_text() -> None:
+    out = io.StringIO()
+    configure(Logs(format="console"), out)
+    structlog.get_logger().info("push_settled", app="acme")
+    assert "push_settled" in out.getvalue()
+    assert not out.getvalue().startswith("{")
+
+
+def test_the_level_takes_effect_for_loggers_that_exist_already() -> None:
+    out = io.StringIO()
+    logger = structlog.get_logger()
+    configure(Logs(format="json", level="warning"), out)
+    logger.info("quiet")
+    configure(Logs(format="json", level="debug"), out)
+    logger.debug("loud")
+    assert [line["event"] for line in lines(out)] == ["loud"]
+
+
+def test_libraries_speak_through_the_same_format_from_warning_on() -> None:
+    out = io.StringIO()
+    configure(Logs(format="json", level="debug"), out)
+    configure(Logs(format="json", level="debug"), out)
+    logging.getLogger("some.library").info("chatter")
+    logging.getLogger("some.library").warning("token %s is odd", APNS)
+    (line,) = lines(out)
+    assert line["logger"] == "some.library"
+    assert APNS not in str(line)
+
+
+def test_a_traceback_is_masked_too() -> None:
+    out = io.StringIO()
+    configure(Logs(format="json"), out)
+    try:
+        int(f"/3/device/{APNS}")
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    assert "Traceback" in out.getvalue()
+    assert APNS not in out.getvalue()
+    assert APNS[-6:] in out.getvalue()
+
+
+def test_nested_values_are_masked() -> None:
+    out = io.StringIO()
+    configure(Logs(format="json"), out)
+    structlog.get_logger().info(
+        "x", targets=[{"token": FCM}, {"authorization": "Bearer abc"}], raw=b"secret bytes", note=None
+    )
+    text = out.getvalue()
+    assert FCM not in text
+    assert "Bearer abc" not in text
+    assert "secret bytes" not in text
+    assert FCM[-6:] in text
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "wk_Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MA",
+        "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJURUFNIn0.c2lnbmF0dXJl",
+        "ya29.c.Kp8BCQj-abc_def",
+        "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END PRIVATE KEY-----",
+    ],
+)
+def test_secrets_leave_nothing(secret: str) -> None:
+    text = masked_text(f"before {secret} after")
+    assert text == "before *** after"
+
+
+def test_the_password_of_a_url_is_hidden_and_its_host_is_not() -> None:
+    assert masked_text("http://me:pw@proxy.example:3128/") == "http://***@proxy.example:3128/"
+
+
+def test_ids_of_notifications_are_not_mistaken_for_tokens() -> None:
+    text = "0192f0c1-2345-7abc-8def-0123456789ab"
+    assert masked_text(text) == text
+
+
+def test_a_short_token_shows_nothing() -> None:
+    assert masked_token("abc") == "***"
+    assert masked_token(APNS) == f"...{APNS[-6:]}"

@@ -1,0 +1,66 @@
+"""What a scrape shows, and that names never carry what a caller can multiply."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from wakeline.observe.metrics import DEFINITIONS, Labels, Metrics, Reading, page
+from wakeline.observe.names import Metric
+
+ROOT = Path(__file__).parents[3]
+
+
+def sample(text: bytes, name: str, **labels: str) -> float | None:
+    for family in text_string_to_metric_families(text.decode()):
+        for found in family.samples:
+            if found.name == name and found.labels == labels:
+                return found.value
+    return None
+
+
+def test_the_committed_page_is_the_generated_one() -> None:
+    assert (ROOT / "docs/reference/metrics.md").read_text() == page()
+
+
+def test_every_name_is_defined_once() -> None:
+    assert [item.name for item in DEFINITIONS] == list(Metric)
+
+
+def test_no_label_names_a_token_a_device_or_a_user() -> None:
+    allowed = {"lane", "state", "provider", "outcome", "reason", "app", "credential", "version"}
+    assert {label for item in DEFINITIONS for label in item.labels} <= allowed
+
+
+def test_counters_add_up_over_batches() -> None:
+    metrics = Metrics()
+    metrics.answered("apns", "accepted", 200)
+    metrics.answered("apns", "accepted", 55)
+    metrics.accepted("call", 1)
+    metrics.retried("fcm", 3)
+    metrics.sent("apns", 0.02)
+    text = metrics.render(Reading())
+    assert sample(text, "wakeline_deliveries_total", provider="apns", outcome="accepted") == 255
+    assert sample(text, "wakeline_accepted_total", lane="call") == 1
+    assert sample(text, "wakeline_retries_total", provider="fcm") == 3
+    assert sample(text, "wakeline_send_seconds_count", provider="apns") == 1
+
+
+def test_gauges_are_what_was_read_and_forget_what_is_gone() -> None:
+    metrics = Metrics()
+    expiry = Labels(("acme", "3"), 1_800_000_000.0)
+    before = metrics.render(Reading(credential_expiry=(expiry,), queue_oldest=2.5, store_writable=False))
+    name = "wakeline_credential_expiry_timestamp_seconds"
+    assert sample(before, name, app="acme", credential="3") == 1_800_000_000.0
+    assert sample(before, "wakeline_queue_oldest_seconds") == 2.5
+    assert sample(before, "wakeline_store_writable") == 0
+    after = metrics.render(Reading())
+    assert sample(after, name, app="acme", credential="3") is None
+    assert sample(after, "wakeline_store_writable") == 1
+
+
+def test_registries_do_not_meet() -> None:
+    first, second = Metrics(), Metrics()
+    first.accepted("alert", 1)
+    assert sample(second.render(Reading()), "wakeline_accepted_total", lane="alert") is None
