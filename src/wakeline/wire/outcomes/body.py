@@ -1,0 +1,30 @@
+"""Reading error bodies that may be anything: JSON of an expected shape, other JSON, HTML, text or nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+def decode(body: bytes) -> Any:
+    """Return the JSON value of a body, or None."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """Return an object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def listed(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def text(value: Any) -> str:
+    """Return a string, or an empty one."""
+    return value if isinstance(value, str) else ""
