@@ -117,7 +117,10 @@ class TargetClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceClaim(msgspec.Struct, frozen=True, kw_only=True):
-    """A device as an app registers it: the whole truth about it at `at` (Unix ms)."""
+    """A device as an app registers it: the whole truth about it at `at` (Unix ms).
+
+    `confirmed` is when the app itself last vouched for these tokens; None means `at`, an import without a date says 0.
+    """
 
     app: int
     device_id: str
@@ -127,6 +130,18 @@ class DeviceClaim(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     facts: DeviceFacts = DeviceFacts()
     max_devices_per_user: int = 0
+    confirmed: int | None = None
+
+
+class TargetChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One step in the life of a target, as history keeps it: what it became, why, when (Unix ms) and on what evidence."""
+
+    target: int
+    kind: TargetKind
+    state: TargetState
+    reason: str
+    at: int
+    evidence: Evidence | None = None
 
 
 class Candidate(NamedTuple):
