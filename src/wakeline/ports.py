@@ -21,6 +21,7 @@ from wakeline.model.device import (
     DeviceClaim,
     Evidence,
     Recipient,
+    TargetChange,
     TargetClaim,
     TargetKind,
     TargetState,
@@ -139,6 +140,9 @@ class Idempotency(Protocol):
     async def abandon(self, key: IdempotencyKey) -> None:
         """Forget a key whose request failed on our side."""
 
+    async def prune(self, before: int) -> int:
+        """Forget keys first used before that time; returns how many."""
+
 
 # --- queue and ledger ------------------------------------------------------------------------------------------------
 
@@ -159,7 +163,10 @@ class JobProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BulkResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Results inside a bulk chunk: (position in the chunk, 8 bytes as `model.delivery.BULK_ENTRY`)."""
+    """Results inside a bulk chunk: (position in the chunk, 8 bytes as `model.delivery.BULK_ENTRY`).
+
+    A job that was partly settled before a crash, or retried, holds fewer recipients than its chunk: `Queue.chunks` tells.
+    """
 
     chunk: int
     entries: tuple[tuple[int, bytes], ...]
@@ -169,7 +176,8 @@ class FanoutStep(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a walk over devices: the jobs and chunks it made, committed together with its cursor.
 
     `job` is the fan-out job; `cursor` the device row id reached; `finished`: nobody is left. `found` counts deliveries made.
-    `jobs` refer to `chunks` as in `Admission`.
+    `jobs` refer to `chunks` as in `Admission`, and so does `results` by a negative `chunk`: `rows` and `results` are deliveries
+    that are final already (no credential ...); `counts` must count them.
     """
 
     job: int
@@ -179,11 +187,17 @@ class FanoutStep(msgspec.Struct, frozen=True, kw_only=True):
     found: int
     jobs: tuple[NewJob, ...] = ()
     chunks: tuple[Chunk, ...] = ()
+    rows: tuple[DeliveryRow, ...] = ()
+    results: tuple[BulkResult, ...] = ()
     counts: tuple[tuple[DeliveryState, int], ...] = ()
+    events: tuple[Event, ...] = ()
 
 
 class Settlement(msgspec.Struct, kw_only=True):
-    """What a batch of answers changes, in one commit. `counts`: (notification, state) -> how many more final ones."""
+    """What a batch of answers changes, in one commit. `counts`: (notification, state) -> how many more in a written state.
+
+    Waiting states (queued, scheduled, held, sending) are derived from jobs and must not be counted here.
+    """
 
     finished: list[int] = msgspec.field(default_factory=list)
     progress: list[JobProgress] = msgspec.field(default_factory=list)
@@ -236,13 +250,19 @@ class Queue(Protocol):
         """Return the packed recipients of bulk chunks: a retry needs the positions of what remains of them."""
 
     async def settle(self, settlement: Settlement) -> None:
-        """Write a batch of results; durable on return. Finished jobs end, progressed ones stay leased."""
+        """Write a batch of results; durable on return. Finished jobs end, progressed ones stay leased.
+
+        `again` for a cancelled notification is written as cancelled. A notification of which no job remains is completed.
+        """
 
     async def step(self, step: FanoutStep) -> None:
-        """Write one step of a fan-out."""
+        """Write one step of a fan-out. Its job stays leased until it is finished or released, so that nobody walks twice.
+
+        A step of a cancelled notification makes nothing and ends the walk.
+        """
 
     async def release(self, jobs: Sequence[int]) -> None:
-        """Give leased jobs back unsent (drain, hold); they are due at once."""
+        """Give leased jobs back unsent (drain, hold); they are due at once, or cancelled if their notification was."""
 
     async def cancel(self, notification: int, now: int) -> Cancelled:
         """Take what is not leased out of the queue, write it as cancelled, mark the notification cancelled."""
@@ -258,7 +278,7 @@ class Queue(Protocol):
 
 
 class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of deliveries, ordered by target row id; `cursor` continues (None: the end)."""
+    """A page of deliveries, by target row id (bulk: in the order of the walk); `cursor` continues, opaque (None: the end)."""
 
     deliveries: tuple[Delivery, ...]
     cursor: int | None
@@ -393,7 +413,7 @@ class Devices(Protocol):
         cursor: int = 0,
         limit: int = 50,
     ) -> DevicePage:
-        """List devices by row id."""
+        """List devices by row id. `state` is that of the device: as good as its best target; one without targets has none."""
 
     async def delete(self, app: int, device_id: str) -> bool:
         """Forget a device and its targets."""
@@ -435,6 +455,12 @@ class Devices(Protocol):
 
     async def app_counts(self, app: int) -> dict[TargetState, int]:
         """Count targets by state."""
+
+    async def history(self, device: int, *, limit: int = 50) -> list[TargetChange]:
+        """Return what became of this device's targets, newest first."""
+
+    async def prune(self, before: int) -> int:
+        """Forget history older than that; returns how many steps."""
 
 
 class Apps(Protocol):
@@ -539,8 +565,16 @@ class ApiKeys(Protocol):
         """Write when keys were last used (batched, at most once a minute)."""
 
 
+RESTORED_AT = "restored_at"
+HOLD_NEW_ROUTES = "hold_new_routes"
+
+
 class Settings(Protocol):
-    """Small facts of the installation (restored backup, ids of this store) by name."""
+    """Small facts of the installation (restored backup, ids of this store) by name.
+
+    `RESTORED_AT` is the time (Unix ms) at which a backup was restored. While `HOLD_NEW_ROUTES` is set, `Routes.ensure` holds
+    what it makes, so that nothing leaves a restored store before the operator releases it.
+    """
 
     async def get(self, name: str) -> str | None:
         """Return a value, or None."""

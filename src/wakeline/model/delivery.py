@@ -145,13 +145,9 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(NewJob, frozen=True, kw_only=True):
-    """A claimed job: leased to us until it is settled or released.
-
-    `positions` are the places of `recipients` in the bulk chunk; empty when they are the whole chunk in its order.
-    """
+    """A claimed job: leased to us until it is settled or released."""
 
     id: int
-    positions: tuple[int, ...] = ()
 
 
 BULK_ENTRY = struct.Struct("<BBHI")
