@@ -4,13 +4,15 @@
     +- ConfigError                 the settings file or an environment variable is wrong
     +- RequestError                the caller can repair it
     |  +- MalformedRequest         400  the body or the query cannot be read at all
-    |  +- Unauthenticated          401  no key, or one we do not know
-    |  +- NotAllowed               403  the key is expired, revoked or too narrow
+    |  +- Unauthenticated          401  no key, or one that is unknown, expired or revoked
+    |  +- NotAllowed               403  the key is too narrow
     |  +- NotFound                 404
+    |  +- MethodNotAllowed         405
     |  +- Conflict                 409  it exists already and differs
     |  |  +- IdempotencyRunning    409  the first request with this key is still at work
     |  |  +- SecretNotReplayed     409  the first answer bore a secret; it is not shown twice
     |  +- BodyTooLarge             413
+    |  +- UnsupportedMedia         415  written in something that is not read here
     |  +- InvalidRequest           422  understood, and wrong: names the field
     |  |  +- PayloadTooLarge       422  the push would not fit its provider
     |  |  +- NoCredential          422  no recipient can be served: the app lacks the credential
@@ -86,7 +88,7 @@ class MalformedRequest(RequestError):
 
 
 class Unauthenticated(RequestError):
-    """No key, or one that is not known."""
+    """No key, or one that is unknown, expired or revoked (RFC 6750 section 3.1)."""
 
     code = "unauthenticated"
     title = "A valid API key is needed"
@@ -94,7 +96,7 @@ class Unauthenticated(RequestError):
 
 
 class NotAllowed(RequestError):
-    """The key is expired, revoked or too narrow."""
+    """The key is too narrow."""
 
     code = "not_allowed"
     title = "The API key does not allow this"
@@ -108,6 +110,15 @@ class NotFound(RequestError):
     title = "There is no such thing"
     status = 404
     exit_code = 3
+
+
+class MethodNotAllowed(RequestError):
+    """The path exists, and this method does not. `allowed` names those that do."""
+
+    code = "method_not_allowed"
+    title = "This path does not take this method"
+    status = 405
+    allowed: tuple[str, ...] = ()
 
 
 class Conflict(RequestError):
@@ -126,10 +137,11 @@ class IdempotencyRunning(Conflict):
 
 
 class SecretNotReplayed(Conflict):
-    """The first answer bore a secret, and a secret is shown once."""
+    """The first answer bore a secret, and a secret is shown once. `resource` is the id of what it made."""
 
     code = "secret_not_replayed"
     title = "The first answer bore a secret; it is not shown twice"
+    resource = ""
 
 
 class BodyTooLarge(RequestError):
@@ -138,6 +150,14 @@ class BodyTooLarge(RequestError):
     code = "body_too_large"
     title = "The request body is too large"
     status = 413
+
+
+class UnsupportedMedia(RequestError):
+    """The body is written in something that is not read here."""
+
+    code = "unsupported_media_type"
+    title = "The body is written in a form that is not read here"
+    status = 415
 
 
 class InvalidRequest(RequestError):
