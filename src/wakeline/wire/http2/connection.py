@@ -1,0 +1,468 @@
+"""The state machine of one HTTP/2 client connection: bytes in, answers out; requests in, bytes out.
+
+Theory: a read is parsed in one pass. A complete answer `:status: 200` in one HEADERS frame (nearly all of them are) is
+recognised in the loop of `_parse`; every other frame goes through a table of handlers. What was learnt leaves as one
+`Answered` per segment (see `streams`). What a peer must not do raises PeerBroke inside, which ends the connection with
+a GOAWAY that names the error; answers read before it count.
+
+Rules of RFC 9113 are named where they are obeyed. Frames on streams that are closed are ignored: we may have
+reset them while the peer wrote (section 5.1), and DATA on them still counts for the connection's window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from wakeline.wire.http2 import frames
+from wakeline.wire.http2.answers import STATUS_200, Answer, ConnectFailure, Lost, Malformed, status_of
+from wakeline.wire.http2.frames import ErrorCode, PeerBroke, Setting
+from wakeline.wire.http2.outgoing import Outgoing
+from wakeline.wire.http2.requests import Answered, RequestBatch
+from wakeline.wire.http2.streams import Reply, Segment, Streams
+
+BODY_LIMIT = 65_536
+"""Bytes of an answer's body that are kept; a longer one is cut and its stream reset."""
+_HEADER_LIMIT = 65_536
+_MAX_CONTINUATIONS = 64
+_STREAM_WINDOW = 2 * BODY_LIMIT
+_CONNECTION_WINDOW = 4 * 1024 * 1024
+_COMPLETE = frames.END_STREAM | frames.END_HEADERS
+_RESERVED = 0x7FFF_FFFF
+_LONGEST = frames.DEFAULT_FRAME_SIZE << 8 | 0xFF
+
+
+class GoAway(msgspec.Struct, frozen=True):
+    """The peer takes no more streams on this connection; Apple puts JSON `{"reason": ...}` into `debug`."""
+
+    last_stream: int
+    code: int
+    debug: bytes
+
+
+class Connection:
+    """One unary client connection; the driver moves bytes between it and a socket and tells it the time.
+
+    `start_streams`: how many requests may leave before the server has announced its limits.
+    `max_streams`: our own limit, for servers that announce none.
+    Every method that takes `now` means seconds of one monotonic clock, the one of `RequestBatch.deadline`.
+    """
+
+    def __init__(self, *, now: float, start_streams: int = 0, max_streams: int = 1000) -> None:
+        self.error: PeerBroke | None = None
+        """Set once the peer broke the protocol: write what `take` gives, then close."""
+        self.goaway: GoAway | None = None
+        self.ready = False
+        """Whether the server's SETTINGS are here."""
+        self.answers = 0
+        """Answers of the server, whatever their status."""
+        self.last_received = now
+        self.ping_sent: float | None = None
+        """When the PING that is not acknowledged yet was sent."""
+        self.peer_limit: int | None = None
+        """The server's MAX_CONCURRENT_STREAMS; None: not announced."""
+        self._start_streams = start_streams
+        self._max_streams = max_streams
+        self._streams = Streams()
+        self._out = Outgoing(self._streams)
+        self._rest = b""
+        self._closed = False
+        self._window = _CONNECTION_WINDOW
+        self._consumed = 0
+        self._pings = 0
+        self._block: tuple[int, bool, list[bytes]] | None = None  # stream, END_STREAM, pieces of its header block
+        self._handlers: dict[int, Callable[[int, int, bytes], None]] = {
+            frames.DATA: self._on_data,
+            frames.HEADERS: self._on_headers,
+            frames.PRIORITY: self._on_priority,
+            frames.RST_STREAM: self._on_rst_stream,
+            frames.SETTINGS: self._on_settings,
+            frames.PUSH_PROMISE: self._on_push_promise,
+            frames.PING: self._on_ping,
+            frames.GOAWAY: self._on_goaway,
+            frames.WINDOW_UPDATE: self._on_window_update,
+        }
+        self._out.pieces += [
+            frames.PREFACE,
+            frames.settings(
+                {
+                    Setting.HEADER_TABLE_SIZE: 0,
+                    Setting.ENABLE_PUSH: 0,
+                    Setting.INITIAL_WINDOW_SIZE: _STREAM_WINDOW,
+                    Setting.MAX_HEADER_LIST_SIZE: _HEADER_LIMIT,
+                }
+            ),
+            frames.window_update(0, _CONNECTION_WINDOW - frames.DEFAULT_WINDOW),
+        ]
+
+    # --- what the driver asks ----------------------------------------------------------------------------------------
+
+    @property
+    def usable(self) -> bool:
+        """Whether requests may be sent on it, now or once others are answered."""
+        return not self._closed and self.goaway is None and self._out.next_stream <= frames.MAX_STREAM_ID
+
+    @property
+    def limit(self) -> int:
+        """How many requests may be in flight at once."""
+        if not self.ready:
+            return self._start_streams
+        return self._max_streams if self.peer_limit is None else min(self.peer_limit, self._max_streams)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests have no answer yet."""
+        return len(self._streams)
+
+    @property
+    def calls_in_flight(self) -> int:
+        """How many of them are calls."""
+        return self._streams.calls
+
+    @property
+    def capacity(self) -> int:
+        """How many requests can be sent now; 0 also while the connection's window is closed."""
+        if not self.usable or self._out.window <= 0:
+            return 0
+        ids = (frames.MAX_STREAM_ID - self._out.next_stream) // 2 + 1
+        return max(0, min(self.limit - len(self._streams), ids))
+
+    def has_output(self) -> bool:
+        """Whether `take` has something to write."""
+        return bool(self._out.pieces)
+
+    def take(self) -> bytes:
+        """Return the bytes to write now."""
+        data = b"".join(self._out.pieces)
+        self._out.pieces.clear()
+        return data
+
+    # --- requests ----------------------------------------------------------------------------------------------------
+
+    def send(self, batch: RequestBatch, indexes: Sequence[int], *, attempt: int = 0, max_bytes: int = 65_536) -> int:
+        """Send requests of `batch`, as many of `indexes` (positions in it) as limits allow; return how many.
+
+        It stops after `max_bytes`. A request that breaks the server's limits counts as taken; `collect` tells of it.
+        """
+        capacity = self.capacity
+        return self._out.send(batch, indexes[:capacity], attempt, max_bytes) if capacity else 0
+
+    def collect(self) -> list[Answered]:
+        """Return what was learnt since the last `collect` or `receive`."""
+        return self._streams.collect() if self._streams.touched else []
+
+    def expire(self, now: float) -> list[Answered]:
+        """Give up requests whose deadline has passed."""
+        for stream in self._streams.overdue(now):
+            if self._out.drop(stream):
+                self._streams.lose(stream, Lost.NOT_WRITTEN, "the deadline passed before the request was sent whole")
+            else:
+                self._streams.lose(stream, Lost.TIMEOUT, "no answer until the deadline")
+            self._reset(stream, ErrorCode.CANCEL)
+        return self.collect()
+
+    def ping(self, now: float) -> None:
+        """Ask the server for a sign of life; `ping_sent` is None again once it gave one."""
+        self._pings += 1
+        self.ping_sent = now
+        self._out.pieces.append(frames.frame(frames.PING, 0, 0, self._pings.to_bytes(8, "big")))
+
+    def close(self) -> None:
+        """Say goodbye: no more requests, and the last bytes to write are a GOAWAY."""
+        if not self._closed:
+            self._closed = True
+            self._out.pieces.append(frames.goaway(0, ErrorCode.NO_ERROR))
+
+    def abandon(self, detail: str, failure: ConnectFailure | None = None) -> list[Answered]:
+        """Give up everything in flight because the connection is gone."""
+        self._closed = True
+        for stream in self._streams.ids():
+            lost = Lost.NOT_WRITTEN if self._out.drop(stream) else Lost.UNKNOWN
+            self._streams.lose(stream, lost, detail, failure)
+        return self.collect()
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, now: float) -> list[Answered]:
+        """Read what the server sent; return what became of requests, batch by batch."""
+        self.last_received = now
+        if self._closed and self.error is not None:
+            return []
+        try:
+            self._parse(self._rest + data if self._rest else data)
+            self._return_window()
+        except PeerBroke as error:
+            self._closed = True
+            self.error = error
+            self._out.pieces.append(frames.goaway(0, error.error_code, error.detail.encode()[:128]))
+        for stream in self._out.stale_uploads():
+            self._out.drop(stream)
+            self._reset(stream, ErrorCode.CANCEL)  # RFC 9113 section 8.1: answered early, the rest is not wanted
+        told = self.collect()
+        self.answers += sum(len(part.accepted) + sum(answer.status > 0 for _, answer in part.others) for part in told)
+        return told
+
+    def _parse(self, data: bytes) -> None:
+        position, end = 0, len(data)
+        waiting, unpack = self._streams.waiting, frames.FRAME_HEADER.unpack_from
+        current: Segment | None = None
+        accept: Callable[[int], None] = _nobody
+        while end - position >= frames.FRAME_HEADER_SIZE:
+            start, flags, stream = unpack(data, position)
+            payload = position + frames.FRAME_HEADER_SIZE
+            kind = start & 0xFF
+            following = payload + (start >> 8)
+            if start > _LONGEST:
+                raise PeerBroke(ErrorCode.FRAME_SIZE_ERROR, "a frame longer than 16384 bytes")
+            if following > end:
+                break
+            if kind == frames.HEADERS and flags == _COMPLETE and following > payload and data[payload] == STATUS_200:
+                segment = waiting.get(stream)
+                if segment is not None and not segment.keep and self._block is None:
+                    del waiting[stream]
+                    if segment is not current:
+                        self._streams.touch(segment)
+                        current, accept = segment, segment.accepted.append
+                    accept(stream)
+                    position = following
+                    continue
+            self._on_frame(kind, flags, stream & _RESERVED, data[payload:following])
+            position = following
+        self._rest = data[position:]
+
+    def _on_frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+        if not self.ready and (kind != frames.SETTINGS or flags & frames.ACK):
+            raise PeerBroke(ErrorCode.PROTOCOL_ERROR, "the server's first frame is not SETTINGS")  # section 3.4
+        if self._block is not None or kind == frames.CONTINUATION:
+            self._on_continuation(kind, flags, stream, payload)
+            return
+        handler = self._handlers.get(kind)
+        if handler is not None:  # section 4.1: unknown types are ignored
+            handler(flags, stream, payload)
+
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    def _on_headers(self, flags: int, stream: int, payload: bytes) -> None:
+        self._must_be_ours(stream, "HEADERS")
+        block = _unpadded(flags, payload)
+        if flags & frames.HAS_PRIORITY:
+            if len(block) < 5:
+                raise PeerBroke(ErrorCode.FRAME_SIZE_ERROR, "HEADERS too short for its priority")
+            block = block[5:]
+        ends = bool(flags & frames.END_STREAM)
+        if flags & frames.END_HEADERS:
+            self._on_block(stream, block, ends=ends)
+        else:
+            self._block = (stream, ends, [block])
+
+    def _on_continuation(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+        if self._block is None or kind != frames.CONTINUATION or stream != self._block[0]:
+            raise PeerBroke(ErrorCode.PROTOCOL_ERROR, "a header block is not continued as it must be")  # section 6.10
+        _, ends, pieces = self._block
+        pieces.append(payload)
+        if len(pieces) > _MAX_CONTINUATIONS or sum(map(len, pieces)) > _HEADER_LIMIT:
+            raise PeerBroke(ErrorCode.ENHANCE_YOUR_CALM, "a header block without end")
+        if flags & frames.END_HEADERS:
+            self._block = None
+            self._on_block(stream, b"".join(pieces), ends=ends)
+
+    def _on_block(self, stream: int, block: bytes, *, ends: bool) -> None:
+        """A header block is whole: an interim answer, the head of an answer, or trailers (section 8.1)."""
+        if reply := self._streams.replies.get(stream):
+            if ends:
+                self._finish(stream, reply)
+            else:
+                self._stream_error(stream, ErrorCode.PROTOCOL_ERROR, "trailers that do not end the stream")
+            return
+        segment = self._streams.waiting.get(stream)
+        if segment is None:
+            return
+        try:
+            status = status_of(block)
+        except Malformed as error:
+            self._stream_error(stream, ErrorCode.PROTOCOL_ERROR, error.detail)
+            return
+        if status < 200:
+            if ends:
+                self._stream_error(stream, ErrorCode.PROTOCOL_ERROR, "an interim answer that ends the stream")
+            return
+        del self._streams.waiting[stream]
+        reply = self._streams.replies[stream] = Reply(segment, status, block, _STREAM_WINDOW)
+        if ends:
+            self._finish(stream, reply)
+
+    def _on_data(self, flags: int, stream: int, payload: bytes) -> None:
+        self._must_be_ours(stream, "DATA")
+        size = len(payload)
+        self._window -= size
+        self._consumed += size
+        if self._window < 0:
+            raise PeerBroke(ErrorCode.FLOW_CONTROL_ERROR, "DATA beyond the connection's window")
+        content = _unpadded(flags, payload)
+        reply = self._streams.replies.get(stream)
+        if reply is None:
+            if stream in self._streams.waiting:
+                self._stream_error(stream, ErrorCode.PROTOCOL_ERROR, "DATA before the head of the answer")
+            return
+        reply.window -= size
+        if reply.window < 0:
+            self._stream_error(stream, ErrorCode.FLOW_CONTROL_ERROR, "DATA beyond the stream's window")
+            return
+        reply.body = reply.body + content if reply.body else content
+        if flags & frames.END_STREAM:
+            self._finish(stream, reply)
+        elif len(reply.body) > BODY_LIMIT:
+            self._finish(stream, reply)
+            self._reset(stream, ErrorCode.CANCEL)
+        elif reply.window < _STREAM_WINDOW // 2:
+            self._out.pieces.append(frames.window_update(stream, _STREAM_WINDOW - reply.window))
+            reply.window = _STREAM_WINDOW
+
+    def _finish(self, stream: int, reply: Reply) -> None:
+        """The answer is whole, or as much of it as we want."""
+        del self._streams.replies[stream]
+        segment = reply.segment
+        if reply.status == 200 and not segment.keep:
+            self._streams.accept(segment, stream)
+            return
+        body = reply.body[:BODY_LIMIT]
+        detail = "the answer was longer than 64 KiB and is cut" if len(reply.body) > BODY_LIMIT else ""
+        answer = Answer(status=reply.status, body=body, detail=detail, block=reply.block)
+        self._streams.answer(segment, stream, answer)
+
+    def _return_window(self) -> None:
+        """Give the bytes of received DATA, padding included, back to the connection's window (section 6.9)."""
+        if self._window < _CONNECTION_WINDOW // 2:
+            self._out.pieces.append(frames.window_update(0, self._consumed))
+            self._window += self._consumed
+            self._consumed = 0
+
+    # --- streams -----------------------------------------------------------------------------------------------------
+
+    def _must_be_ours(self, stream: int, what: str) -> None:
+        """Section 5.1: frames about streams that nobody opened break the connection."""
+        if not stream & 1 or stream >= self._out.next_stream:
+            raise PeerBroke(ErrorCode.PROTOCOL_ERROR, f"{what} on a stream that was never opened")
+
+    def _stream_error(self, stream: int, code: ErrorCode, detail: str) -> None:
+        """Section 5.4.2: end one stream because of what the peer did on it."""
+        self._out.drop(stream)
+        self._streams.lose(stream, Lost.UNKNOWN, f"{detail} ({code.name})")
+        self._reset(stream, code)
+
+    def _reset(self, stream: int, code: ErrorCode) -> None:
+        self._out.pieces.append(frames.rst_stream(stream, code))
+
+    def _on_rst_stream(self, flags: int, stream: int, payload: bytes) -> None:
+        del flags
+        _must_have(payload, 4, "RST_STREAM")
+        self._must_be_ours(stream, "RST_STREAM")
+        code = int.from_bytes(payload, "big")
+        self._out.drop(stream)
+        if code == ErrorCode.REFUSED_STREAM and stream in self._streams.waiting:  # section 8.7
+            self._streams.refuse(stream)
+        else:
+            self._streams.lose(stream, Lost.UNKNOWN, f"the server reset the stream: {frames.error_name(code)}")
+
+    def _on_goaway(self, flags: int, stream: int, payload: bytes) -> None:
+        del flags
+        if stream or len(payload) < 8:
+            raise PeerBroke(ErrorCode.PROTOCOL_ERROR, "GOAWAY on a stream, or cut")
+        last = int.from_bytes(payload[:4], "big") & _RESERVED
+        if self.goaway is not None:
+            last = min(last, self.goaway.last_stream)
+        self.goaway = GoAway(last, int.from_bytes(payload[4:8], "big"), payload[8:])
+        for unprocessed in self._streams.ids():
+            if unprocessed > last:
+                self._out.drop(unprocessed)
+                self._streams.refuse(unprocessed)
+
+    def _on_priority(self, flags: int, stream: int, payload: bytes) -> None:
+        """Read over PRIORITY, which RFC 9113 section 5.3 deprecates."""
+        del flags, stream
+        _must_have(payload, 5, "PRIORITY")
+
+    def _on_push_promise(self, flags: int, stream: int, payload: bytes) -> None:
+        del flags, payload
+        raise PeerBroke(ErrorCode.PROTOCOL_ERROR, f"PUSH_PROMISE on stream {stream}, which we switched off")
+
+    # --- the connection ----------------------------------------------------------------------------------------------
+
+    def _on_settings(self, flags: int, stream: int, payload: bytes) -> None:
+        if stream:
+            raise PeerBroke(ErrorCode.PROTOCOL_ERROR, "SETTINGS on a stream")
+        if len(payload) % 6 or (flags & frames.ACK and payload):
+            raise PeerBroke(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of a wrong length")
+        if flags & frames.ACK:
+            return
+        for key, value in frames.SETTING.iter_unpack(payload):
+            self._apply(key, value)
+        self.ready = True
+        self._out.pieces.append(frames.frame(frames.SETTINGS, frames.ACK, 0))
+        self._out.pump()
+
+    def _apply(self, key: int, value: int) -> None:
+        """Obey one setting (section 6.5.2); unknown ones are ignored."""
+        match key:
+            case Setting.HEADER_TABLE_SIZE:
+                self._out.encoder.resize(value)
+            case Setting.ENABLE_PUSH if value:
+                raise PeerBroke(ErrorCode.PROTOCOL_ERROR, "a server that enables push")
+            case Setting.MAX_CONCURRENT_STREAMS:
+                self.peer_limit = value
+            case Setting.INITIAL_WINDOW_SIZE:
+                if value > frames.MAX_WINDOW:
+                    raise PeerBroke(ErrorCode.FLOW_CONTROL_ERROR, "an initial window over 2^31-1")
+                self._out.set_initial_window(value)
+            case Setting.MAX_FRAME_SIZE:
+                if not frames.DEFAULT_FRAME_SIZE <= value <= frames.LARGEST_FRAME_SIZE:
+                    raise PeerBroke(ErrorCode.PROTOCOL_ERROR, "a frame size that is not allowed")
+                self._out.max_frame = value
+            case Setting.MAX_HEADER_LIST_SIZE:
+                self._out.max_header_list = value
+            case _:
+                pass
+
+    def _on_ping(self, flags: int, stream: int, payload: bytes) -> None:
+        if stream:
+            raise PeerBroke(ErrorCode.PROTOCOL_ERROR, "PING on a stream")
+        _must_have(payload, 8, "PING")
+        if not flags & frames.ACK:
+            self._out.pieces.append(frames.frame(frames.PING, frames.ACK, 0, payload))
+        elif payload == self._pings.to_bytes(8, "big"):
+            self.ping_sent = None
+
+    def _on_window_update(self, flags: int, stream: int, payload: bytes) -> None:
+        del flags
+        _must_have(payload, 4, "WINDOW_UPDATE")
+        increment = int.from_bytes(payload, "big") & _RESERVED
+        if stream:
+            self._must_be_ours(stream, "WINDOW_UPDATE")
+            if not increment:
+                self._stream_error(stream, ErrorCode.PROTOCOL_ERROR, "a window update of nothing")
+            elif not self._out.open_stream_window(stream, increment):
+                self._stream_error(stream, ErrorCode.FLOW_CONTROL_ERROR, "the stream's window grew over 2^31-1")
+        elif not increment:
+            raise PeerBroke(ErrorCode.PROTOCOL_ERROR, "a window update of nothing")
+        else:
+            self._out.open_window(increment)
+        self._out.pump()
+
+
+def _nobody(stream: int) -> None:
+    """Stand in for a segment's list until the first answer of a read."""
+
+
+def _must_have(payload: bytes, size: int, what: str) -> None:
+    if len(payload) != size:
+        raise PeerBroke(ErrorCode.FRAME_SIZE_ERROR, f"{what} of {len(payload)} bytes")
+
+
+def _unpadded(flags: int, payload: bytes) -> bytes:
+    """Return a payload without its padding (section 6.1)."""
+    if not flags & frames.PADDED:
+        return payload
+    if not payload or payload[0] >= len(payload):
+        raise PeerBroke(ErrorCode.PROTOCOL_ERROR, "padding longer than its frame")
+    return payload[1 : len(payload) - payload[0]]
