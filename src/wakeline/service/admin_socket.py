@@ -1,0 +1,62 @@
+"""The administrator's door: `data_dir/wakeline.sock`, mode 0600, open to our own user and to root only.
+
+The kernel says who connects (SO_PEERCRED, unix(7)); the file's mode alone would trust whoever inherited a descriptor.
+A socket's address holds 107 bytes; a longer path is reached through a descriptor of its directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+NAME = "wakeline.sock"
+_ADDRESS_BYTES = 107
+_CREDENTIALS = struct.Struct("3i")
+_PRIVATE = 0o177
+
+
+@contextlib.contextmanager
+def address_of(directory: Path) -> Iterator[str]:
+    """Give an address under which the socket in `directory` can be bound or reached, however long its path is."""
+    path = str(directory / NAME)
+    if len(os.fsencode(path)) <= _ADDRESS_BYTES:
+        yield path
+        return
+    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{NAME}"
+    finally:
+        os.close(descriptor)
+
+
+def listen(directory: Path) -> socket.socket:
+    """Bind the socket in `directory`; one left by a killed process goes first (whoever holds the store's lock may)."""
+    remove(directory)
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(_PRIVATE)
+    try:
+        with address_of(directory) as address:
+            door.bind(address)
+    finally:
+        os.umask(before)
+    door.listen()
+    door.setblocking(False)
+    return door
+
+
+def remove(directory: Path) -> None:
+    """Take the socket away."""
+    (directory / NAME).unlink(missing_ok=True)
+
+
+def is_trusted(descriptor: int) -> bool:
+    """Tell whether the peer of a connected socket runs as our user or as root."""
+    duplicate = socket.socket(fileno=os.dup(descriptor))
+    with duplicate:
+        raw = duplicate.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, user, _ = _CREDENTIALS.unpack(raw)
+    return user in {os.geteuid(), 0}

@@ -1,0 +1,138 @@
+"""Listeners: uvicorn inside our own loop, once on TCP for the world and once on the administrator's socket.
+
+Signals stay ours: uvicorn would stop at once where we drain first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from wakeline.config import Settings
+from wakeline.config.rules import listen_address
+from wakeline.model.errors import ConnectFailed
+from wakeline.observe.names import LogEvent
+from wakeline.service import admin_socket
+
+ADMIN_SCOPE = "wakeline.admin"
+"""ASGI scope key that marks a connection of the administrator; nothing that comes over TCP bears it."""
+
+_KEEP_ALIVE = 75
+_LAST_ANSWERS = 5
+_BACKLOG = 2048
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take no signal."""
+        yield
+
+
+class _AdminProtocol(HttpToolsProtocol):
+    """HTTP on the administrator's socket: strangers are hung up on before they say a word."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it as well
+        """Ask the kernel who it is."""
+        super().connection_made(transport)
+        if not admin_socket.is_trusted(transport.get_extra_info("socket").fileno()):
+            structlog.get_logger().warning(LogEvent.ADMIN_REFUSED.value)
+            transport.abort()
+
+
+def as_admin(app: ASGIApp) -> ASGIApp:
+    """Wrap an application so that every request counts as the administrator's."""
+
+    async def marked(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ADMIN_SCOPE] = True
+        await app(scope, receive, send)
+
+    return marked
+
+
+class Listener:
+    """A bound socket and the server behind it."""
+
+    def __init__(self, config: uvicorn.Config, bound: socket.socket) -> None:
+        self._server = _Server(config)
+        self._socket = bound
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """Return the TCP port bound (useful with port 0)."""
+        return int(self._socket.getsockname()[1])
+
+    def start(self) -> None:
+        """Serve from the next turn of the loop on."""
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+
+    async def stop(self) -> None:
+        """Take no connection any more, let requests under way end (a few seconds), close."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+        self._socket.close()
+
+
+def public(app: ASGIApp, settings: Settings) -> Listener:
+    """Bind `[server] listen`. Raises ConnectFailed if the address is taken or not ours."""
+    server = settings.server
+    config = _config(
+        app,
+        settings,
+        http="httptools",
+        proxy_headers=bool(server.trusted_proxies),
+        forwarded_allow_ips=list(server.trusted_proxies),
+        ssl_certfile=server.tls_certificate or None,
+        ssl_keyfile=server.tls_key or None,
+    )
+    return Listener(config, _bind(server.listen))
+
+
+def admin(app: ASGIApp, settings: Settings, bound: socket.socket) -> Listener:
+    """Serve the administrator's socket."""
+    return Listener(_config(as_admin(app), settings, http=_AdminProtocol, proxy_headers=False), bound)
+
+
+def _config(app: ASGIApp, settings: Settings, **more: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=settings.logs.access,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=_LAST_ANSWERS,
+        **more,
+    )
+
+
+def _bind(listen: str) -> socket.socket:
+    host, port = listen_address(listen)
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        raise ConnectFailed(
+            f"Cannot listen on {listen}: {error.strerror}",
+            fix="Choose another [server] listen, or stop what uses that port.",
+        ) from None
+    bound.listen(_BACKLOG)
+    bound.setblocking(False)
+    return bound
