@@ -121,18 +121,19 @@ def _config(app: ASGIApp, settings: Settings, **more: Any) -> uvicorn.Config:
 
 def _bind(listen: str) -> socket.socket:
     host, port = listen_address(listen)
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        bound = socket.socket(family, kind, protocol)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except OSError as error:
-        raise ConnectFailed(
-            f"Cannot listen on {listen}: {error.strerror}",
-            fix="Choose another [server] listen, or stop what uses that port.",
-        ) from None
-    bound.listen(_BACKLOG)
-    bound.setblocking(False)
+    with contextlib.ExitStack() as undo:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            family, kind, protocol, _, address = found[0]
+            bound = undo.enter_context(socket.socket(family, kind, protocol))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+            bound.listen(_BACKLOG)
+        except OSError as error:
+            raise ConnectFailed(
+                f"Cannot listen on {listen}: {error.strerror}",
+                fix="Choose another [server] listen, or stop what uses that port.",
+            ) from None
+        bound.setblocking(False)
+        undo.pop_all()
     return bound

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -66,10 +67,11 @@ async def test_the_listener_speaks_tls_if_it_has_a_certificate(tmp_path: Path) -
     leaf.private_key_pem.write_to_path(tmp_path / "key.pem")
     leaf.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
     server = Server(listen="127.0.0.1:0", tls_certificate=str(tmp_path / "cert.pem"), tls_key=str(tmp_path / "key.pem"))
     async with (
         serving(Settings(server=server)) as listener,
-        httpx2.AsyncClient(verify=str(tmp_path / "ca.pem")) as client,
+        httpx2.AsyncClient(verify=trust) as client,
     ):
         answer = await client.get(f"https://127.0.0.1:{listener.port}/")
     assert answer.json()["scheme"] == "https"
@@ -118,8 +120,9 @@ STRANGER = """
 import os, socket, sys
 os.setgid(65534); os.setuid(65534)
 door = socket.socket(socket.AF_UNIX); door.settimeout(10); door.connect(sys.argv[1])
-door.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
-try: answer = door.recv(100)
+try:
+    door.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    answer = door.recv(100)
 except ConnectionError: answer = b""
 sys.exit(0 if answer == b"" else 1)
 """
@@ -129,9 +132,9 @@ sys.exit(0 if answer == b"" else 1)
 async def test_strangers_are_hung_up_on_even_if_the_file_mode_lets_them_in() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        directory.chmod(0o711)
         async with door(directory):
-            (directory / admin_socket.NAME).chmod(0o666)
+            await anyio.Path(directory).chmod(0o711)
+            await anyio.Path(directory / admin_socket.NAME).chmod(0o666)
             command = [sys.executable, "-c", STRANGER, str(directory / admin_socket.NAME)]
             done = await anyio.run_process(command, check=False, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout.decode()
