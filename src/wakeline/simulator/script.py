@@ -71,6 +71,11 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     provider: str = ""
     """Only requests to this provider; empty is any."""
 
+    def __post_init__(self) -> None:
+        """Refuses a script for every target of every provider: the token endpoint would use it up."""
+        if self.target == EVERY_TARGET and not self.provider:
+            raise ValueError(f"a script for {EVERY_TARGET} names its provider")
+
 
 class Scripts:
     """All scripts, by provider and target; those for `*` hold for targets without one of their own."""
@@ -91,7 +96,7 @@ class Scripts:
         if not self._left:
             return None
         name = canonical(target)
-        for key in ((provider, name), ("", name), (provider, EVERY_TARGET), ("", EVERY_TARGET)):
+        for key in ((provider, name), ("", name), (provider, EVERY_TARGET)):
             if key in self._left:
                 return self._take(key)
         return None

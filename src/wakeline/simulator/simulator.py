@@ -15,6 +15,7 @@ import msgspec
 
 from wakeline.simulator.apns import ApnsService
 from wakeline.simulator.control import ControlService
+from wakeline.simulator.google_front import GoogleService
 from wakeline.simulator.journal import REQUESTS_KEPT
 from wakeline.simulator.listener import Conversation, Listener
 from wakeline.simulator.state import Clock, State
@@ -134,8 +135,10 @@ class Simulator:
             sandbox = await self._open(
                 Listener(apns, journal, context=apns_tls, environment="sandbox"), wanted.apns_sandbox
             )
+        google_tls = server_context(ca, protocols=(b"h2", b"http/1.1"), accepts=None)
+        fcm = await self._open(Listener(GoogleService(self.state), journal, context=google_tls), wanted.fcm)
         control = await self._open(Listener(ControlService(self.state, self), journal), wanted.control)
-        self.ports = Ports(production.port, 0, control, sandbox)
+        self.ports = Ports(production.port, fcm, control, sandbox)
 
     async def _open(self, listener: Listener, port: int) -> int:
         self._listeners.append(listener)
