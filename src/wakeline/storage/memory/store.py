@@ -1,0 +1,43 @@
+"""All ports of the memory adapter, joined."""
+
+from __future__ import annotations
+
+from wakeline.ports import Clock, Secrets
+from wakeline.storage.memory.acceptance import MemoryAcceptance, MemoryIdempotency
+from wakeline.storage.memory.books import Books
+from wakeline.storage.memory.devices import MemoryDevices
+from wakeline.storage.memory.events import MemoryEvents
+from wakeline.storage.memory.keeper import MemoryKeeper
+from wakeline.storage.memory.ledger import MemoryLedger
+from wakeline.storage.memory.queue import MemoryQueue
+from wakeline.storage.memory.registers import MemoryApiKeys, MemoryApps, MemoryCredentials, MemoryRoutes, MemorySettings
+
+
+class MemoryStore:
+    """A store without a disk. `open` and `close` exist so that every adapter is used alike."""
+
+    def __init__(self, clock: Clock, secrets: Secrets) -> None:
+        self.events = MemoryEvents()
+        self.devices = MemoryDevices()
+        self.settings = MemorySettings()
+        self.credentials = MemoryCredentials(secrets)
+        self.routes = MemoryRoutes(self.settings, clock)
+        self.api_keys = MemoryApiKeys()
+        self.apps = MemoryApps()
+        books = Books(clock, self.events, self.devices, self.apps, self.routes)
+        self.idempotency = MemoryIdempotency()
+        self.acceptance = MemoryAcceptance(books, self.idempotency)
+        self.queue = MemoryQueue(books)
+        self.ledger = MemoryLedger(books)
+        self.keeper = MemoryKeeper()
+        self.apps.on_delete(self.credentials.forget_app)
+        self.apps.on_delete(self.routes.forget_app)
+        self.apps.on_delete(books.forget_app)
+        self.apps.on_delete(self.devices.forget_app)
+
+    async def open(self) -> None:
+        """Nothing is kept, so nothing is loaded."""
+
+    async def close(self) -> None:
+        """End the live feed."""
+        self.events.close()

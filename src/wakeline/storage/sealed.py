@@ -1,0 +1,24 @@
+"""The form in which the secret half of a credential is sealed."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wakeline.model.credential import Credential, CredentialSecret
+
+_decoder = msgspec.msgpack.Decoder(CredentialSecret)
+
+
+def seal_context(facts: Credential) -> str:
+    """Return what the seal is bound to, so that it does not open in another row, for another app or as another kind."""
+    return f"credential {facts.id} {facts.kind.value} {facts.app}"
+
+
+def sealed_form(secret: CredentialSecret) -> bytes:
+    """Return the bytes to seal."""
+    return msgspec.msgpack.encode(secret)
+
+
+def secret_of(data: bytes) -> CredentialSecret:
+    """Return the secret of what was sealed."""
+    return _decoder.decode(data)
