@@ -1,0 +1,104 @@
+"""Which credential speaks for a route. Pure.
+
+A .p8 key's topics are bundle ids and cover every push type; without topics it speaks for the whole team. A certificate
+speaks for exactly the topics in it, suffixes included (Apple: "Establishing a certificate-based connection to APNs").
+A service account speaks for its project. An exact topic beats a team-wide key; what works beats what has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from wakeline.model.credential import Credential, CredentialState
+from wakeline.model.device import TargetKind
+from wakeline.model.notification import PushType
+from wakeline.model.route import Environment, ProviderKind
+from wakeline.wire.apns import RULES, Rule, rule_for, topic_with
+
+_SPLIT = "/"
+"""Parts a bundle id from a suffix in the topic of a route where a certificate of its own serves that suffix."""
+
+_BY_SUFFIX = {rule.suffix: rule for rule in RULES.values() if rule.suffix}
+
+
+class Need(NamedTuple):
+    """What a credential has to cover: `rule` says which topic the push type makes of the bundle id (APNs only)."""
+
+    provider: ProviderKind
+    environment: Environment
+    topic: str
+    rule: Rule
+
+    @property
+    def plain(self) -> Need:
+        """Return the same need for pushes to the bundle id itself."""
+        return self._replace(rule=RULES[PushType.ALERT])
+
+
+class Choice(NamedTuple):
+    """The credential that covers a need, and the bundle id or project that goes with it."""
+
+    credential: Credential
+    topic: str
+
+
+def need_of(kind: str, environment: Environment, topic: str, push_type: PushType) -> Need:
+    """Return what sending this push type to this kind of target needs."""
+    rule = rule_for(push_type, kind)
+    if kind == TargetKind.FCM:
+        return Need(ProviderKind.FCM, Environment.PRODUCTION, topic, rule)
+    return Need(ProviderKind.APNS, environment, topic, rule)
+
+
+def need_of_route(provider: ProviderKind, environment: Environment, topic: str) -> Need:
+    """Return what a route needs; `topic` as `route_topic` made it."""
+    bundle, _, suffix = topic.partition(_SPLIT)
+    return Need(provider, environment, bundle, _BY_SUFFIX.get(suffix, RULES[PushType.ALERT]))
+
+
+def choose(credentials: Iterable[Credential], need: Need, now: int) -> Choice | None:
+    """Return the best credential for a need, or None; `now` in Unix ms. The newest of equals is preferred."""
+    ranked = [
+        (_usable(credential, now), topic in credential.topics, credential.id, Choice(credential, topic))
+        for credential in credentials
+        if credential.provider is need.provider
+        for topic in [_covered(credential, need)]
+        if topic is not None
+    ]
+    return max(ranked, key=lambda entry: entry[:3])[3] if ranked else None
+
+
+def route_topic(credentials: Iterable[Credential], need: Need, choice: Choice, now: int) -> str:
+    """Return the topic of the route: the bundle id, with the suffix beside it if another credential serves the bundle id."""
+    if need.provider is ProviderKind.FCM or not need.rule.suffix:
+        return choice.topic
+    plain = choose(credentials, need.plain._replace(topic=choice.topic), now)
+    if plain is not None and plain.credential.id == choice.credential.id:
+        return choice.topic
+    return f"{choice.topic}{_SPLIT}{need.rule.suffix}"
+
+
+def bundle_of_route(topic: str) -> str:
+    """Return the bundle id or project in the topic of a route."""
+    return topic.partition(_SPLIT)[0]
+
+
+def expired(credential: Credential, now: int) -> bool:
+    """Tell whether a certificate is past its end."""
+    return credential.not_after is not None and credential.not_after <= now
+
+
+def _usable(credential: Credential, now: int) -> bool:
+    return credential.state is not CredentialState.FAILED and not expired(credential, now)
+
+
+def _covered(credential: Credential, need: Need) -> str | None:
+    """Return the bundle id or project that this credential covers for the need, or None."""
+    if need.provider is ProviderKind.FCM:
+        project = need.topic or next(iter(credential.topics), "")
+        return project if project in credential.topics else None
+    if need.environment not in credential.environments:
+        return None
+    topic = topic_with(need.rule, need.topic, credential)
+    return topic.removesuffix(need.rule.suffix) if topic else None

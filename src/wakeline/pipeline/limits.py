@@ -1,0 +1,97 @@
+"""Per-user limits: how often a person may be disturbed (DESIGN 5.6). Pure; the counters live in memory.
+
+The generic cell rate algorithm keeps one number a user and kind: the theoretical arrival time (ITU-T I.371, annex A).
+Counted once a notification and user, only for named recipients: a broadcast counts for nobody (ADR 8).
+A push beyond the limit is booked for the next free slot; one that shares a `collapse` name with a push still waiting for
+its slot takes that slot over, since it supersedes that push. Calls are not booked: a call later is no call.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from wakeline.config import Limits
+from wakeline.model.notification import PushType
+
+_HOUR = 3_600_000
+_MINUTE = 60_000
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """A steady rate: one every `interval` ms, and `burst` of them at once."""
+
+    interval: float
+    burst: int
+
+    @property
+    def tolerance(self) -> float:
+        """Return how far ahead of the steady rate a burst may run, in ms."""
+        return self.interval * (self.burst - 1)
+
+
+class Charge(msgspec.Struct, frozen=True):
+    """What a notification was charged to a user: `at`, Unix ms, is when it may go out. To be refunded if it is not kept."""
+
+    app: int
+    subject: str
+    push_type: PushType
+    at: int
+    collapse: str
+    taken_over: bool
+
+
+def rates(limits: Limits) -> dict[PushType, Rate]:
+    """Return the rate of each limited push type; the others are budgeted by Apple and Google themselves."""
+    per_hour = {
+        PushType.ALERT: (_HOUR / max(1, limits.alert_per_hour), limits.alert_burst),
+        PushType.BACKGROUND: (_HOUR / max(1, limits.background_per_hour), limits.background_per_hour),
+        PushType.CALL: (_MINUTE / max(1, limits.call_per_minute), limits.call_per_minute),
+    }
+    return {push_type: Rate(interval, max(1, burst)) for push_type, (interval, burst) in per_hour.items()}
+
+
+class UserLimits:
+    """The counters of all users of all apps."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._enabled = limits.per_user
+        self._rates = rates(limits)
+        self._arrivals: dict[tuple[int, str, PushType], float] = {}
+        self._booked: dict[tuple[int, str, PushType, str], int] = {}
+
+    def applies(self, push_type: PushType) -> bool:
+        """Tell whether pushes of this type are limited at all."""
+        return self._enabled and push_type in self._rates
+
+    def charge(
+        self, app: int, subject: str, push_type: PushType, collapse: str, *, now: int, latest: int
+    ) -> Charge | int:
+        """Take a slot: return the charge, or the next free time (Unix ms) if that is not before `latest`; then nothing is taken."""
+        rate = self._rates[push_type]
+        key = app, subject, push_type
+        booked = self._booked.get((*key, collapse), 0) if collapse else 0
+        if now < booked < latest:
+            return Charge(app, subject, push_type, booked, collapse, taken_over=True)
+        arrival = max(self._arrivals.get(key, 0.0), float(now))
+        at = max(now, round(arrival - rate.tolerance))
+        if at > now and at >= latest:
+            return at
+        self._arrivals[key] = arrival + rate.interval
+        if collapse and at > now:
+            self._booked[(*key, collapse)] = at
+        return Charge(app, subject, push_type, at, collapse, taken_over=False)
+
+    def refund(self, charge: Charge) -> None:
+        """Give a slot back: what it was for was not kept (a repeated request, a failed commit)."""
+        key = charge.app, charge.subject, charge.push_type
+        if charge.taken_over or key not in self._arrivals:
+            return
+        self._arrivals[key] -= self._rates[charge.push_type].interval
+        if self._booked.get((*key, charge.collapse)) == charge.at:
+            del self._booked[(*key, charge.collapse)]
+
+    def forget(self, now: int) -> int:
+        """Drop the counters of users who are back to a full allowance; returns how many remain."""
+        self._arrivals = {key: arrival for key, arrival in self._arrivals.items() if arrival > now}
+        self._booked = {key: at for key, at in self._booked.items() if at > now}
+        return len(self._arrivals)

@@ -1,0 +1,44 @@
+"""What the story needs of the world: the ports, handed over once by `service.wiring`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from wakeline import ports
+from wakeline.config import Settings
+from wakeline.model.event import EventType
+from wakeline.model.route import ProviderKind
+from wakeline.pipeline.meter import Meter, Silent
+
+
+def _everything(_event: EventType) -> bool:
+    """Want every event."""
+    return True
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """The ports and settings.
+
+    `entropy` returns a random number in [0, 1). `wanted` tells whether anybody listens to a type of event; it is asked only
+    for `push.accepted`, whose look-ups would otherwise be the price of every push.
+    """
+
+    acceptance: ports.Acceptance
+    queue: ports.Queue
+    ledger: ports.Ledger
+    events: ports.Events
+    devices: ports.Devices
+    apps: ports.Apps
+    credentials: ports.Credentials
+    routes: ports.Routes
+    facts: ports.Settings
+    keeper: ports.StoreKeeper
+    providers: Mapping[ProviderKind, ports.Provider]
+    clock: ports.Clock
+    ids: ports.Ids
+    entropy: Callable[[], float]
+    settings: Settings
+    meter: Meter = Silent()
+    wanted: Callable[[EventType], bool] = _everything

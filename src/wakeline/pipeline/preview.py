@@ -1,0 +1,119 @@
+"""What would be sent, without sending: `validate_only`. Nothing is kept, nothing is charged, nothing leaves."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wakeline.model.app import App
+from wakeline.model.delivery import unpack
+from wakeline.model.errors import WakelineError
+from wakeline.model.notification import Notification, NotificationRequest, PushType
+from wakeline.model.outcome import Outcome
+from wakeline.model.route import Lane
+from wakeline.pipeline import report
+from wakeline.pipeline.draft import Draft, Drafting
+from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.resolve import address_of, choose
+from wakeline.pipeline.route import RouteTable, facing
+from wakeline.ports import Preview
+from wakeline.wire.outcomes import Refusal, ours
+
+SAMPLE = 20
+"""Recipients shown of an audience that is walked."""
+
+
+class PreviewItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One recipient: the request it would get, or why it gets none. `credential` is an id; `due` in Unix ms."""
+
+    device: str
+    target: int
+    kind: str
+    request: Preview | None = None
+    credential: int | None = None
+    host: str = ""
+    due: int = 0
+    outcome: Outcome | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A notification as it would be sent; of a walked audience only the first recipients are shown. Times in Unix ms."""
+
+    type: PushType
+    lane: Lane
+    due: int
+    expires: int
+    recipients: int | None
+    estimate: int | None
+    items: tuple[PreviewItem, ...] = ()
+
+
+class Previewing:
+    """Answers `validate_only`."""
+
+    def __init__(self, parts: Parts, table: RouteTable, drafting: Drafting) -> None:
+        self._parts = parts
+        self._table = table
+        self._drafting = drafting
+
+    async def preview(self, app: App, request: NotificationRequest) -> PreviewResult:
+        """Return what a notification would become. Raises what `accept` would answer."""
+        [draft] = await self._drafting.drafts(app, [(request, "")])
+        if isinstance(draft, WakelineError):
+            raise draft
+        self._drafting.refund(draft)
+        items = await self._sample(app, draft) if draft.terms.walked else await self._named(draft)
+        return PreviewResult(
+            type=draft.terms.content.type,
+            lane=draft.terms.lane,
+            due=draft.terms.due,
+            expires=draft.terms.expires,
+            recipients=None if draft.terms.walked else draft.recipients,
+            estimate=draft.estimate,
+            items=tuple(items),
+        )
+
+    async def _named(self, draft: Draft) -> list[PreviewItem]:
+        items = []
+        for (route, wait), recipients in draft.waiting.items():
+            for packed in recipients:
+                items.append(await self._item(draft.notification, unpack(packed)[0], route, wait.due))
+        by_reason = {outcome.reason: outcome for outcome in draft.failures}
+        for row in draft.rows:
+            items.append(await self._item(draft.notification, row.target, by_reason[row.reason], row.at))
+        return items
+
+    async def _sample(self, app: App, draft: Draft) -> list[PreviewItem]:
+        """Show the first devices that a walk would meet."""
+        audience, push_type = draft.terms.audience, draft.terms.content.type
+        if not audience.is_broad:
+            return []
+        found = await self._parts.devices.walk(app.id, tags=audience.tags, after=0, limit=SAMPLE)
+        chosen = choose(found, push_type, app.settings)
+        places = await self._table.place(app, push_type, {address_of(candidate) for candidate in chosen})
+        return [
+            await self._item(draft.notification, candidate.target, places[address_of(candidate)], draft.terms.due)
+            for candidate in chosen
+        ]
+
+    async def _item(self, notification: Notification, target: int, place: int | Outcome, due: int) -> PreviewItem:
+        device = await self._parts.devices.by_target_id(target)
+        kind = next((item.kind.value for item in device.targets if item.id == target), "") if device is not None else ""
+        item = PreviewItem(device=device.device_id if device is not None else "", target=target, kind=kind, due=due)
+        if isinstance(place, Outcome):
+            return msgspec.structs.replace(item, outcome=place)
+        way = self._table.way(place)
+        found = await self._parts.devices.recipients([target])
+        if way is None or way.credential is None or not found:
+            return msgspec.structs.replace(item, outcome=ours(Refusal.NO_CREDENTIAL))
+        provider = self._parts.providers[way.route.provider]
+        now = self._parts.clock.now()
+        request = provider.preview(notification, facing(way.route), way.credential, found[0], now)
+        hold = self._table.barrier(way)
+        return msgspec.structs.replace(
+            item,
+            request=request,
+            credential=way.credential.id,
+            host=request.url.split("/")[2] if "://" in request.url else request.url,
+            warnings=(*request.warnings, *([report.worded(hold)] if hold is not None else ())),
+        )

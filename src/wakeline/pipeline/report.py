@@ -1,0 +1,134 @@
+"""What happened, as events for webhooks, the live feed and the log. Never a token, never message text.
+
+The events of what a store does by itself (cancelled, superseded, completed) are made by the store, in the same commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wakeline.model.app import App
+from wakeline.model.credential import Credential
+from wakeline.model.delivery import DeliveryState
+from wakeline.model.device import Candidate, Device, TargetState
+from wakeline.model.event import Event, EventData, EventType
+from wakeline.model.ids import delivery_id, uuid_of
+from wakeline.model.outcome import Outcome
+from wakeline.model.route import Hold, Route
+
+PUSH_EVENTS: dict[DeliveryState, EventType] = {
+    DeliveryState.ACCEPTED: EventType.PUSH_ACCEPTED,
+    DeliveryState.FAILED: EventType.PUSH_FAILED,
+    DeliveryState.EXPIRED: EventType.PUSH_EXPIRED,
+    DeliveryState.CANCELLED: EventType.PUSH_CANCELLED,
+    DeliveryState.SKIPPED: EventType.PUSH_SKIPPED,
+}
+"""The event of each final state that a settlement writes."""
+
+_TARGET_EVENTS = {
+    TargetState.RETIRED: EventType.TARGET_RETIRED,
+    TargetState.QUARANTINED: EventType.TARGET_QUARANTINED,
+}
+
+
+def pushed(
+    state: DeliveryState,
+    outcome: Outcome,
+    *,
+    app: str,
+    notification: int,
+    target: int,
+    device: Device | None,
+    kind: str,
+    tries: int,
+    at: int,
+) -> Event:
+    """Say what became of a delivery; `state` is a key of `PUSH_EVENTS`."""
+    return Event(
+        type=PUSH_EVENTS[state],
+        at=at,
+        app=app,
+        data=EventData(
+            notification=uuid_of(notification),
+            delivery=delivery_id(notification, target),
+            device=device.device_id if device is not None else "",
+            users=device.users if device is not None else (),
+            target=str(target),
+            kind=kind,
+            outcome=outcome,
+            attempts=tries,
+        ),
+    )
+
+
+def refused(
+    state: DeliveryState, outcome: Outcome, *, app: str, notification: int, candidate: Candidate, at: int
+) -> Event:
+    """Say that a delivery ended before it had a job: no credential, a limit, a connected device."""
+    return Event(
+        type=PUSH_EVENTS[state],
+        at=at,
+        app=app,
+        data=EventData(
+            notification=uuid_of(notification),
+            delivery=delivery_id(notification, candidate.target),
+            device=candidate.device_id,
+            users=(candidate.user,) if candidate.user else (),
+            target=str(candidate.target),
+            kind=candidate.kind,
+            outcome=outcome,
+        ),
+    )
+
+
+def unreachable(outcome: Outcome, *, app: str, notification: int, users: Sequence[str], device: str, at: int) -> Event:
+    """Say that somebody who was named has nothing to send to."""
+    data = EventData(notification=uuid_of(notification), users=tuple(users), device=device, outcome=outcome)
+    return Event(type=EventType.PUSH_SKIPPED, at=at, app=app, data=data)
+
+
+def judged(
+    state: TargetState, outcome: Outcome, *, app: str, device: Device, target: int, kind: str, at: int
+) -> Event | None:
+    """Say that a target was retired or quarantined; other states are no event."""
+    event_type = _TARGET_EVENTS.get(state)
+    if event_type is None:
+        return None
+    data = EventData(device=device.device_id, users=device.users, target=str(target), kind=kind, outcome=outcome)
+    return Event(type=event_type, at=at, app=app, data=data)
+
+
+def credential_event(
+    event_type: EventType,
+    credential: Credential,
+    app: App | None,
+    *,
+    at: int,
+    note: str = "",
+    outcome: Outcome | None = None,
+) -> Event:
+    """Say what became of a credential."""
+    data = EventData(credential=credential.id, outcome=outcome, note=note)
+    return Event(type=event_type, at=at, app=app.slug if app is not None else "", data=data)
+
+
+def brake_event(event_type: EventType, route: Route, app: App | None, *, at: int, note: str = "") -> Event:
+    """Say that the brake of a route closed or was released."""
+    data = EventData(route=name_of(route, app), note=note)
+    return Event(type=event_type, at=at, app=app.slug if app is not None else "", data=data)
+
+
+def stalled(note: str, at: int) -> Event:
+    """Say that work is due and nothing moves."""
+    return Event(type=EventType.QUEUE_STALLED, at=at, data=EventData(note=note))
+
+
+def name_of(route: Route, app: App | None) -> str:
+    """Return a route as people read it: app, provider, environment, topic."""
+    slug = app.slug if app is not None else str(route.app)
+    return "/".join(part for part in (slug, route.provider.value, route.environment.value, route.topic) if part)
+
+
+def worded(hold: Hold) -> str:
+    """Return a hold in words."""
+    return f"{hold.cause} {hold.fix}".strip()

@@ -1,0 +1,238 @@
+"""Routes at run time: which credential serves each, its sender, and whether anything may go out.
+
+Rule 1: a route is looked up by what a push needs; its credential is looked up anew whenever the app's credentials change.
+Rule 2: a sender is opened at the first need and swapped without losing what is in flight: the old one drains.
+Rule 3: a hold counts at once in memory and is written through right after, so that no turn of the loop slips between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import msgspec
+import structlog
+
+from wakeline.model.app import ApnsEnvironment, App
+from wakeline.model.credential import Credential
+from wakeline.model.errors import WakelineError
+from wakeline.model.notification import PushType
+from wakeline.model.outcome import Outcome
+from wakeline.model.route import Environment, Hold, HoldReason, ProviderKind, Route
+from wakeline.pipeline import coverage
+from wakeline.pipeline.brake import Brake
+from wakeline.pipeline.breaker import Breaker
+from wakeline.pipeline.lanes import Turns
+from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.resolve import Address
+from wakeline.ports import Sender
+from wakeline.wire.outcomes import Refusal, ours
+
+_log = structlog.get_logger()
+
+_DRAIN = 20.0
+
+
+class Way:
+    """A route at run time. Times in Unix ms, but for the breaker's."""
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.hold = route.hold
+        self.credential: Credential | None = None
+        self.sender: Sender | None = None
+        self.breaker = Breaker()
+        self.brake = Brake()
+        self.turns = Turns()
+        self.paused_until = 0
+        self.accepted_at: int | None = None
+        self.next_hop = 0
+        self.check_at: int | None = None
+        self.last: Outcome | None = None
+
+    @property
+    def braked(self) -> bool:
+        """Tell whether too many tokens of this route looked dead."""
+        return self.hold is not None and self.hold.reason is HoldReason.BRAKE
+
+
+class RouteTable:
+    """All routes. `wake` is called when a sender has room again or something was released."""
+
+    def __init__(self, parts: Parts, wake: Callable[[], None]) -> None:
+        self._parts = parts
+        self._wake = wake
+        self._ways: dict[int, Way] = {}
+        self._places: dict[tuple[int, ApnsEnvironment, PushType, Address], int | Outcome] = {}
+        self._changed: set[int] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        parts.credentials.listen(self._on_change)
+
+    def load(self) -> None:
+        """Take over the routes that the store knows, with their holds."""
+        for route in self._parts.routes.all():
+            self._adopt(route)
+
+    def ways(self) -> list[Way]:
+        """Return all routes by id."""
+        return [self._ways[route] for route in sorted(self._ways)]
+
+    def way(self, route: int) -> Way | None:
+        """Return a route, or None if it is not known (its app was deleted)."""
+        known = self._ways.get(route)
+        if known is not None:
+            return known
+        stored = self._parts.routes.get(route)
+        return self._adopt(stored) if stored is not None else None
+
+    async def place(self, app: App, push_type: PushType, addresses: Iterable[Address]) -> dict[Address, int | Outcome]:
+        """Return for each address its route's id, or why it cannot be served."""
+        found: dict[Address, int | Outcome] = {}
+        for address in addresses:
+            key = app.id, app.settings.apns_environment, push_type, address
+            place = self._places.get(key)
+            if place is None:
+                place = self._places[key] = await self._place(app, push_type, address)
+            found[address] = place
+        return found
+
+    async def _place(self, app: App, push_type: PushType, address: Address) -> int | Outcome:
+        override = app.settings.apns_environment
+        registered = override is ApnsEnvironment.AS_REGISTERED
+        environment = Environment(address.environment if registered else override.value)
+        need = coverage.need_of(address.kind, environment, address.topic, push_type)
+        credentials, now = self._parts.credentials.of_app(app.id), self._parts.clock.now()
+        choice = coverage.choose(credentials, need, now)
+        if choice is None:
+            missing = " ".join((need.provider.value, need.environment.value, need.topic + need.rule.suffix)).strip()
+            return ours(Refusal.NO_CREDENTIAL, detail=f"It would take one for {missing}.")
+        topic = coverage.route_topic(credentials, need, choice, now)
+        route = await self._parts.routes.ensure(app.id, need.provider, need.environment, topic)
+        self._adopt(route)
+        return route.id
+
+    async def elsewhere(self, way: Way) -> int | None:
+        """Return the route to the other APNs environment, if a credential covers it and the app lets its devices choose."""
+        app = self._parts.apps.by_id(way.route.app)
+        if app is None or way.route.provider is not ProviderKind.APNS:
+            return None
+        if app.settings.apns_environment is not ApnsEnvironment.AS_REGISTERED:
+            return None
+        here = way.route.environment
+        there = Environment.SANDBOX if here is Environment.PRODUCTION else Environment.PRODUCTION
+        if self._choice(msgspec.structs.replace(way.route, environment=there)) is None:
+            return None
+        route = await self._parts.routes.ensure(app.id, ProviderKind.APNS, there, way.route.topic)
+        other = self._adopt(route)
+        return route.id if other.hold is None else None
+
+    def barrier(self, way: Way) -> Hold | None:
+        """Return why nothing may go out on a route, or None: its own hold, a paused app, a certificate past its end."""
+        if way.hold is not None:
+            return way.hold
+        app, now = self._parts.apps.by_id(way.route.app), self._parts.clock.now()
+        if app is not None and app.paused:
+            return hold_of(HoldReason.OPERATOR, ours(Refusal.PAUSED), now)
+        if way.credential is not None and coverage.expired(way.credential, now):
+            return hold_of(HoldReason.CREDENTIAL, ours(Refusal.CERTIFICATE_EXPIRED), now)
+        return None
+
+    async def sender(self, way: Way) -> Sender | None:
+        """Return the sender of a route, opening it at the first need; None: no credential, or its secret cannot be opened."""
+        if way.sender is not None or way.credential is None:
+            return way.sender
+        credential = way.credential
+        try:
+            secret = await self._parts.credentials.secret(credential.id)
+        except WakelineError as error:
+            outcome = ours(Refusal.CREDENTIAL_ERROR, detail=error.detail)
+            await self.put_hold(way, hold_of(HoldReason.CREDENTIAL, outcome, self._parts.clock.now()))
+            return None
+        if way.credential is credential and way.sender is None:
+            way.sender = self._parts.providers[way.route.provider].open(
+                facing(way.route), credential, secret, self._wake
+            )
+        return way.sender
+
+    async def put_hold(self, way: Way, hold: Hold | None) -> None:
+        """Hold a route or release it; survives restarts."""
+        way.hold = hold
+        way.route = await self._parts.routes.hold(way.route.id, hold)
+        if hold is None:
+            self._wake()
+
+    def _adopt(self, route: Route) -> Way:
+        way = self._ways.get(route.id)
+        if way is None:
+            way = self._ways[route.id] = Way(route)
+            choice = self._choice(route)
+            way.credential = choice.credential if choice is not None else None
+            if route.hold is not None and route.hold.reason is HoldReason.BREAKER:
+                way.breaker.trip(self._parts.clock.monotonic())
+        return way
+
+    def _choice(self, route: Route) -> coverage.Choice | None:
+        need = coverage.need_of_route(route.provider, route.environment, route.topic)
+        return coverage.choose(self._parts.credentials.of_app(route.app), need, self._parts.clock.now())
+
+    def _on_change(self, app: int) -> None:
+        self._changed.add(app)
+        self._places = {key: place for key, place in self._places.items() if key[0] != app}
+        self._wake()
+
+    def refresh(self) -> list[tuple[Way, Credential | None]]:
+        """Give every route of changed apps its credential anew; returns those that changed, with what they had before."""
+        changed = []
+        apps, self._changed = self._changed, set()
+        for way in [way for way in self.ways() if way.route.app in apps]:
+            before, choice = way.credential, self._choice(way.route)
+            way.credential = choice.credential if choice is not None else None
+            if _identity(before) != _identity(way.credential):
+                self._retire_sender(way)
+            if before != way.credential:
+                changed.append((way, before))
+        return changed
+
+    def _retire_sender(self, way: Way) -> None:
+        """Let the sender finish what is in flight, apart from the route."""
+        if way.sender is not None:
+            task = asyncio.get_running_loop().create_task(way.sender.close(drain=_DRAIN))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+            way.sender = None
+
+    async def close(self, *, drain: float) -> None:
+        """Close every sender; what is in flight gets `drain` seconds."""
+        senders = [way.sender for way in self.ways() if way.sender is not None]
+        for way in self.ways():
+            way.sender = None
+        await asyncio.gather(*(sender.close(drain=drain) for sender in senders), *self._closing)
+
+
+def facing(route: Route) -> Route:
+    """Return a route as its provider sees it: without the suffix, which the provider adds by itself."""
+    return msgspec.structs.replace(route, topic=coverage.bundle_of_route(route.topic))
+
+
+def hold_of(reason: HoldReason, outcome: Outcome, now: int) -> Hold:
+    """Return a hold for what an outcome says."""
+    return Hold(reason=reason, code=outcome.code, since=now, cause=outcome.cause, fix=outcome.fix)
+
+
+def refusal_of(hold: Hold) -> Outcome:
+    """Return the outcome of a delivery that a hold stops for good."""
+    match hold.reason:
+        case HoldReason.BREAKER:
+            outcome = ours(Refusal.BREAKER)
+        case HoldReason.BRAKE:
+            outcome = ours(Refusal.BRAKE)
+        case HoldReason.OPERATOR:
+            outcome = ours(Refusal.ROUTE_HELD)
+        case HoldReason.CREDENTIAL:
+            by_code = {903: Refusal.CERTIFICATE_EXPIRED, 905: Refusal.WRONG_ENVIRONMENT}
+            outcome = ours(by_code.get(hold.code, Refusal.CREDENTIAL_ERROR))
+    return msgspec.structs.replace(outcome, code=hold.code, cause=hold.cause, fix=hold.fix or outcome.fix)
+
+
+def _identity(credential: Credential | None) -> tuple[int, int] | None:
+    return (credential.id, credential.revision) if credential is not None else None

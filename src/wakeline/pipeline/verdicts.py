@@ -1,0 +1,99 @@
+"""What an answer says about a token, and what follows (DESIGN 5.4, promise 2). Pure.
+
+Proof retires: a 410 whose time is later than the app's last confirmation of the token. Doubt quarantines: BadDeviceToken
+after the other environment was tried. Two strikes at least a day apart retire too, where a strike counts only if the same
+route accepted another token within the hour: else the route is the suspect. A token imported without a date needs two 410s.
+
+Sources: Apple, "Handling notification responses from APNs" (`timestamp` of a 410); Firebase, "FCM error codes".
+"""
+
+from __future__ import annotations
+
+from wakeline.model.device import Evidence, Target, TargetState
+from wakeline.model.outcome import Action, Outcome, OutcomeClass
+from wakeline.model.route import Environment
+from wakeline.ports import TargetVerdict
+
+DAY = 86_400_000
+HOUR = 3_600_000
+
+
+def judge(
+    target: Target, outcome: Outcome, *, now: int, delivery: str, route_accepted: int | None
+) -> TargetVerdict | None:
+    """Return the verdict on a target, or None if nothing changes.
+
+    `route_accepted`: when the route last accepted another token (Unix ms); `delivery`: the id of the delivery concerned.
+    """
+    if outcome.outcome_class is OutcomeClass.TOKEN_DEAD:
+        return _dead(target, outcome, now, delivery)
+    if outcome.action in (Action.QUARANTINE, Action.OTHER_ENVIRONMENT):
+        return _doubtful(target, outcome, now, delivery, route_accepted)
+    return None
+
+
+def corrected(target: int, environment: Environment, now: int) -> TargetVerdict:
+    """Return the verdict on a target that the other environment accepted: it is fine, and lives there."""
+    return TargetVerdict(
+        target=target,
+        state=TargetState.ACTIVE,
+        reason=f"belongs to {environment.value}",
+        at=now,
+        environment=environment,
+    )
+
+
+def _dead(target: Target, outcome: Outcome, now: int, delivery: str) -> TargetVerdict | None:
+    """Judge by proof. An answer without a time (FCM's, some of Apple's) speaks for the moment it was given."""
+    if outcome.since is not None and target.confirmed and outcome.since <= target.confirmed:
+        return None
+    undated_first = outcome.status == 410 and not target.confirmed and not _earlier_strike(target, outcome)
+    state = TargetState.QUARANTINED if undated_first else TargetState.RETIRED
+    return _verdict(target, outcome, state, now, delivery, unless_confirmed_after=outcome.since)
+
+
+def _doubtful(
+    target: Target, outcome: Outcome, now: int, delivery: str, route_accepted: int | None
+) -> TargetVerdict | None:
+    counts = route_accepted is not None and now - route_accepted <= HOUR
+    earlier = target.evidence
+    if counts and earlier is not None and earlier.strikes and now - earlier.at >= DAY:
+        return _verdict(target, outcome, TargetState.RETIRED, now, delivery)
+    if target.state is not TargetState.ACTIVE:
+        return None
+    strikes = 1 if counts else 0
+    return _verdict(target, outcome, TargetState.QUARANTINED, now, delivery, strikes=strikes)
+
+
+def _earlier_strike(target: Target, outcome: Outcome) -> bool:
+    """Tell whether an earlier answer already spoke against this undated token in the same way."""
+    return target.evidence is not None and target.evidence.status == outcome.status and target.evidence.strikes > 0
+
+
+def _verdict(
+    target: Target,
+    outcome: Outcome,
+    state: TargetState,
+    now: int,
+    delivery: str,
+    *,
+    strikes: int | None = None,
+    unless_confirmed_after: int | None = None,
+) -> TargetVerdict:
+    earlier = target.evidence.strikes if target.evidence is not None else 0
+    evidence = Evidence(
+        status=outcome.status,
+        reason=outcome.reason,
+        at=now,
+        delivery=delivery,
+        since=outcome.since,
+        strikes=earlier + 1 if strikes is None else earlier + strikes,
+    )
+    return TargetVerdict(
+        target=target.id,
+        state=state,
+        reason=outcome.reason,
+        at=now,
+        evidence=evidence,
+        unless_confirmed_after=unless_confirmed_after,
+    )
