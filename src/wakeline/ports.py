@@ -310,6 +310,9 @@ class Ledger(Protocol):
     async def prune(self, before: int, limit: int) -> int:
         """Delete notifications that are done and older than `before`, with all that belongs to them; returns how many."""
 
+    async def newest(self) -> int:
+        """Return the largest key of a notification kept (0: none), above which new keys begin after a start."""
+
 
 class Events(Protocol):
     """The journal of events and its live feed."""

@@ -124,3 +124,7 @@ class MemoryLedger:
         pending: rows.Pending | None,
     ) -> Delivery:
         return rows.delivery(key, target, self._books.devices.whose(target), row, attempts, pending)
+
+    async def newest(self) -> int:
+        """Return the largest key kept."""
+        return max(self._books.accounts, default=0)
