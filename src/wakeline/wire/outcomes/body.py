@@ -1,4 +1,4 @@
-"""Reading error bodies that may be anything: JSON of an expected shape, other JSON, HTML, text or nothing."""
+"""Reading answers that may be anything: JSON of an expected shape, other JSON, HTML, text or nothing."""
 
 from __future__ import annotations
 
@@ -28,3 +28,8 @@ def listed(value: Any) -> list[dict[str, Any]]:
 def text(value: Any) -> str:
     """Return a string, or an empty one."""
     return value if isinstance(value, str) else ""
+
+
+def seconds(retry_after: bytes) -> float | None:
+    """Return a Retry-After in seconds, or None; its date form is not used by the push services (RFC 9110 section 10.2.3)."""
+    return float(retry_after) if retry_after.isdigit() and len(retry_after) < 8 else None

@@ -1,0 +1,127 @@
+"""What is refused before it is accepted, and how large a payload is. Pure; run once per notification, not per device."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from wakeline.model.errors import InvalidRequest, PayloadTooLarge
+from wakeline.model.notification import Content, PushType
+from wakeline.wire.apns.payload import Variant, write
+from wakeline.wire.apns.types import RULES, Rule, rule_for
+from wakeline.wire.content import Texts, check_alert, check_headers, check_text, encode, shorten, tags_of, texts_for
+from wakeline.wire.content.checks import pointer
+
+COLLAPSE_ID_LIMIT = 64
+"""Bytes of UTF-8."""
+
+_PUSH_TYPES = frozenset(rule.name for rule in RULES.values())
+
+
+class Measure(NamedTuple):
+    """The longest variant in bytes, the limit, and the field that takes most of it, as a JSON Pointer."""
+
+    size: int
+    limit: int
+    field: str
+
+
+def validate(content: Content, kind: str = "") -> None:
+    """Refuse content that APNs could not take; `kind` is the target's, where that matters (a call to an alert token).
+
+    Raises InvalidRequest or PayloadTooLarge, with the field's JSON Pointer.
+    """
+    rule = rule_for(content.type, kind)
+    if content.alert is not None:
+        check_alert(content.alert)
+    if "aps" in content.data:
+        raise InvalidRequest(
+            "`aps` is Apple's own key", pointer="/data/aps", fix="Put additions to it into `apns.payload`."
+        )
+    if content.call is not None and "call" in content.data:
+        raise InvalidRequest("`call` is the key of the call's own fields", pointer="/data/call")
+    if content.type is PushType.BACKGROUND and content.alert is not None:
+        raise InvalidRequest("a background push shows nothing", pointer="/alert", fix="Set `type` to `alert`.")
+    check_text(content)
+    _check_collapse_id(content.collapse_id, "/collapse_id")
+    _check_headers(content.apns.headers, rule)
+    _check_size(content, rule)
+
+
+def _check_collapse_id(value: str, where: str) -> None:
+    if len(value.encode()) > COLLAPSE_ID_LIMIT:
+        raise InvalidRequest(f"the collapse id is longer than {COLLAPSE_ID_LIMIT} bytes", pointer=where)
+    if not value.isprintable() or value != value.strip():
+        raise InvalidRequest("the collapse id holds control characters or outer spaces", pointer=where)
+
+
+def _check_headers(headers: dict[str, str], rule: Rule) -> None:
+    check_headers(headers, "apns", reserved=frozenset({"apns-id"}))
+    where = pointer("apns", "headers")
+    _check_collapse_id(headers.get("apns-collapse-id", ""), f"{where}/apns-collapse-id")
+    allowed = {"5"} if rule.priorities == (5,) else {"10", "5", "1"}
+    if headers.get("apns-priority", "5") not in allowed:
+        raise InvalidRequest(
+            f"the priority of a push of type {rule.name} is one of {', '.join(sorted(allowed))}",
+            pointer=f"{where}/apns-priority",
+        )
+    if not headers.get("apns-expiration", "0").isdecimal():
+        raise InvalidRequest("the expiration is given in seconds since 1970", pointer=f"{where}/apns-expiration")
+    if headers.get("apns-push-type", rule.name) not in _PUSH_TYPES:
+        raise InvalidRequest("APNs knows no such push type", pointer=f"{where}/apns-push-type")
+
+
+def _check_size(content: Content, rule: Rule) -> None:
+    size, limit, field = _measured(content, rule)
+    if size > limit:
+        raise PayloadTooLarge(
+            f"the APNs payload has {size} bytes, {size - limit} more than a push of type {rule.name} may have",
+            pointer=field,
+            fix="Shorten it, or set `truncate` to have the text shortened.",
+        )
+
+
+def measure(content: Content, kind: str = "") -> Measure:
+    """Return how large the payload is in its longest language."""
+    return _measured(content, rule_for(content.type, kind))
+
+
+def _measured(content: Content, rule: Rule) -> Measure:
+    tags = tags_of(content.alert) if content.alert is not None else ("",)
+    sizes = [(fitted(content, rule, _texts(content, tag)).longest, tag) for tag in tags]
+    size, tag = max(sizes, key=lambda pair: pair[0])
+    return Measure(size, rule.limit, _largest_field(content, tag))
+
+
+def _texts(content: Content, locale: str) -> Texts | None:
+    return texts_for(content.alert, locale) if content.alert is not None else None
+
+
+def _largest_field(content: Content, tag: str) -> str:
+    """Name what to shorten: the field that takes most bytes."""
+    if content.apns.raw is not None:
+        return pointer("apns", "raw")
+    fields = {pointer("data"): len(encode(content.data)), pointer("apns", "payload"): len(encode(content.apns.payload))}
+    if content.alert is not None:
+        texts = texts_for(content.alert, tag)
+        home = ("alert", "localized", texts.tag) if texts.tag else ("alert",)
+        translation = content.alert.localized.get(texts.tag)
+        for name, given in (("title", translation and translation.title), ("body", translation and translation.body)):
+            where = pointer(*home, name) if given else pointer("alert", name)
+            fields[where] = len(encode(getattr(texts, name)))
+        fields[pointer("alert", "subtitle")] = len(encode(texts.subtitle))
+    return max(fields, key=lambda name: fields[name])
+
+
+def fitted(content: Content, rule: Rule, texts: Texts | None) -> Variant:
+    """Write one language; if it is too large and shortening was asked for, shorten body, then subtitle, then title."""
+    variant = write(content, rule, texts)
+    if texts is None or not content.truncate or content.apns.raw is not None:
+        return variant
+    for name in ("body", "subtitle", "title"):
+        over = variant.longest - rule.limit
+        if over <= 0:
+            break
+        text = getattr(texts, name)
+        texts = Texts(**{**texts._asdict(), name: shorten(text, len(encode(text)) - 2 - over)})
+        variant = write(content, rule, texts)
+    return variant

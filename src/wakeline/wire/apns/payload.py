@@ -1,0 +1,99 @@
+"""The payload: neutral content as the dictionary that an iPhone understands.
+
+Rules: what is ours to say goes into `aps`; the caller's `data` goes beside it, key by key. A call's fields are the object
+`call` (`id`, `caller`, `video`) beside `aps`. An image is the key `image` beside `aps` with `mutable-content`, for the
+app's notification service extension; a key of that name in `data` wins. Overrides are merged last; `raw` replaces all.
+
+Source: Apple, "Generating a remote notification", tables of the `aps` and `alert` keys.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from wakeline.model.notification import Alert, Call, Content, PushType
+from wakeline.wire.apns.types import RULES, Rule
+from wakeline.wire.content import HOLE, Template, Texts, merge
+
+_NO_TEXTS = Texts()
+
+
+def payload(content: Content, rule: Rule, texts: Texts | None, badge: int | msgspec.Raw | None) -> dict[str, Any]:
+    """Return the payload for one language; `badge` is a number, HOLE for a device's own one, or None."""
+    if content.apns.raw is not None:
+        return content.apns.raw
+    alert = content.alert
+    aps: dict[str, Any] = dict(rule.aps or {})
+    if texts is None and content.call is not None and rule is RULES[PushType.ALERT]:
+        texts = Texts(title=content.call.caller or "Incoming call")
+        aps["sound"] = "default"
+    if shown := _shown(texts or _NO_TEXTS):
+        aps["alert"] = shown
+    if alert is not None:
+        _decorate(aps, alert)
+    if badge is not None:
+        aps["badge"] = badge
+    whole: dict[str, Any] = {} if rule.aps is None and not aps else {"aps": aps}
+    if alert is not None and alert.image:
+        whole["image"] = alert.image
+    if content.call is not None:
+        whole["call"] = call_fields(content.call)
+    return merge(whole | content.data, content.apns.payload)
+
+
+def call_fields(call: Call) -> dict[str, Any]:
+    """Return what an app needs to ring: documented names, all always present."""
+    return {"id": call.id, "caller": call.caller, "video": call.video}
+
+
+def _shown(texts: Texts) -> dict[str, Any]:
+    words = {
+        "title": texts.title,
+        "subtitle": texts.subtitle,
+        "body": texts.body,
+        "title-loc-key": texts.title_loc_key,
+        "title-loc-args": texts.title_loc_args,
+        "loc-key": texts.body_loc_key,
+        "loc-args": texts.body_loc_args,
+    }
+    return {key: value for key, value in words.items() if value}
+
+
+def _decorate(aps: dict[str, Any], alert: Alert) -> None:
+    if alert.sound:
+        aps["sound"] = alert.sound
+    if alert.category:
+        aps["category"] = alert.category
+    if alert.thread:
+        aps["thread-id"] = alert.thread
+    if alert.image:
+        aps["mutable-content"] = 1
+
+
+class Variant(msgspec.Struct, frozen=True):
+    """One language of a payload: as it is for a device whose badge is known, and for one whose is not."""
+
+    counted: Template
+    bare: bytes
+
+    def body(self, badge: int | None) -> bytes:
+        """Return the payload for a device; `badge` is its new number, if the content counts badges."""
+        return self.bare if badge is None else self.counted.fill(badge)
+
+    @property
+    def longest(self) -> int:
+        """Return the most bytes it can have."""
+        return max(self.counted.longest, len(self.bare))
+
+
+def write(content: Content, rule: Rule, texts: Texts | None) -> Variant:
+    """Write the payload for one language."""
+    wanted = content.alert.badge if content.alert is not None else None
+    if isinstance(wanted, str):
+        counted = Template.of(payload(content, rule, texts, HOLE))
+        bare = Template.of(payload(content, rule, texts, None)).parts[0] if counted.has_holes else counted.parts[0]
+        return Variant(counted=counted, bare=bare)
+    template = Template.of(payload(content, rule, texts, wanted))
+    return Variant(counted=template, bare=template.parts[0])

@@ -1,0 +1,108 @@
+"""From a notification to HTTP/2 requests: what all devices share is made once, the rest per device.
+
+Rule of headers: what stays the same over many notifications (topic, push type, priority) may enter the peer's header
+table; what is of one notification or one device (path, authorization, id, expiration, collapse id) never does, as Apple
+advises. Ids follow from the notification and the target alone, so that a repeat after a crash is recognised.
+
+Source: Apple, "Sending notification requests to APNs".
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from wakeline.model.ids import head_of, uuid_of
+from wakeline.model.notification import Content, Notification, PushType
+from wakeline.wire.apns.check import fitted
+from wakeline.wire.apns.payload import Variant
+from wakeline.wire.apns.types import RULES, Rule, priority_of
+from wakeline.wire.content import texts_for
+
+Fields = tuple[tuple[bytes, bytes], ...]
+
+_HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+").fullmatch
+_SHARED = ("apns-topic", "apns-push-type", "apns-priority")
+
+
+def normal_token(value: str) -> bytes:
+    """Return a device token in lower case, or b"" if it is not hexadecimal. Its length is Apple's affair."""
+    return value.lower().encode() if _HEXADECIMAL(value) else b""
+
+
+class Prepared(msgspec.Struct, eq=False):
+    """A notification ready for one route. `stable` may be indexed by HPACK, `literal` must not.
+
+    `head` begins every `apns-id`; `counts_badges`: each device gets its own number.
+    """
+
+    rule: Rule
+    content: Content
+    stable: Fields
+    literal: Fields
+    head: bytes
+    counts_badges: bool
+    variants: dict[str, Variant] = msgspec.field(default_factory=dict)
+
+    @property
+    def is_uniform(self) -> bool:
+        """Tell whether every device gets the same body."""
+        return not self.counts_badges and not (self.content.alert is not None and self.content.alert.localized)
+
+    def variant(self, locale: str) -> Variant:
+        """Return the payload in a device's language."""
+        found = self.variants.get(locale)
+        if found is None:
+            alert = self.content.alert
+            texts = texts_for(alert, locale) if alert is not None else None
+            found = self.variants[locale] = fitted(self.content, self.rule, texts)
+        return found
+
+    def body(self, locale: str = "", badge: int | None = None) -> bytes:
+        """Return the payload for a device."""
+        return self.variant(locale).body(badge)
+
+    def id_of(self, target: int) -> bytes:
+        """Return the `apns-id` for a target's row id: `model.ids.delivery_id` as bytes."""
+        return b"%s%012x" % (self.head, target)
+
+    @staticmethod
+    def path(token: bytes) -> bytes:
+        """Return the `:path` for a token from `normal_token`."""
+        return b"/3/device/" + token
+
+
+def prepare(notification: Notification, topic: str, rule: Rule) -> Prepared:
+    """Return what all devices share. `topic` is the whole one (`topic_with`), `rule` that of `rule_for`."""
+    content = notification.content
+    headers = {
+        "apns-topic": topic,
+        "apns-push-type": rule.name,
+        "apns-priority": str(priority_of(rule, content.priority)),
+        "apns-expiration": _expiration(notification),
+    }
+    if collapse_id := _collapse_id(notification, rule):
+        headers["apns-collapse-id"] = collapse_id
+    headers |= content.apns.headers
+    return Prepared(
+        rule=rule,
+        content=content,
+        stable=tuple((name.encode(), headers[name].encode()) for name in _SHARED),
+        literal=tuple((name.encode(), value.encode()) for name, value in headers.items() if name not in _SHARED),
+        head=head_of(notification.key).encode(),
+        counts_badges=content.alert is not None and content.alert.badge == "+1" and content.apns.raw is None,
+    )
+
+
+def _expiration(notification: Notification) -> str:
+    """Return epoch seconds, or 0 for a ttl of 0: one try, never stored."""
+    return "0" if notification.expires <= notification.due else str(-(-notification.expires // 1000))
+
+
+def _collapse_id(notification: Notification, rule: Rule) -> str:
+    """Return the caller's id; else, for what is shown, one of the notification, so that a repeat replaces it."""
+    given = notification.content.collapse_id
+    if given or rule is not RULES[PushType.ALERT]:
+        return given
+    return uuid_of(notification.key)

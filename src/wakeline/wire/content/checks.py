@@ -1,0 +1,91 @@
+"""Checks of content that hold for every push service; each error names the field by a JSON Pointer (RFC 6901)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from wakeline.model.errors import InvalidRequest
+from wakeline.model.notification import Alert, Content
+
+_HEADER_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+# What belongs to the request itself (RFC 9113 section 8.2.2) or to our identity is not the caller's to set.
+_OURS = frozenset(
+    {
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+
+def pointer(*steps: str | int) -> str:
+    """Return a JSON Pointer."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
+
+
+def check_text(content: Content) -> None:
+    """Refuse text that UTF-8 cannot hold (a lone surrogate, left by a broken decoder). Raises InvalidRequest."""
+    try:
+        msgspec.json.encode(content)
+    except UnicodeEncodeError:
+        _name_the_half_character(content)
+
+
+def _name_the_half_character(content: Content) -> None:
+    for steps, text in _texts(msgspec.to_builtins(content), ()):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InvalidRequest(
+                "the text holds half a character (a lone surrogate)", pointer=pointer(*steps)
+            ) from None
+
+
+def _texts(value: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    match value:
+        case str():
+            yield steps, value
+        case dict():
+            for key, inner in value.items():
+                yield steps, key
+                yield from _texts(inner, (*steps, key))
+        case list() | tuple():
+            for index, inner in enumerate(value):
+                yield from _texts(inner, (*steps, index))
+
+
+def check_alert(alert: Alert) -> None:
+    """Refuse a badge that is neither a number from 0 nor "+1". Raises InvalidRequest."""
+    badge = alert.badge
+    if badge is None or badge == "+1":
+        return
+    if isinstance(badge, str | bool) or not 0 <= badge < 2**31:
+        raise InvalidRequest(
+            f"{badge!r} is no badge", pointer="/alert/badge", fix='Give a number from 0, or "+1" to count up.'
+        )
+
+
+def check_headers(headers: dict[str, str], provider: str, reserved: frozenset[str] = frozenset()) -> None:
+    """Refuse header names and values that HTTP/2 or we cannot take. Raises InvalidRequest."""
+    for name, value in headers.items():
+        where = pointer(provider, "headers", name)
+        if not _HEADER_NAME.fullmatch(name):
+            raise InvalidRequest(f"{name!r} is no header name in lower case", pointer=where)
+        if name in _OURS or name in reserved:
+            raise InvalidRequest(f"the header {name} is set by the gateway", pointer=where)
+        if not _HEADER_VALUE.fullmatch(value):
+            raise InvalidRequest(f"the value of {name} is not visible ASCII text", pointer=where)
