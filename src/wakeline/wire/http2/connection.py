@@ -128,6 +128,11 @@ class Connection:
         ids = (frames.MAX_STREAM_ID - self._out.next_stream) // 2 + 1
         return max(0, min(self.limit - len(self._streams), ids))
 
+    @property
+    def unwritten(self) -> int:
+        """How many bytes of requests wait for `take`, roughly."""
+        return self._out.unwritten
+
     def has_output(self) -> bool:
         """Whether `take` has something to write."""
         return bool(self._out.pieces)
@@ -136,6 +141,7 @@ class Connection:
         """Return the bytes to write now."""
         data = b"".join(self._out.pieces)
         self._out.pieces.clear()
+        self._out.unwritten = 0
         return data
 
     # --- requests ----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ A body that does not fit its window waits in `_uploads` and goes on when the win
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from wakeline.wire.http2 import frames
 from wakeline.wire.http2.answers import Fields, Lost
@@ -39,6 +39,8 @@ class Outgoing:
 
     def __init__(self, streams: Streams) -> None:
         self.pieces: list[bytes] = []
+        self.unwritten = 0
+        """Bytes of requests among `pieces`, roughly."""
         self.next_stream = 1
         self.window = frames.DEFAULT_WINDOW
         self.initial_window = frames.DEFAULT_WINDOW
@@ -62,6 +64,7 @@ class Outgoing:
                 self.next_stream += 2  # also for one that was not sent: skipping an id is allowed, and keeps the order
                 count = 1
             done, budget = done + count, budget - spent
+        self.unwritten += max_bytes - budget
         if done:
             self._streams.open(Segment(batch, indexes[:done], first, attempt))
         for stream, problem in problems.items():
@@ -70,32 +73,21 @@ class Outgoing:
 
     def _send_run(self, batch: RequestBatch, indexes: Sequence[int], prefix: Prefix, budget: int) -> tuple[int, int]:
         """Write plain requests up to the first that is not; return their number and bytes. The hot loop of the engine."""
-        before, after, paths = prefix.before, prefix.after, batch.paths
-        shared = before + after
-        if own_path := not _has_path(batch):
-            before += _PATH
-        extra, bodies = batch.extra, None if isinstance(batch.body, bytes) else batch.body
+        block_of = _blocks(batch, prefix)
+        roomy, largest = self._roomy(batch, indexes, prefix), min(self.max_frame, self.initial_window)
+        bodies = None if isinstance(batch.body, bytes) else batch.body
         body = batch.body if isinstance(batch.body, bytes) else b""
         length, data_start = len(body), frames.frame_start(len(body), frames.DATA, frames.END_STREAM)
-        roomy, largest = self._roomy(batch, len(shared)), min(self.max_frame, self.initial_window)
         window, stream, spent, known, headers_start = self.window, self.next_stream, 0, -1, b""
-        fields: Fields = ()
         out, pack = self.pieces, frames.STREAM_ID.pack
         for index in indexes:
-            block = shared
-            if own_path:
-                path = paths[index]
-                block = before + text_length(len(path)) + path + after
-            if extra:
-                fields = extra[index]
-                for name, value in fields:
-                    block += literal_start(name) + text_length(len(value)) + value
+            block = block_of(index)
+            size = len(block)
             if bodies is not None:
                 body = bodies[index]
                 length = len(body)
                 data_start = frames.frame_start(length, frames.DATA, frames.END_STREAM)
-            size = len(block)
-            if not 0 < length <= largest or length > window or size + _FIELD_MOST * len(fields) > roomy:
+            if size > roomy or not 0 < length <= largest or length > window:
                 break
             if size != known:
                 known, headers_start = size, frames.frame_start(size, frames.HEADERS, frames.END_HEADERS)
@@ -110,29 +102,27 @@ class Outgoing:
         self.window, self.next_stream = window, stream
         return count, spent
 
-    def _roomy(self, batch: RequestBatch, shared: int) -> int:
-        """Return up to which block size, with _FIELD_MOST added for each own field, a request surely breaks no limit.
+    def _roomy(self, batch: RequestBatch, indexes: Sequence[int], prefix: Prefix) -> int:
+        """Return the block size up to which these requests surely break no limit of the server.
 
-        The header list exceeds the block by what table and names save: the shared fields' sizes are known, `:path`
-        adds at most 37 bytes to its literal and any other field at most _FIELD_MOST.
+        A header list is longer than its block by what table and names save: for the shared fields that is known,
+        `:path` adds at most _PATH_MOST bytes to its literal and any other field at most _FIELD_MOST.
         """
         if self.max_header_list == NO_LIMIT:
             return self.max_frame
-        listed = list_size(batch.stable) + list_size(batch.literal) + _PATH_MOST
-        return min(self.max_frame, self.max_header_list - listed + shared)
+        shared = list_size(batch.stable) + list_size(batch.literal) - len(prefix.before) - len(prefix.after)
+        own = _PATH_MOST + _FIELD_MOST * max([len(batch.extra[index]) for index in indexes] if batch.extra else [0])
+        return min(self.max_frame, self.max_header_list - shared - own)
 
     def _send_one(self, batch: RequestBatch, index: int) -> tuple[str, int]:
         """Write any request on the next stream; return ("", bytes written) or why it cannot be sent."""
-        path = b"" if _has_path(batch) else batch.paths[index]
-        fields = batch.extra[index] if batch.extra else ()
-        own = (((b":path", path),) if path else ()) + fields
+        own: Fields = batch.extra[index] if batch.extra else ()
+        if not _has_path(batch):
+            own = ((b":path", batch.paths[index]), *own)
         listed = list_size(batch.stable) + list_size(batch.literal) + list_size(own)
         if listed > self.max_header_list:
             return f"a header list of {listed} bytes; the server takes {self.max_header_list}", 0
-        prefix = self.encoder.prefix(batch.stable, batch.literal)
-        pieces = [prefix.before, _PATH + text_length(len(path)) + path if path else b"", prefix.after]
-        pieces += [literal_start(name) + text_length(len(value)) + value for name, value in fields]
-        block = b"".join(pieces)
+        block = _blocks(batch, self.encoder.prefix(batch.stable, batch.literal))(index)
         body = batch.body if isinstance(batch.body, bytes) else batch.body[index]
         stream = self.next_stream
         self.pieces.append(frames.header_frames(stream, block, end_stream=not body, max_frame=self.max_frame))
@@ -201,6 +191,39 @@ class Outgoing:
             upload.window += change
             if upload.window > frames.MAX_WINDOW:
                 raise PeerBroke(ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS made a stream's window larger than 2^31-1")
+
+
+def _blocks(batch: RequestBatch, prefix: Prefix) -> Callable[[int], bytes]:
+    """Return a function from positions in the batch to header blocks.
+
+    Nearly always requests have a path and one field of their own, of the same lengths as the request before: then the
+    bytes in between are the same too.
+    """
+    before, after, paths, extra = prefix.before, prefix.after, batch.paths, batch.extra
+    own_path = not _has_path(batch)
+    path_size, head, last, value_size, middle = -1, b"", b"", -1, b""
+
+    def usual(index: int) -> bytes:
+        nonlocal path_size, head, last, value_size, middle
+        path, fields = paths[index], extra[index]
+        if len(fields) != 1:
+            return general(index)
+        ((name, value),) = fields
+        if len(path) != path_size:
+            path_size = len(path)
+            head = before + _PATH + text_length(path_size)
+        if len(value) != value_size or name != last:
+            last, value_size = name, len(value)
+            middle = after + literal_start(name) + text_length(value_size)
+        return head + path + middle + value
+
+    def general(index: int) -> bytes:
+        path = _PATH + text_length(len(paths[index])) + paths[index] if own_path else b""
+        fields = extra[index] if extra else ()
+        own = [literal_start(name) + text_length(len(value)) + value for name, value in fields]
+        return b"".join([before, path, after, *own])
+
+    return usual if own_path and extra else general
 
 
 def _has_path(batch: RequestBatch) -> bool:
