@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from wakeline.config.keys import sections
+from wakeline.config.flat import values
 from wakeline.config.tree import Settings
 
 _AT_ONCE = ("limits.", "retention.", "logs.", "queue.", "providers.", "server.drain_timeout", "storage.low_disk")
@@ -27,15 +27,5 @@ def takes_effect(path: str) -> bool:
 
 def changes(old: Settings, new: Settings) -> list[Change]:
     """Return the keys that differ, in the order of the tree."""
-    found: list[Change] = []
-    for section in sections():
-        before: object = old
-        after: object = new
-        for name in section.path.split("."):
-            before, after = getattr(before, name), getattr(after, name)
-        found += [
-            Change(key=key.path, at_once=takes_effect(key.path))
-            for key in section.keys
-            if getattr(before, key.name) != getattr(after, key.name)
-        ]
-    return found
+    before, after = values(old), values(new)
+    return [Change(key=key, at_once=takes_effect(key)) for key in before if before[key] != after[key]]

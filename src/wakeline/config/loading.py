@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from wakeline.config import rules
+from wakeline.config.flat import of_values
 from wakeline.config.keys import PREFIX, Key, keys, sections
 from wakeline.config.tree import Settings
 from wakeline.model.errors import ConfigError
@@ -152,23 +153,11 @@ def _listed(text: str) -> Any:
 
 
 def _build(values: Mapping[str, Any]) -> Settings:
-    tree: dict[str, Any] = {}
-    for path, key in keys().items():
-        *parents, name = path.split(".")
-        table = tree
-        for parent in parents:
-            table = table.setdefault(parent, {})
-        table[name] = values.get(path, key.default)
-    data_dir = tree["server"]["data_dir"]
-    return msgspec.convert(_substitute(tree, data_dir), Settings)
+    given = {path: values.get(path, key.default) for path, key in keys().items()}
+    data_dir = given["server.data_dir"]
+    return of_values({path: _substitute(value, data_dir) for path, value in given.items()})
 
 
 def _substitute(value: Any, data_dir: str) -> Any:
-    """Put the data directory in place of `{data_dir}` in every text."""
-    match value:
-        case str():
-            return value.replace("{data_dir}", data_dir)
-        case dict():
-            return {name: _substitute(inner, data_dir) for name, inner in value.items()}
-        case _:
-            return value
+    """Put the data directory in place of `{data_dir}` in a text."""
+    return value.replace("{data_dir}", data_dir) if isinstance(value, str) else value

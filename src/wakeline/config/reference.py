@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from wakeline.config.changes import takes_effect
+from wakeline.config.flat import values
 from wakeline.config.keys import Key, Section, sections
 from wakeline.config.loading import Loaded
-from wakeline.config.tree import Settings
 
 _WIDTH = 118
 
@@ -101,17 +101,6 @@ def effective(loaded: Loaded) -> Iterator[Effective]:
     """Yield every setting in force, in the order of the tree."""
     for path, value in values(loaded.settings).items():
         yield Effective(key=path, value=masked(value), origin=loaded.origins[path])
-
-
-def values(settings: Settings) -> dict[str, Any]:
-    """Return the settings as a flat mapping: dotted key -> value."""
-    found: dict[str, Any] = {}
-    for section in sections():
-        table: Any = settings
-        for name in section.path.split("."):
-            table = getattr(table, name)
-        found.update({key.path: getattr(table, key.name) for key in section.keys})
-    return found
 
 
 def masked(value: Any) -> Any:

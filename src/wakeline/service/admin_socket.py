@@ -6,6 +6,7 @@ A socket's address holds 107 bytes; a longer path is reached through a descripto
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -60,3 +61,16 @@ def is_trusted(descriptor: int) -> bool:
         raw = duplicate.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, user, _ = _CREDENTIALS.unpack(raw)
     return user in {os.geteuid(), 0}
+
+
+async def answers(directory: Path) -> bool:
+    """Tell whether somebody listens on the socket in `directory`."""
+    if not (directory / NAME).exists():
+        return False
+    with address_of(directory) as address:
+        try:
+            _, writer = await asyncio.open_unix_connection(address)
+        except OSError:
+            return False
+    writer.close()
+    return True
