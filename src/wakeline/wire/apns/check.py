@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from wakeline.model.errors import InvalidRequest, PayloadTooLarge
 from wakeline.model.notification import Content, PushType
 from wakeline.wire.apns.payload import Variant, write
 from wakeline.wire.apns.types import RULES, Rule, rule_for
-from wakeline.wire.content import Texts, check_alert, check_headers, check_text, encode, shorten, tags_of, texts_for
-from wakeline.wire.content.checks import pointer
+from wakeline.wire.content import (
+    Measure,
+    Texts,
+    check_alert,
+    check_headers,
+    check_text,
+    fit,
+    largest_field,
+    pointer,
+    tags_of,
+    texts_for,
+)
 
 COLLAPSE_ID_LIMIT = 64
 """Bytes of UTF-8."""
 
 _PUSH_TYPES = frozenset(rule.name for rule in RULES.values())
-
-
-class Measure(NamedTuple):
-    """The longest variant in bytes, the limit, and the field that takes most of it, as a JSON Pointer."""
-
-    size: int
-    limit: int
-    field: str
 
 
 def validate(content: Content, kind: str = "") -> None:
@@ -89,39 +89,15 @@ def _measured(content: Content, rule: Rule) -> Measure:
     tags = tags_of(content.alert) if content.alert is not None else ("",)
     sizes = [(fitted(content, rule, _texts(content, tag)).longest, tag) for tag in tags]
     size, tag = max(sizes, key=lambda pair: pair[0])
-    return Measure(size, rule.limit, _largest_field(content, tag))
+    return Measure(size, rule.limit, largest_field(content, "apns", content.apns, tag))
 
 
 def _texts(content: Content, locale: str) -> Texts | None:
     return texts_for(content.alert, locale) if content.alert is not None else None
 
 
-def _largest_field(content: Content, tag: str) -> str:
-    """Name what to shorten: the field that takes most bytes."""
-    if content.apns.raw is not None:
-        return pointer("apns", "raw")
-    fields = {pointer("data"): len(encode(content.data)), pointer("apns", "payload"): len(encode(content.apns.payload))}
-    if content.alert is not None:
-        texts = texts_for(content.alert, tag)
-        home = ("alert", "localized", texts.tag) if texts.tag else ("alert",)
-        translation = content.alert.localized.get(texts.tag)
-        for name, given in (("title", translation and translation.title), ("body", translation and translation.body)):
-            where = pointer(*home, name) if given else pointer("alert", name)
-            fields[where] = len(encode(getattr(texts, name)))
-        fields[pointer("alert", "subtitle")] = len(encode(texts.subtitle))
-    return max(fields, key=lambda name: fields[name])
-
-
 def fitted(content: Content, rule: Rule, texts: Texts | None) -> Variant:
-    """Write one language; if it is too large and shortening was asked for, shorten body, then subtitle, then title."""
-    variant = write(content, rule, texts)
-    if texts is None or not content.truncate or content.apns.raw is not None:
-        return variant
-    for name in ("body", "subtitle", "title"):
-        over = variant.longest - rule.limit
-        if over <= 0:
-            break
-        text = getattr(texts, name)
-        texts = Texts(**{**texts._asdict(), name: shorten(text, len(encode(text)) - 2 - over)})
-        variant = write(content, rule, texts)
-    return variant
+    """Write one language; if it is too large and shortening was asked for, shorten its texts."""
+    if texts is not None and content.truncate and content.apns.raw is None:
+        texts = fit(texts, lambda shown: write(content, rule, shown).longest - rule.limit)
+    return write(content, rule, texts)

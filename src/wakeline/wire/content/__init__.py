@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from wakeline.wire.content.checks import check_alert, check_headers, check_text
+from wakeline.wire.content.checks import Measure, check_alert, check_headers, check_text, largest_field, pointer
 from wakeline.wire.content.json import HOLE, Template, encode, merge
 from wakeline.wire.content.language import Texts, default_texts, tags_of, texts_for
-from wakeline.wire.content.truncate import shorten
+from wakeline.wire.content.truncate import fit, shorten
 
 __all__ = [
     "HOLE",
+    "Measure",
     "Template",
     "Texts",
     "check_alert",
@@ -16,7 +17,10 @@ __all__ = [
     "check_text",
     "default_texts",
     "encode",
+    "fit",
+    "largest_field",
     "merge",
+    "pointer",
     "shorten",
     "tags_of",
     "texts_for",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from wakeline.model.errors import InvalidRequest
-from wakeline.model.notification import Alert, Content
+from wakeline.model.notification import Alert, Content, Override
+from wakeline.wire.content.json import encode
+from wakeline.wire.content.language import texts_for
 
 _HEADER_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
@@ -30,6 +32,14 @@ _OURS = frozenset(
         "upgrade",
     }
 )
+
+
+class Measure(NamedTuple):
+    """The longest variant in bytes, the limit, and the field that takes most of it, as a JSON Pointer."""
+
+    size: int
+    limit: int
+    field: str
 
 
 def pointer(*steps: str | int) -> str:
@@ -89,3 +99,21 @@ def check_headers(headers: dict[str, str], provider: str, reserved: frozenset[st
             raise InvalidRequest(f"the header {name} is set by the gateway", pointer=where)
         if not _HEADER_VALUE.fullmatch(value):
             raise InvalidRequest(f"the value of {name} is not visible ASCII text", pointer=where)
+
+
+def largest_field(content: Content, provider: str, override: Override, tag: str) -> str:
+    """Name what to shorten in one language: the field that takes most bytes, as a JSON Pointer."""
+    if override.raw is not None:
+        return pointer(provider, "raw")
+    sizes = {pointer("data"): len(encode(content.data)), pointer(provider, "payload"): len(encode(override.payload))}
+    if content.alert is not None:
+        texts = texts_for(content.alert, tag)
+        translation = content.alert.localized.get(texts.tag)
+        for name, translated in (
+            ("title", translation and translation.title),
+            ("body", translation and translation.body),
+        ):
+            home = ("alert", "localized", texts.tag, name) if translated else ("alert", name)
+            sizes[pointer(*home)] = len(encode(getattr(texts, name)))
+        sizes[pointer("alert", "subtitle")] = len(encode(texts.subtitle))
+    return max(sizes, key=lambda name: sizes[name])

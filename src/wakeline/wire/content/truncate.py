@@ -7,8 +7,10 @@ variation selectors, skin tones, joined emoji, flags and tag sequences stay whol
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 
 from wakeline.wire.content.json import encode
+from wakeline.wire.content.language import Texts
 
 ELLIPSIS = "\u2026"
 
@@ -16,6 +18,17 @@ _ZERO_WIDTH_JOINER = 0x200D
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _TAGS = range(0xE0020, 0xE0080)
 _REGIONAL_INDICATORS = range(0x1F1E6, 0x1F200)
+
+
+def fit(texts: Texts, excess: Callable[[Texts], int]) -> Texts:
+    """Return texts with body, then subtitle, then title shortened as far as needed; `excess` says how many bytes are too many."""
+    for name in ("body", "subtitle", "title"):
+        over = excess(texts)
+        if over <= 0:
+            break
+        text = getattr(texts, name)
+        texts = Texts(**{**texts._asdict(), name: shorten(text, _size(text) - over)})
+    return texts
 
 
 def shorten(text: str, room: int) -> str:

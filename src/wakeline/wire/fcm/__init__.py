@@ -1,0 +1,16 @@
+"""Firebase Cloud Messaging, HTTP v1, as values: neutral content in, request bodies out, answers in, outcomes out.
+
+    prepare(notification, now)  once per notification and batch
+    prepared.body(value, locale, badge)  once per device; the path is the same for all of a project
+    read(status, headers, body)  once per answer
+
+Source: Firebase, REST reference of projects.messages (discovery document fcm.v1).
+"""
+
+from __future__ import annotations
+
+from wakeline.wire.fcm.answer import read
+from wakeline.wire.fcm.check import measure, validate
+from wakeline.wire.fcm.request import LIMIT, Prepared, address, path_of, prepare, validate_only
+
+__all__ = ["LIMIT", "Prepared", "address", "measure", "path_of", "prepare", "read", "validate", "validate_only"]

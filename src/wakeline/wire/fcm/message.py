@@ -1,0 +1,146 @@
+"""The message: neutral content as an FCM v1 Message without its target.
+
+Rules: what is shown goes into `notification` and its Android additions, everything else is `data`, all of it text. A call
+is a data message of high priority, because the app itself must ring: `data.call` is the JSON text of `id`, `caller` and
+`video`. The `apns` part is for iPhones that registered through Firebase; without it they would keep a push for 30 days,
+and a message of data alone would be refused at priority 10. The notification's `tag` makes a repeat replace the first.
+
+An image, a title and a body are the same on both platforms. `thread` and `category` have no counterpart on Android; a
+channel is named by an override (`android.notification.channelId`).
+
+Source: Firebase, REST reference: Message, AndroidConfig, AndroidNotification, ApnsConfig.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from wakeline.model.notification import Alert, Content, Priority, PushType
+from wakeline.wire.content import HOLE, Texts, encode, merge
+from wakeline.wire.fcm.names import camel, texts
+
+LONGEST_TTL = 4 * 7 * 86400
+"""Seconds; Google stores a message no longer."""
+
+APPLE_COLLAPSE_LIMIT = 64
+"""Bytes; on Android a collapse key may be longer."""
+
+
+class Timing(NamedTuple):
+    """What is of one sending: seconds left, when it expires (epoch seconds, 0: one try), and the id that a repeat shares."""
+
+    ttl: int
+    expiration: int
+    collapse: str
+
+
+def message(content: Content, shown: Texts | None, timing: Timing, badge: int | msgspec.Raw | None) -> dict[str, Any]:
+    """Return the Message for one language; `badge` is a number, HOLE for a device's own one, or None."""
+    if content.fcm.raw is not None:
+        return camel(content.fcm.raw)
+    override = camel(content.fcm.payload)
+    alert = content.alert if content.type is not PushType.CALL else None
+    whole: dict[str, Any] = {"android": _android(content, timing)}
+    if data := _data(content):
+        whole["data"] = data
+    if alert is not None and shown is not None:
+        if words := _words(shown, alert):
+            whole["notification"] = words
+        whole["android"]["notification"] = _android_notification(shown, alert, timing, badge)
+        whole["apns"] = _apple_alert(shown, alert, timing, badge)
+    elif "notification" not in override:
+        whole["apns"] = {
+            "headers": {
+                "apns-priority": "5",
+                "apns-push-type": "background",
+                "apns-expiration": str(timing.expiration),
+            },
+            "payload": {"aps": {"content-available": 1}},
+        }
+    return _overridden(whole, override)
+
+
+def _overridden(whole: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
+    if "androidV2" in override:
+        # The two exclude each other; what both know is carried over.
+        first = whole.pop("android")
+        whole["androidV2"] = {key: first[key] for key in ("ttl", "collapseKey") if key in first}
+    return merge(whole, override)
+
+
+def _data(content: Content) -> dict[str, str]:
+    data = texts(content.data)
+    if content.call is not None:
+        data["call"] = encode(
+            {"id": content.call.id, "caller": content.call.caller, "video": content.call.video}
+        ).decode()
+    return data
+
+
+def _android(content: Content, timing: Timing) -> dict[str, Any]:
+    urgent = content.type is PushType.CALL or content.priority is Priority.HIGH
+    config: dict[str, Any] = {"priority": "HIGH" if urgent else "NORMAL", "ttl": f"{timing.ttl}s"}
+    if content.collapse_id:
+        config["collapseKey"] = content.collapse_id
+    return config
+
+
+def _words(shown: Texts, alert: Alert) -> dict[str, Any]:
+    return _given({"title": shown.title, "body": _body(shown), "image": alert.image})
+
+
+def _body(shown: Texts) -> str:
+    # Android has no subtitle; leaving it out would lose what the caller wanted read.
+    return "\n".join(part for part in (shown.subtitle, shown.body) if part)
+
+
+def _android_notification(
+    shown: Texts, alert: Alert, timing: Timing, badge: int | msgspec.Raw | None
+) -> dict[str, Any]:
+    fields = {
+        "tag": timing.collapse,
+        "sound": alert.sound,
+        "titleLocKey": shown.title_loc_key,
+        "titleLocArgs": shown.title_loc_args,
+        "bodyLocKey": shown.body_loc_key,
+        "bodyLocArgs": shown.body_loc_args,
+    }
+    notification = _given(fields)
+    # A count of 0 means "do not change" on Android, and no number at all is said the same way.
+    if badge is not None and badge != 0:
+        notification["notificationCount"] = badge
+    return notification
+
+
+def _apple_alert(shown: Texts, alert: Alert, timing: Timing, badge: int | msgspec.Raw | None) -> dict[str, Any]:
+    aps: dict[str, Any] = {"sound": alert.sound, "category": alert.category, "thread-id": alert.thread}
+    # FCM copies title and body; keys of strings inside the app it knows for Android alone.
+    aps["alert"] = _given(
+        {
+            "title-loc-key": shown.title_loc_key,
+            "title-loc-args": shown.title_loc_args,
+            "loc-key": shown.body_loc_key,
+            "loc-args": shown.body_loc_args,
+        }
+    )
+    aps = _given(aps)
+    if badge is not None:
+        aps["badge"] = badge
+    if alert.image:
+        aps["mutable-content"] = 1
+    headers = {"apns-expiration": str(timing.expiration)}
+    if len(timing.collapse.encode()) <= APPLE_COLLAPSE_LIMIT:
+        headers["apns-collapse-id"] = timing.collapse
+    return {"headers": headers, "payload": {"aps": aps}} if aps else {"headers": headers}
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value}
+
+
+def badge_of(content: Content) -> int | msgspec.Raw | None:
+    """Return the badge to write: a number, HOLE for a device's own, or None."""
+    badge = content.alert.badge if content.alert is not None else None
+    return HOLE if isinstance(badge, str) else badge
