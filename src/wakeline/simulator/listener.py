@@ -84,12 +84,14 @@ class Conversation(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client, in whatever protocol."""
+        if self._finished:
+            return
         if not self._heard:
             self._heard = True
             if data[0] == _TLS_HANDSHAKE and self._listener.context is not None:
                 self._channel = Channel(self._listener.context)
         plaintext = data if self._channel is None else self._decrypted(self._channel, data)
-        if plaintext and not self._finished:
+        if plaintext:
             self._plaintext(plaintext)
         if self._channel is not None and self._channel.ended:
             self._transport.close()
@@ -121,7 +123,7 @@ class Conversation(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Sends plaintext of the session."""
-        if not self._transport.is_closing():
+        if not self._finished and not self._transport.is_closing():
             self._transport.write(data if self._channel is None else self._channel.send(data))
 
     def finish(self) -> None:
