@@ -117,7 +117,7 @@ class Conversation(asyncio.Protocol):
         listener = self._listener
         certificate = None if self._channel is None else self._channel.client_certificate()
         peer = Peer(listener.counter.connection(listener.service.provider), listener.environment, certificate)
-        if self._opening.startswith(_HTTP2_OPENS):
+        if self._opening.startswith(_HTTP2_OPENS) or not listener.http1:
             return Http2Session(self, listener.service, peer)
         return Http1Session(self, listener.service, peer)
 
@@ -162,11 +162,13 @@ class Listener:
         *,
         context: SSL.Context | None = None,
         environment: str = "",
+        http1: bool = True,
     ) -> None:
         self.service = service
         self.counter = counter
         self.context = context
         self.environment = environment
+        self.http1 = http1
         self.conversations: set[Conversation] = set()
         self.port = 0
         self._servers: list[asyncio.Server] = []

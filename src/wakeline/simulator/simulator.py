@@ -128,17 +128,16 @@ class Simulator:
         apns = ApnsService(self.state)
         journal, wanted = self.state.journal, self._wanted
         apns_tls = server_context(ca, protocols=(b"h2",), accepts=self.state.admits)
-        sandbox = 0
-        production = Listener(apns, journal, context=apns_tls, environment="production" if self._has_sandbox else "")
-        await self._open(production, wanted.apns)
-        if self._has_sandbox:
-            sandbox = await self._open(
-                Listener(apns, journal, context=apns_tls, environment="sandbox"), wanted.apns_sandbox
-            )
+
+        def apns_listener(environment: str) -> Listener:
+            return Listener(apns, journal, context=apns_tls, environment=environment, http1=False)
+
+        production = await self._open(apns_listener("production" if self._has_sandbox else ""), wanted.apns)
+        sandbox = await self._open(apns_listener("sandbox"), wanted.apns_sandbox) if self._has_sandbox else 0
         google_tls = server_context(ca, protocols=(b"h2", b"http/1.1"), accepts=None)
         fcm = await self._open(Listener(GoogleService(self.state), journal, context=google_tls), wanted.fcm)
         control = await self._open(Listener(ControlService(self.state, self), journal), wanted.control)
-        self.ports = Ports(production.port, fcm, control, sandbox)
+        self.ports = Ports(production, fcm, control, sandbox)
 
     async def _open(self, listener: Listener, port: int) -> int:
         self._listeners.append(listener)

@@ -152,9 +152,9 @@ class Channel:
         return b"".join(pieces)
 
 
-def _chooser(protocols: tuple[bytes, ...]) -> Callable[[SSL.Connection, list[bytes]], bytes]:
-    def choose(_connection: SSL.Connection, offered: list[bytes]) -> bytes:
-        return next(name for name in (*protocols, *offered) if name in offered)
+def _chooser(protocols: tuple[bytes, ...]) -> SSL._ALPNSelectCallback:
+    def choose(_connection: SSL.Connection, offered: list[bytes]) -> bytes | SSL._NoOverlappingProtocols:
+        return next((name for name in protocols if name in offered), SSL.NO_OVERLAPPING_PROTOCOLS)
 
     return choose
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 if TYPE_CHECKING:
-    from tests.unit.simulator.conftest import ApnsPeer, Connect
+    from unit.simulator.conftest import ApnsPeer, Connect
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.unit.simulator.conftest import ApnsPeer, Connect, MakeCertificate
+    from unit.simulator.conftest import ApnsPeer, Connect, MakeCertificate
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 if TYPE_CHECKING:
-    from tests.unit.simulator.conftest import ApnsPeer, Connect, MakeCertificate
+    from unit.simulator.conftest import ApnsPeer, Connect, MakeCertificate
 
 pytestmark = pytest.mark.anyio
 
