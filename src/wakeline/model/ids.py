@@ -79,3 +79,8 @@ def parse(text: str) -> tuple[int, int | None]:
 def parse_key(text: str) -> int:
     """Return the key of a notification's id; a delivery's id leads to its notification. Raises NotFound."""
     return parse(text)[0]
+
+
+def uuid_at(created: int, number: int) -> str:
+    """Return the UUIDv7 of a stored thing that is no notification: when it was made (Unix ms) and its row id."""
+    return uuid_of(key_at(created, number & (1 << COUNTER_BITS) - 1))

@@ -1,0 +1,134 @@
+"""`explain`: one answer to "where is it?", for whatever the question names.
+
+Order in which a bare word is understood: id of a notification or delivery, code or provider reason, token, device, user.
+`device:`, `user:`, `token:` and `reason:` in front leave nothing to guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from wakeline import ports
+from wakeline.doctor.explain_delivery import DeliveryExplainer
+from wakeline.doctor.explain_device import DeviceExplainer
+from wakeline.doctor.explanation import Explanation, Step
+from wakeline.model import ids
+from wakeline.model.app import App
+from wakeline.model.device import Device, TargetKind
+from wakeline.model.errors import NotFound
+from wakeline.model.notification import Notification
+from wakeline.wire import outcomes
+
+Finder = Callable[[str, Sequence[App]], Awaitable[Explanation | None]]
+
+
+class ExplainPorts(msgspec.Struct, frozen=True, kw_only=True):
+    """Where explanations are read from."""
+
+    clock: ports.Clock
+    devices: ports.Devices
+    credentials: ports.Credentials
+    routes: ports.Routes
+    ledger: ports.Ledger
+
+
+class Explainer:
+    """Answers questions about what was kept; asks no provider and changes nothing."""
+
+    def __init__(self, parts: ExplainPorts) -> None:
+        """Read from these."""
+        self._parts = parts
+        self._deliveries = DeliveryExplainer(parts.clock, parts.devices, parts.routes, parts.ledger)
+        self._devices = DeviceExplainer(parts.clock, parts.devices, parts.credentials, parts.routes, parts.ledger)
+
+    async def explain(self, question: str, apps: Sequence[App]) -> Explanation:
+        """Answer a question about anything in these apps. Raises NotFound when it names nothing that is known."""
+        asked = question.strip()
+        for prefix, finder in self._prefixes().items():
+            if asked.lower().startswith(prefix):
+                return await self._first(asked[len(prefix) :].strip(), apps, (finder,))
+        return await self._first(asked, apps, (self._id, self._reason, self._token, self._device, self._user))
+
+    async def notification(self, notification: Notification, app: App) -> Explanation:
+        """Explain a notification."""
+        return await self._deliveries.notification(notification, app)
+
+    def _prefixes(self) -> dict[str, Finder]:
+        return {"device:": self._device, "user:": self._user, "token:": self._token, "reason:": self._reason}
+
+    async def _first(self, asked: str, apps: Sequence[App], finders: Sequence[Finder]) -> Explanation:
+        for finder in finders:
+            found = await finder(asked, apps)
+            if found is not None:
+                return found
+        raise NotFound(
+            f"nothing here is called {asked[:64]!r}",
+            fix="Ask for the id of a notification or delivery, a device, a user, a token, a code such as 905, "
+            "or a reason such as BadDeviceToken.",
+        )
+
+    async def _id(self, asked: str, apps: Sequence[App]) -> Explanation | None:
+        try:
+            key, target = ids.parse(asked)
+        except NotFound:
+            return None
+        notification = await self._parts.ledger.notification(key)
+        app = next((app for app in apps if notification is not None and app.id == notification.app), None)
+        if notification is None or app is None:
+            return None
+        if target is None:
+            return await self._deliveries.notification(notification, app)
+        delivery = await self._parts.ledger.delivery(key, target, self._parts.clock.now())
+        return None if delivery is None else await self._deliveries.delivery(notification, delivery, app)
+
+    async def _reason(self, asked: str, _apps: Sequence[App]) -> Explanation | None:
+        return of_reason(asked)
+
+    async def _token(self, asked: str, apps: Sequence[App]) -> Explanation | None:
+        for app in apps:
+            for kind in TargetKind:
+                for value in dict.fromkeys((asked, asked.lower())):
+                    device = await self._parts.devices.by_target(app.id, kind, value)
+                    if device is not None:
+                        return await self._devices.token(app, device, kind, value)
+        return None
+
+    async def _device(self, asked: str, apps: Sequence[App]) -> Explanation | None:
+        for app in apps:
+            device = await self._parts.devices.get(app.id, asked)
+            if device is not None:
+                return await self._devices.device(app, device)
+        return None
+
+    async def _user(self, asked: str, apps: Sequence[App]) -> Explanation | None:
+        found: list[tuple[App, Device]] = []
+        for app in apps:
+            page = await self._parts.devices.find(app.id, user=asked)
+            found += [(app, device) for device in page.devices]
+        return await self._devices.user(asked, found) if found else None
+
+
+def of_reason(asked: str) -> Explanation | None:
+    """Explain a code (905), an HTTP status (410) or a provider's reason (BadDeviceToken); None: it is in no table."""
+    found = outcomes.explain(asked)
+    if not found:
+        return None
+    first = found[0]
+    steps = [
+        Step(
+            at=None,
+            what=f"{one.outcome_class.value}, code {one.code}, {one.reason or one.status}",
+            detail=f"{one.cause} {one.fix}",
+        )
+        for one in found
+    ]
+    several = f", one of {len(found)} meanings" if len(found) > 1 else ""
+    return Explanation(
+        about=f"reason {asked}",
+        verdict=f"{first.outcome_class.value}: {first.action.value}{several}",
+        cause=first.cause,
+        fix=first.fix,
+        steps=tuple(steps),
+    )

@@ -1,0 +1,267 @@
+"""Explaining notifications and deliveries: what happened in order, why, and what is outside anyone's control."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from wakeline import ports
+from wakeline.doctor.explanation import KINDS, Explanation, Step, ask_phone, company, phone_decides
+from wakeline.doctor.meaning import of_attempt, of_delivery
+from wakeline.model.app import App
+from wakeline.model.delivery import Delivery, DeliveryState
+from wakeline.model.device import Device, TargetKind
+from wakeline.model.ids import delivery_id, uuid_of
+from wakeline.model.notification import Counts, Notification
+from wakeline.model.route import Hold
+
+_SHOWN = 50
+_S = DeliveryState
+
+# The first state that some delivery is in decides what the whole is about: what went wrong comes before what went well.
+_URGENCY = (_S.FAILED, _S.EXPIRED, _S.HELD, _S.UNKNOWN, _S.SKIPPED, _S.SUPERSEDED, _S.CANCELLED, _S.QUEUED, _S.SENDING)
+
+
+class DeliveryExplainer:
+    """Explains from ledger, registry and holds."""
+
+    def __init__(self, clock: ports.Clock, devices: ports.Devices, routes: ports.Routes, ledger: ports.Ledger) -> None:
+        self._clock = clock
+        self._devices = devices
+        self._routes = routes
+        self._ledger = ledger
+
+    async def notification(self, notification: Notification, app: App) -> Explanation:
+        """Explain a notification: as its only delivery, or by counts and the delivery that went worst."""
+        now = self._clock.now()
+        counts = await self._ledger.counts(notification.key, now)
+        page = await self._ledger.deliveries(notification.key, now=now, limit=_SHOWN)
+        missing = await self._missing(notification)
+        if len(page.deliveries) == 1 and not missing and notification.walked:
+            return await self.delivery(notification, page.deliveries[0], app)
+        worst = min(page.deliveries, key=_urgency, default=None)
+        cause, fix = await self._why(worst, app) if worst is not None else _nobody(notification, missing)
+        steps = [*_opening(notification), *missing]
+        for delivery in page.deliveries:
+            steps += _attempts(delivery)
+        steps += self._holds(app, page.deliveries) + _ending(notification, counts)
+        return Explanation(
+            about=f"notification {uuid_of(notification.key)}",
+            verdict=_counted(counts) if page.deliveries or notification.recipients else _unsent(notification),
+            cause=cause,
+            fix=fix,
+            steps=_ordered(steps),
+        )
+
+    async def delivery(self, notification: Notification, delivery: Delivery, app: App) -> Explanation:
+        """Explain one delivery."""
+        cause, fix = await self._why(delivery, app)
+        steps = [*_opening(notification), *_attempts(delivery), *self._holds(app, (delivery,))]
+        if delivery.state in (_S.QUEUED, _S.HELD, _S.SCHEDULED, _S.UNKNOWN):
+            steps.append(
+                Step(
+                    at=_moment(notification.expires), what="the ttl ends", detail="After that it is not sent any more."
+                )
+            )
+        return Explanation(
+            about=f"delivery {delivery_id(notification.key, delivery.target)} to {delivery.device_id} ({delivery.kind})",
+            verdict=_verdict(delivery),
+            cause=cause,
+            fix=fix,
+            steps=_ordered(steps),
+        )
+
+    async def _why(self, delivery: Delivery, app: App) -> tuple[str, str]:
+        """Return cause and fix of where a delivery is."""
+        match delivery.state:
+            case _S.ACCEPTED:
+                return phone_decides(delivery.kind), ask_phone((await self._device(delivery, app)).facts)
+            case _S.ACKNOWLEDGED | _S.OPENED:
+                return "The device itself reported the push: it arrived.", "Nothing."
+            case _S.HELD:
+                return self._held(delivery, app)
+            case _S.SCHEDULED | _S.QUEUED | _S.SENDING:
+                return _waiting(delivery)
+        known = of_delivery(delivery)
+        if known is not None:
+            return known.cause, known.fix
+        return f"It is {delivery.state.value}; no more was kept about it.", "Nothing."
+
+    def _held(self, delivery: Delivery, app: App) -> tuple[str, str]:
+        if app.paused:
+            return (
+                "The app is paused by an operator.",
+                f"`wakeline app resume {app.slug}`; what waits goes out until its ttl ends.",
+            )
+        for hold in self._holds_of(app, delivery.kind):
+            return hold.cause, hold.fix
+        known = of_delivery(delivery)
+        if known is not None:
+            return known.cause, known.fix
+        return "Its route was held and is released; it goes out in a moment.", "Nothing."
+
+    def _holds(self, app: App, deliveries: tuple[Delivery, ...]) -> list[Step]:
+        kinds = {delivery.kind for delivery in deliveries if delivery.state is _S.HELD}
+        held = {hold for kind in sorted(kinds) for hold in self._holds_of(app, kind)}
+        return [
+            Step(
+                at=_moment(hold.since), what=f"the route is held ({hold.reason.value}, {hold.code})", detail=hold.cause
+            )
+            for hold in held
+        ]
+
+    def _holds_of(self, app: App, kind: str) -> list[Hold]:
+        if kind not in KINDS:
+            return []
+        provider = TargetKind(kind).provider
+        return [
+            route.hold
+            for route in self._routes.all()
+            if route.hold is not None and route.app == app.id and route.provider is provider
+        ]
+
+    async def _missing(self, notification: Notification) -> list[Step]:
+        """Say which of the named users and devices have nothing to send to."""
+        audience = notification.audience
+        if audience is None or notification.bulk:
+            return []
+        at = _moment(notification.created)
+        users = [
+            user
+            for user in audience.users[:_SHOWN]
+            if not (await self._devices.find(notification.app, user=user, limit=1)).devices
+        ]
+        names = [name for name in audience.devices[:_SHOWN] if await self._devices.get(notification.app, name) is None]
+        return [
+            *(
+                Step(at=at, what=f"user {user} was not reached", detail="They have no device of this app.")
+                for user in users
+            ),
+            *(
+                Step(at=at, what=f"device {name} was not reached", detail="The app has no such device.")
+                for name in names
+            ),
+        ]
+
+    async def _device(self, delivery: Delivery, app: App) -> Device:
+        known = await self._devices.get(app.id, delivery.device_id)
+        return known or Device(id=0, app=app.id, device_id=delivery.device_id, users=())
+
+
+def _waiting(delivery: Delivery) -> tuple[str, str]:
+    """Return cause and fix of a delivery that is on its way."""
+    if delivery.state is _S.SENDING:
+        return f"It is with {company(delivery.kind)}, whose answer has not come yet.", "Nothing: ask again in a moment."
+    if delivery.reason or delivery.code:
+        known = of_delivery(delivery)
+        what = known.cause if known else "An attempt failed."
+        return f"{what} It is tried again at {_worded(delivery.due)}.", known.fix if known else "Nothing."
+    if delivery.state is _S.SCHEDULED:
+        return f"It is to be sent at {_worded(delivery.due)}.", "Nothing; cancel it if it must not go out."
+    return "It waits for its turn.", "Nothing; `wakeline queue` shows how much waits."
+
+
+def _urgency(delivery: Delivery) -> int:
+    return _URGENCY.index(delivery.state) if delivery.state in _URGENCY else len(_URGENCY)
+
+
+def _verdict(delivery: Delivery) -> str:
+    """Say where a delivery is, in a line."""
+    known = of_delivery(delivery)
+    match delivery.state:
+        case _S.ACCEPTED:
+            return f"accepted by {company(delivery.kind)}; whether the phone shows it is the phone's decision"
+        case _S.ACKNOWLEDGED:
+            return "acknowledged by the device"
+        case _S.OPENED:
+            return "opened on the device"
+        case _S.UNKNOWN:
+            return "unknown: the push was written and never answered"
+    answer = " ".join(part for part in (str(delivery.status or ""), delivery.reason) if part)
+    what = answer or (known.reason if known else "")
+    code = f" (code {delivery.code})" if delivery.code else ""
+    return f"{delivery.state.value}{': ' if what else ''}{what}{code}"
+
+
+def _counted(counts: Counts) -> str:
+    """Say how many are where."""
+    named = {name: getattr(counts, name) for name in counts.__struct_fields__}
+    return ", ".join(f"{number} {name}" for name, number in named.items() if number) or "nothing was sent"
+
+
+def _unsent(notification: Notification) -> str:
+    return "the audience is being walked" if not notification.walked else "skipped: nobody to send to"
+
+
+def _nobody(notification: Notification, missing: list[Step]) -> tuple[str, str]:
+    if not notification.walked:
+        return "Its audience is being walked; no delivery has been made yet.", "Nothing: ask again in a moment."
+    if missing:
+        return (
+            "None of those it names has a device here.",
+            "Have the app register its device after login, with this user's id.",
+        )
+    return (
+        "It reached nobody: none of those it names has an active target that could take this kind of push.",
+        "`wakeline explain` with the user or device shows what is registered and how it fares.",
+    )
+
+
+def _opening(notification: Notification) -> list[Step]:
+    size = "an audience being walked" if not notification.walked else f"{notification.recipients} deliveries"
+    detail = f"{notification.content.type.value}, lane {notification.lane.name.lower()}, {size}"
+    if notification.request_id:
+        detail += f", request {notification.request_id}"
+    steps = [Step(at=_moment(notification.created), what="accepted by the gateway", detail=detail)]
+    if notification.due > notification.created:
+        steps.append(Step(at=_moment(notification.due), what="due", detail="It was asked for at this time."))
+    if notification.cancelled:
+        steps.append(Step(at=None, what="cancelled", detail="What was not sent yet is not sent any more."))
+    return steps
+
+
+def _attempts(delivery: Delivery) -> list[Step]:
+    """Say what each attempt was answered; without kept attempts, what is known of the last one."""
+    to = f"{delivery.device_id} ({delivery.kind})"
+    if not delivery.attempts:
+        return [_settled(delivery, to)] if delivery.tries or delivery.reason else []
+    steps = []
+    for attempt in delivery.attempts:
+        known = of_attempt(attempt, delivery.kind)
+        answer = " ".join(part for part in (str(attempt.status or ""), attempt.reason) if part) or "no answer"
+        again = f" Tried again at {_worded(attempt.retry_at)}." if attempt.retry_at else ""
+        detail = f"{answer} after {attempt.duration} ms. {known.cause if known else ''}{again}".strip()
+        steps.append(Step(at=_moment(attempt.at), what=f"attempt {attempt.number} to {to}", detail=detail))
+    return steps
+
+
+def _settled(delivery: Delivery, to: str) -> Step:
+    known = of_delivery(delivery)
+    tries = f" after {delivery.tries} attempts" if delivery.tries > 1 else ""
+    detail = f"{delivery.state.value}{tries}. {known.cause if known else ''}".strip()
+    return Step(at=_moment(delivery.at) if delivery.at else None, what=f"delivery to {to}", detail=detail)
+
+
+def _ending(notification: Notification, counts: Counts) -> list[Step]:
+    if not (counts.pending or counts.held or counts.scheduled):
+        return []
+    return [
+        Step(
+            at=_moment(notification.expires),
+            what="the ttl ends",
+            detail="What is not sent by then is not sent any more.",
+        )
+    ]
+
+
+def _ordered(steps: list[Step]) -> tuple[Step, ...]:
+    """Sort by time; what has none comes last, in its order."""
+    last = datetime.max.replace(tzinfo=UTC)
+    return tuple(sorted(steps, key=lambda step: step.at or last))
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _worded(milliseconds: int | None) -> str:
+    return _moment(milliseconds or 0).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,164 @@
+"""Explaining devices, users and tokens: what is registered, how it fares, what was sent last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from wakeline import ports
+from wakeline.doctor.explanation import Explanation, Step, said_by
+from wakeline.doctor.meaning import meaning, of_delivery
+from wakeline.model.app import App
+from wakeline.model.delivery import Delivery
+from wakeline.model.device import Device, Target, TargetKind, TargetState
+from wakeline.observe.masking import masked_token
+
+_RECENT = 10
+
+
+class DeviceExplainer:
+    """Explains from registry, credentials, holds and ledger."""
+
+    def __init__(
+        self,
+        clock: ports.Clock,
+        devices: ports.Devices,
+        credentials: ports.Credentials,
+        routes: ports.Routes,
+        ledger: ports.Ledger,
+    ) -> None:
+        self._clock = clock
+        self._devices = devices
+        self._credentials = credentials
+        self._routes = routes
+        self._ledger = ledger
+
+    async def device(self, app: App, device: Device) -> Explanation:
+        """Explain a device: can it be woken, and if not, why."""
+        verdict, cause, fix = self._judged(app, device, device.targets)
+        return Explanation(
+            about=f"device {device.device_id} of app {app.slug}",
+            verdict=verdict,
+            cause=cause,
+            fix=fix,
+            steps=tuple(await self._steps(device)),
+        )
+
+    async def token(self, app: App, device: Device, kind: TargetKind, value: str) -> Explanation:
+        """Explain one token."""
+        own = tuple(target for target in device.targets if (target.kind, target.value) == (kind, value))
+        verdict, cause, fix = self._judged(app, device, own)
+        return Explanation(
+            about=f"{kind.value} token {masked_token(value)} of device {device.device_id}, app {app.slug}",
+            verdict=verdict,
+            cause=cause,
+            fix=fix,
+            steps=tuple(await self._steps(device)),
+        )
+
+    async def user(self, user: str, found: Sequence[tuple[App, Device]]) -> Explanation:
+        """Explain a user: each of their devices."""
+        judged = [(app, device, self._judged(app, device, device.targets)) for app, device in found]
+        reachable = [entry for entry in judged if entry[1].state is TargetState.ACTIVE]
+        _, _, (_, cause, fix) = (reachable or judged)[0]
+        steps: list[Step] = []
+        for app, device, (verdict, why, _) in judged:
+            detail = f"{verdict}. {why}"
+            steps.append(
+                Step(at=_moment(device.seen), what=f"device {device.device_id} of app {app.slug}", detail=detail)
+            )
+        if len(found) == 1:
+            steps += await self._steps(found[0][1])
+        return Explanation(
+            about=f"user {user}",
+            verdict=f"{len(reachable)} of {len(found)} devices can be woken",
+            cause=cause,
+            fix=fix,
+            steps=tuple(steps),
+        )
+
+    def _judged(self, app: App, device: Device, targets: tuple[Target, ...]) -> tuple[str, str, str]:
+        """Return verdict, cause and fix for these targets of a device; the best of them speaks for it."""
+        if not targets:
+            return "no target", "The device registered no token.", "Have the app ask for a token and register it."
+        best = min(targets, key=lambda target: list(TargetState).index(target.state))
+        if best.state is not TargetState.ACTIVE:
+            return _fallen(best)
+        obstacle = self._obstacle(app, best)
+        if obstacle is not None:
+            return obstacle
+        told = said_by(device.facts)
+        if told:
+            return "active, but the device limits it", " ".join(told), "Nothing here: it is set on the device."
+        return "active", "It is registered, and nothing speaks against its token.", "Nothing."
+
+    def _obstacle(self, app: App, target: Target) -> tuple[str, str, str] | None:
+        """Return what stands between us and an active target: no credential, a paused app, a held route."""
+        provider = target.kind.provider
+        if not any(one.provider is provider for one in self._credentials.of_app(app.id)):
+            missing = meaning(target.kind, 0, "no_credential", 901)
+            return "active, but no credential (901)", missing.cause if missing else "", missing.fix if missing else ""
+        if app.paused:
+            return "active, but the app is paused (902)", "An operator paused the app.", "Resume the app."
+        for route in self._routes.all():
+            if (
+                route.app == app.id
+                and route.provider is provider
+                and route.environment is target.environment
+                and route.hold
+            ):
+                return f"active, but its route is held ({route.hold.code})", route.hold.cause, route.hold.fix
+        return None
+
+    async def _steps(self, device: Device) -> list[Step]:
+        steps = [Step(at=_moment(device.created), what="registered", detail=f"for {_listed(device.users)}")]
+        if device.connected_until > self._clock.now():
+            steps.append(Step(at=_moment(device.connected_until), what="connected until then"))
+        steps += [_target(target) for target in device.targets]
+        for change in await self._devices.history(device.id, limit=_RECENT):
+            evidence = f": {change.evidence.status} {change.evidence.reason}" if change.evidence is not None else ""
+            steps.append(
+                Step(
+                    at=_moment(change.at),
+                    what=f"{change.kind} became {change.state.value}",
+                    detail=f"{change.reason}{evidence}",
+                )
+            )
+        steps += [_delivered(one) for one in await self._ledger.recent(device.app, device=device.id, limit=_RECENT)]
+        return sorted(steps, key=lambda step: step.at or datetime.min.replace(tzinfo=UTC))
+
+
+def _fallen(target: Target) -> tuple[str, str, str]:
+    """Return verdict, cause and fix of a quarantined or retired token."""
+    evidence = target.evidence
+    known = meaning(target.kind, evidence.status, evidence.reason) if evidence is not None else None
+    answer = f" after {evidence.status} {evidence.reason}" if evidence is not None else ""
+    cause = known.cause if known is not None else f"It fell out of use: {target.reason or 'no reason was kept'}."
+    fix = known.fix if known is not None else "Have the app register again."
+    if target.state is TargetState.QUARANTINED:
+        fix += " `wakeline device restore` makes it active again if the doubt is wrong."
+    return f"{target.state.value}{answer}", cause, fix
+
+
+def _target(target: Target) -> Step:
+    detail = f"{masked_token(target.value)}, {target.environment.value}, {target.state.value}"
+    if target.topic:
+        detail += f", {target.topic}"
+    if target.reason:
+        detail += f", {target.reason}"
+    at = target.since or target.confirmed
+    return Step(at=_moment(at) if at else None, what=f"{target.kind.value} target", detail=detail)
+
+
+def _delivered(delivery: Delivery) -> Step:
+    known = of_delivery(delivery)
+    detail = f"{delivery.state.value}. {known.cause if known else ''}".strip()
+    return Step(at=_moment(delivery.at), what=f"delivery ({delivery.kind})", detail=detail)
+
+
+def _listed(users: tuple[str, ...]) -> str:
+    return ", ".join(users) or "nobody in particular"
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

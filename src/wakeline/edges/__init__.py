@@ -1,0 +1,1 @@
+"""Ways in: one protocol each. They know the pipeline and the ports, and nothing of each other."""

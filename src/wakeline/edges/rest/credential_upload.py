@@ -1,0 +1,90 @@
+"""What an uploaded credential does to those that are there: nothing, take a place beside them, or take one's place.
+
+Theory: the costly accident is a renewed certificate that is for another app or team: every push fails until somebody
+notices. So an upload for the same push service and environment is taken for a renewal, and one that no longer covers
+what the old one did is refused unless the caller says `replace=true`, or `add=true` to have both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+
+import msgspec
+
+from wakeline.model.credential import Credential, CredentialKind
+from wakeline.model.errors import Conflict
+
+
+class Step(Enum):
+    """What to do with an upload."""
+
+    KEEP = "keep"
+    CREATE = "create"
+    REPLACE = "replace"
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The step, and the credential that is kept or replaced."""
+
+    step: Step
+    credential: Credential | None = None
+
+
+def decide(new: Credential, there: Sequence[Credential], *, replace: bool, add: bool) -> Decision:
+    """Return what an upload does. Raises Conflict, naming the differences, if it is no plain renewal."""
+    for old in there:
+        if old.fingerprint == new.fingerprint and _same(old, new):
+            return Decision(Step.KEEP, old)
+    rivals = [old for old in there if _would_replace(new, old)]
+    if not rivals or add:
+        return Decision(Step.CREATE)
+    plain = [old for old in rivals if not differences(new, old)]
+    if plain or replace:
+        return Decision(Step.REPLACE, (plain or _nearest(new, rivals))[0])
+    raise _conflict(new, rivals[0])
+
+
+def differences(new: Credential, old: Credential) -> list[str]:
+    """Return in words what the new one does not share with the old one."""
+    found = []
+    if new.kind is not old.kind:
+        found.append(f"it is of kind {new.kind} and the other of kind {old.kind}")
+    if new.team_id != old.team_id:
+        found.append(f"its team is {new.team_id or 'unknown'} and the other's {old.team_id or 'unknown'}")
+    if _lost(new.topics, old.topics):
+        found.append(f"its topics are {_listed(new.topics)} and the other's {_listed(old.topics)}")
+    if not set(old.environments) <= set(new.environments):
+        found.append(f"it is for {_listed(new.environments)} and the other for {_listed(old.environments)}")
+    return found
+
+
+def _same(old: Credential, new: Credential) -> bool:
+    return set(old.topics) == set(new.topics) and set(old.environments) == set(new.environments)
+
+
+def _would_replace(new: Credential, old: Credential) -> bool:
+    if new.provider is not old.provider:
+        return False
+    return new.kind is CredentialKind.FCM_SERVICE_ACCOUNT or not set(new.environments).isdisjoint(old.environments)
+
+
+def _nearest(new: Credential, rivals: list[Credential]) -> list[Credential]:
+    return sorted(rivals, key=lambda old: (not set(old.topics) & set(new.topics), len(differences(new, old)), old.id))
+
+
+def _lost(new: Sequence[str], old: Sequence[str]) -> bool:
+    """Tell whether a topic of the old one is not covered any more; no topics means every topic of the team."""
+    return bool(new) and (not old or not set(old) <= set(new))
+
+
+def _conflict(new: Credential, old: Credential) -> Conflict:
+    return Conflict(
+        f"this credential differs from the one it would replace: {', '.join(differences(new, old))}",
+        pointer="/file",
+        fix="Send it again with replace=true if that is meant, or with add=true to have both.",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(names) or "all of the team"

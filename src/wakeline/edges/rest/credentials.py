@@ -1,0 +1,221 @@
+"""Credentials: upload, list, check, forget. A file is judged before it is kept; its secret is never shown again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from wakeline.edges.rest.credential_upload import Step, decide
+from wakeline.edges.rest.moments import moment, moment_or_none
+from wakeline.edges.rest.operations import Answer, Call, Idempotent, Media, Operation
+from wakeline.edges.rest.shapes import Strict, View
+from wakeline.model import ids
+from wakeline.model.credential import Credential, CredentialKind, CredentialState, Verdict
+from wakeline.model.errors import Conflict, CredentialRefused, NotFound
+from wakeline.model.key import Scope
+from wakeline.model.outcome import Outcome
+from wakeline.model.route import Environment
+from wakeline.ports import NewCredential
+from wakeline.wire.credential_file import Expectation, Inspection, inspect
+
+_READERS = (Scope.CREDENTIALS, Scope.READ)
+
+
+class CredentialForm(Strict, frozen=True, kw_only=True):
+    """The form of an upload. `topics`: bundle ids, separated by commas; `key_id` and `team_id` go with a .p8 key.
+
+    `replace`: take the place of the one that is there although it differs; `add`: stand beside it.
+    """
+
+    file: bytes
+    password: str = ""
+    key_id: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    team_id: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    topics: Annotated[str, msgspec.Meta(max_length=4096)] = ""
+    environment: Environment | None = None
+    replace: bool = False
+    add: bool = False
+
+
+class CredentialView(View, frozen=True, kw_only=True):
+    """A credential without its secret. `environment` is `both` for one that speaks to production and sandbox.
+
+    `topics`: bundle ids, or the FCM project; none means every bundle id of the team.
+    """
+
+    id: str
+    kind: CredentialKind
+    environment: str
+    environments: tuple[Environment, ...]
+    topics: tuple[str, ...]
+    key_id: str
+    team_id: str
+    subject: str
+    not_after: datetime | None
+    verdict: Verdict
+    state: CredentialState
+    state_note: str
+    fingerprint: str
+    revision: int
+    created: datetime
+
+
+class CredentialList(View, frozen=True, kw_only=True):
+    """An app's credentials, oldest first."""
+
+    credentials: tuple[CredentialView, ...]
+
+
+class CheckView(View, frozen=True, kw_only=True):
+    """What the provider said when asked something that reaches nobody."""
+
+    id: str
+    ok: bool
+    outcome: Outcome
+
+
+def id_of(credential: Credential) -> str:
+    """Return the id by which the world knows a credential."""
+    return ids.uuid_at(credential.created, credential.id)
+
+
+def view(credential: Credential) -> CredentialView:
+    """Return a credential as the world sees it."""
+    environments = credential.environments
+    return CredentialView(
+        id=id_of(credential),
+        kind=credential.kind,
+        environment=environments[0] if len(environments) == 1 else "both",
+        environments=environments,
+        topics=credential.topics,
+        key_id=credential.key_id,
+        team_id=credential.team_id,
+        subject=credential.subject,
+        not_after=moment_or_none(credential.not_after),
+        verdict=credential.verdict,
+        state=credential.state,
+        state_note=credential.state_note,
+        fingerprint=credential.fingerprint,
+        revision=credential.revision,
+        created=moment(credential.created),
+    )
+
+
+async def upload(call: Call) -> Answer:
+    """Judge a credential file and keep it."""
+    form: CredentialForm = call.body
+    new = _inspected(call, form)
+    store = call.ports.credentials
+    decision = decide(new.facts, store.of_app(call.app.id), replace=form.replace, add=form.add)
+    old = decision.credential
+    if old is None:
+        kept = await store.create(new, call.now)
+    elif decision.step is Step.REPLACE:
+        kept = await store.replace(old.id, new, call.now)
+    else:
+        return Answer(body=view(old))
+    return Answer(status=201, body=view(kept))
+
+
+async def list_all(call: Call) -> Answer:
+    """List an app's credentials."""
+    return Answer(
+        body=CredentialList(credentials=tuple(view(one) for one in call.ports.credentials.of_app(call.app.id)))
+    )
+
+
+async def check(call: Call) -> Answer:
+    """Ask the provider whether it takes the credential."""
+    credential = _existing(call)
+    outcome = await call.ports.pipeline.check(credential.id)
+    return Answer(body=CheckView(id=id_of(credential), ok=outcome.accepted, outcome=outcome))
+
+
+async def delete(call: Call) -> Answer:
+    """Forget a credential."""
+    await call.ports.credentials.delete(_existing(call).id)
+    return Answer(status=204)
+
+
+def _inspected(call: Call, form: CredentialForm) -> NewCredential:
+    found = inspect(
+        form.file,
+        Expectation(
+            now=call.now,
+            app=call.app.id,
+            password=form.password,
+            key_id=form.key_id.strip(),
+            team_id=form.team_id.strip(),
+            topics=tuple(dict.fromkeys(name.strip() for name in form.topics.split(",") if name.strip())),
+            environment=form.environment,
+            token_hosts=call.ports.settings.providers.fcm.token_hosts,
+        ),
+    )
+    if found.facts is None or found.secret is None:
+        raise _refused(found)
+    return NewCredential(facts=found.facts, secret=found.secret)
+
+
+def _refused(found: Inspection) -> CredentialRefused:
+    first, *more = found.verdict.notes
+    return CredentialRefused(first, pointer="/file", fix=" ".join(more))
+
+
+def _existing(call: Call) -> Credential:
+    wanted = call.path["credential"]
+    for credential in call.ports.credentials.of_app(call.app.id):
+        if wanted.lower() in (id_of(credential), str(credential.id)):
+            return credential
+    raise NotFound(
+        f"the app {call.app.slug} has no credential {wanted[:64]!r}", fix="`wakeline credential list` shows them."
+    )
+
+
+_ALL = "/v1/apps/{app}/credentials"
+
+OPERATIONS = (
+    Operation(
+        name="credential.upload",
+        method="POST",
+        path=_ALL,
+        handler=upload,
+        summary="Upload a credential: an APNs key or certificate, an FCM service account",
+        scopes=(Scope.CREDENTIALS,),
+        request=CredentialForm,
+        response=CredentialView,
+        status=(201, 200),
+        idempotent=Idempotent.STORED,
+        problems=(CredentialRefused, Conflict),
+        accepts=(Media.MULTIPART,),
+    ),
+    Operation(
+        name="credential.list",
+        method="GET",
+        path=_ALL,
+        handler=list_all,
+        summary="List an app's credentials",
+        scopes=_READERS,
+        response=CredentialList,
+    ),
+    Operation(
+        name="credential.check",
+        method="POST",
+        path=f"{_ALL}/{{credential}}/check",
+        handler=check,
+        summary="Ask the provider whether it takes a credential",
+        scopes=(Scope.CREDENTIALS,),
+        response=CheckView,
+        idempotent=Idempotent.STORED,
+    ),
+    Operation(
+        name="credential.delete",
+        method="DELETE",
+        path=f"{_ALL}/{{credential}}",
+        handler=delete,
+        summary="Forget a credential",
+        scopes=(Scope.CREDENTIALS,),
+        status=(204,),
+    ),
+)

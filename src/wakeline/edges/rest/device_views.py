@@ -1,0 +1,111 @@
+"""How devices and their targets are shown: what was registered, and how each token fares."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from wakeline.edges.rest.moments import moment, moment_or_none
+from wakeline.edges.rest.shapes import View
+from wakeline.model.device import Device, Evidence, Target, TargetKind, TargetState
+from wakeline.model.route import Environment
+from wakeline.observe.masking import masked_token
+
+
+class EvidenceView(View, frozen=True, kw_only=True, omit_defaults=True):
+    """What speaks against a token: the answer as received, when, for which delivery, and how often."""
+
+    status: int
+    reason: str
+    at: datetime
+    strikes: int
+    delivery: str = ""
+    since: datetime | None = None
+
+
+class TargetView(View, frozen=True, kw_only=True):
+    """A target. `value` is masked unless the key may manage devices; `topic` is APNs', `project` is FCM's."""
+
+    kind: TargetKind
+    value: str
+    environment: Environment
+    topic: str
+    project: str
+    state: TargetState
+    reason: str
+    since: datetime | None
+    evidence: EvidenceView | None
+    confirmed: datetime | None
+
+
+class DeviceView(View, frozen=True, kw_only=True):
+    """A device. `user` is a text, a list where there are several, or null; `state` is that of its best target."""
+
+    device_id: str
+    user: str | tuple[str, ...] | None
+    targets: tuple[TargetView, ...]
+    tags: tuple[str, ...]
+    state: TargetState
+    platform: str
+    os_version: str
+    model: str
+    app_version: str
+    locale: str
+    notifications_enabled: bool | None
+    background_refresh: bool | None
+    low_power: bool | None
+    battery_restricted: bool | None
+    connected_until: datetime | None
+    created: datetime
+    seen: datetime
+
+
+def device(shown: Device, *, whole_tokens: bool) -> DeviceView:
+    """Return a device as the world sees it; `whole_tokens`: to a caller who may manage devices."""
+    facts = shown.facts
+    return DeviceView(
+        device_id=shown.device_id,
+        user=shown.users[0] if len(shown.users) == 1 else shown.users or None,
+        targets=tuple(target(one, whole_tokens=whole_tokens) for one in shown.targets),
+        tags=shown.tags,
+        state=shown.state,
+        platform=facts.platform,
+        os_version=facts.os_version,
+        model=facts.model,
+        app_version=facts.app_version,
+        locale=facts.locale,
+        notifications_enabled=facts.notifications_enabled,
+        background_refresh=facts.background_refresh,
+        low_power=facts.low_power,
+        battery_restricted=facts.battery_restricted,
+        connected_until=moment_or_none(shown.connected_until),
+        created=moment(shown.created),
+        seen=moment(shown.seen),
+    )
+
+
+def target(shown: Target, *, whole_tokens: bool) -> TargetView:
+    """Return a target as the world sees it."""
+    is_fcm = shown.kind is TargetKind.FCM
+    return TargetView(
+        kind=shown.kind,
+        value=shown.value if whole_tokens else masked_token(shown.value),
+        environment=shown.environment,
+        topic="" if is_fcm else shown.topic,
+        project=shown.topic if is_fcm else "",
+        state=shown.state,
+        reason=shown.reason,
+        since=moment_or_none(shown.since),
+        evidence=None if shown.evidence is None else _evidence(shown.evidence),
+        confirmed=moment_or_none(shown.confirmed),
+    )
+
+
+def _evidence(shown: Evidence) -> EvidenceView:
+    return EvidenceView(
+        status=shown.status,
+        reason=shown.reason,
+        at=moment(shown.at),
+        strikes=shown.strikes,
+        delivery=shown.delivery,
+        since=moment_or_none(shown.since),
+    )

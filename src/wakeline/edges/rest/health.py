@@ -1,0 +1,120 @@
+"""Probes and the state of health, and the metrics.
+
+Rule: `/healthz` says that the loop turns; `/readyz` asks store and queue only, since a provider that is down must not take
+us out of a load balancer; whatever is about apps or providers needs a key.
+"""
+
+from __future__ import annotations
+
+from wakeline import __version__
+from wakeline.edges.rest.credentials import CredentialView, view
+from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
+from wakeline.edges.rest.routes import RouteView, views
+from wakeline.edges.rest.shapes import View
+from wakeline.model.credential import CredentialState, Grade
+from wakeline.model.key import Scope
+from wakeline.observe.health import Check, Status, ready
+
+_UNAVAILABLE = 503
+
+
+class AliveView(View, frozen=True, kw_only=True):
+    """The process is alive."""
+
+    status: Status = Status.OK
+
+
+class ReadyView(View, frozen=True, kw_only=True):
+    """Whether traffic may come, and each check."""
+
+    status: Status
+    checks: tuple[Check, ...]
+
+
+class AppCredential(View, frozen=True, kw_only=True):
+    """A credential and the app it belongs to."""
+
+    app: str
+    credential: CredentialView
+
+
+class HealthView(View, frozen=True, kw_only=True):
+    """Everything that has a state: `warning` where a route waits or a credential needs attention."""
+
+    status: Status
+    version: str
+    checks: tuple[Check, ...]
+    credentials: tuple[AppCredential, ...]
+    routes: tuple[RouteView, ...]
+
+
+async def alive(_call: Call) -> Answer:
+    """Say that the process is alive."""
+    return Answer(body=AliveView())
+
+
+async def readiness(call: Call) -> Answer:
+    """Say whether traffic may come."""
+    checks = await _checks(call)
+    fit = ready(checks)
+    body = ReadyView(status=Status.OK if fit else Status.FAILED, checks=tuple(checks))
+    return Answer(status=200 if fit else _UNAVAILABLE, body=body)
+
+
+async def health(call: Call) -> Answer:
+    """Say how everything is: store, queue, credentials, routes."""
+    checks = await _checks(call)
+    routes = await views(call)
+    credentials = tuple(
+        AppCredential(app=app.slug, credential=view(one))
+        for app in call.ports.apps.all()
+        if call.caller.sees(app.slug)
+        for one in call.ports.credentials.of_app(app.id)
+    )
+    wrong = any(route.hold for route in routes) or any(_needs_care(one.credential) for one in credentials)
+    status = Status.FAILED if not ready(checks) else Status.WARNING if wrong else Status.OK
+    shown = HealthView(status=status, version=__version__, checks=tuple(checks), credentials=credentials, routes=routes)
+    return Answer(body=shown)
+
+
+async def _checks(call: Call) -> list[Check]:
+    ports = call.ports
+    pending = await ports.queue.pending()
+    return ports.health.readiness(ports.keeper.health(), pending, ports.settings.queue.max_pending)
+
+
+def _needs_care(credential: CredentialView) -> bool:
+    return credential.state is CredentialState.FAILED or credential.verdict.grade is not Grade.OK
+
+
+OPERATIONS = (
+    Operation(
+        name="health.alive",
+        method="GET",
+        path="/healthz",
+        handler=alive,
+        summary="Say that the process is alive",
+        reach=Reach.ANYBODY,
+        response=AliveView,
+    ),
+    Operation(
+        name="health.ready",
+        method="GET",
+        path="/readyz",
+        handler=readiness,
+        summary="Say whether traffic may come: store and queue only",
+        reach=Reach.ANYBODY,
+        response=ReadyView,
+        status=(200, _UNAVAILABLE),
+    ),
+    Operation(
+        name="health.show",
+        method="GET",
+        path="/v1/health",
+        handler=health,
+        summary="Say how everything is: store, queue, credentials, routes",
+        reach=Reach.FILTERED,
+        scopes=(Scope.READ,),
+        response=HealthView,
+    ),
+)

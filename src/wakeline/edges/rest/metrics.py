@@ -1,0 +1,82 @@
+"""The scrape: counters as they stand, and what is read at this moment."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from wakeline.edges.rest.credentials import id_of
+from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
+from wakeline.model.key import Scope
+from wakeline.observe.metrics import CONTENT_TYPE, Labels, Reading
+from wakeline.ports import LaneDepth
+
+
+async def scrape(call: Call) -> Answer:
+    """Give out the metrics in Prometheus' text format."""
+    ports = call.ports
+    depths = await ports.queue.depth()
+    store = ports.keeper.health()
+    reading = Reading(
+        queue_depth=_depth(depths),
+        queue_oldest=_oldest(depths, call.now),
+        h2_streams=_connections(call, "in_flight"),
+        h2_connections=_connections(call, "connections"),
+        routes_held=_held(call),
+        credential_expiry=_expiry(call),
+        store_writable=store.writable,
+        commit_seconds=store.last_commit_seconds,
+        wal_bytes=store.wal_bytes,
+        disk_free=store.disk_free,
+    )
+    return Answer(body=ports.metrics.render(reading), media=CONTENT_TYPE)
+
+
+def _depth(depths: list[LaneDepth]) -> tuple[Labels, ...]:
+    found: Counter[tuple[str, str]] = Counter()
+    for depth in depths:
+        lane = depth.lane.name.lower()
+        found[lane, "sending"] += depth.leased
+        found[lane, "queued"] += depth.deliveries - depth.leased
+    return tuple(Labels(labels, value) for labels, value in sorted(found.items()))
+
+
+def _oldest(depths: list[LaneDepth], now: int) -> float:
+    """Return the seconds that the oldest due job has waited."""
+    waits = [now - depth.oldest for depth in depths if depth.oldest is not None and depth.oldest <= now]
+    return max(waits, default=0) / 1000
+
+
+def _connections(call: Call, figure: str) -> tuple[Labels, ...]:
+    found: Counter[str] = Counter()
+    for route in call.ports.pipeline.routes():
+        if route.stats is not None:
+            found[route.route.provider.value] += getattr(route.stats, figure)
+    return tuple(Labels((provider,), value) for provider, value in sorted(found.items()))
+
+
+def _held(call: Call) -> tuple[Labels, ...]:
+    found = Counter(route.hold.reason.value for route in call.ports.routes.all() if route.hold is not None)
+    return tuple(Labels((reason,), value) for reason, value in sorted(found.items()))
+
+
+def _expiry(call: Call) -> tuple[Labels, ...]:
+    slugs = {app.id: app.slug for app in call.ports.apps.all()}
+    return tuple(
+        Labels((slugs[one.app], id_of(one)), one.not_after / 1000)
+        for one in call.ports.credentials.all()
+        if one.not_after is not None and one.app in slugs
+    )
+
+
+OPERATIONS = (
+    Operation(
+        name="metrics.scrape",
+        method="GET",
+        path="/metrics",
+        handler=scrape,
+        summary="Metrics in Prometheus' text format",
+        reach=Reach.INSTALLATION,
+        scopes=(Scope.READ,),
+        media=CONTENT_TYPE,
+    ),
+)

@@ -1,0 +1,41 @@
+"""All that the REST edge needs of the rest of the gateway, as one value. `service.wiring` fills it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wakeline import ports
+from wakeline.config import Settings
+from wakeline.observe.health import Health
+from wakeline.observe.metrics import Metrics
+
+if TYPE_CHECKING:
+    from wakeline.pipeline import Pipeline
+
+
+class RestPorts(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts this edge speaks to.
+
+    `health.phase` says where the process is in its life: while it drains, `/readyz` says so and live feeds end.
+    `heartbeat` is the silence, in seconds, after which a live feed sends a comment.
+    """
+
+    clock: ports.Clock
+    apps: ports.Apps
+    devices: ports.Devices
+    credentials: ports.Credentials
+    routes: ports.Routes
+    keys: ports.ApiKeys
+    secrets: ports.Secrets
+    idempotency: ports.Idempotency
+    ledger: ports.Ledger
+    queue: ports.Queue
+    events: ports.Events
+    keeper: ports.StoreKeeper
+    pipeline: Pipeline
+    settings: Settings
+    health: Health
+    metrics: Metrics
+    heartbeat: float = 15.0

@@ -1,0 +1,221 @@
+"""Sending: one notification, a stream of them as NDJSON, or what one would become.
+
+Rule: 202 is answered after the commit (promise 1). NDJSON is read as it comes and committed per 1,000 lines; what is wrong
+with a line is said beside the others, and a line is idempotent by (Idempotency-Key, line number).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from wakeline.edges.rest import idempotency, previews
+from wakeline.edges.rest.decode import json_value
+from wakeline.edges.rest.operations import Answer, Call, Idempotent, Lines, Media, Operation
+from wakeline.edges.rest.previews import PreviewView
+from wakeline.edges.rest.problems import Problem, problem_of
+from wakeline.edges.rest.shapes import Strict, View
+from wakeline.model.errors import (
+    BodyTooLarge,
+    InvalidRequest,
+    NoCredential,
+    Overloaded,
+    PayloadTooLarge,
+    RequestError,
+    StorageError,
+    WakelineError,
+)
+from wakeline.model.ids import uuid_of
+from wakeline.model.key import Scope
+from wakeline.model.notification import NotificationRequest
+from wakeline.pipeline.accept import Submission, Taken
+from wakeline.ports import IdempotencyKey, Replayed, Reply
+
+LINE_LIMIT = 64 * 1024
+BATCH = 1000
+
+_encode = msgspec.json.Encoder().encode
+_decoder = msgspec.json.Decoder(NotificationRequest)
+
+
+class SendQuery(Strict, frozen=True, kw_only=True):
+    """`validate_only=true`: say what would be sent, and send nothing."""
+
+    validate_only: bool = False
+
+
+class Failure(View, frozen=True, kw_only=True):
+    """Why some deliveries ended at once, such as 901 or 914."""
+
+    code: int
+    cause: str
+    fix: str
+
+
+class TakenView(View, frozen=True, kw_only=True, omit_defaults=True):
+    """A notification that is kept. `recipients` is exact; `estimate` is given for audiences that are walked."""
+
+    id: str
+    recipients: int | None = None
+    estimate: int | None = None
+    failures: tuple[Failure, ...] = ()
+
+
+class TakenLine(View, frozen=True, kw_only=True):
+    """A line that is kept."""
+
+    line: int
+    id: str
+
+
+class RejectedLine(View, frozen=True, kw_only=True):
+    """A line that is not kept, and why."""
+
+    line: int
+    problem: Problem
+
+
+class LinesView(View, frozen=True, kw_only=True):
+    """What became of each line; lines are numbered from 1."""
+
+    accepted: list[TakenLine]
+    rejected: list[RejectedLine]
+
+
+async def send(call: Call) -> Answer:
+    """Take one notification, or a stream of them."""
+    dry = call.query is not None and call.query.validate_only
+    if call.stream is not None:
+        if dry:
+            raise InvalidRequest(
+                "NDJSON cannot be validated only", pointer="/query/validate_only", fix="Validate one by one."
+            )
+        return await _Stream(call).take(call.stream)
+    if dry:
+        return Answer(body=previews.view(call, await call.ports.pipeline.accept.preview(call.app, call.body)))
+    submission = Submission(request=call.body, idempotency=call.idempotency, reply=reply, request_id=call.request_id)
+    [result] = await call.ports.pipeline.accept.accept(call.app, [submission])
+    match result:
+        case Taken():
+            kept = reply(result)
+            return Answer(status=kept.status, body=kept.body)
+        case Replayed():
+            return idempotency.again(result.reply)
+        case _:
+            raise result
+
+
+def reply(taken: Taken) -> Reply:
+    """Return the 202 for a notification that is kept."""
+    failures = {(one.code, one.reason): one for one in taken.failures}
+    shown = TakenView(
+        id=uuid_of(taken.key),
+        recipients=taken.recipients,
+        estimate=taken.estimate,
+        failures=tuple(Failure(code=one.code, cause=one.cause, fix=one.fix) for one in failures.values()),
+    )
+    return Reply(status=202, body=_encode(shown))
+
+
+class _Stream:
+    """One NDJSON request."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._key = idempotency.key_of(call.headers, call.caller, call.url_path, b"")
+        self._accepted: list[TakenLine] = []
+        self._rejected: list[RejectedLine] = []
+        self._replayed = 0
+
+    async def take(self, stream: Lines) -> Answer:
+        """Read all lines; each batch is on disk before the next is read."""
+        batch: list[tuple[int, Submission]] = []
+        async for number, line in _lines(stream):
+            try:
+                batch.append((number, self._submission(number, line)))
+            except RequestError as error:
+                self._reject(number, error)
+            if len(batch) >= BATCH:
+                await self._commit(batch)
+                batch = []
+        if batch:
+            await self._commit(batch)
+        self._rejected.sort(key=lambda rejected: rejected.line)
+        headers = (idempotency.REPLAYED,) if self._replayed and self._replayed == len(self._accepted) else ()
+        return Answer(status=202, body=LinesView(accepted=self._accepted, rejected=self._rejected), headers=headers)
+
+    def _submission(self, number: int, line: bytes | None) -> Submission:
+        if line is None:
+            raise BodyTooLarge(f"the line is longer than {LINE_LIMIT} bytes")
+        request = json_value(_decoder, line)
+        return Submission(
+            request=request, idempotency=self._line_key(number, line), reply=reply, request_id=self._call.request_id
+        )
+
+    def _line_key(self, number: int, line: bytes) -> IdempotencyKey | None:
+        if self._key is None:
+            return None
+        return IdempotencyKey(
+            scope=self._key.scope, key=f"{self._key.key}/{number}", fingerprint=hashlib.sha256(line).digest()
+        )
+
+    async def _commit(self, batch: list[tuple[int, Submission]]) -> None:
+        try:
+            results = await self._call.ports.pipeline.accept.accept(self._call.app, [one for _, one in batch])
+        except StorageError as error:
+            results = [error] * len(batch)
+        for (number, _), result in zip(batch, results, strict=True):
+            match result:
+                case Taken():
+                    self._accepted.append(TakenLine(line=number, id=uuid_of(result.key)))
+                case Replayed():
+                    self._replayed += 1
+                    first = msgspec.json.decode(result.reply.body, type=TakenView)
+                    self._accepted.append(TakenLine(line=number, id=first.id))
+                case _:
+                    self._reject(number, result)
+
+    def _reject(self, number: int, error: WakelineError) -> None:
+        self._rejected.append(RejectedLine(line=number, problem=problem_of(error, self._call.request_id)))
+
+
+async def _lines(stream: Lines) -> AsyncIterator[tuple[int, bytes | None]]:
+    """Yield (number, line) of lines that are not blank; None stands for one that is too long, which is not kept in memory."""
+    number, rest, skipping = 0, b"", False
+    async for piece in stream:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            number += 1
+            if skipping or len(line) > LINE_LIMIT:
+                yield number, None
+            elif line.strip():
+                yield number, line
+            skipping = False
+        if len(rest) > LINE_LIMIT:
+            rest, skipping = b"", True
+    if skipping:
+        yield number + 1, None
+    elif rest.strip():
+        yield number + 1, rest
+
+
+OPERATIONS = (
+    Operation(
+        name="notification.send",
+        method="POST",
+        path="/v1/apps/{app}/notifications",
+        handler=send,
+        summary="Send a notification, or many as NDJSON; validate_only says what would be sent",
+        scopes=(Scope.SEND,),
+        request=NotificationRequest,
+        query=SendQuery,
+        response=TakenView,
+        also=(LinesView, PreviewView),
+        status=(202, 200),
+        idempotent=Idempotent.COMMITTED,
+        problems=(NoCredential, PayloadTooLarge, Overloaded),
+        accepts=(Media.JSON, Media.NDJSON),
+    ),
+)

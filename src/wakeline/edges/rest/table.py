@@ -1,0 +1,43 @@
+"""The table of operations: the API as one list. Routing, OpenAPI, scopes, reference, command line and tests read it."""
+
+from __future__ import annotations
+
+from wakeline.edges.rest import (
+    apps,
+    credentials,
+    devices,
+    docs,
+    events,
+    explaining,
+    health,
+    keys,
+    metrics,
+    notifications,
+    phones,
+    queue,
+    routes,
+    sending,
+    users,
+)
+from wakeline.edges.rest.operations import Operation
+
+OPERATIONS: tuple[Operation, ...] = (
+    *apps.OPERATIONS,
+    *credentials.OPERATIONS,
+    *devices.OPERATIONS,
+    *phones.OPERATIONS,
+    *users.OPERATIONS,
+    *sending.OPERATIONS,
+    *notifications.OPERATIONS,
+    *explaining.OPERATIONS,
+    *keys.OPERATIONS,
+    *routes.OPERATIONS,
+    *queue.OPERATIONS,
+    *events.OPERATIONS,
+    *health.OPERATIONS,
+    *metrics.OPERATIONS,
+    *docs.OPERATIONS,
+)
+
+BY_NAME: dict[str, Operation] = {operation.name: operation for operation in OPERATIONS}
+"""What a client looks an operation up by: `BY_NAME["device.put"].url(app="acme-chat", device="ios-1")`."""
