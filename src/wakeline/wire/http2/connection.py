@@ -312,9 +312,6 @@ class Connection:
                 self._stream_error(stream, ErrorCode.PROTOCOL_ERROR, "DATA before the head of the answer")
             return
         reply.window -= size
-        if reply.window < 0:
-            self._stream_error(stream, ErrorCode.FLOW_CONTROL_ERROR, "DATA beyond the stream's window")
-            return
         reply.body = reply.body + content if reply.body else content
         if flags & frames.END_STREAM:
             self._finish(stream, reply)
