@@ -150,7 +150,8 @@ def violations(document: object, shape: Shape = SEND_REQUEST, where: str = "") -
             for index, value in enumerate(document):
                 yield from violations(value, item, f"{where}[{index}]")
         case Choice(names=names):
-            if document not in names and not _is_integer(document):
+            # Google takes names in any case: its own client libraries send "high".
+            if str(document).upper() not in names and not _is_integer(document):
                 yield _mismatch(where, "TYPE_ENUM", document)
         case Scalar(kind=kind):
             if not _fits(document, kind):

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import h2.events
 import httpx2
 import jwt
 import msgspec
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.settings import SettingCodes
 
+from interop.apple_certificates import make_certificate, write_pem
 from wakeline.simulator import Simulator
 
 TOPIC = "com.example.chat"
@@ -201,59 +199,11 @@ MakeCertificate = Callable[..., Path]
 
 
 @pytest.fixture
-def make_certificate(tmp_path: Path) -> MakeCertificate:
-    """A self-signed client certificate with its key in one PEM file."""
+def client_certificate(tmp_path: Path) -> MakeCertificate:
+    """Makes a self-signed client certificate with its key in one PEM file; see `make_certificate`."""
 
-    def make(
-        *,
-        uid: str = "",
-        name: str = "",
-        topics: tuple[str, ...] = (),
-        marks: tuple[str, ...] = (),
-        days: int = 30,
-    ) -> Path:
-        key = ec.generate_private_key(ec.SECP256R1())
-        attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name or "client")]
-        if uid:
-            attributes.append(x509.NameAttribute(NameOID.USER_ID, uid))
-        now = dt.datetime.now(dt.UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name(attributes))
-            .issuer_name(x509.Name(attributes))
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=60))
-            .not_valid_after(now + dt.timedelta(days=days))
-        )
-        extensions = {f"1.2.840.113635.100.6.3.{mark}": b"\x05\x00" for mark in marks}
-        if topics:
-            extensions["1.2.840.113635.100.6.3.6"] = _sequence(
-                *(part for topic in topics for part in (_text(topic), _sequence(_text("app"))))
-            )
-        for oid, value in extensions.items():
-            unrecognized = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
-            builder = builder.add_extension(unrecognized, critical=False)
-        certificate = builder.sign(key, hashes.SHA256())
-        path = tmp_path / f"client-{certificate.serial_number}.pem"
-        path.write_bytes(
-            certificate.public_bytes(serialization.Encoding.PEM)
-            + key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        return path
+    def make(**options: Any) -> Path:
+        certificate, key = make_certificate(**options)
+        return write_pem(tmp_path / f"client-{certificate.serial_number}.pem", certificate, key)
 
     return make
-
-
-def _text(value: str) -> bytes:
-    return bytes([0x0C, len(value)]) + value.encode()
-
-
-def _sequence(*parts: bytes) -> bytes:
-    content = b"".join(parts)
-    length = bytes([len(content)]) if len(content) < 128 else bytes([0x81, len(content)])
-    return b"\x30" + length + content

@@ -130,23 +130,23 @@ async def test_a_connection_belongs_to_the_first_tokens_key_and_team(peer: ApnsP
     assert (await (await connect()).push(headers={"authorization": other_team})).status == 200
 
 
-async def test_a_certificate_of_nobodys_ca_is_taken(connect: Connect, make_certificate: MakeCertificate) -> None:
-    peer = await connect(certificate=make_certificate(uid="com.example.chat"))
+async def test_a_certificate_of_nobodys_ca_is_taken(connect: Connect, client_certificate: MakeCertificate) -> None:
+    peer = await connect(certificate=client_certificate(uid="com.example.chat"))
     assert (await peer.push(headers={"authorization": None})).status == 200
 
 
 async def test_the_only_topic_of_a_certificate_need_not_be_said(
-    connect: Connect, make_certificate: MakeCertificate
+    connect: Connect, client_certificate: MakeCertificate
 ) -> None:
-    peer = await connect(certificate=make_certificate(name="Apple Push Services: com.example.chat"))
+    peer = await connect(certificate=client_certificate(name="Apple Push Services: com.example.chat"))
     assert (await peer.push(headers={"authorization": None, "apns-topic": None})).status == 200
 
 
 async def test_a_certificate_pushes_to_the_topics_in_it_and_no_others(
-    connect: Connect, make_certificate: MakeCertificate
+    connect: Connect, client_certificate: MakeCertificate
 ) -> None:
     topics = ("com.example.chat", "com.example.chat.voip", "com.example.chat.complication")
-    peer = await connect(certificate=make_certificate(topics=topics))
+    peer = await connect(certificate=client_certificate(topics=topics))
     asked = [None, *topics, "com.example.chat.voip-ptt", "com.example.other"]
     replies = [await peer.push(headers={"authorization": None, "apns-topic": topic}) for topic in asked]
     reasons = ["MissingTopic", "", "", "", "TopicDisallowed", "TopicDisallowed"]
@@ -154,9 +154,9 @@ async def test_a_certificate_pushes_to_the_topics_in_it_and_no_others(
 
 
 async def test_a_certificate_without_topics_is_none_of_apples(
-    connect: Connect, make_certificate: MakeCertificate
+    connect: Connect, client_certificate: MakeCertificate
 ) -> None:
-    peer = await connect(certificate=make_certificate(name="somebody"))
+    peer = await connect(certificate=client_certificate(name="somebody"))
     assert (await peer.push(headers={"authorization": None})).reason == "BadCertificate"
 
 
@@ -172,16 +172,16 @@ async def test_a_certificate_without_topics_is_none_of_apples(
     ],
 )
 async def test_a_certificate_is_for_the_environments_it_is_marked_for(
-    connect: Connect, make_certificate: MakeCertificate, marks: tuple[str, ...], sandbox: bool, reason: str
+    connect: Connect, client_certificate: MakeCertificate, marks: tuple[str, ...], sandbox: bool, reason: str
 ) -> None:
-    peer = await connect(sandbox=sandbox, certificate=make_certificate(uid="com.example.chat", marks=marks))
+    peer = await connect(sandbox=sandbox, certificate=client_certificate(uid="com.example.chat", marks=marks))
     assert (await peer.push(headers={"authorization": None})).reason == reason
 
 
 async def test_only_listed_certificates_are_good_once_some_are_listed(
-    connect: Connect, make_certificate: MakeCertificate, control: httpx2.AsyncClient
+    connect: Connect, client_certificate: MakeCertificate, control: httpx2.AsyncClient
 ) -> None:
-    by_hex, by_pem, unlisted = (make_certificate(uid="com.example.chat") for _ in range(3))
+    by_hex, by_pem, unlisted = (client_certificate(uid="com.example.chat") for _ in range(3))
     listed = [fingerprint(by_hex).upper(), {"pem": by_pem.read_text(), "topics": ["com.example.other"]}]
     await control.post("/trust", json={"apns_certificates": listed})
     no_token: dict[str, str | None] = {"authorization": None}
@@ -190,18 +190,18 @@ async def test_only_listed_certificates_are_good_once_some_are_listed(
 
 
 async def test_an_unlisted_certificate_may_be_refused_in_the_handshake(
-    connect: Connect, make_certificate: MakeCertificate, control: httpx2.AsyncClient
+    connect: Connect, client_certificate: MakeCertificate, control: httpx2.AsyncClient
 ) -> None:
     await control.post("/trust", json={"apns_certificates": [], "refuse_certificates_by": "alert"})
     with pytest.raises(OSError, match=r"(?i)alert|reset"):
-        await (await connect(certificate=make_certificate(uid="com.example.chat"))).push(
+        await (await connect(certificate=client_certificate(uid="com.example.chat"))).push(
             headers={"authorization": None}
         )
 
 
 async def test_an_expired_certificate_is_refused_in_the_handshake(
-    connect: Connect, make_certificate: MakeCertificate
+    connect: Connect, client_certificate: MakeCertificate
 ) -> None:
-    expired = make_certificate(uid="com.example.chat", days=-1)
+    expired = client_certificate(uid="com.example.chat", days=-1)
     with pytest.raises(OSError, match=r"(?i)expired"):
         await (await connect(certificate=expired)).push(headers={"authorization": None})

@@ -36,9 +36,9 @@ async def test_a_rejected_token_takes_the_streams_back(peer: ApnsPeer) -> None:
 
 
 async def test_a_client_certificate_gives_all_streams_at_once(
-    connect: Connect, make_certificate: MakeCertificate
+    connect: Connect, client_certificate: MakeCertificate
 ) -> None:
-    peer = await connect(certificate=make_certificate(uid="com.example.chat"))
+    peer = await connect(certificate=client_certificate(uid="com.example.chat"))
     await peer.settle()
     assert peer.limits == [1000]
 
