@@ -57,12 +57,12 @@ OAUTH = Table.of(
 _CLOCK_TEXTS = ("short-lived token", "check your iat and exp", "reasonable timeframe")
 
 
-def oauth(status: int, body: bytes = b"", retry_after: float | None = None) -> Outcome:
-    """Classify a token endpoint's answer that gave no access token; status 0 means that none came."""
+def oauth(status: int, body: bytes = b"", retry_after: float | None = None, *, detail: str = "") -> Outcome:
+    """Classify a token endpoint's answer that gave no access token; status 0 means that none came, `detail` says why."""
     document = mapping(decode(body))
     # Google's own front ends answer {"error": {"status": ...}} where OAuth has a string.
     reason = text(document.get("error")) or text(mapping(document.get("error")).get("status"))
-    detail = text(document.get("error_description"))
+    detail = detail or text(document.get("error_description"))
     line = f"{reason}: clock" if any(words in detail.lower() for words in _CLOCK_TEXTS) else reason
     entry = OAUTH.find(status, line) or OAUTH.find(status, reason) or OAUTH.fallback(status)
     return entry.outcome(status=status, reason=reason, retry_after=retry_after, detail=detail[:300])

@@ -1,0 +1,287 @@
+"""APNs: a route with its credential, joined to a pool of connections.
+
+Everything that can be known before sending is told as an outcome without asking Apple. Two answers get a second try here,
+since nobody else can give it: an expired provider token (a new one is made) and a key that does not belong to its
+connection (a new connection is made).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from wakeline import __version__
+from wakeline.model.credential import Credential, CredentialKind
+from wakeline.model.device import Recipient, TargetKind
+from wakeline.model.notification import Content, PushType
+from wakeline.model.outcome import Action, Outcome
+from wakeline.model.route import Lane, Route
+from wakeline.ports import Clock, SenderStats, Shipment
+from wakeline.providers.apns_token import ProviderTokens
+from wakeline.providers.losses import certificate_outcome, goaway_outcome, outcome_of_loss
+from wakeline.providers.sharing import SharedPool
+from wakeline.transport.guard import Origin as Address
+from wakeline.transport.http2_pool import Pool
+from wakeline.wire import apns, outcomes
+from wakeline.wire.http2 import Answer, Fields, Lost, RequestBatch
+from wakeline.wire.outcomes import Refusal
+
+_RECONNECT_FLOOR = 60.0
+"""Seconds between two replacements of a credential's connections: Apple takes rapid ones for an attack."""
+_DOUBT_SECONDS = 1.0
+"""A connection that ends unexplained is about our certificate if it happens again this much later."""
+_CHECK_TIMEOUT = 15.0
+IMPOSSIBLE_TOKEN = b"wakeline-check"
+"""Not hexadecimal, so it can be no device's: Apple answers BadDeviceToken, after it has accepted the credential."""
+_REACHES_NOBODY = frozenset({"BadDeviceToken", "MissingTopic"})
+
+
+def obstacle_of(rule: apns.Rule, route: Route, credential: Credential, topic: str, now: int) -> Outcome | None:
+    """Return why this credential cannot send this type of push on this route; None if it can. `now` in Unix ms."""
+    certificate = credential.kind is CredentialKind.APNS_CERTIFICATE
+    if certificate and credential.not_after is not None and credential.not_after <= now:
+        return outcomes.ours(Refusal.CERTIFICATE_EXPIRED)
+    if credential.environments and route.environment not in credential.environments:
+        return outcomes.ours(Refusal.WRONG_ENVIRONMENT, detail=f"The token is of {route.environment.value}.")
+    if topic:
+        return None
+    wanted = f"{route.topic or '(the only one)'}{rule.suffix}"
+    known = ", ".join(credential.topics) or "none"
+    return outcomes.ours(Refusal.TOPIC_MISMATCH, detail=f"Wanted: {wanted}; the credential names: {known}.")
+
+
+def unfit(content: Content, recipient: Recipient) -> Outcome | None:
+    """Return why this recipient cannot get this push; None if it can."""
+    if recipient.kind == TargetKind.APNS_VOIP and content.type is not PushType.CALL:
+        return outcomes.ours(Refusal.NOT_A_CALL)
+    return None if apns.normal_token(recipient.value) else outcomes.ours(Refusal.BAD_TOKEN)
+
+
+class ApnsSender:
+    """Implements `ports.Sender`."""
+
+    def __init__(
+        self,
+        *,
+        route: Route,
+        credential: Credential,
+        address: Address,
+        shared: SharedPool,
+        wake: Callable[[], None],
+        tokens: ProviderTokens | None,
+        clock: Clock,
+        request_timeout: float,
+        own_pool: Callable[[], Pool],
+    ) -> None:
+        self.route = route
+        self.credential = credential
+        self._shared = shared
+        self._wake = wake
+        self._tokens = tokens
+        self._clock = clock
+        self._request_timeout = request_timeout
+        self._own_pool = own_pool
+        self._reconnected: float | None = None
+        self._doubted: float | None = None
+        authority = address.bracketed if address.port == 443 else f"{address.bracketed}:{address.port}"
+        self._stable: Fields = (
+            (b":method", b"POST"),
+            (b":scheme", b"https"),
+            (b":authority", authority.encode()),
+            (b"user-agent", f"wakeline/{__version__}".encode()),
+        )
+
+    def room(self, *, call: bool = False) -> int:
+        """See `ports.Sender`."""
+        return self._shared.pool.room(call=call)
+
+    def stats(self) -> SenderStats:
+        """See `ports.Sender`."""
+        return self._shared.stats()
+
+    async def close(self, *, drain: float) -> None:
+        """See `ports.Sender`."""
+        await self._shared.leave(self._wake, drain=drain)
+
+    def send(self, shipment: Shipment) -> None:
+        """See `ports.Sender`."""
+        refused: list[tuple[int, Outcome]] = []
+        for rule, positions in _by_rule(shipment):
+            topic = apns.topic_with(rule, self.route.topic, self.credential)
+            obstacle = obstacle_of(rule, self.route, self.credential, topic, self._clock.now())
+            if obstacle is not None:
+                refused += [(position, obstacle) for position in positions]
+                continue
+            prepared = apns.prepare(shipment.notification, topic, rule)
+            able, unable = _sort_out(shipment, positions)
+            refused += unable
+            self.submit(_Flight(self, shipment, prepared, able))
+        if refused:
+            # Results never come from inside `send`: whoever sends may not be ready for them.
+            asyncio.get_running_loop().call_soon(shipment.on_results, shipment, [], refused)
+
+    def submit(self, flight: _Flight) -> None:
+        """Hand a flight to the pool."""
+        shipment, prepared = flight.shipment, flight.prepared
+        recipients = [shipment.recipients[position] for position in flight.positions]
+        if self._tokens is not None:
+            flight.authorization = self._tokens.authorization()
+        credential: Fields = ((b"authorization", flight.authorization),) if flight.authorization else ()
+        batch = RequestBatch(
+            stable=self._stable + prepared.stable,
+            literal=credential + prepared.literal,
+            paths=[prepared.path(recipient.value.lower().encode()) for recipient in recipients],
+            extra=[((b"apns-id", prepared.id_of(recipient.target)),) for recipient in recipients],
+            body=_bodies(prepared, shipment, recipients),
+            call=shipment.lane is Lane.CALL,
+            deadline=min(shipment.deadline, self._clock.monotonic() + self._request_timeout),
+            on_answers=flight.answered,
+        )
+        self._shared.pool.submit(batch)
+
+    def judge(self, answer: Answer) -> Outcome:
+        """Return what an answer, or its absence, means."""
+        if answer.lost is None:
+            self._doubted = None
+            return apns.read(answer.status, answer.headers, answer.body)
+        # Refused again and again, each time with a GOAWAY: the last of them says why.
+        if answer.lost is Lost.REFUSED and (said := goaway_outcome(self._shared.pool.stats.last_goaway)) is not None:
+            return said
+        if self._tokens is None and answer.failure is not None and answer.failure.kind == "tls_alert":
+            certificate = certificate_outcome(answer.failure, repeated=self._doubted_before())
+            if certificate is not None:
+                return certificate
+        return outcome_of_loss(answer)
+
+    def _doubted_before(self) -> bool:
+        """Note that a connection ended unexplained, and tell whether one did some time before this moment's."""
+        now = self._clock.monotonic()
+        if self._doubted is None:
+            self._doubted = now
+        return now - self._doubted >= _DOUBT_SECONDS
+
+    def second_chance(self, outcome: Outcome, flight: _Flight) -> bool:
+        """Do what might make a second try succeed; False if it was done or cannot be done."""
+        match outcome.action:
+            case Action.RENEW if self._tokens is not None and not flight.again:
+                return self._tokens.renew(flight.authorization)
+            case Action.RECONNECT if not flight.again:
+                return self._reconnect()
+            case _:
+                return False
+
+    def _reconnect(self) -> bool:
+        now = self._clock.monotonic()
+        if self._reconnected is not None and now - self._reconnected < _RECONNECT_FLOOR:
+            return False
+        self._reconnected = now
+        self._shared.renew()
+        return True
+
+    async def check(self) -> Outcome:
+        """See `ports.Sender`: asks for a push to a token that can be no device's."""
+        rule, topic = self._any_topic()
+        obstacle = obstacle_of(rule, self.route, self.credential, topic or "unknown", self._clock.now())
+        if obstacle is not None:
+            return obstacle
+        literal: Fields = ((b"apns-push-type", rule.name.encode()), (b"apns-priority", b"5"))
+        if topic:
+            literal += ((b"apns-topic", topic.encode()),)
+        if self._tokens is not None:
+            literal += ((b"authorization", self._tokens.authorization()),)
+        pool = self._own_pool()
+        try:
+            answer = await pool.request(
+                stable=self._stable,
+                path=apns.Prepared.path(IMPOSSIBLE_TOKEN),
+                literal=literal,
+                body=b'{"aps":{}}',
+                timeout=_CHECK_TIMEOUT,
+            )
+        finally:
+            await pool.close(drain=0.0)
+        outcome = self.judge(answer)
+        if outcome.reason in _REACHES_NOBODY:
+            return msgspec.structs.replace(
+                outcomes.apns(200, ""), cause="Apple accepts the credential.", fix="Nothing.", status=outcome.status
+            )
+        return outcome
+
+    def _any_topic(self) -> tuple[apns.Rule, str]:
+        """Return a push type that the credential covers, alerts first, and its topic (empty: it names none)."""
+        for rule in apns.RULES.values():
+            if topic := apns.topic_with(rule, self.route.topic, self.credential):
+                return rule, topic
+        return apns.rule_for(PushType.ALERT), ""
+
+
+class _Flight:
+    """Requests of one shipment and one form on their way; `positions` point into its recipients."""
+
+    __slots__ = ("again", "authorization", "positions", "prepared", "sender", "shipment")
+
+    def __init__(
+        self,
+        sender: ApnsSender,
+        shipment: Shipment,
+        prepared: apns.Prepared,
+        positions: Sequence[int],
+        *,
+        again: bool = False,
+    ) -> None:
+        self.sender = sender
+        self.shipment = shipment
+        self.prepared = prepared
+        self.positions = positions
+        self.again = again
+        self.authorization = b""
+
+    def answered(self, _: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+        """Tell the shipment what became of its recipients; runs on the loop for many at once."""
+        positions, told, retry = self.positions, [], []
+        for index, answer in others:
+            outcome = self.sender.judge(answer)
+            if outcome.action in {Action.RENEW, Action.RECONNECT}:
+                if self.sender.second_chance(outcome, self):
+                    retry.append(positions[index])
+                    continue
+                outcome = msgspec.structs.replace(outcome, action=Action.HOLD)
+            told.append((positions[index], outcome))
+        if not isinstance(positions, range):
+            accepted = [positions[index] for index in accepted]
+        if retry:
+            self.sender.submit(_Flight(self.sender, self.shipment, self.prepared, retry, again=True))
+        if accepted or told:
+            self.shipment.on_results(self.shipment, accepted, told)
+
+
+def _by_rule(shipment: Shipment) -> list[tuple[apns.Rule, Sequence[int]]]:
+    """Split a call's recipients by the form that their tokens take; everything else has one form."""
+    push_type, recipients = shipment.notification.content.type, shipment.recipients
+    if push_type is not PushType.CALL:
+        return [(apns.rule_for(push_type), range(len(recipients)))]
+    shown = [at for at, recipient in enumerate(recipients) if recipient.kind == TargetKind.APNS]
+    if not shown:
+        return [(apns.rule_for(push_type), range(len(recipients)))]
+    ringing = [at for at, recipient in enumerate(recipients) if recipient.kind != TargetKind.APNS]
+    parts = ((apns.rule_for(push_type, TargetKind.APNS), shown), (apns.rule_for(push_type), ringing))
+    return [(rule, positions) for rule, positions in parts if positions]
+
+
+def _sort_out(shipment: Shipment, positions: Sequence[int]) -> tuple[Sequence[int], list[tuple[int, Outcome]]]:
+    """Return the positions that can be sent to, and the others with the reason."""
+    content, recipients = shipment.notification.content, shipment.recipients
+    unable = [(at, outcome) for at in positions if (outcome := unfit(content, recipients[at])) is not None]
+    if not unable:
+        return positions, unable
+    refused = {at for at, _ in unable}
+    return [at for at in positions if at not in refused], unable
+
+
+def _bodies(prepared: apns.Prepared, shipment: Shipment, recipients: list[Recipient]) -> bytes | list[bytes]:
+    if prepared.is_uniform:
+        return prepared.body()
+    badges = shipment.badges if prepared.counts_badges else {}
+    return [prepared.body(recipient.locale, badges.get(recipient.device)) for recipient in recipients]

@@ -1,0 +1,61 @@
+"""From what the transport says about a request without an answer to an outcome."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wakeline.model.outcome import Outcome, OutcomeClass
+from wakeline.wire import outcomes
+from wakeline.wire.http2 import Answer, ConnectFailure, GoAway, Lost
+from wakeline.wire.outcomes import Loss
+
+_CONNECT = {
+    "dns": Loss.DNS,
+    "refused": Loss.CONNECT_REFUSED,
+    "timeout": Loss.CONNECT_TIMEOUT,
+    "tls_verify": Loss.TLS_VERIFY,
+    "tls_alert": Loss.TLS_ALERT,
+    "alpn": Loss.ALPN,
+    "proxy": Loss.PROXY,
+    "closed": Loss.CONNECT,
+}
+_LOST = {
+    Lost.NOT_WRITTEN: Loss.NOT_WRITTEN,
+    Lost.REFUSED: Loss.REFUSED_STREAM,
+    Lost.TIMEOUT: Loss.TIMEOUT,
+    Lost.UNKNOWN: Loss.UNANSWERED,
+}
+_EXPLICIT = "the server ended the TLS session"
+"""How `transport.tls` begins the words for an alert that was received, in contrast to a mere end of the connection."""
+
+
+def outcome_of_loss(answer: Answer) -> Outcome:
+    """Return what a request without an answer means, where no client certificate was presented."""
+    if answer.lost is None or answer.lost is Lost.CONNECT:
+        kind = answer.failure.kind if answer.failure is not None else "closed"
+        return outcomes.lost(_CONNECT[kind], detail=answer.detail)
+    return outcomes.lost(_LOST[answer.lost], detail=answer.detail)
+
+
+def certificate_outcome(failure: ConnectFailure | None, *, repeated: bool) -> Outcome | None:
+    """Return what a connection that never worked says about our client certificate; None if nothing.
+
+    An alert is an answer. A connection that merely ends before its first answer is one only when it happens `repeated`ly,
+    because a server that restarts looks the same.
+    """
+    if failure is None or failure.kind != "tls_alert":
+        return None
+    if not failure.detail.startswith(_EXPLICIT) and not repeated:
+        return None
+    expired = failure.detail.endswith("certificate_expired")
+    return outcomes.lost(Loss.CERTIFICATE_EXPIRED if expired else Loss.CERTIFICATE_REJECTED, detail=failure.detail)
+
+
+def goaway_outcome(goaway: GoAway | None) -> Outcome | None:
+    """Return what Apple said about our credential when it ended the connection; None if it was about something else."""
+    try:
+        reason = msgspec.json.decode(goaway.debug)["reason"] if goaway is not None else ""
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return None
+    outcome = outcomes.apns(0, reason) if isinstance(reason, str) and reason else None
+    return outcome if outcome is not None and outcome.outcome_class is OutcomeClass.CREDENTIAL else None
