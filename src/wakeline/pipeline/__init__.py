@@ -1,1 +1,38 @@
-"""The story of a push, read top to bottom: accept, resolve, dispatch, settle, report, maintain."""
+"""The story of a push.
+
+To be read in this order:
+
+    terms      what a request asks for, with its defaults          (pure)
+    accept     check, look up, resolve, one commit, 202            draft, audience, limits, preview
+    resolve    which target of a device, on which route, in which job  (pure; coverage: which credential)
+    fanout     walking tags, everyone and long lists of names
+    dispatch   claiming by route and lane, feeding the senders     agenda, claim, load, lanes
+    route      routes at run time: credential, sender, hold        breaker, brake
+    answers    what each answer does                               retry, verdicts
+    settle     one settlement a flush, then verdicts on tokens
+    report     the events
+    watch      holds and releases: breaker, brake, credentials
+    maintain   background duties
+    story      all of it assembled: `Pipeline`
+
+It imports ports, model, wire and config, and knows no store, no provider and no socket.
+"""
+
+from __future__ import annotations
+
+from wakeline.pipeline.accept import Accept, Submission, Taken
+from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.preview import PreviewItem, PreviewResult
+from wakeline.pipeline.story import Condition, Pipeline, RouteStatus
+
+__all__ = [
+    "Accept",
+    "Condition",
+    "Parts",
+    "Pipeline",
+    "PreviewItem",
+    "PreviewResult",
+    "RouteStatus",
+    "Submission",
+    "Taken",
+]

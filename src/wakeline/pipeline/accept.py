@@ -17,8 +17,11 @@ from wakeline.model.errors import IdempotencyMismatch, IdempotencyRunning, Overl
 from wakeline.model.notification import NotificationRequest
 from wakeline.model.outcome import Outcome
 from wakeline.pipeline.draft import Draft, Drafting
+from wakeline.pipeline.limits import UserLimits
 from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.preview import Previewing, PreviewResult
 from wakeline.pipeline.resolve import fanout_job, jobs_of
+from wakeline.pipeline.route import RouteTable
 from wakeline.ports import IdempotencyKey, Replayed, Reply
 
 RETRY_AFTER = 30.0
@@ -46,9 +49,10 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 class Accept:
     """The door of the story."""
 
-    def __init__(self, parts: Parts, drafting: Drafting) -> None:
+    def __init__(self, parts: Parts, table: RouteTable, limits: UserLimits) -> None:
         self._parts = parts
-        self._drafting = drafting
+        self._drafting = Drafting(parts, table, limits)
+        self._previewing = Previewing(parts, table, self._drafting)
 
     async def accept(self, app: App, submissions: Sequence[Submission]) -> list[Taken | Replayed | WakelineError]:
         """Take a batch in one commit; the answers are in its order. Raises StoreUnavailable for all of it."""
@@ -57,6 +61,10 @@ class Accept:
             return [full] * len(submissions)
         requests = [(submission.request, submission.request_id) for submission in submissions]
         return await self._commit(submissions, await self._drafting.drafts(app, requests))
+
+    async def preview(self, app: App, request: NotificationRequest) -> PreviewResult:
+        """Return what a notification would become; nothing leaves and nothing is kept. Raises what `accept` would answer."""
+        return await self._previewing.preview(app, request)
 
     async def _full(self) -> Overloaded | None:
         """Say early that there is no room (promise 7)."""

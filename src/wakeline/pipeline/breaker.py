@@ -37,12 +37,13 @@ class Breaker:
         self._failures = THRESHOLD
         self._probe_at = now
 
-    def probe(self, now: float) -> bool:
-        """Take the one permission to probe, if it is time; the next is due after the longest wait or its failure."""
-        if self._probe_at is None or now < self._probe_at:
-            return False
+    def may_probe(self, now: float) -> bool:
+        """Tell whether one shipment may go out to see whether the provider answers again."""
+        return self._probe_at is not None and now >= self._probe_at
+
+    def probing(self, now: float) -> None:
+        """Note that a probe has gone; the next is due when it fails, or after the longest wait if it is lost."""
         self._probe_at = now + LONGEST_WAIT
-        return True
 
     def answered(self) -> bool:
         """Count an answer, whatever it says; returns whether the breaker closes by it."""

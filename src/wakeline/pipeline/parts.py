@@ -26,6 +26,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     acceptance: ports.Acceptance
+    idempotency: ports.Idempotency
     queue: ports.Queue
     ledger: ports.Ledger
     events: ports.Events

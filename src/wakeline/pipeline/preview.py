@@ -74,14 +74,14 @@ class Previewing:
         )
 
     async def _named(self, draft: Draft) -> list[PreviewItem]:
-        items = []
-        for (route, wait), recipients in draft.waiting.items():
-            for packed in recipients:
-                items.append(await self._item(draft.notification, unpack(packed)[0], route, wait.due))
         by_reason = {outcome.reason: outcome for outcome in draft.failures}
-        for row in draft.rows:
-            items.append(await self._item(draft.notification, row.target, by_reason[row.reason], row.at))
-        return items
+        wanted: list[tuple[int, int | Outcome, int]] = [
+            (unpack(packed)[0], route, wait.due)
+            for (route, wait), recipients in draft.waiting.items()
+            for packed in recipients
+        ]
+        wanted += [(row.target, by_reason[row.reason], row.at) for row in draft.rows]
+        return [await self._item(draft.notification, *one) for one in wanted]
 
     async def _sample(self, app: App, draft: Draft) -> list[PreviewItem]:
         """Show the first devices that a walk would meet."""

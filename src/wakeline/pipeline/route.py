@@ -47,6 +47,9 @@ class Way:
         self.paused_until = 0
         self.accepted_at: int | None = None
         self.next_hop = 0
+        self.throttled = 0
+        self.other: Way | None = None
+        self.paired: tuple[ApnsEnvironment, int] | None = None
         self.check_at: int | None = None
         self.last: Outcome | None = None
 
@@ -65,8 +68,9 @@ class RouteTable:
         self._ways: dict[int, Way] = {}
         self._places: dict[tuple[int, ApnsEnvironment, PushType, Address], int | Outcome] = {}
         self._changed: set[int] = set()
+        self._versions: dict[int, int] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        parts.credentials.listen(self._on_change)
+        parts.credentials.listen(self.changed)
 
     def load(self) -> None:
         """Take over the routes that the store knows, with their holds."""
@@ -111,20 +115,20 @@ class RouteTable:
         self._adopt(route)
         return route.id
 
-    async def elsewhere(self, way: Way) -> int | None:
-        """Return the route to the other APNs environment, if a credential covers it and the app lets its devices choose."""
+    async def pair(self, way: Way) -> None:
+        """Join an APNs route with the other environment's, if a credential covers it and the app lets its devices choose."""
         app = self._parts.apps.by_id(way.route.app)
-        if app is None or way.route.provider is not ProviderKind.APNS:
-            return None
-        if app.settings.apns_environment is not ApnsEnvironment.AS_REGISTERED:
-            return None
-        here = way.route.environment
+        if way.route.provider is not ProviderKind.APNS or app is None:
+            return
+        here, known = way.route.environment, (app.settings.apns_environment, self._versions.get(app.id, 0))
+        if way.paired == known:
+            return
+        way.paired, way.other = known, None
         there = Environment.SANDBOX if here is Environment.PRODUCTION else Environment.PRODUCTION
-        if self._choice(msgspec.structs.replace(way.route, environment=there)) is None:
-            return None
-        route = await self._parts.routes.ensure(app.id, ProviderKind.APNS, there, way.route.topic)
-        other = self._adopt(route)
-        return route.id if other.hold is None else None
+        choice = self._choice(msgspec.structs.replace(way.route, environment=there))
+        if choice is not None and app.settings.apns_environment is ApnsEnvironment.AS_REGISTERED:
+            route = await self._parts.routes.ensure(app.id, ProviderKind.APNS, there, way.route.topic)
+            way.other = self._adopt(route)
 
     def barrier(self, way: Way) -> Hold | None:
         """Return why nothing may go out on a route, or None: its own hold, a paused app, a certificate past its end."""
@@ -175,19 +179,23 @@ class RouteTable:
         need = coverage.need_of_route(route.provider, route.environment, route.topic)
         return coverage.choose(self._parts.credentials.of_app(route.app), need, self._parts.clock.now())
 
-    def _on_change(self, app: int) -> None:
+    def changed(self, app: int) -> None:
+        """Have the routes of an app look for their credentials anew."""
         self._changed.add(app)
+        self._versions[app] = self._versions.get(app, 0) + 1
         self._places = {key: place for key, place in self._places.items() if key[0] != app}
         self._wake()
 
     def refresh(self) -> list[tuple[Way, Credential | None]]:
         """Give every route of changed apps its credential anew; returns those that changed, with what they had before."""
+        if not self._changed:
+            return []
         changed = []
         apps, self._changed = self._changed, set()
         for way in [way for way in self.ways() if way.route.app in apps]:
             before, choice = way.credential, self._choice(way.route)
             way.credential = choice.credential if choice is not None else None
-            if _identity(before) != _identity(way.credential):
+            if identity(before) != identity(way.credential):
                 self._retire_sender(way)
             if before != way.credential:
                 changed.append((way, before))
@@ -234,5 +242,6 @@ def refusal_of(hold: Hold) -> Outcome:
     return msgspec.structs.replace(outcome, code=hold.code, cause=hold.cause, fix=hold.fix or outcome.fix)
 
 
-def _identity(credential: Credential | None) -> tuple[int, int] | None:
+def identity(credential: Credential | None) -> tuple[int, int] | None:
+    """Return what tells a credential from another, and from itself before a replacement."""
     return (credential.id, credential.revision) if credential is not None else None

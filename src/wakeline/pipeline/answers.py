@@ -1,0 +1,309 @@
+"""What an answer does: to the delivery, to its token, to its route (DESIGN 5.3, 5.4).
+
+One rule for each action of the table of outcomes; what follows is handed to `settle`. Everything here happens at once and
+in memory, on the loop thread: what needs the store becomes a chore of the next flush.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from wakeline.model.delivery import Attempt, DeliveryState
+from wakeline.model.outcome import Action, Outcome, OutcomeClass
+from wakeline.model.route import Lane, ProviderKind
+from wakeline.pipeline import retry, verdicts
+from wakeline.pipeline.load import HOP, Load
+from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.route import Way, identity
+from wakeline.pipeline.settle import Settle
+from wakeline.pipeline.watch import Watch
+from wakeline.ports import Shipment
+
+_log = structlog.get_logger()
+
+_PAUSE_AFTER = 3
+"""Throttled answers in a row after which the whole route waits: one alone may concern one device only."""
+
+_ACCEPTED = OutcomeClass.ACCEPTED.value
+
+
+class Flight(NamedTuple):
+    """What a shipment was: the indexes of its recipients in the load, and the credential (id, revision) it went out with."""
+
+    way: Way
+    load: Load
+    indexes: Sequence[int]
+    credential: tuple[int, int] | None
+
+
+class Answer(NamedTuple):
+    """One answer that is not plain acceptance; `made` is the attempt as the ledger shows it."""
+
+    flight: Flight
+    number: int
+    outcome: Outcome
+    made: Attempt
+    now: int
+
+    @property
+    def target(self) -> int:
+        """Return the row id of the target."""
+        return self.flight.load.packed[self.number] >> 16
+
+    @property
+    def calls(self) -> bool:
+        """Tell whether it is about a call, which cannot wait."""
+        return self.flight.load.job.lane is Lane.CALL
+
+    @property
+    def hops(self) -> bool:
+        """Tell whether the other environment was being tried."""
+        return self.flight.load.job.code == HOP
+
+
+class Answers:
+    """Judges what comes back."""
+
+    def __init__(self, parts: Parts, settle: Settle, watch: Watch) -> None:
+        self._parts = parts
+        self._settle = settle
+        self._watch = watch
+
+    def on_results(
+        self, flight: Flight, shipment: Shipment, accepted: list[int], others: list[tuple[int, Outcome]]
+    ) -> None:
+        """Take answers; positions count the recipients of the shipment."""
+        now, provider = self._parts.clock.now(), flight.way.route.provider.value
+        taken = self._parts.clock.monotonic() - shipment.started
+        self._parts.meter.sent(provider, taken)
+        self._watch.breathing(flight.way, accepted, others)
+        if accepted:
+            self._accepted(flight, accepted, now, taken)
+        plans: dict[tuple[str, int, float | None], retry.RetryAt | retry.GiveUp] = {}
+        for place, outcome in others:
+            flight.way.last = outcome
+            self._parts.meter.answered(provider, outcome.outcome_class.value, 1)
+            made = _attempt(flight.load, outcome, now, taken)
+            self._other(Answer(flight, flight.indexes[place], outcome, made, now), plans)
+
+    def _accepted(self, flight: Flight, accepted: list[int], now: int, taken: float) -> None:
+        indexes = flight.indexes
+        if len(accepted) < len(indexes):
+            indexes = [indexes[place] for place in accepted]
+        load, way = flight.load, flight.way
+        duration = round(taken * 1000)
+        attempt = Attempt(
+            number=load.job.attempt, at=now - duration, duration=duration, status=200, outcome_class=_ACCEPTED
+        )
+        count = self._settle.accepted(load, indexes, at=now, attempt=attempt)
+        self._parts.meter.answered(way.route.provider.value, _ACCEPTED, count)
+        way.brake.good(count, now)
+        self._proven(flight, now)
+        for index in indexes if load.job.code == HOP else ():
+            self._correct(way, load, index, now)
+        if self._parts.settings.logs.push:
+            for index in indexes:
+                self._log(flight, index, _ACCEPTED, 0, "")
+
+    def _proven(self, flight: Flight, now: int) -> None:
+        flight.way.accepted_at = now
+        flight.way.throttled = 0
+        if identity(flight.way.credential) == flight.credential:
+            self._watch.proven(flight.way)
+
+    def _correct(self, way: Way, load: Load, index: int, now: int) -> None:
+        """The other environment took it: that is where the token lives."""
+        self._settle.verdict(verdicts.corrected(load.packed[index] >> 16, way.route.environment, now))
+
+    def _other(self, answer: Answer, plans: dict[tuple[str, int, float | None], retry.RetryAt | retry.GiveUp]) -> None:
+        outcome = answer.outcome
+        if self._parts.settings.logs.push:
+            self._log(answer.flight, answer.number, outcome.outcome_class.value, outcome.code, outcome.reason)
+        match outcome.action:
+            case Action.DONE:
+                self._done(answer)
+            case Action.HOLD | Action.RENEW | Action.RECONNECT:
+                self._credential(answer)
+            case Action.OTHER_ENVIRONMENT | Action.QUARANTINE | Action.RETIRE:
+                self._token(answer)
+            case Action.FAIL:
+                if not self._braked(answer):
+                    self._final(answer, DeliveryState.FAILED)
+            case Action.RETRY | Action.REPLAY:
+                key = outcome.reason, outcome.status, outcome.retry_after
+                if key not in plans:
+                    plans[key] = self._plan(answer)
+                self._again(answer, plans[key])
+
+    def _done(self, answer: Answer) -> None:
+        """Accepted, with something to keep: FCM names each message."""
+        answer.flight.way.brake.good(1, answer.now)
+        self._proven(answer.flight, answer.now)
+        self._final(answer, DeliveryState.ACCEPTED)
+        if answer.hops:
+            self._correct(answer.flight.way, answer.flight.load, answer.number, answer.now)
+
+    def _credential(self, answer: Answer) -> None:
+        """A broken credential burns nothing: the route is held and the delivery waits; a call cannot wait."""
+        swapped = identity(answer.flight.way.credential) != answer.flight.credential
+        if not swapped:
+            self._watch.credential_failed(answer.flight.way, answer.outcome)
+        if answer.calls and not swapped:
+            self._final(answer, DeliveryState.FAILED)
+        else:
+            self._wait(answer)
+
+    def _token(self, answer: Answer) -> None:
+        """A token is dead or in doubt. The brake is asked first: what it stops is not held against the token."""
+        if self._braked(answer):
+            return
+        if answer.outcome.action is Action.OTHER_ENVIRONMENT and not answer.hops and self._hop(answer):
+            return
+        self._final(answer, DeliveryState.FAILED)
+        accepted_at = answer.flight.way.accepted_at
+        self._settle.doubt(answer.flight.load, answer.number, answer.outcome, at=answer.now, accepted_at=accepted_at)
+
+    def _braked(self, answer: Answer) -> bool:
+        """Count a doubtful answer; if the brake is closed, the delivery waits (a call fails) and True is returned."""
+        way = answer.flight.way
+        if not _doubtful(answer.outcome):
+            way.brake.good(1, answer.now)
+            return False
+        if not way.braked and way.brake.doubtful(answer.target, answer.now):
+            self._watch.brake(way, answer.outcome)
+        if not way.braked:
+            return False
+        if answer.calls:
+            self._final(answer, DeliveryState.FAILED)
+        else:
+            self._wait(answer)
+        return True
+
+    def _hop(self, answer: Answer) -> bool:
+        """Try the other environment once, at most one a second a route; False if it cannot be tried."""
+        way, job = answer.flight.way, answer.flight.load.job
+        at = max(answer.now, way.next_hop)
+        other = way.other
+        if other is None or other.hold is not None or at >= job.expires or (answer.calls and at > answer.now):
+            return False
+        way.next_hop = at + 1000
+        self._put(answer, due=at, attempt=job.attempt + 1, made=answer.made, route=other.route.id, code=HOP)
+        return True
+
+    def _wait(self, answer: Answer) -> None:
+        """Put a delivery back as it was: this attempt does not count."""
+        self._put(
+            answer,
+            due=answer.now,
+            attempt=answer.flight.load.job.attempt,
+            made=answer.made,
+            state=DeliveryState.HELD,
+            code=HOP if answer.hops else 0,
+        )
+
+    def _plan(self, answer: Answer) -> retry.RetryAt | retry.GiveUp:
+        """Decide once for all deliveries of a shipment that got the same answer, so that they stay one job."""
+        way, job = answer.flight.way, answer.flight.load.job
+        self._pace(way, answer.outcome, answer.now)
+        if answer.calls and way.breaker.open:
+            return retry.GiveUp()
+        return retry.decide(
+            answer.outcome,
+            provider=way.route.provider,
+            lane=job.lane,
+            attempt=job.attempt,
+            now=answer.now,
+            expires=job.expires,
+            on_unknown=answer.flight.load.notification.content.on_unknown,
+            entropy=self._parts.entropy(),
+        )
+
+    def _pace(self, way: Way, outcome: Outcome, now: int) -> None:
+        """Let the route rest if Google asks for it. A 429 of Apple's concerns one device, and a single one of Google's may."""
+        if way.route.provider is not ProviderKind.FCM or outcome.retry_after is None:
+            return
+        if outcome.outcome_class is OutcomeClass.THROTTLED:
+            way.throttled += 1
+        if way.throttled >= _PAUSE_AFTER or outcome.outcome_class is OutcomeClass.TRANSIENT:
+            way.paused_until = max(way.paused_until, now + round(1000 * outcome.retry_after))
+
+    def _again(self, answer: Answer, plan: retry.RetryAt | retry.GiveUp) -> None:
+        if isinstance(plan, retry.GiveUp):
+            self._final(answer, DeliveryState.FAILED)
+            return
+        self._parts.meter.retried(answer.flight.way.route.provider.value, 1)
+        self._put(
+            answer,
+            due=plan.at,
+            attempt=answer.flight.load.job.attempt + 1,
+            made=msgspec.structs.replace(answer.made, retry_at=plan.at),
+            code=HOP if answer.hops else answer.outcome.code,
+        )
+
+    def _put(
+        self,
+        answer: Answer,
+        *,
+        due: int,
+        attempt: int,
+        made: Attempt,
+        code: int,
+        state: DeliveryState = DeliveryState.QUEUED,
+        route: int | None = None,
+    ) -> None:
+        self._settle.again(
+            answer.flight.load,
+            answer.number,
+            due=due,
+            attempt=attempt,
+            outcome=answer.outcome,
+            made=made,
+            state=state,
+            route=route,
+            code=code,
+            at=answer.now,
+        )
+
+    def _final(self, answer: Answer, state: DeliveryState) -> None:
+        self._settle.final(answer.flight.load, answer.number, state, answer.outcome, at=answer.now, attempt=answer.made)
+
+    def _log(self, flight: Flight, index: int, outcome: str, code: int, reason: str) -> None:
+        """Write one line an attempt, as [logs] push asks; never a token or text."""
+        _log.info(
+            "push_answered",
+            notification=flight.load.notification.key,
+            target=flight.load.packed[index] >> 16,
+            route=flight.way.route.id,
+            attempt=flight.load.job.attempt,
+            outcome=outcome,
+            code=code,
+            reason=reason,
+        )
+
+
+def _doubtful(outcome: Outcome) -> bool:
+    """Tell whether an answer may as well come from a wrong setting. A 410 and FCM's UNREGISTERED (404) are proof."""
+    match outcome.outcome_class:
+        case OutcomeClass.TOKEN_DOUBTFUL | OutcomeClass.MISMATCH:
+            return True
+        case OutcomeClass.TOKEN_DEAD:
+            return outcome.since is None and outcome.status not in (404, 410)
+        case _:
+            return False
+
+
+def _attempt(load: Load, outcome: Outcome, now: int, taken: float) -> Attempt:
+    duration = round(taken * 1000)
+    return Attempt(
+        number=load.job.attempt,
+        at=now - duration,
+        duration=duration,
+        status=outcome.status,
+        reason=outcome.reason,
+        outcome_class=outcome.outcome_class.value,
+        code=outcome.code,
+    )

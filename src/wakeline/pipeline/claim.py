@@ -1,0 +1,104 @@
+"""From claimed jobs to loads: everything that sending needs, fetched in few queries, and everything checked once more.
+
+What was true at acceptance is not enough: the notification may be cancelled or late, the device may have another user, the
+token may have died, the device may have answered meanwhile. What must not go is settled here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from wakeline.model.delivery import DeliveryState, Job, JobKind
+from wakeline.model.outcome import Outcome
+from wakeline.pipeline.load import Load, Refused, check, load_of
+from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.settle import Settle
+from wakeline.wire.outcomes import Refusal, ours
+
+COUNT_UP = "+1"
+_BADGES_KEPT = 10_000
+_SKIPPED = (Refusal.USER_CHANGED, Refusal.ACKNOWLEDGED)
+
+
+class Claims:
+    """Makes loads."""
+
+    def __init__(self, parts: Parts, settle: Settle) -> None:
+        self._parts = parts
+        self._settle = settle
+        self._badges: dict[tuple[int, int], int] = {}
+
+    async def loads(self, jobs: Sequence[Job]) -> list[Load]:
+        """Return loads for leased jobs, unchecked."""
+        sends = [job for job in jobs if job.kind is JobKind.SEND]
+        if not sends:
+            return []
+        known = await self._parts.ledger.notifications(list({job.notification for job in sends}))
+        wanted = [job.chunk for job in sends if job.chunk]
+        chunks = await self._parts.queue.chunks(wanted) if wanted else {}
+        return [
+            load_of(job, known[job.notification], chunks.get(job.chunk)) for job in sends if job.notification in known
+        ]
+
+    async def check(self, loads: Sequence[Load]) -> list[Load]:
+        """Fill in recipients as they are now, settle those that must not get it, return the loads that may go."""
+        alive = [load for load in loads if not self._over(load)]
+        targets = list({packed >> 16 for load in alive for packed in load.packed})
+        if not targets:
+            return []
+        found = {recipient.target: recipient for recipient in await self._parts.devices.recipients(targets)}
+        for load in alive:
+            refused = check(load, found)
+            if load.notification.only_if_absent:
+                refused += await self._acknowledged(load)
+            for number, outcome in refused:
+                state = DeliveryState.SKIPPED if outcome.reason in _SKIPPED else DeliveryState.FAILED
+                self.end(load, (number,), state, outcome)
+            await self._count_badges(load)
+        return [load for load in alive if load.unsent]
+
+    def end(self, load: Load, numbers: Iterable[int], state: DeliveryState, outcome: Outcome) -> None:
+        """Settle recipients for which no request was made."""
+        now = self._parts.clock.now()
+        for number in numbers:
+            self._settle.final(load, number, state, outcome, at=now)
+
+    def end_all(self, load: Load, state: DeliveryState, outcome: Outcome) -> None:
+        """Settle a whole load for which no request was made."""
+        self.end(load, range(len(load.packed)), state, outcome)
+
+    def _over(self, load: Load) -> bool:
+        """Settle a load whose notification is cancelled or late; tell whether it was."""
+        if load.notification.cancelled:
+            self.end_all(load, DeliveryState.CANCELLED, ours(Refusal.CANCELLED))
+            return True
+        if load.job.expires <= self._parts.clock.now():
+            self.end_all(load, DeliveryState.EXPIRED, ours(Refusal.EXPIRED))
+            return True
+        return False
+
+    async def _acknowledged(self, load: Load) -> list[Refused]:
+        """Find those that were acknowledged while a connected device was given its time."""
+        refused = []
+        for number in load.ready:
+            key, target = load.notification.key, load.packed[number] >> 16
+            delivery = await self._parts.ledger.delivery(key, target, self._parts.clock.now())
+            if delivery is not None and delivery.state in (DeliveryState.ACKNOWLEDGED, DeliveryState.OPENED):
+                refused.append(Refused(number, ours(Refusal.ACKNOWLEDGED)))
+        gone = {entry.number for entry in refused}
+        load.ready = [number for number in load.ready if number not in gone]
+        return refused
+
+    async def _count_badges(self, load: Load) -> None:
+        """Count badges up, once a notification and device: a second attempt shows the number of the first."""
+        alert = load.notification.content.alert
+        if alert is None or alert.badge != COUNT_UP or not load.ready:
+            return
+        key = load.notification.key
+        devices = {load.recipients[number].device for number in load.ready}
+        fresh = [device for device in devices if (key, device) not in self._badges]
+        if len(self._badges) + len(fresh) > _BADGES_KEPT:
+            self._badges = {}
+        for device, badge in (await self._parts.devices.bump_badges(fresh)).items():
+            self._badges[key, device] = badge
+        load.badges = {device: self._badges[key, device] for device in devices if (key, device) in self._badges}

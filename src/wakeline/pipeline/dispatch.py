@@ -1,0 +1,354 @@
+"""Feeding the senders: one loop, no task for a delivery.
+
+A turn claims what is due and hands over as much as each sender has room for: calls of all routes first, then each route's
+lanes in turns. A turn is bounded, so that a call never waits for the end of a newsletter. Claimed jobs wait in memory in
+small numbers (`AHEAD`); a route that stops gives them back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from wakeline.model.delivery import DeliveryState
+from wakeline.model.outcome import Outcome
+from wakeline.model.route import HoldReason, Lane, ProviderKind
+from wakeline.pipeline.agenda import Agenda, Spot
+from wakeline.pipeline.answers import Answers, Flight
+from wakeline.pipeline.claim import Claims
+from wakeline.pipeline.load import HOP, Load
+from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.resolve import FANOUT_ROUTE
+from wakeline.pipeline.route import RouteTable, Way, facing, identity, refusal_of
+from wakeline.pipeline.settle import Settle
+from wakeline.ports import Sender, Shipment
+from wakeline.wire.outcomes import Refusal, ours
+
+AHEAD = 1000
+"""Deliveries of one route and lane that may be claimed and not yet handed over."""
+
+TURN = 250
+"""Deliveries handed over to one route in a turn; fewer while calls are about, which then wait less."""
+
+TURN_BESIDE_CALLS = 100
+
+CALLS_ABOUT = 1000
+"""Milliseconds after a call during which turns stay short."""
+
+_LOWER = (Lane.ALERT, Lane.BACKGROUND, Lane.BULK)
+
+
+class Dispatch:
+    """The loop's body. `turn` does bounded work; `next` says when there will be more."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        table: RouteTable,
+        settle: Settle,
+        answers: Answers,
+        checks: Claims,
+        wake: Callable[[], None],
+    ) -> None:
+        self._parts = parts
+        self._table = table
+        self._settle = settle
+        self.wake = wake
+        self._answers = answers
+        self._checks = checks
+        self._agenda = Agenda()
+        self._queues: dict[Spot, deque[Load]] = {}
+        self._live: dict[int, Load] = {}
+        self._last_call = -CALLS_ABOUT
+        self.made: dict[int, int] = {}
+        """Bulk jobs of a route that a walk made and nobody has claimed yet."""
+        self.stopped = False
+        self.full = False
+        """The disk is nearly full: nothing is claimed (promise 7)."""
+
+    def call(self, route: int, lane: Lane, due: int) -> None:
+        """Note that the queue has work (`Queue.listen`)."""
+        if route != FANOUT_ROUTE:
+            self._agenda.call((route, lane), due)
+
+    async def turn(self) -> bool:
+        """Do a bounded piece of work; returns whether anything was done."""
+        now = self._parts.clock.now()
+        await self._retract_held()
+        if not self.claims:
+            return False
+        if self._agenda.unread(self._parts.clock.monotonic()):
+            self._agenda.read([due for due in await self._parts.queue.due(now) if due.route != FANOUT_ROUTE])
+        done = False
+        for spot in self._agenda.due(now):
+            done |= await self._claim(spot, now)
+        return await self._feed(now) or done
+
+    def next(self) -> float | None:
+        """Return the seconds until the next turn makes sense; None: not before something calls."""
+        now, monotonic = self._parts.clock.now(), self._parts.clock.monotonic()
+        waits = [wait for wait in [self._agenda.next(now, monotonic)] if wait is not None]
+        for way in self._table.ways():
+            if way.breaker.probe_at is not None and way.breaker.probe_at > monotonic:
+                waits.append(way.breaker.probe_at - monotonic)
+            if way.paused_until > now:
+                waits.append((way.paused_until - now) / 1000)
+        return min(waits, default=None)
+
+    @property
+    def claims(self) -> bool:
+        """Tell whether work is taken: not while results cannot be written, the disk is full, or the service stops."""
+        return not (self._settle.failing or self.full or self.stopped)
+
+    def waiting(self, route: int) -> int:
+        """Count the deliveries of a route that are claimed and not handed over."""
+        return sum(load.unsent for (owner, _), loads in self._queues.items() if owner == route for load in loads)
+
+    # --- claiming
+
+    async def _claim(self, spot: Spot, now: int) -> bool:
+        """Claim what is due at one spot, if its route may send; what can never be sent is settled at once."""
+        route, lane = spot
+        way = self._table.way(route)
+        if way is None:
+            self._agenda.exhausted(spot)
+            return False
+        limit, refusal = self._allowance(way, lane, now)
+        if limit <= 0:
+            return False
+        jobs = await self._parts.queue.claim(route, lane, limit=limit, now=now)
+        if sum(len(job.recipients) // 8 for job in jobs) < limit:
+            self._agenda.exhausted(spot)
+        loads = await self._checks.loads(jobs)
+        for load in loads:
+            if load.job.chunk and load.job.attempt == 1:
+                self.made[route] = max(0, self.made.get(route, 0) - 1)
+        if refusal is not None:
+            for load in loads:
+                self._checks.end_all(load, DeliveryState.FAILED, refusal)
+            return bool(jobs)
+        await self._table.pair(way)
+        for load in await self._checks.check(self._unbraked(way, loads)):
+            self._live[load.job.id] = load
+            self._queues.setdefault(spot, deque()).append(load)
+        return bool(jobs)
+
+    def _allowance(self, way: Way, lane: Lane, now: int) -> tuple[int, Outcome | None]:
+        """Return how much may be claimed, and the refusal it meets if it is not to be sent."""
+        if way.credential is None:
+            return AHEAD, ours(Refusal.NO_CREDENTIAL)
+        hold = self._table.barrier(way)
+        ahead = sum(load.unsent for load in self._queues.get((way.route.id, lane), ()))
+        if hold is None:
+            paused = way.paused_until > now and lane is not Lane.CALL
+            return (0 if paused or ahead > AHEAD // 2 else AHEAD - ahead), None
+        silent = hold.reason is HoldReason.BREAKER
+        if lane is Lane.CALL:
+            # A silent provider is asked for every call: a request too many costs less than a call that was never tried.
+            return AHEAD - ahead, None if silent else refusal_of(hold)
+        probes = silent and not self.waiting(way.route.id) and way.breaker.may_probe(self._parts.clock.monotonic())
+        return int(probes), None
+
+    def _unbraked(self, way: Way, loads: list[Load]) -> list[Load]:
+        """Put back those that would try the other environment for a route whose brake is closed."""
+        if way.other is None or not way.other.braked:
+            return loads
+        now = self._parts.clock.now()
+        for load in loads:
+            for number in range(len(load.packed)) if load.job.code == HOP else ():
+                self._settle.again(
+                    load,
+                    number,
+                    due=now + 60_000,
+                    attempt=load.job.attempt,
+                    outcome=ours(Refusal.BRAKE),
+                    made=None,
+                    code=HOP,
+                    at=now,
+                )
+        return [load for load in loads if not load.finished]
+
+    # --- handing over
+
+    async def _feed(self, now: int) -> bool:
+        """Hand over calls, then the other lanes of each route."""
+        done = False
+        for route, lane in [spot for spot in self._queues if spot[1] is Lane.CALL]:
+            done |= await self._feed_calls(route, lane, now)
+        for route in dict.fromkeys(route for route, lane in self._queues if lane is not Lane.CALL):
+            done |= await self._feed_route(route, now)
+        self._queues = {spot: loads for spot, loads in self._queues.items() if loads}
+        return done
+
+    async def _feed_calls(self, route: int, lane: Lane, now: int) -> bool:
+        way = self._table.way(route)
+        sender = await self._table.sender(way) if way is not None else None
+        if way is None or sender is None:
+            return False
+        done = False
+        while (load := self._head((route, lane), now)) is not None:
+            room = sender.room(call=True)
+            if room > 0:
+                self._ship(way, sender, load, room)
+                self._last_call = now
+            elif way.breaker.open:
+                self._checks.end(load, load.drop(), DeliveryState.FAILED, ours(Refusal.BREAKER))
+            else:
+                break
+            done = True
+        return done
+
+    async def _feed_route(self, route: int, now: int) -> bool:
+        """Hand over what one route has room for, its lanes in turns; a silent provider gets one request to show that it is back."""
+        way = self._table.way(route)
+        sender = await self._table.sender(way) if way is not None else None
+        if way is None or sender is None or way.paused_until > now:
+            return False
+        monotonic = self._parts.clock.monotonic()
+        budget = TURN_BESIDE_CALLS if now - self._last_call < CALLS_ABOUT else TURN
+        if way.breaker.open:
+            budget = 1 if way.breaker.may_probe(monotonic) else 0
+        left = budget
+        while left > 0 and (room := sender.room()) > 0:
+            heads = {lane: load for lane in _LOWER if (load := self._head((route, lane), now)) is not None}
+            if not heads:
+                break
+            lane = way.turns.pick(heads)
+            sent = self._ship(way, sender, heads[lane], min(room, left))
+            way.turns.sent(lane, sent, heads)
+            left -= sent
+        if way.breaker.open and left < budget:
+            way.breaker.probing(monotonic)
+        return left < budget
+
+    def _head(self, spot: Spot, now: int) -> Load | None:
+        """Return the first load of a spot that has something to send; what is too late ends here."""
+        loads = self._queues.get(spot)
+        while loads:
+            load = loads[0]
+            if load.unsent and load.job.expires <= now:
+                self._checks.end(load, load.drop(), DeliveryState.EXPIRED, ours(Refusal.EXPIRED))
+                self._ended(load)
+            if load.unsent:
+                return load
+            loads.popleft()
+        return None
+
+    def _ship(self, way: Way, sender: Sender, load: Load, limit: int) -> int:
+        """Hand over a slice of a load; returns how many deliveries it was."""
+        indexes = load.take(limit)
+        if isinstance(indexes, range):
+            recipients = load.recipients[indexes.start : indexes.stop]
+        else:
+            recipients = [load.recipients[index] for index in indexes]
+        monotonic = self._parts.clock.monotonic()
+        flight = Flight(way, load, indexes, identity(way.credential))
+        shipment = Shipment(
+            route=facing(way.route),
+            lane=load.job.lane,
+            notification=load.notification,
+            recipients=recipients,
+            deadline=monotonic + self._patience(way, load),
+            on_results=partial(self._results, flight),
+            badges=load.badges,
+            attempt=load.job.attempt,
+            started=monotonic,
+        )
+        sender.send(shipment)
+        return len(indexes)
+
+    def _patience(self, way: Way, load: Load) -> float:
+        """Return how many seconds an answer may take: the provider's time limit, inside the ttl."""
+        providers = self._parts.settings.providers
+        apns = way.route.provider is ProviderKind.APNS
+        limit = providers.apns.request_timeout if apns else providers.fcm.request_timeout
+        return min(limit, (load.job.expires - self._parts.clock.now()) / 1000)
+
+    def _results(
+        self, flight: Flight, shipment: Shipment, accepted: list[int], others: list[tuple[int, Outcome]]
+    ) -> None:
+        self._answers.on_results(flight, shipment, accepted, others)
+        self._ended(flight.load)
+
+    def _ended(self, load: Load) -> None:
+        if load.finished:
+            self._live.pop(load.job.id, None)
+
+    # --- taking back
+
+    async def _retract_held(self) -> None:
+        """Give back what waits for routes that may not send; calls on them fail at once."""
+        for spot in list(self._queues):
+            way = self._table.way(spot[0])
+            hold = self._table.barrier(way) if way is not None else None
+            if hold is None and way is not None and way.credential is not None:
+                continue
+            if hold is not None and hold.reason is HoldReason.BREAKER:
+                if spot[1] is not Lane.CALL:
+                    await self._retract(spot, [load for load in self._queues[spot] if not load.touched])
+                continue
+            if spot[1] is Lane.CALL:
+                refusal = refusal_of(hold) if hold is not None else ours(Refusal.NO_CREDENTIAL)
+                for load in self._queues[spot]:
+                    self._checks.end(load, load.drop(), DeliveryState.FAILED, refusal)
+                    self._ended(load)
+            else:
+                await self._retract(spot, list(self._queues[spot]))
+
+    async def _retract(self, spot: Spot, loads: list[Load]) -> None:
+        """Give loads back: whole ones by their lease, begun ones as new jobs of what has not gone yet."""
+        for load in loads:
+            self._queues[spot].remove(load)
+        whole = [load.job.id for load in loads if not load.touched]
+        for load in loads:
+            if load.touched:
+                self._put_back(load)
+        for job in whole:
+            self._live.pop(job, None)
+        if whole:
+            await self._parts.queue.release(whole)
+            self._agenda.spoil()
+        if not self._queues[spot]:
+            del self._queues[spot]
+
+    def _put_back(self, load: Load) -> None:
+        now = self._parts.clock.now()
+        for number in load.drop():
+            self._settle.again(
+                load,
+                number,
+                due=now,
+                attempt=load.job.attempt,
+                outcome=ours(Refusal.ROUTE_HELD),
+                made=None,
+                code=load.job.code if load.job.code == HOP else 0,
+                at=now,
+            )
+        self._ended(load)
+
+    def cancel(self, notification: int) -> int:
+        """Take the claimed and unsent deliveries of a notification out; returns how many."""
+        taken = 0
+        for load in [load for load in self._live.values() if load.notification.key == notification]:
+            numbers = load.drop()
+            taken += len(numbers)
+            self._checks.end(load, numbers, DeliveryState.CANCELLED, ours(Refusal.CANCELLED))
+            self._ended(load)
+        return taken
+
+    async def stop(self) -> None:
+        """Claim no more and give back what was not begun."""
+        self.stopped = True
+        for spot in list(self._queues):
+            await self._retract(spot, [load for load in self._queues[spot] if not load.touched])
+            for load in self._queues.pop(spot, ()):
+                load.drop()
+
+    async def leave(self) -> int:
+        """Give back the jobs that are not finished, after the last flush; returns how many. Their progress is written."""
+        left = list(self._live)
+        self._live = {}
+        if left:
+            await self._parts.queue.release(left)
+        return len(left)

@@ -1,0 +1,223 @@
+"""Walking an audience: tags, everyone, or more names than one transaction takes. Each step commits its cursor with its jobs.
+
+The cursor of a walk counts names first (users, devices, raw targets, in the order given) and device row ids after them.
+A walk runs apart from the dispatcher, a step at a time, and stops while a route that may send has enough jobs ahead of it;
+a route on hold does not stop it: what waits there waits in the queue, 8 bytes a recipient.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from wakeline.model.app import App
+from wakeline.model.delivery import BULK_ENTRY, STATE_NUMBERS, DeliveryState, Job, NewJob, pack, pack_all
+from wakeline.model.device import Candidate
+from wakeline.model.notification import Audience, Notification
+from wakeline.model.outcome import Outcome
+from wakeline.model.route import Lane
+from wakeline.pipeline.agenda import Agenda
+from wakeline.pipeline.audience import Directory, slice_of
+from wakeline.pipeline.dispatch import Dispatch
+from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.resolve import FANOUT_ROUTE, absent_at, address_of, choose, parts
+from wakeline.pipeline.route import RouteTable
+from wakeline.pipeline.terms import NAMED_LIMIT
+from wakeline.ports import BulkResult, Chunk, FanoutStep
+
+DEVICES = 1000
+"""Devices in a step."""
+
+AHEAD = 50
+"""Jobs that a walk may be ahead of the senders, a route."""
+
+WALKS = 4
+"""Walks that take turns."""
+
+
+class Walk:
+    """A claimed fan-out job; `reached` are the targets met by name, so that the walk over devices does not meet them again."""
+
+    def __init__(self, job: Job, notification: Notification) -> None:
+        self.job = job
+        self.notification = notification
+        self.audience = notification.audience or Audience()
+        self.named = len(self.audience.users) + len(self.audience.devices) + len(self.audience.targets)
+        self.cursor = job.cursor
+        self.reached: set[int] | None = None
+
+
+class Fanout:
+    """Takes the steps of all walks in turns."""
+
+    def __init__(self, parts: Parts, table: RouteTable, dispatch: Dispatch) -> None:
+        self._parts = parts
+        self._table = table
+        self._dispatch = dispatch
+        self._agenda = Agenda()
+        self._walks: deque[Walk] = deque()
+
+    def call(self, route: int, lane: Lane, due: int) -> None:
+        """Note that the queue has work (`Queue.listen`)."""
+        if route == FANOUT_ROUTE:
+            self._agenda.call((route, lane), due)
+
+    async def turn(self) -> bool:
+        """Take one step of one walk; returns whether anything was done."""
+        if not self._dispatch.claims:
+            return False
+        await self._claim()
+        if not self._walks or self._far_ahead():
+            return False
+        walk = self._walks.popleft()
+        if not await self._step(walk):
+            self._walks.append(walk)
+        return True
+
+    def next(self) -> float | None:
+        """Return the seconds until a walk may begin; None: not before something calls."""
+        return self._agenda.next(self._parts.clock.now(), self._parts.clock.monotonic())
+
+    async def stop(self) -> None:
+        """Give the walks back; they go on where they are."""
+        walks, self._walks = self._walks, deque()
+        if walks:
+            await self._parts.queue.release([walk.job.id for walk in walks])
+
+    async def _claim(self) -> None:
+        now = self._parts.clock.now()
+        if self._agenda.unread(self._parts.clock.monotonic()):
+            self._agenda.read([due for due in await self._parts.queue.due(now) if due.route == FANOUT_ROUTE])
+        for spot in self._agenda.due(now):
+            room = WALKS - len(self._walks)
+            if room <= 0:
+                return
+            jobs = await self._parts.queue.claim(*spot, limit=room, now=now)
+            if len(jobs) < room:
+                self._agenda.exhausted(spot)
+            known = await self._parts.ledger.notifications([job.notification for job in jobs])
+            self._walks.extend(Walk(job, known[job.notification]) for job in jobs if job.notification in known)
+
+    def _far_ahead(self) -> bool:
+        """Tell whether a route that may send has enough ahead of it."""
+        for route, jobs in self._dispatch.made.items():
+            way = self._table.way(route) if jobs >= AHEAD else None
+            if way is not None and self._table.barrier(way) is None:
+                return True
+        return False
+
+    async def _step(self, walk: Walk) -> bool:
+        """Commit one step; returns whether the walk is over."""
+        notification = walk.notification
+        app = self._parts.apps.by_id(notification.app)
+        known = (await self._parts.ledger.notifications([notification.key])).get(notification.key)
+        over = app is None or known is None or known.cancelled or walk.job.expires <= self._parts.clock.now()
+        if app is None or over:
+            await self._parts.queue.step(_end(walk))
+            return True
+        if walk.reached is None:
+            walk.reached = await self._reached_before(app, walk)
+        if walk.cursor < walk.named:
+            return await self._named(app, walk, walk.reached)
+        return await self._devices(app, walk, walk.reached)
+
+    async def _reached_before(self, app: App, walk: Walk) -> set[int]:
+        """Find again what the named part has met so far: after a restart the walk goes on in its middle."""
+        reached: set[int] = set()
+        for start in range(0, min(walk.cursor, walk.named), NAMED_LIMIT):
+            found = await self._look_up(app, walk, start)
+            reached.update(candidate.target for candidate, _ in found)
+        return reached
+
+    async def _look_up(self, app: App, walk: Walk, start: int) -> list[tuple[Candidate, int]]:
+        part = slice_of(walk.audience, start, NAMED_LIMIT)
+        directory = Directory()
+        await directory.look_up(self._parts.devices, app.id, [part], self._parts.clock.now())
+        named = directory.named(part, walk.notification.content.type, app.settings)
+        return [(entry.candidate, entry.generation) for entry in named]
+
+    async def _named(self, app: App, walk: Walk, reached: set[int]) -> bool:
+        found = await self._look_up(app, walk, walk.cursor)
+        fresh = [(candidate, generation) for candidate, generation in found if candidate.target not in reached]
+        reached.update(candidate.target for candidate, _ in fresh)
+        cursor = min(walk.cursor + NAMED_LIMIT, walk.named)
+        finished = cursor == walk.named and not walk.audience.is_broad
+        return await self._commit(app, walk, fresh, cursor, finished=finished)
+
+    async def _devices(self, app: App, walk: Walk, reached: set[int]) -> bool:
+        after = walk.cursor - walk.named
+        found = await self._parts.devices.walk(app.id, tags=walk.audience.tags, after=after, limit=DEVICES)
+        chosen = choose(found, walk.notification.content.type, app.settings)
+        fresh = [(candidate, 0) for candidate in chosen if candidate.target not in reached]
+        last = found[-1].device if found else after
+        return await self._commit(app, walk, fresh, walk.named + last, finished=not found)
+
+    async def _commit(
+        self, app: App, walk: Walk, found: list[tuple[Candidate, int]], cursor: int, *, finished: bool
+    ) -> bool:
+        """Make jobs of what was found, and commit them with the cursor."""
+        addresses = {address_of(candidate) for candidate, _ in found}
+        places = await self._table.place(app, walk.notification.content.type, addresses)
+        now = self._parts.clock.now()
+        waiting: dict[tuple[int, int], list[int]] = {}
+        unserved: list[int] = []
+        for candidate, generation in found:
+            place = places[address_of(candidate)]
+            if isinstance(place, Outcome):
+                unserved.append(pack(candidate.target, generation))
+                continue
+            due = walk.job.due
+            if walk.notification.only_if_absent and candidate.connected_until > now:
+                due = absent_at(candidate, now)
+            waiting.setdefault((place, due), []).append(pack(candidate.target, generation))
+        jobs, chunks, results = _bulk(walk, waiting, unserved, now)
+        counts = ((DeliveryState.FAILED, len(unserved)),) if unserved else ()
+        step = FanoutStep(
+            job=walk.job.id,
+            notification=walk.notification.key,
+            cursor=cursor,
+            finished=finished,
+            found=len(found),
+            jobs=tuple(jobs),
+            chunks=tuple(chunks),
+            counts=counts,
+            results=tuple(results),
+        )
+        for job in jobs:
+            self._dispatch.made[job.route] = self._dispatch.made.get(job.route, 0) + 1
+        await self._parts.queue.step(step)
+        walk.cursor = cursor
+        return finished
+
+
+def _end(walk: Walk) -> FanoutStep:
+    """Return the step that ends a walk early: its notification is cancelled, late or gone."""
+    return FanoutStep(job=walk.job.id, notification=walk.notification.key, cursor=walk.cursor, finished=True, found=0)
+
+
+def _bulk(
+    walk: Walk, waiting: dict[tuple[int, int], list[int]], unserved: list[int], now: int
+) -> tuple[list[NewJob], list[Chunk], list[BulkResult]]:
+    """Return jobs, their chunks, and the results of those whom no credential serves (901)."""
+    job, jobs, chunks, results = walk.job, list[NewJob](), list[Chunk](), list[BulkResult]()
+    for (route, due), recipients in waiting.items():
+        for part in parts(recipients):
+            packed = pack_all(list(part))
+            chunks.append(Chunk(recipients=packed, route=route))
+            jobs.append(
+                NewJob(
+                    notification=job.notification,
+                    app=job.app,
+                    route=route,
+                    lane=job.lane,
+                    due=due,
+                    expires=job.expires,
+                    recipients=packed,
+                    chunk=-len(chunks),
+                )
+            )
+    seconds = max(0, now - walk.notification.created) // 1000
+    entry = BULK_ENTRY.pack(STATE_NUMBERS[DeliveryState.FAILED], 0, 901, seconds)
+    for part in parts(unserved):
+        chunks.append(Chunk(recipients=pack_all(list(part)), route=FANOUT_ROUTE))
+        results.append(BulkResult(chunk=-len(chunks), entries=tuple((place, entry) for place in range(len(part)))))
+    return jobs, chunks, results

@@ -1,0 +1,197 @@
+"""Background duties: each one small, with its interval, on the injected clock.
+
+A duty that fails is logged and comes again: none of them may stop the others, or the gateway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from wakeline.model.credential import Credential
+from wakeline.model.delivery import DeliveryState, JobKind
+from wakeline.model.errors import WakelineError
+from wakeline.model.event import EventType
+from wakeline.model.outcome import Outcome
+from wakeline.model.route import HoldReason
+from wakeline.pipeline import coverage, report
+from wakeline.pipeline.claim import Claims
+from wakeline.pipeline.dispatch import Dispatch
+from wakeline.pipeline.limits import UserLimits
+from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.route import RouteTable, Way, hold_of
+from wakeline.pipeline.watch import CHECK_EVERY, Watch
+from wakeline.ports import FanoutStep
+from wakeline.wire.outcomes import Refusal, ours
+
+_log = structlog.get_logger()
+
+DAY = 86_400_000
+
+WARN_DAYS = (30, 14, 7, 3, 1, 0)
+"""Days before a credential's end at which its operator is told, once each."""
+
+STALLED_AFTER = 300_000
+"""Milliseconds that due work may wait on a route that may send."""
+
+_BATCH = 1000
+
+
+class Duty(msgspec.Struct):
+    """What to do every so many seconds; `at` is the next time on the monotonic clock."""
+
+    name: str
+    every: float
+    work: Callable[[], Awaitable[None]]
+    at: float = 0.0
+
+
+class Maintain:
+    """The duties of one gateway."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        table: RouteTable,
+        dispatch: Dispatch,
+        claims: Claims,
+        watch: Watch,
+        limits: UserLimits,
+    ) -> None:
+        self._parts = parts
+        self._table = table
+        self._dispatch = dispatch
+        self._claims = claims
+        self._watch = watch
+        self._limits = limits
+        self._stalled = False
+        self.duties = [
+            Duty("disk", 1.0, self.watch_disk),
+            Duty("expire", 1.0, self.expire),
+            Duty("check", 30.0, self.check_failed),
+            Duty("checkpoint", 60.0, parts.keeper.checkpoint),
+            Duty("credentials", 60.0, self.warn_of_expiry),
+            Duty("stalled", 60.0, self.watch_queue),
+            Duty("limits", 600.0, self.forget_limits),
+            Duty("retention", 3600.0, self.prune),
+        ]
+
+    async def tick(self) -> float:
+        """Do what is due; returns the seconds until there is more to do."""
+        for duty in self.duties:
+            now = self._parts.clock.monotonic()
+            if now < duty.at:
+                continue
+            duty.at = now + duty.every
+            try:
+                await duty.work()
+            except WakelineError as error:
+                _log.error("duty_failed", duty=duty.name, detail=error.detail)
+        return max(0.0, min(duty.at for duty in self.duties) - self._parts.clock.monotonic())
+
+    async def watch_disk(self) -> None:
+        """Stop claiming while the disk is nearly full, so that what was sent can still be settled (promise 7)."""
+        health = self._parts.keeper.health()
+        full = health.low_disk
+        if full is not self._dispatch.full:
+            _log.warning("low_disk" if full else "disk_recovered", free=health.disk_free)
+            self._dispatch.full = full
+            self._dispatch.wake()
+
+    async def expire(self) -> None:
+        """End what waited too long: on a held route, behind a limit, behind others."""
+        while self._dispatch.claims:
+            now = self._parts.clock.now()
+            jobs = await self._parts.queue.claim_expired(limit=_BATCH, now=now)
+            for job in jobs:
+                if job.kind is JobKind.FANOUT:
+                    step = FanoutStep(
+                        job=job.id, notification=job.notification, cursor=job.cursor, finished=True, found=0
+                    )
+                    await self._parts.queue.step(step)
+            for load in await self._claims.loads(jobs):
+                self._claims.end_all(load, DeliveryState.EXPIRED, self._expired(load.job.route))
+            if len(jobs) < _BATCH:
+                return
+
+    def _expired(self, route: int) -> Outcome:
+        """Return the outcome of a push whose ttl ended: with the code and the cause of what it waited for."""
+        way = self._table.way(route)
+        hold = self._table.barrier(way) if way is not None else None
+        if hold is None:
+            return ours(Refusal.EXPIRED)
+        return msgspec.structs.replace(ours(Refusal.EXPIRED, detail=hold.cause), code=hold.code, fix=hold.fix)
+
+    async def check_failed(self) -> None:
+        """Check credentials that failed: they may have been repaired on the provider's side."""
+        now = self._parts.clock.now()
+        due = [way for way in self._table.ways() if way.check_at is not None and way.check_at <= now]
+        for way in due:
+            way.check_at = now + CHECK_EVERY
+        for credential in {way.credential.id: way.credential for way in due if way.credential is not None}.values():
+            await self._watch.checked(credential, await self._watch.check(credential))
+
+    async def warn_of_expiry(self) -> None:
+        """Tell of credentials that end soon, once a step; hold the routes of those that have ended."""
+        for credential in self._parts.credentials.all():
+            if credential.not_after is not None:
+                await self._warn(credential, credential.not_after)
+        for way in self._table.ways():
+            await self._hold_expired(way)
+
+    async def _warn(self, credential: Credential, not_after: int) -> None:
+        now = self._parts.clock.now()
+        left = -(-(not_after - now) // DAY) if not_after > now else 0
+        step = min((days for days in WARN_DAYS if days >= left), default=None)
+        if step is None:
+            return
+        name = f"expiry_told/{credential.id}/{credential.revision}"
+        told = await self._parts.facts.get(name)
+        if told is not None and int(told) <= step:
+            return
+        app = self._parts.apps.by_id(credential.app)
+        event_type = EventType.CREDENTIAL_EXPIRED if step == 0 else EventType.CREDENTIAL_EXPIRING
+        note = "It has ended." if step == 0 else f"It ends in {left} days."
+        await self._parts.events.append([report.credential_event(event_type, credential, app, at=now, note=note)])
+        await self._parts.facts.set(name, str(step))
+        if step == 0:
+            self._table.changed(credential.app)
+
+    async def _hold_expired(self, way: Way) -> None:
+        now = self._parts.clock.now()
+        if way.hold is None and way.credential is not None and coverage.expired(way.credential, now):
+            outcome = ours(Refusal.CERTIFICATE_EXPIRED)
+            await self._table.put_hold(way, hold_of(HoldReason.CREDENTIAL, outcome, now))
+
+    async def watch_queue(self) -> None:
+        """Tell, once, when work is due on a route that may send and nothing takes it."""
+        now = self._parts.clock.now()
+        stuck = [
+            depth
+            for depth in await self._parts.queue.depth()
+            if depth.oldest is not None and now - depth.oldest >= STALLED_AFTER and self._may_send(depth.route, now)
+        ]
+        if stuck and not self._stalled:
+            waiting = sum(depth.deliveries for depth in stuck)
+            note = f"{waiting} deliveries have been due for more than {STALLED_AFTER // 60_000} minutes."
+            await self._parts.events.append([report.stalled(note, now)])
+        self._stalled = bool(stuck)
+
+    def _may_send(self, route: int, now: int) -> bool:
+        way = self._table.way(route)
+        return way is None or (self._table.barrier(way) is None and way.paused_until <= now)
+
+    async def forget_limits(self) -> None:
+        """Drop counters of users who are back to a full allowance."""
+        self._limits.forget(self._parts.clock.now())
+
+    async def prune(self) -> None:
+        """Forget what is older than [retention] says, in small pieces."""
+        keep, now = self._parts.settings.retention, self._parts.clock.now()
+        while await self._parts.ledger.prune(now - 1000 * keep.notifications, _BATCH) == _BATCH:
+            pass
+        await self._parts.events.prune(now - 1000 * keep.events)
+        await self._parts.idempotency.prune(now - 1000 * keep.idempotency)
+        await self._parts.devices.prune(now - 1000 * keep.notifications)

@@ -1,0 +1,337 @@
+"""What answers change, gathered and written: one settlement a flush, at most 50 ms after the first answer of it.
+
+Rule 1: what is gathered is cut off at one instant: job progress and the rows that explain it are of the same commit.
+Rule 2: a settlement that cannot be written is kept and tried again; meanwhile nothing new is claimed (`failing`).
+Rule 3: verdicts on tokens follow in a transaction of their own, which is idempotent; the registry has its own database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+
+from wakeline.model.delivery import (
+    BULK_ENTRY,
+    STATE_NUMBERS,
+    Attempt,
+    DeliveryRow,
+    DeliveryState,
+    NewJob,
+    pack_all,
+)
+from wakeline.model.device import Device
+from wakeline.model.errors import StorageError
+from wakeline.model.event import Event, EventType
+from wakeline.model.ids import delivery_id
+from wakeline.model.outcome import Outcome, OutcomeClass
+from wakeline.pipeline import report, verdicts
+from wakeline.pipeline.load import Load
+from wakeline.pipeline.parts import Parts
+from wakeline.ports import BulkResult, JobProgress, Settlement, TargetVerdict
+from wakeline.wire.outcomes import apns
+
+_log = structlog.get_logger()
+
+_ACCEPTED = apns(200, "")
+_LATEST = (1 << 32) - 1
+_MOST_TRIES = 255
+
+FIRST_BACKOFF = 0.5
+LONGEST_BACKOFF = 10.0
+
+
+class Report(NamedTuple):
+    """An event to be made once the device is looked up; `number` is the recipient's index in the load."""
+
+    load: Load
+    number: int
+    state: DeliveryState
+    outcome: Outcome
+    tries: int
+    at: int
+
+
+class Doubt(NamedTuple):
+    """A verdict to be reached once the target is looked up; `accepted_at`: when its route last accepted another token."""
+
+    load: Load
+    number: int
+    outcome: Outcome
+    at: int
+    accepted_at: int | None
+
+
+class Batch(msgspec.Struct):
+    """What was gathered since the last flush."""
+
+    settlement: Settlement = msgspec.field(default_factory=Settlement)
+    again: dict[NewJob, list[int]] = msgspec.field(default_factory=dict)
+    bulk: dict[int, list[tuple[int, bytes]]] = msgspec.field(default_factory=dict)
+    loads: dict[int, Load] = msgspec.field(default_factory=dict)
+    reports: list[Report] = msgspec.field(default_factory=list)
+    doubts: list[Doubt] = msgspec.field(default_factory=list)
+    verdicts: list[TargetVerdict] = msgspec.field(default_factory=list)
+    size: int = 0
+
+    def cut(self) -> None:
+        """Fix what the loads have come to at this instant."""
+        settlement = self.settlement
+        for job, load in self.loads.items():
+            if load.finished:
+                settlement.finished.append(job)
+            else:
+                settlement.progress.append(JobProgress(job=job, remaining=load.remaining()))
+        settlement.bulk = [BulkResult(chunk=chunk, entries=tuple(entries)) for chunk, entries in self.bulk.items()]
+        settlement.again = [
+            msgspec.structs.replace(job, recipients=pack_all(packed)) for job, packed in self.again.items()
+        ]
+
+
+class Settle:
+    """Gathers and writes. `wake` is called when the first result of a batch comes in."""
+
+    def __init__(self, parts: Parts, wake: Callable[[], None]) -> None:
+        self._parts = parts
+        self._wake = wake
+        self._batch = Batch()
+        self._writing: Batch | None = None
+        self._chores: list[Coroutine[Any, Any, None]] = []
+        self._lock = asyncio.Lock()
+        self.failing = False
+        self.backoff = FIRST_BACKOFF
+
+    @property
+    def size(self) -> int:
+        """Count the results that wait to be written."""
+        return self._batch.size + (self._writing.size if self._writing is not None else 0)
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether there is nothing to do."""
+        return self._writing is None and not self._batch.size and not self._chores
+
+    def accepted(self, load: Load, indexes: Iterable[int], *, at: int, attempt: Attempt) -> int:
+        """Count recipients as accepted; returns how many were."""
+        fresh = load.settle(indexes)
+        if not fresh:
+            return 0
+        key = load.notification.key
+        if load.job.chunk:
+            entry = self._entry(load, DeliveryState.ACCEPTED, attempt.number, 0, at)
+            places = load.places
+            self._batch.bulk.setdefault(load.job.chunk, []).extend([(places[index], entry) for index in fresh])
+        else:
+            state, accepted = DeliveryState.ACCEPTED, OutcomeClass.ACCEPTED.value
+            self._batch.settlement.rows.extend(
+                DeliveryRow(key, load.packed[index] >> 16, state, 0, 200, "", accepted, "", attempt.number, at, attempt)
+                for index in fresh
+            )
+            if self._parts.wanted(EventType.PUSH_ACCEPTED):
+                self._batch.reports.extend(Report(load, index, state, _ACCEPTED, attempt.number, at) for index in fresh)
+        self._note(load, DeliveryState.ACCEPTED, len(fresh))
+        return len(fresh)
+
+    def final(
+        self, load: Load, index: int, state: DeliveryState, outcome: Outcome, *, at: int, attempt: Attempt | None = None
+    ) -> None:
+        """End a delivery in a final state; `attempt` if a request was made."""
+        if not load.settle((index,)):
+            return
+        tries = attempt.number if attempt is not None else load.job.attempt - 1
+        if load.job.chunk:
+            entry = self._entry(load, state, tries, outcome.code or outcome.status, at)
+            self._batch.bulk.setdefault(load.job.chunk, []).append((load.places[index], entry))
+        else:
+            self._batch.settlement.rows.append(_row(load, index, state, outcome, tries, at, attempt))
+        if state is not DeliveryState.ACCEPTED or (not load.job.chunk and self._parts.wanted(EventType.PUSH_ACCEPTED)):
+            self._batch.reports.append(Report(load, index, state, outcome, tries, at))
+        self._note(load, state, 1)
+
+    def again(
+        self,
+        load: Load,
+        index: int,
+        *,
+        due: int,
+        attempt: int,
+        outcome: Outcome,
+        made: Attempt | None,
+        state: DeliveryState = DeliveryState.QUEUED,
+        route: int | None = None,
+        code: int = 0,
+        at: int = 0,
+    ) -> None:
+        """Put a delivery back into the queue: attempt number `attempt`, at `due`. `made`, if a request was made, is shown."""
+        if not load.settle((index,)):
+            return
+        job = load.job
+        twin = NewJob(
+            notification=job.notification,
+            app=job.app,
+            route=job.route if route is None else route,
+            lane=job.lane,
+            due=due,
+            expires=job.expires,
+            chunk=job.chunk,
+            attempt=attempt,
+            code=code,
+        )
+        self._batch.again.setdefault(twin, []).append(load.packed[index])
+        if made is not None and not job.chunk:
+            self._batch.settlement.rows.append(_row(load, index, state, outcome, made.number, at, made))
+        self._note(load, None, 1)
+
+    def doubt(self, load: Load, index: int, outcome: Outcome, *, at: int, accepted_at: int | None) -> None:
+        """Have a verdict reached on a target."""
+        self._batch.doubts.append(Doubt(load, index, outcome, at, accepted_at))
+
+    def verdict(self, verdict: TargetVerdict) -> None:
+        """Have a verdict written."""
+        self._batch.verdicts.append(verdict)
+
+    def chore(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something written apart from the settlement: a hold, a credential's state."""
+        self._chores.append(work)
+        self._wake()
+
+    async def flush(self) -> bool:
+        """Write what was gathered; returns False if the store refused it, and it has to be tried again."""
+        async with self._lock:
+            return await self._flush()
+
+    async def _flush(self) -> bool:
+        chores, self._chores = self._chores, []
+        for chore in chores:
+            await self._guarded(chore)
+        if self._writing is None and self._batch.size:
+            self._writing, self._batch = self._batch, Batch()
+            self._writing.cut()
+        batch = self._writing
+        if batch is None:
+            return True
+        try:
+            devices = await self._described(batch)
+            batch.settlement.events = list(self._events(batch, devices))
+            await self._parts.queue.settle(batch.settlement)
+        except StorageError as error:
+            _log.error("settle_failed", detail=error.detail, results=batch.size)
+            self.failing, self.backoff = True, min(self.backoff * 2, LONGEST_BACKOFF)
+            return False
+        self._writing, self.failing, self.backoff = None, False, FIRST_BACKOFF
+        await self._guarded(self._judge(batch, devices))
+        return True
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what may be lost without harm: the next answer says it again."""
+        try:
+            await work
+        except StorageError as error:
+            _log.error("store_failed", detail=error.detail)
+
+    async def _described(self, batch: Batch) -> dict[int, Device]:
+        """Look up the devices that events and verdicts are about."""
+        targets = {entry.load.packed[entry.number] >> 16 for entry in batch.reports}
+        targets |= {entry.load.packed[entry.number] >> 16 for entry in batch.doubts}
+        found = [(target, await self._parts.devices.by_target_id(target)) for target in targets]
+        return {target: device for target, device in found if device is not None}
+
+    def _events(self, batch: Batch, devices: dict[int, Device]) -> Iterable[Event]:
+        for load, index, state, outcome, tries, at in batch.reports:
+            target = load.packed[index] >> 16
+            device = devices.get(target)
+            yield report.pushed(
+                state,
+                outcome,
+                app=self._slug(load),
+                notification=load.notification.key,
+                target=target,
+                device=device,
+                kind=_kind(device, target),
+                tries=tries,
+                at=at,
+            )
+
+    async def _judge(self, batch: Batch, devices: dict[int, Device]) -> None:
+        """Write verdicts and tell of those that changed something."""
+        judged: dict[int, tuple[Doubt, TargetVerdict]] = {}
+        for doubt in batch.doubts:
+            verdict = self._verdict(doubt, devices)
+            if verdict is not None:
+                judged[verdict.target] = doubt, verdict
+        wanted = [*(verdict for _, verdict in judged.values()), *batch.verdicts]
+        if not wanted:
+            return
+        events = []
+        for verdict in await self._parts.devices.judge(wanted):
+            _log.info("target_judged", target=verdict.target, state=verdict.state.value, reason=verdict.reason)
+            if verdict.target in judged:
+                doubt = judged[verdict.target][0]
+                device = devices[verdict.target]
+                event = report.judged(
+                    verdict.state,
+                    doubt.outcome,
+                    app=self._slug(doubt.load),
+                    device=device,
+                    target=verdict.target,
+                    kind=_kind(device, verdict.target),
+                    at=verdict.at,
+                )
+                events.extend([event] if event is not None else [])
+        if events:
+            await self._parts.events.append(events)
+
+    def _verdict(self, doubt: Doubt, devices: dict[int, Device]) -> TargetVerdict | None:
+        number = doubt.load.packed[doubt.number] >> 16
+        device = devices.get(number)
+        target = next((target for target in device.targets if target.id == number), None) if device else None
+        if target is None:
+            return None
+        delivery = delivery_id(doubt.load.notification.key, number)
+        return verdicts.judge(target, doubt.outcome, now=doubt.at, delivery=delivery, route_accepted=doubt.accepted_at)
+
+    def _entry(self, load: Load, state: DeliveryState, tries: int, code: int, at: int) -> bytes:
+        seconds = min(max(0, at - load.notification.created) // 1000, _LATEST)
+        return BULK_ENTRY.pack(STATE_NUMBERS[state], min(tries, _MOST_TRIES), code, seconds)
+
+    def _note(self, load: Load, state: DeliveryState | None, count: int) -> None:
+        """Count results; the first of a batch wakes the writer."""
+        batch = self._batch
+        if state is not None:
+            counts = batch.settlement.counts
+            counts[load.notification.key, state] = counts.get((load.notification.key, state), 0) + count
+        batch.loads[load.job.id] = load
+        batch.size += count
+        if batch.size == count:
+            self._wake()
+
+    def _slug(self, load: Load) -> str:
+        app = self._parts.apps.by_id(load.job.app)
+        return app.slug if app is not None else ""
+
+
+def _kind(device: Device | None, target: int) -> str:
+    if device is None:
+        return ""
+    return next((item.kind.value for item in device.targets if item.id == target), "")
+
+
+def _row(
+    load: Load, index: int, state: DeliveryState, outcome: Outcome, tries: int, at: int, attempt: Attempt | None
+) -> DeliveryRow:
+    return DeliveryRow(
+        load.notification.key,
+        load.packed[index] >> 16,
+        state,
+        outcome.code,
+        outcome.status,
+        outcome.reason,
+        outcome.outcome_class.value,
+        outcome.provider_id,
+        tries,
+        at,
+        attempt,
+    )

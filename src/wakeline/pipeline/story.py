@@ -1,0 +1,235 @@
+"""The assembled gateway: accept at one end, providers at the other, three loops between, and what an operator may ask.
+
+dispatch   claims and feeds the senders
+fanout     walks large audiences
+settle     writes what came back
+(maintain  ticks beside them)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from wakeline.model.app import App
+from wakeline.model.errors import NotFound, WakelineError
+from wakeline.model.ids import uuid_of
+from wakeline.model.outcome import Outcome
+from wakeline.model.route import Hold, HoldReason, Lane, Route
+from wakeline.pipeline.accept import Accept
+from wakeline.pipeline.answers import Answers
+from wakeline.pipeline.bell import Bell
+from wakeline.pipeline.claim import Claims
+from wakeline.pipeline.dispatch import Dispatch
+from wakeline.pipeline.fanout import Fanout
+from wakeline.pipeline.limits import UserLimits
+from wakeline.pipeline.maintain import Maintain
+from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.route import RouteTable, Way, hold_of
+from wakeline.pipeline.settle import Settle
+from wakeline.pipeline.watch import Watch
+from wakeline.ports import HOLD_NEW_ROUTES, Cancelled, SenderStats
+from wakeline.wire.outcomes import Refusal, ours
+
+_log = structlog.get_logger()
+
+FLUSH_AFTER = 0.02
+"""Seconds from the first result of a batch to its flush; with the commit, well inside the 50 ms that may repeat."""
+
+_TRY_AGAIN = 1.0
+
+
+class RouteStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a route is. `hold` is what stops it now, `waiting` what is claimed and not handed over, `last` its last refusal."""
+
+    route: Route
+    app: str
+    hold: Hold | None
+    credential: int | None
+    breaker_open: bool
+    paused_until: int
+    waiting: int
+    stats: SenderStats | None
+    last: Outcome | None
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """How the story itself is: whether it takes work, and how many results wait to be written."""
+
+    claims: bool
+    low_disk: bool
+    failing: bool
+    unsettled: int
+
+
+class Pipeline:
+    """Everything between the edges and the providers."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._bells = {name: Bell(parts.clock) for name in ("dispatch", "fanout", "settle", "maintain")}
+        self.table = RouteTable(parts, self._wake)
+        self.settle = Settle(parts, self._bells["settle"].ring)
+        self._limits = UserLimits(parts.settings.limits)
+        self.watch = Watch(parts, self.table, self.settle)
+        claims = Claims(parts, self.settle)
+        answers = Answers(parts, self.settle, self.watch)
+        self.dispatch = Dispatch(parts, self.table, self.settle, answers, claims, self._wake)
+        self.fanout = Fanout(parts, self.table, self.dispatch)
+        self.maintain = Maintain(parts, self.table, self.dispatch, claims, self.watch, self._limits)
+        self.accept = Accept(parts, self.table, self._limits)
+        self._tasks: list[asyncio.Task[None]] = []
+        parts.queue.listen(self._on_work)
+
+    # --- life
+
+    async def start(self) -> None:
+        """Take over what the store holds, and begin."""
+        rescued = await self._parts.queue.rescue()
+        if rescued:
+            _log.warning("queue.leases_rescued", jobs=rescued)
+        self.table.load()
+        bodies: list[tuple[str, Callable[[], Awaitable[float | None]]]] = [
+            ("dispatch", self._dispatch),
+            ("fanout", self._fanout),
+            ("settle", self._settle),
+            ("maintain", self._maintain),
+        ]
+        self._tasks = [asyncio.create_task(self._run(name, body), name=name) for name, body in bodies]
+
+    async def stop(self, *, drain: float) -> None:
+        """Claim no more, let what is in flight come back within `drain` seconds, write it, give the rest back."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.dispatch.stop()
+        await self.fanout.stop()
+        await self.table.close(drain=drain)
+        while not self.settle.idle and await self.settle.flush():
+            pass
+        left = await self.dispatch.leave()
+        _log.info("pipeline_stopped", unfinished_jobs=left, unsettled=self.settle.size)
+
+    async def _run(self, name: str, body: Callable[[], Awaitable[float | None]]) -> None:
+        """Call a body for ever; it returns the seconds until it wants to be called again unless its bell rings."""
+        bell = self._bells[name]
+        while True:
+            try:
+                wait = await body()
+            except WakelineError as error:
+                _log.error("loop_failed", loop=name, detail=error.detail)
+                wait = _TRY_AGAIN
+            except Exception:  # noqa: BLE001 - a defect in one turn must not silence the gateway
+                _log.exception("loop_crashed", loop=name)
+                wait = _TRY_AGAIN
+            if wait == 0.0:
+                await asyncio.sleep(0)
+            else:
+                await bell.wait(wait)
+
+    async def _dispatch(self) -> float | None:
+        await self.watch.refresh()
+        return 0.0 if await self.dispatch.turn() else self.dispatch.next()
+
+    async def _fanout(self) -> float | None:
+        return 0.0 if await self.fanout.turn() else self.fanout.next()
+
+    async def _settle(self) -> float | None:
+        if self.settle.idle:
+            return None
+        failed = self.settle.failing
+        if not failed:
+            await self._parts.clock.sleep(FLUSH_AFTER)
+        if not await self.settle.flush():
+            return self.settle.backoff
+        if failed:
+            self._wake()
+        # What came in during the commit is looked at by the next call.
+        return 0.0
+
+    async def _maintain(self) -> float | None:
+        return await self.maintain.tick()
+
+    def _on_work(self, route: int, lane: Lane, due: int) -> None:
+        self.dispatch.call(route, lane, due)
+        self.fanout.call(route, lane, due)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._bells["dispatch"].ring()
+        self._bells["fanout"].ring()
+
+    # --- what may be asked
+
+    async def cancel(self, app: App, notification: int) -> Cancelled:
+        """Take what is not sent out of the queue. Raises NotFound."""
+        known = await self._parts.ledger.notification(notification)
+        if known is None or known.app != app.id:
+            raise NotFound(f"App {app.slug} has no notification {uuid_of(notification)}")
+        done = await self._parts.queue.cancel(notification, self._parts.clock.now())
+        ahead = self.dispatch.cancel(notification)
+        await self.settle.flush()
+        return Cancelled(cancelled=done.cancelled + ahead, in_flight=max(0, done.in_flight - ahead))
+
+    async def check(self, credential: int) -> Outcome:
+        """Ask the provider about a credential, reaching nobody, and act on the answer. Raises NotFound, SecretError."""
+        known = self._parts.credentials.get(credential)
+        if known is None:
+            raise NotFound(f"There is no credential with id {credential}")
+        outcome = await self.watch.check(known)
+        await self.watch.checked(known, outcome)
+        await self.settle.flush()
+        await self.watch.refresh()
+        return outcome
+
+    def routes(self) -> list[RouteStatus]:
+        """Return how every route is, by id."""
+        return [self._status(way) for way in self.table.ways()]
+
+    def _status(self, way: Way) -> RouteStatus:
+        app = self._parts.apps.by_id(way.route.app)
+        return RouteStatus(
+            route=way.route,
+            app=app.slug if app is not None else "",
+            hold=self.table.barrier(way),
+            credential=way.credential.id if way.credential is not None else None,
+            breaker_open=way.breaker.open,
+            paused_until=way.paused_until,
+            waiting=self.dispatch.waiting(way.route.id),
+            stats=way.sender.stats() if way.sender is not None else None,
+            last=way.last,
+        )
+
+    async def hold(self, route: int, cause: str = "") -> None:
+        """Hold a route until it is released. Raises NotFound."""
+        way = self._way(route)
+        outcome = ours(Refusal.ROUTE_HELD, detail=cause)
+        await self.table.put_hold(way, hold_of(HoldReason.OPERATOR, outcome, self._parts.clock.now()))
+        self._wake()
+
+    async def release(self, route: int | None = None) -> None:
+        """Release a route, or all of them. Raises NotFound."""
+        for way in [self._way(route)] if route is not None else self.table.ways():
+            await self.watch.release(way)
+        if await self._parts.facts.get(HOLD_NEW_ROUTES) is not None:
+            await self._parts.facts.set(HOLD_NEW_ROUTES, None)
+        self._wake()
+
+    def condition(self) -> Condition:
+        """Return how the story itself is."""
+        return Condition(
+            claims=self.dispatch.claims,
+            low_disk=self.dispatch.full,
+            failing=self.settle.failing,
+            unsettled=self.settle.size,
+        )
+
+    def _way(self, route: int) -> Way:
+        way = self.table.way(route)
+        if way is None:
+            raise NotFound(f"There is no route {route}", fix="`wakeline route list` shows them.")
+        return way

@@ -1,0 +1,196 @@
+"""Watching over routes: the breaker, the brake, credentials that fail and come back.
+
+Rule: a hold counts in memory at once, so that nothing more goes out; the store hears of it with the next flush.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import structlog
+
+from wakeline.model.credential import Credential, CredentialState
+from wakeline.model.event import EventType
+from wakeline.model.outcome import Action, Outcome, OutcomeClass
+from wakeline.model.route import Environment, Hold, HoldReason, Route
+from wakeline.pipeline import report
+from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.route import RouteTable, Way, facing, hold_of, identity
+from wakeline.pipeline.settle import Settle
+from wakeline.ports import Sender
+from wakeline.wire.outcomes import Refusal, ours
+
+_log = structlog.get_logger()
+
+CHECK_EVERY = 600_000
+"""Milliseconds after which a credential that failed is checked again: it may have been repaired on the provider's side."""
+
+_SOUND = (OutcomeClass.ACCEPTED, OutcomeClass.TOKEN_DEAD, OutcomeClass.TOKEN_DOUBTFUL)
+"""What a check may learn from a provider that took the credential."""
+
+_STOPS = (Action.HOLD, Action.RENEW, Action.RECONNECT)
+
+
+class Watch:
+    """Holds and releases routes."""
+
+    def __init__(self, parts: Parts, table: RouteTable, settle: Settle) -> None:
+        self._parts = parts
+        self._table = table
+        self._settle = settle
+        self._proving: set[tuple[int, int]] = set()
+
+    def breathing(self, way: Way, accepted: Sequence[int], others: Iterable[tuple[int, Outcome]]) -> None:
+        """Tell the breaker whether the provider answers."""
+        failures = 0
+        answered = bool(accepted)
+        for _, outcome in others:
+            if outcome.outcome_class in (OutcomeClass.TRANSIENT, OutcomeClass.UNKNOWN):
+                failures += outcome.action is not Action.REPLAY
+            else:
+                answered = True
+        if answered:
+            if way.breaker.answered() and way.hold is not None and way.hold.reason is HoldReason.BREAKER:
+                self._release(way)
+        elif failures and way.breaker.failed(failures, self._parts.clock.monotonic()) and way.hold is None:
+            self._hold(way, hold_of(HoldReason.BREAKER, ours(Refusal.BREAKER), self._parts.clock.now()))
+
+    def brake(self, way: Way, outcome: Outcome) -> None:
+        """Hold a route of which too many tokens look dead, and call the operator."""
+        now = self._parts.clock.now()
+        self._hold(way, hold_of(HoldReason.BRAKE, ours(Refusal.BRAKE, detail=f"They said {outcome.reason}."), now))
+        app = self._parts.apps.by_id(way.route.app)
+        event = report.brake_event(EventType.BRAKE_CLOSED, way.route, app, at=now, note=outcome.reason)
+        self._settle.chore(self._parts.events.append([event]))
+
+    def credential_failed(self, way: Way, outcome: Outcome) -> None:
+        """Hold what this credential serves; other routes and apps do not notice (promise 3)."""
+        credential = way.credential
+        if credential is None or (way.hold is not None and way.hold.reason is HoldReason.CREDENTIAL):
+            return
+        now = self._parts.clock.now()
+        # A key may be scoped to one environment: the other one goes on.
+        scoped = outcome.code == 905
+        for other in self._table.ways():
+            same = identity(other.credential) == identity(credential)
+            if same and (not scoped or other.route.environment is way.route.environment):
+                other.check_at = now + max(CHECK_EVERY, round(1000 * (outcome.retry_after or 0)))
+                if other.hold is None or other.hold.reason is HoldReason.BREAKER:
+                    self._hold(other, hold_of(HoldReason.CREDENTIAL, outcome, now))
+        if not scoped:
+            self._settle.chore(self._set_state(credential, CredentialState.FAILED, outcome.cause))
+        app = self._parts.apps.by_id(credential.app)
+        event = report.credential_event(EventType.CREDENTIAL_FAILED, credential, app, at=now, outcome=outcome)
+        self._settle.chore(self._parts.events.append([event]))
+
+    def proven(self, way: Way) -> None:
+        """Remember that the provider took this credential."""
+        credential = way.credential
+        known = identity(credential)
+        if credential is None or known is None or credential.state is CredentialState.WORKING or known in self._proving:
+            return
+        self._proving.add(known)
+        self._settle.chore(self._set_state(credential, CredentialState.WORKING, ""))
+
+    async def refresh(self) -> None:
+        """Follow changes of credentials: a new, replaced or working one releases what the old one held."""
+        recovered: dict[int, Credential] = {}
+        for way, before in self._table.refresh():
+            after = way.credential
+            held = way.hold is not None and way.hold.reason is HoldReason.CREDENTIAL
+            if after is None:
+                continue
+            swapped = identity(before) != identity(after)
+            if after.state is CredentialState.FAILED and not held and way.hold is None:
+                outcome = ours(Refusal.CREDENTIAL_ERROR, detail=after.state_note)
+                await self._table.put_hold(way, hold_of(HoldReason.CREDENTIAL, outcome, self._parts.clock.now()))
+            elif held and after.state is not CredentialState.FAILED and (swapped or _was_failed(before)):
+                way.check_at = None
+                await self._table.put_hold(way, None)
+                recovered[after.id] = after
+        for credential in recovered.values():
+            await self._tell_recovered(credential)
+
+    async def checked(self, credential: Credential, outcome: Outcome) -> None:
+        """Draw the consequences of a live check."""
+        ways = [way for way in self._table.ways() if identity(way.credential) == identity(credential)]
+        if outcome.outcome_class in _SOUND:
+            await self._parts.credentials.set_state(credential.id, CredentialState.WORKING, "")
+            held = [way for way in ways if way.hold is not None and way.hold.reason is HoldReason.CREDENTIAL]
+            for way in held:
+                way.check_at = None
+                await self._table.put_hold(way, None)
+            if held:
+                await self._tell_recovered(credential)
+        elif outcome.action in _STOPS and ways:
+            for way in ways:
+                self.credential_failed(way, outcome)
+        elif outcome.action in _STOPS:
+            await self._parts.credentials.set_state(credential.id, CredentialState.FAILED, outcome.cause)
+
+    async def check(self, credential: Credential) -> Outcome:
+        """Ask the provider about a credential, reaching nobody; draws no consequences. Raises SecretError."""
+        sender = await self._probe(credential)
+        try:
+            return await sender.check()
+        finally:
+            await sender.close(drain=0.0)
+
+    async def release(self, way: Way) -> None:
+        """Release a route as its operator asks: what held it is forgotten."""
+        hold, now = way.hold, self._parts.clock.now()
+        if hold is None:
+            return
+        way.check_at = None
+        way.brake.forget()
+        way.breaker.answered()
+        await self._table.put_hold(way, None)
+        app = self._parts.apps.by_id(way.route.app)
+        if hold.reason is HoldReason.BRAKE:
+            event = report.brake_event(EventType.BRAKE_RELEASED, way.route, app, at=now)
+            await self._parts.events.append([event])
+        if way.credential is not None and way.credential.state is CredentialState.FAILED:
+            await self._parts.credentials.set_state(way.credential.id, CredentialState.UNPROVEN, "")
+
+    async def _probe(self, credential: Credential) -> Sender:
+        """Open a sender that only checks: for a held route of the credential if there is one, else for what it covers."""
+        secret = await self._parts.credentials.secret(credential.id)
+        ways = [way for way in self._table.ways() if way.credential is not None and way.credential.id == credential.id]
+        ways.sort(key=lambda way: way.hold is None)
+        environment = credential.environments[0] if credential.environments else Environment.PRODUCTION
+        route = Route(id=0, app=credential.app, provider=credential.provider, environment=environment)
+        route = facing(ways[0].route) if ways else route
+        return self._parts.providers[credential.provider].open(route, credential, secret, _nothing)
+
+    async def _set_state(self, credential: Credential, state: CredentialState, note: str) -> None:
+        known = self._parts.credentials.get(credential.id)
+        if known is not None and known.revision == credential.revision:
+            await self._parts.credentials.set_state(credential.id, state, note)
+        self._proving.discard((credential.id, credential.revision))
+
+    async def _tell_recovered(self, credential: Credential) -> None:
+        app, now = self._parts.apps.by_id(credential.app), self._parts.clock.now()
+        event = report.credential_event(EventType.CREDENTIAL_RECOVERED, credential, app, at=now)
+        await self._parts.events.append([event])
+
+    def _hold(self, way: Way, hold: Hold) -> None:
+        _log.warning("route_held", route=way.route.id, reason=hold.reason.value, code=hold.code, cause=hold.cause)
+        way.hold = hold
+        self._settle.chore(self._written(way))
+
+    def _release(self, way: Way) -> None:
+        _log.info("route_released", route=way.route.id)
+        way.hold = None
+        self._settle.chore(self._written(way))
+
+    async def _written(self, way: Way) -> None:
+        """Write the hold of this moment: between a change and its chore it may have changed once more."""
+        await self._table.put_hold(way, way.hold)
+
+
+def _nothing() -> None:
+    """Wake nobody."""
+
+
+def _was_failed(credential: Credential | None) -> bool:
+    return credential is None or credential.state is CredentialState.FAILED
