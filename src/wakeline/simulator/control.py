@@ -4,6 +4,7 @@
     POST /script       see `script.Script`: {"target", "answers": [...]}, or a list of such
     POST /behave       see `behaviour.BehaviourChange`: {"provider", "goaway_after", "max_streams", ...}
     POST /environment  see `state.Place`: {"target", "environment", "topic"}, or a list of such
+    POST /subscriptions {"vapid_public_key"}: a browser's Web Push subscription {"target", "endpoint", "keys"}
     POST /disconnect   {"provider", "reason"} GOAWAY on every connection now; {"provider", "abort": true} cuts them
     GET  /requests     ?target= &provider= &limit=   the newest requests, oldest of them first
     GET  /ids          ?since= &status=   compact rows [apns-id, collapse id, target] of the newest requests
@@ -25,6 +26,7 @@ from wakeline.simulator.behaviour import PROVIDERS, Behaviour, BehaviourChange
 from wakeline.simulator.exchange import JSON_TYPE, Answer, Exchange, Peer, Request, json_answer
 from wakeline.simulator.script import Script
 from wakeline.simulator.state import Place, State
+from wakeline.simulator.subscriptions import Wish
 from wakeline.simulator.trust import Trust
 
 
@@ -37,7 +39,11 @@ class Disconnect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Connections(Protocol):
-    """The live connections of all services."""
+    """The ports of all services and the live connections on them."""
+
+    @property
+    def web_push_origin(self) -> str:
+        """Where Web Push endpoints are."""
 
     def refresh(self) -> None:
         """Behaviours have changed."""
@@ -66,6 +72,7 @@ class ControlService:
             ("POST", "/script"): self._script,
             ("POST", "/behave"): self._behave,
             ("POST", "/environment"): self._environment,
+            ("POST", "/subscriptions"): self._subscriptions,
             ("POST", "/disconnect"): self._disconnect,
             ("GET", "/requests"): self._requests,
             ("GET", "/ids"): self._ids,
@@ -115,6 +122,10 @@ class ControlService:
         for place in places if isinstance(places, list) else [places]:
             self._state.set_place(place)
         return _done()
+
+    def _subscriptions(self, request: Request, _query: dict[str, str]) -> Answer:
+        wish = msgspec.json.decode(request.body or b"{}", type=Wish)
+        return json_answer(200, self._state.subscribe(wish).public(self._connections.web_push_origin))
 
     def _disconnect(self, request: Request, _query: dict[str, str]) -> Answer:
         wish = msgspec.json.decode(request.body or b"{}", type=Disconnect)

@@ -69,6 +69,8 @@ class Answer(msgspec.Struct, frozen=True):
     delay_s: float = 0.0
     effect: Effect = Effect.ANSWER
     error_code: int = 0
+    plaintext: bytes | None = None
+    """What an encrypted body says; the journal shows it in the body's place."""
 
 
 Exchange = Callable[[Request], Answer]

@@ -1,8 +1,8 @@
-"""Google's front end: one port with FCM v1 and the OAuth token endpoint behind it."""
+"""Google's front end: one port with FCM v1, the OAuth token endpoint and Web Push behind it."""
 
 from __future__ import annotations
 
-from wakeline.simulator import fcm
+from wakeline.simulator import fcm, webpush
 from wakeline.simulator.behaviour import Behaviour
 from wakeline.simulator.exchange import Answer, Exchange, Peer, Request
 from wakeline.simulator.oauth import TOKEN_PATH, token_answer
@@ -37,4 +37,6 @@ class GoogleService:
     def _answer(self, request: Request) -> Answer:
         if request.path.partition("?")[0] == TOKEN_PATH:
             return token_answer(request, self._state)
+        if request.path.startswith(webpush.PATH):
+            return webpush.message_answer(request, self._state)
         return fcm.send_answer(request, self._state)

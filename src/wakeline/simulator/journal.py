@@ -31,7 +31,7 @@ class Entry(msgspec.Struct, frozen=True):
     path: str
     headers: dict[str, str]
     body: msgspec.Raw
-    """The JSON document that was sent; other bodies as a JSON string."""
+    """The JSON document that was sent; other bodies as a JSON string. Web Push: decrypted, where that can be."""
     connection: int
     http: str
     status: int | None
@@ -80,7 +80,7 @@ class Journal:
             method=request.method,
             path=request.path,
             headers=request.headers,
-            body=_as_json(request.body),
+            body=_as_json(request.body if answer.plaintext is None else answer.plaintext),
             connection=connection,
             http=request.http,
             status=status,

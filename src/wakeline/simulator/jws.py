@@ -40,7 +40,7 @@ def read_jws(token: str) -> Jws | None:
     if len(parts) != 3:
         return None
     try:
-        header, claims, signature = (_unpadded(part) for part in parts)
+        header, claims, signature = (unpadded(part) for part in parts)
         return Jws(
             header=msgspec.json.decode(header, type=dict[str, object]),
             claims=msgspec.json.decode(claims, type=dict[str, object]),
@@ -51,5 +51,6 @@ def read_jws(token: str) -> Jws | None:
         return None
 
 
-def _unpadded(part: str) -> bytes:
+def unpadded(part: str) -> bytes:
+    """The bytes of unpadded base64url. Raises binascii.Error."""
     return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)

@@ -114,7 +114,9 @@ class Scripts:
 
 
 def canonical(target: str) -> str:
-    """Device tokens are hex, whose case means nothing; any other target is itself."""
+    """Device tokens are hex, whose case means nothing; a Web Push endpoint is its last part; others are themselves."""
+    if target.startswith("https://"):
+        return target.rpartition("/")[2]
     return target.lower() if _is_hex(target) else target
 
 

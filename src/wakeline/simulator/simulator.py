@@ -77,6 +77,11 @@ class Simulator:
         """The certificate that clients must trust."""
         return self.state_dir / "ca.pem"
 
+    @property
+    def web_push_origin(self) -> str:
+        """Where the endpoints of Web Push subscriptions are."""
+        return f"https://localhost:{self.ports.fcm}"
+
     def ready(self) -> dict[str, object]:
         """What the command line prints when everything listens."""
         ports = self.ports

@@ -13,6 +13,7 @@ from wakeline.simulator.certificates import ClientCertificate
 from wakeline.simulator.exchange import Answer, Effect, Peer, Request
 from wakeline.simulator.journal import REQUESTS_KEPT, Journal
 from wakeline.simulator.script import Scripts, canonical
+from wakeline.simulator.subscriptions import Subscription, Wish, subscribe
 from wakeline.simulator.trust import ApnsCertificate, Environment, Trust
 
 Clock = Callable[[], float]
@@ -41,6 +42,7 @@ class State:
         self.clock = clock
         self.journal = Journal(requests_kept=requests_kept)
         self.grants: dict[str, Grant] = {}
+        self.subscriptions: dict[str, Subscription] = {}
         self._forget()
 
     def _forget(self) -> None:
@@ -50,7 +52,7 @@ class State:
         self.set_trust(Trust())
 
     def reset(self) -> None:
-        """As at the start, save that live connections and access tokens live on."""
+        """As at the start, save that live connections, access tokens and subscriptions live on."""
         self.journal.clear()
         self._forget()
 
@@ -77,6 +79,12 @@ class State:
     def place(self, target: str) -> Place | None:
         """Where the token belongs; None if nobody said."""
         return self.places.get(canonical(target)) if self.places else None
+
+    def subscribe(self, wish: Wish) -> Subscription:
+        """A new Web Push subscription, alive until a script says otherwise."""
+        made = subscribe(wish)
+        self.subscriptions[made.identity] = made
+        return made
 
     def conclude(self, request: Request, answer: Answer, peer: Peer) -> Answer:
         """`answer` under the provider's behaviour, written down."""
