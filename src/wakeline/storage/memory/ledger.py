@@ -72,6 +72,10 @@ class MemoryLedger:
             self._books.forget(key)
         return min(len(old), limit)
 
+    async def newest(self) -> int:
+        """Return the largest key kept (0: none)."""
+        return max(self._books.accounts, default=0)
+
     def _all(self, key: int, now: int) -> Iterator[Delivery]:
         """Yield rows and waiting deliveries by target, then bulk entries in the order of the walk."""
         if key not in self._books.accounts:
@@ -124,7 +128,3 @@ class MemoryLedger:
         pending: rows.Pending | None,
     ) -> Delivery:
         return rows.delivery(key, target, self._books.devices.whose(target), row, attempts, pending)
-
-    async def newest(self) -> int:
-        """Return the largest key kept."""
-        return max(self._books.accounts, default=0)

@@ -1,0 +1,186 @@
+"""The changes that acceptance, queue and ledger share: jobs in and out, deliveries withdrawn, notifications completed.
+
+Every method takes part in its caller's transaction; what memory learns, it learns by `on_commit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from wakeline.model.delivery import DeliveryRow, DeliveryState, Job, JobKind, NewJob, unpack, unpack_all
+from wakeline.model.event import Event
+from wakeline.model.route import Lane
+from wakeline.ports import Chunk, Clock
+from wakeline.storage import bulk, notices
+from wakeline.storage.content import without_content
+from wakeline.storage.rows import FORGOTTEN, Whose
+from wakeline.storage.sqlite import forms
+from wakeline.storage.sqlite.apps import SqliteApps
+from wakeline.storage.sqlite.events import SqliteEvents
+from wakeline.storage.sqlite.lanes import Entry, Lanes
+from wakeline.storage.sqlite.notification_cache import NotificationCache
+from wakeline.storage.sqlite.reader import Reader
+from wakeline.storage.sqlite.statements import load
+from wakeline.storage.sqlite.writer import Transaction
+
+_QUEUE = load("queue")
+_LEDGER = load("ledger")
+
+
+class Bookkeeping:
+    """Shared by the ports of the main file."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        apps: SqliteApps,
+        events: SqliteEvents,
+        whose: Callable[[Sequence[int]], Mapping[int, Whose]],
+    ) -> None:
+        self.clock = clock
+        self.lanes = Lanes()
+        self.cache = NotificationCache()
+        self.wakes: list[Callable[[int, Lane, int], None]] = []
+        self._apps = apps
+        self._events = events
+        self._whose = whose
+        self._last_job = 0
+        self._last_chunk = 0
+
+    def load(self, reader: Reader) -> None:
+        """Count what waits and continue the ids."""
+        for route, lane, jobs, deliveries in reader.all(_QUEUE["depth"]):
+            self.lanes.load((route, lane), jobs, deliveries)
+        (self._last_job,) = reader.one(_QUEUE["last_job"])
+        (self._last_chunk,) = reader.one(_QUEUE["last_chunk"])
+
+    def add_chunks(self, tx: Transaction, notification: int, chunks: Iterable[Chunk]) -> list[int]:
+        """Keep chunks and return their ids."""
+        rows = []
+        for chunk in chunks:
+            self._last_chunk += 1
+            targets = [unpack(recipient)[0] for recipient in unpack_all(chunk.recipients)]
+            low, high = min(targets, default=0), max(targets, default=0)
+            rows.append((self._last_chunk, notification, chunk.route, low, high, chunk.recipients))
+        tx.many(_LEDGER["insert_chunk"], rows)
+        return [row[0] for row in rows]
+
+    def add_jobs(self, tx: Transaction, jobs: Iterable[tuple[NewJob, int]]) -> None:
+        """Queue jobs, each with the row id of its chunk (0: none)."""
+        rows = []
+        entries: list[Entry] = []
+        number = self._last_job
+        for job, chunk in jobs:
+            number += 1
+            rows.append(forms.job_row(number, job, chunk))
+            entries.append(Entry(number, (job.route, int(job.lane)), job.due, len(job.recipients) // 8))
+        self._last_job = number
+        if rows:
+            tx.many(_QUEUE["insert_job"], rows)
+            tx.on_commit(lambda: self._wake(entries))
+
+    def _wake(self, entries: list[Entry]) -> None:
+        for (route, lane), due in self.lanes.added(entries).items():
+            for wake in self.wakes:
+                wake(route, Lane(lane), due)
+
+    def write(self, tx: Transaction, rows: Iterable[DeliveryRow]) -> None:
+        """Upsert deliveries."""
+        tx.many(_LEDGER["upsert_delivery"], map(forms.delivery_row, rows))
+
+    def write_results(self, tx: Transaction, chunk: int, entries: Sequence[tuple[int, bytes]]) -> None:
+        """Write entries of a bulk chunk."""
+        found = tx.one(_LEDGER["chunk"], (chunk,))
+        if found is not None:
+            _, recipients, results = found
+            tx.execute(_LEDGER["set_results"], (bulk.patched(results or bulk.blank(recipients), entries), chunk))
+
+    def count(self, tx: Transaction, counted: Mapping[tuple[int, DeliveryState], int]) -> None:
+        """Count deliveries in written states."""
+        sums: dict[int, dict[DeliveryState, int]] = {}
+        for (notification, state), number in counted.items():
+            sums.setdefault(notification, {})[state] = number
+        tx.many(_LEDGER["count"], ((*forms.increments(states), key) for key, states in sums.items()))
+
+    def take_out(self, tx: Transaction, jobs: Sequence[Job], state: DeliveryState, at: int) -> int:
+        """Delete free jobs and write their deliveries; they cannot be claimed meanwhile. Returns how many deliveries."""
+        entries = [forms.entry_of(job) for job in jobs]
+        self.lanes.withhold(entries)
+        tx.on_commit(lambda: self.lanes.withdrawn(entries))
+        tx.on_rollback(lambda: self.lanes.returned(entries))
+        tx.many(_QUEUE["delete_job"], ((job.id,) for job in jobs))
+        return self.withdraw(tx, jobs, state, at)
+
+    def withdraw(self, tx: Transaction, jobs: Sequence[NewJob], state: DeliveryState, at: int) -> int:
+        """Write the deliveries of jobs that leave the queue unsent, or never entered it; returns how many."""
+        counted: dict[tuple[int, DeliveryState], int] = {}
+        for job in jobs:
+            key = job.notification, state
+            counted[key] = counted.get(key, 0) + len(job.recipients) // 8
+            if job.chunk:
+                self._withdraw_bulk(tx, job, state, at)
+            elif job.kind is JobKind.SEND:
+                self._withdraw_each(tx, job, state, at)
+        self.count(tx, counted)
+        return sum(counted.values())
+
+    def _withdraw_each(self, tx: Transaction, job: NewJob, state: DeliveryState, at: int) -> None:
+        targets = [unpack(recipient)[0] for recipient in unpack_all(job.recipients)]
+        whose = self._whose(targets)
+        app, tries = self.slug(job.app), job.attempt - 1
+        events = []
+        for target in targets:
+            _, device, kind = whose.get(target, FORGOTTEN)
+            events.append(
+                notices.withdrawn(
+                    job.notification, target, state, app=app, device=device, kind=kind, tries=tries, at=at
+                )
+            )
+        self.write(
+            tx, [notices.withdrawn_row(job.notification, target, state, tries=tries, at=at) for target in targets]
+        )
+        self.keep_events(tx, events)
+
+    def _withdraw_bulk(self, tx: Transaction, job: NewJob, state: DeliveryState, at: int) -> None:
+        chunk = tx.one(_LEDGER["chunk"], (job.chunk,))
+        standing = tx.one(_LEDGER["standing"], (job.notification,))
+        if chunk is not None and standing is not None:
+            entry = bulk.entry(state, tries=job.attempt - 1, code=0, at=at, created=standing[1])
+            places = bulk.positions(chunk[1], job.recipients)
+            self.write_results(tx, job.chunk, [(place, entry) for place in places])
+
+    def supersede(self, tx: Transaction, app: int, collapse_key: str) -> None:
+        """Take limited jobs with this key out of the queue: a newer push says the same better."""
+        found = [forms.job_of(row) for row in tx.all(_QUEUE["limited"], (app, collapse_key))]
+        former = [job for job in found if self.lanes.is_free(job.id)]
+        if former:
+            self.take_out(tx, former, DeliveryState.SUPERSEDED, self.clock.now())
+            self.complete(tx, {job.notification for job in former})
+
+    def complete(self, tx: Transaction, notifications: Iterable[int]) -> None:
+        """Complete those of which everything was walked and nothing waits."""
+        now = self.clock.now()
+        events: list[Event] = []
+        for key in notifications:
+            row = tx.one(_LEDGER["idle"], (key,))
+            if row is not None:
+                tx.execute(_LEDGER["set_done"], (now, key))
+                self._shed_content(tx, row[0], key)
+                events.append(notices.completed(key, self.slug(row[0]), forms.written_of(row[1:]), now))
+        self.keep_events(tx, events)
+
+    def _shed_content(self, tx: Transaction, app: int, key: int) -> None:
+        found = self._apps.by_id(app)
+        if found is not None and not found.settings.keep_content:
+            bare = without_content(forms.notification_of(tx.one(_LEDGER["notification"], (key,))))
+            tx.execute(_LEDGER["drop_content"], (forms.content_form(bare.content), key))
+            tx.on_commit(lambda: self.cache.forget(key))
+
+    def keep_events(self, tx: Transaction, events: Sequence[Event]) -> None:
+        """Keep events in this transaction."""
+        self._events.keep(tx, events)
+
+    def slug(self, app: int) -> str:
+        """Return an app's slug; empty when it is forgotten."""
+        found = self._apps.by_id(app)
+        return found.slug if found else ""

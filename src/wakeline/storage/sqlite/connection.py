@@ -1,0 +1,47 @@
+"""Opening connections: one that writes and one that reads a file.
+
+WAL lets the reader go on while the writer commits. `synchronous=FULL` makes every COMMIT wait for the disk: that is what
+"accepted means kept" stands on (https://www.sqlite.org/pragma.html#pragma_synchronous).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+WAL_PAGES = 2000
+"""Pages of log after which a commit folds it into the file: 8 MB."""
+
+_BUSY_MS = 5000
+_JOURNAL_LIMIT = 64 * 1024 * 1024
+
+
+def open_writer(path: Path, *, cache_kib: int) -> sqlite3.Connection:
+    """Open (and create) a file for writing; transactions are begun by hand. Raises sqlite3.Error."""
+    connection = _open(path, cache_kib)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT}")
+    return connection
+
+
+def open_reader(path: Path, *, cache_kib: int) -> sqlite3.Connection:
+    """Open a file for reading what is committed. Raises sqlite3.Error."""
+    connection = _open(path, cache_kib)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _open(path: Path, cache_kib: int) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path,
+        isolation_level=None,
+        check_same_thread=False,  # the COMMIT runs in the helper thread, never beside a statement of ours
+        cached_statements=256,
+    )
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection

@@ -1,0 +1,127 @@
+"""Credentials: facts in memory, secrets sealed on disk and opened when a sender is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from wakeline.model.credential import Credential, CredentialSecret, CredentialState
+from wakeline.model.errors import NotFound
+from wakeline.ports import NewCredential, Secrets
+from wakeline.storage.sealed import seal_context, sealed_form, secret_of
+from wakeline.storage.sqlite.reader import Reader
+from wakeline.storage.sqlite.statements import load
+from wakeline.storage.sqlite.writer import Transaction, Writer
+
+_SQL = load("registers")
+_facts = msgspec.json.Decoder(Credential)
+
+
+class SqliteCredentials:
+    """Credentials by id; the seal binds each secret to its row, kind and app."""
+
+    def __init__(self, writer: Writer, reader: Reader, secrets: Secrets) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._secrets = secrets
+        self._known: dict[int, Credential] = {}
+        self._listeners: list[Callable[[int], None]] = []
+
+    async def load(self) -> None:
+        """Read all facts."""
+        for (facts,) in self._reader.all(_SQL["credentials"]):
+            credential = _facts.decode(facts)
+            self._known[credential.id] = credential
+
+    def listen(self, changed: Callable[[int], None]) -> None:
+        """Have `changed(app id)` called after a change."""
+        self._listeners.append(changed)
+
+    async def create(self, new: NewCredential, at: int) -> Credential:
+        """Seal and keep it."""
+        return await self._writer.write(lambda tx: self._create(tx, new, at))
+
+    def _create(self, tx: Transaction, new: NewCredential, at: int) -> Credential:
+        number = tx.execute(_SQL["insert_credential"], (new.facts.app,)).lastrowid or 0
+        return self._keep(tx, msgspec.structs.replace(new.facts, id=number, created=at, revision=1), new.secret)
+
+    async def replace(self, credential: int, new: NewCredential, at: int) -> Credential:
+        """Put new content in place of the old. Raises NotFound."""
+        return await self._writer.write(lambda tx: self._replace(tx, credential, new, at))
+
+    def _replace(self, tx: Transaction, credential: int, new: NewCredential, at: int) -> Credential:
+        old = self._found(credential)
+        facts = msgspec.structs.replace(
+            new.facts,
+            id=old.id,
+            app=old.app,
+            created=at,
+            revision=old.revision + 1,
+            state=CredentialState.UNPROVEN,
+            state_note="",
+        )
+        return self._keep(tx, facts, new.secret)
+
+    def of_app(self, app: int) -> list[Credential]:
+        """Return an app's credentials, oldest first."""
+        return [facts for facts in self._known.values() if facts.app == app]
+
+    def get(self, credential: int) -> Credential | None:
+        """Return one by id."""
+        return self._known.get(credential)
+
+    def all(self) -> list[Credential]:
+        """Return all."""
+        return list(self._known.values())
+
+    async def secret(self, credential: int) -> CredentialSecret:
+        """Open the sealed half. Raises NotFound, SecretError."""
+        facts = self._found(credential)
+        (sealed,) = self._reader.one(_SQL["sealed"], (credential,))
+        return secret_of(self._secrets.open(sealed, seal_context(facts)))
+
+    async def set_state(self, credential: int, state: CredentialState, note: str) -> None:
+        """Remember what the provider thought of it."""
+        facts = self._found(credential)
+        if (facts.state, facts.state_note) != (state, note):
+            await self._writer.write(lambda tx: self._set_state(tx, credential, state, note))
+
+    def _set_state(self, tx: Transaction, credential: int, state: CredentialState, note: str) -> None:
+        facts = msgspec.structs.replace(self._found(credential), state=state, state_note=note)
+        tx.execute(_SQL["update_facts"], (msgspec.json.encode(facts), credential))
+        tx.on_commit(lambda: self._remember(facts))
+
+    async def delete(self, credential: int) -> None:
+        """Forget it."""
+        if credential in self._known:
+            await self._writer.write(lambda tx: tx.execute(_SQL["delete_credential"], (credential,)))
+            facts = self._known.pop(credential, None)
+            if facts is not None:
+                self._tell(facts.app)
+
+    async def forget_app(self, app: int) -> None:
+        """Forget an app's credentials."""
+        await self._writer.write(lambda tx: tx.execute(_SQL["delete_credentials"], (app,)))
+        self._known = {number: facts for number, facts in self._known.items() if facts.app != app}
+        self._tell(app)
+
+    def _found(self, credential: int) -> Credential:
+        facts = self._known.get(credential)
+        if facts is None:
+            raise NotFound(f"There is no credential with id {credential}")
+        return facts
+
+    def _keep(self, tx: Transaction, facts: Credential, secret: CredentialSecret) -> Credential:
+        sealed = self._secrets.seal(sealed_form(secret), seal_context(facts))
+        tx.execute(_SQL["update_credential"], (msgspec.json.encode(facts), sealed, facts.id))
+        tx.on_commit(lambda: self._remember(facts))
+        return facts
+
+    def _remember(self, facts: Credential) -> None:
+        self._known[facts.id] = facts
+        self._tell(facts.app)
+
+    def _tell(self, app: int) -> None:
+        for changed in self._listeners:
+            changed(app)

@@ -1,0 +1,172 @@
+"""Reading the registry: whom a push reaches, and what a device is."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Generator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Protocol
+
+import msgspec
+
+from wakeline.model.device import Candidate, Device, Recipient, TargetChange, TargetKind, TargetState
+from wakeline.ports import DevicePage
+from wakeline.storage.rows import Whose
+from wakeline.storage.sqlite import device_forms
+from wakeline.storage.sqlite.reader import Reader
+from wakeline.storage.sqlite.statements import load
+
+_SQL = load("devices")
+
+_SPARSE = 4
+"""A range read is cheaper than single look-ups while it meets at most this many rows for each one wanted."""
+
+_SCAN = 200
+"""Devices read at once while a list is filtered."""
+
+
+class _Reads(Protocol):
+    """What reads rows: a reader, or a transaction that must see its own changes."""
+
+    def one(self, sql: str, parameters: Sequence[Any] = ()) -> Any: ...
+
+    def all(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]: ...
+
+
+def load_device(reads: _Reads, device: int) -> Device | None:
+    """Return a device by its row id."""
+    return _with_targets(reads, reads.one(_SQL["device_by_id"], (device,)))
+
+
+def load_named(reads: _Reads, app: int, device_id: str) -> Device | None:
+    """Return a device by its name."""
+    return _with_targets(reads, reads.one(_SQL["device"], (app, device_id)))
+
+
+def _with_targets(reads: _Reads, row: Any) -> Device | None:
+    return None if row is None else device_forms.device_of(row, reads.all(_SQL["targets_of_device"], (row[0],)))
+
+
+class DeviceLookups:
+    """Look-ups of the registry; each is bounded by what it returns."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def get(self, app: int, device_id: str) -> Device | None:
+        """Return a device with all its targets."""
+        return load_named(self._reader, app, device_id)
+
+    async def by_id(self, device: int) -> Device | None:
+        """Return a device by its row id."""
+        return load_device(self._reader, device)
+
+    async def by_target(self, app: int, kind: TargetKind, value: str) -> Device | None:
+        """Return the device that owns this token."""
+        owner = self._reader.one(_SQL["owner"], (app, kind.value, value))
+        return None if owner is None else load_device(self._reader, owner[0])
+
+    async def by_target_id(self, target: int) -> Device | None:
+        """Return the device that owns this target."""
+        owner = self._reader.one(_SQL["owner_of_target"], (target,))
+        return None if owner is None else load_device(self._reader, owner[0])
+
+    def whose(self, targets: Sequence[int]) -> Mapping[int, Whose]:
+        """Return the devices behind targets, for the ledger."""
+        return {row[0]: Whose(row[1], row[2], row[3]) for row in self._reader.all(_SQL["whose"], (_list(targets),))}
+
+    def targets_of_device(self, device: int) -> list[int]:
+        """Return a device's targets, for the ledger."""
+        return [row[0] for row in self._reader.all(_SQL["targets_of_device"], (device,))]
+
+    async def find(
+        self,
+        app: int,
+        *,
+        user: str | None = None,
+        state: TargetState | None = None,
+        cursor: int = 0,
+        limit: int = 50,
+    ) -> DevicePage:
+        """List devices by row id."""
+        devices = (
+            device
+            for number in self._numbers(app, user, state, cursor)
+            if (device := load_device(self._reader, number)) is not None
+            and (state is None or (device.targets and device.state is state))
+        )
+        found = list(islice(devices, limit + 1))
+        more = len(found) > limit
+        return DevicePage(devices=tuple(found[:limit]), cursor=found[limit - 1].id if more else None)
+
+    def _numbers(self, app: int, user: str | None, state: TargetState | None, after: int) -> Generator[int, None, None]:
+        """Yield the row ids worth looking at, by the narrowest index."""
+        while True:
+            if user is not None:
+                page = self._reader.all(_SQL["devices_of_user"], (app, user, after, _SCAN))
+            elif state in (TargetState.QUARANTINED, TargetState.RETIRED):
+                page = self._reader.all(_SQL["devices_fallen"], (app, state.value, after, _SCAN))
+            else:
+                page = self._reader.all(_SQL["devices_of_app"], (app, after, _SCAN))
+            yield from (number for (number,) in page)
+            if len(page) < _SCAN:
+                return
+            after = page[-1][0]
+
+    async def candidates_of_users(self, app: int, users: Sequence[str]) -> list[Candidate]:
+        """Return the active targets of all devices of these users."""
+        return self._candidates("candidates_of_users", (_list(dict.fromkeys(users)), app))
+
+    async def candidates_of_devices(self, app: int, device_ids: Sequence[str]) -> list[Candidate]:
+        """Return the active targets of these devices."""
+        return self._candidates("candidates_of_devices", (_list(dict.fromkeys(device_ids)), app))
+
+    async def walk(self, app: int, *, tags: Sequence[str], after: int, limit: int) -> list[Candidate]:
+        """Return the active targets of the next devices that have any."""
+        if not tags:
+            return self._candidates("walk", (app, after, limit))
+        tagged = [self._reader.all(_SQL["walk_tag"], (app, tag, after, limit)) for tag in dict.fromkeys(tags)]
+        merged = dict.fromkeys(number for (number,) in heapq.merge(*tagged))
+        return self._candidates("candidates_of_rows", (_list(list(merged)[:limit]),))
+
+    def candidate(self, target: int) -> Candidate:
+        """Return one target as a candidate, whatever its state."""
+        return Candidate(*self._reader.one(_SQL["candidate_of_target"], (target,)))
+
+    def _candidates(self, statement: str, parameters: tuple[Any, ...]) -> list[Candidate]:
+        make: Callable[[Any], Candidate] = Candidate._make
+        return [make(row) for row in self._reader.all(_SQL[statement], parameters)]
+
+    async def count(self, app: int, *, tags: Sequence[str]) -> int:
+        """Estimate how many devices a walk will meet; one with two of the tags counts twice."""
+        if not tags:
+            return self._tally(app).get("device", 0)
+        return sum(self._reader.one(_SQL["tagged"], (app, tag))[0] for tag in dict.fromkeys(tags))
+
+    async def recipients(self, targets: Sequence[int]) -> list[Recipient]:
+        """Return what sending needs, in the order asked for. A walk's targets lie close together: one range read."""
+        if not targets:
+            return []
+        low, high = min(targets), max(targets)
+        make: Callable[[Any], Recipient] = Recipient._make
+        if high - low >= _SPARSE * len(targets):
+            return [make(row) for row in self._reader.all(_SQL["recipients"], (_list(targets),))]
+        rows = {row[0]: row for row in self._reader.all(_SQL["recipients_between"], (low, high))}
+        return [make(rows[target]) for target in targets if target in rows]
+
+    async def app_counts(self, app: int) -> dict[TargetState, int]:
+        """Count targets by state."""
+        tally = self._tally(app)
+        return {state: tally.get(state.value, 0) for state in TargetState}
+
+    def _tally(self, app: int) -> dict[str, int]:
+        return dict(self._reader.all(_SQL["tally"], (app,)))
+
+    async def history(self, device: int, *, limit: int = 50) -> list[TargetChange]:
+        """Return what became of a device's targets, newest first."""
+        return [device_forms.change_of(row) for row in self._reader.all(_SQL["history"], (device, limit))]
+
+
+def _list(values: Any) -> str:
+    """Return values as the JSON list that a statement reads."""
+    return msgspec.json.encode(list(values)).decode()

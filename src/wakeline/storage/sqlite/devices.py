@@ -1,0 +1,299 @@
+"""The registry: registration, verdicts and presence; look-ups are in `device_lookups`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from wakeline.model.device import Candidate, Device, DeviceClaim, Target, TargetClaim
+from wakeline.model.errors import NotFound
+from wakeline.ports import Moved, Registered, TargetVerdict
+from wakeline.storage import registration, verdicts
+from wakeline.storage.raw import raw_device_id
+from wakeline.storage.sqlite import device_forms
+from wakeline.storage.sqlite.device_lookups import DeviceLookups, load_device, load_named
+from wakeline.storage.sqlite.reader import Reader
+from wakeline.storage.sqlite.statements import load
+from wakeline.storage.sqlite.writer import Transaction, Writer
+
+_SQL = load("devices")
+
+BATCH = 500
+"""Devices or targets changed in one transaction by work that may touch all of them."""
+
+_ALWAYS = (1 << 62) - 1
+
+
+class SqliteDevices(DeviceLookups):
+    """The registry in a file of its own; what changes nothing writes nothing."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        super().__init__(reader)
+        self._writer = writer
+
+    # --- registration ---
+
+    async def put(self, claims: Sequence[DeviceClaim]) -> list[Registered]:
+        """Upsert devices."""
+        return await self._writer.write(lambda tx: [self._put(tx, claim) for claim in claims])
+
+    async def put_target(self, app: int, device_id: str, claim: TargetClaim, at: int) -> Registered:
+        """Upsert one target alone. Raises NotFound for an unknown device."""
+        return await self._writer.write(lambda tx: self._put_target(tx, app, device_id, claim, at))
+
+    def _put_target(self, tx: Transaction, app: int, device_id: str, claim: TargetClaim, at: int) -> Registered:
+        device = load_named(tx, app, device_id)
+        if device is None:
+            raise NotFound(f"There is no device {device_id[:64]!r}")
+        owners = self._owners(tx, app, device.id, [claim])
+        return self._apply(tx, registration.plan_target(claim, device, owners, at), device, at)
+
+    def _put(self, tx: Transaction, claim: DeviceClaim) -> Registered:
+        current = load_named(tx, claim.app, claim.device_id)
+        owners = self._owners(tx, claim.app, current.id if current else 0, claim.targets)
+        registered = self._apply(tx, registration.plan(claim, current, owners), current, claim.at)
+        if claim.max_devices_per_user:
+            for user in registered.device.users:
+                self._bound(tx, user, registered.device, claim)
+        return registered
+
+    def _owners(
+        self, tx: Transaction, app: int, device: int, claims: Iterable[TargetClaim]
+    ) -> dict[registration.Token, registration.Taken]:
+        """Return which of these tokens sit on other devices."""
+        owners = {}
+        for token in registration.tokens(claims):
+            found = tx.one(_SQL["owner"], (app, *token))
+            if found is not None and found[0] != device and (owner := load_device(tx, found[0])) is not None:
+                target = next(target for target in owner.targets if target.id == found[1])
+                owners[token] = registration.Taken(target, owner)
+        return owners
+
+    def _apply(self, tx: Transaction, plan: registration.Plan, current: Device | None, at: int) -> Registered:
+        device = plan.device
+        if not plan.changed and current is not None:
+            return Registered(device=current, created=False)
+        number = self._write_device(tx, device, current)
+        self._drop(tx, [(number, target, "not registered any more") for target in plan.gone], at)
+        kept = {target.id for target in device.targets}
+        moved = [taken for taken in plan.taken if taken.target.id not in kept]
+        self._drop(tx, [(taken.owner.id, taken.target, "moved") for taken in moved], at)
+        targets = self._write_targets(tx, device, number, current)
+        device = msgspec.structs.replace(device, id=number, targets=targets)
+        self._note(tx, [(taken.owner.id, taken.target, "moved") for taken in plan.taken if taken not in moved], at)
+        return Registered(device=device, created=plan.created, moved=_moved(device, plan.taken))
+
+    def _write_device(self, tx: Transaction, device: Device, current: Device | None) -> int:
+        if current is None:
+            number = tx.execute(_SQL["insert_device"], device_forms.new_device_row(device)).lastrowid or 0
+        else:
+            number = current.id
+            tx.execute(_SQL["update_device"], device_forms.device_row(device))
+        users, tags = (current.users, current.tags) if current else ((), ())
+        _replace(tx, device.app, number, "user", users, device.users)
+        _replace(tx, device.app, number, "tag", tags, device.tags)
+        return number
+
+    def _write_targets(
+        self, tx: Transaction, device: Device, number: int, current: Device | None
+    ) -> tuple[Target, ...]:
+        """Write what is new or changed; return all by row id."""
+        before = set(current.targets) if current else set()
+        written = []
+        for target in device.targets:
+            if not target.id:
+                cursor = tx.execute(_SQL["insert_target"], device_forms.new_target_row(target, number, device.app))
+                written.append(msgspec.structs.replace(target, id=cursor.lastrowid or 0))
+                continue
+            if target not in before:
+                tx.execute(_SQL["update_target"], device_forms.target_row(target, number))
+            written.append(target)
+        return tuple(sorted(written, key=lambda target: target.id))
+
+    def _drop(self, tx: Transaction, gone: Sequence[tuple[int, Target, str]], at: int) -> None:
+        """Delete targets of devices for a reason."""
+        self._note(tx, gone, at)
+        tx.many(_SQL["delete_target"], [(target.id,) for _, target, _ in gone])
+
+    def _note(self, tx: Transaction, changes: Sequence[tuple[int, Target, str]], at: int) -> None:
+        rows = [device_forms.change_row(device, target, reason, at) for device, target, reason in changes]
+        tx.many(_SQL["insert_history"], rows)
+
+    def _bound(self, tx: Transaction, user: str, device: Device, claim: DeviceClaim) -> None:
+        """Let go of a user's longest unseen devices beyond the limit."""
+        seen = tx.all(_SQL["seen_of_user"], (device.app, user))
+        for number in registration.surplus(seen, claim.max_devices_per_user, device.id):
+            other = load_device(tx, number)
+            if other is not None:
+                self._part(tx, other, user)
+
+    def _part(self, tx: Transaction, device: Device, user: str) -> None:
+        """Forget a device that is only this user's, or take the user from it."""
+        if device.users == (user,):
+            self._forget(tx, device)
+        else:
+            self._write_device(tx, registration.without_user(device, user), device)
+
+    def _forget(self, tx: Transaction, device: Device) -> None:
+        _replace(tx, device.app, device.id, "user", device.users, ())
+        _replace(tx, device.app, device.id, "tag", device.tags, ())
+        self._delete_targets(tx, device)
+        tx.execute(_SQL["delete_device"], (device.id,))
+
+    def _delete_targets(self, tx: Transaction, device: Device) -> None:
+        tx.many(_SQL["delete_target"], [(target.id,) for target in device.targets])
+
+    async def ensure_raw(self, app: int, claims: Sequence[TargetClaim], at: int) -> list[Candidate]:
+        """Return a candidate for each raw token; unknown ones get a device of their own in one transaction."""
+        unknown = [claim for claim in claims if self._target_id(app, claim) is None]
+        if unknown:
+            await self.put(
+                [
+                    DeviceClaim(app=app, device_id=raw_device_id(claim), users=(), targets=(claim,), at=at, confirmed=0)
+                    for claim in {(claim.kind, claim.value): claim for claim in unknown}.values()
+                ]
+            )
+        numbers = [self._target_id(app, claim) for claim in claims]
+        return [self.candidate(number) for number in numbers if number is not None]
+
+    def _target_id(self, app: int, claim: TargetClaim) -> int | None:
+        found = self._reader.one(_SQL["owner"], (app, claim.kind.value, claim.value))
+        return None if found is None else int(found[1])
+
+    # --- forgetting ---
+
+    async def delete(self, app: int, device_id: str) -> bool:
+        """Forget a device and its targets."""
+        return await self._writer.write(lambda tx: self._delete(tx, app, device_id))
+
+    def _delete(self, tx: Transaction, app: int, device_id: str) -> bool:
+        device = load_named(tx, app, device_id)
+        if device is not None:
+            self._forget(tx, device)
+        return device is not None
+
+    async def erase_user(self, app: int, user: str) -> int:
+        """Forget a user and every device that is only theirs, in batches."""
+        return await self._each(
+            lambda tx: tx.all(_SQL["devices_of_user"], (app, user, 0, BATCH)),
+            lambda tx, device: self._part(tx, device, user),
+        )
+
+    async def forget_app(self, app: int) -> None:
+        """Forget an app's devices, in batches."""
+        await self._each(lambda tx: tx.all(_SQL["devices_of_app"], (app, 0, BATCH)), self._forget)
+
+    async def _each(
+        self,
+        page: Callable[[Transaction], list[tuple[int]]],
+        change: Callable[[Transaction, Device], None],
+    ) -> int:
+        """Change devices, a page a transaction, until a page is empty; returns how many."""
+
+        def work(tx: Transaction) -> int:
+            numbers = page(tx)
+            for (number,) in numbers:
+                device = load_device(tx, number)
+                if device is not None:
+                    change(tx, device)
+            return len(numbers)
+
+        touched = 0
+        while done := await self._writer.write(work):
+            touched += done
+        return touched
+
+    # --- what answers, operators and phones say ---
+
+    async def judge(self, verdicts_: Sequence[TargetVerdict]) -> list[TargetVerdict]:
+        """Apply what answers said; a second transaction beside the ledger's, so it is idempotent."""
+        return await self._writer.write(lambda tx: self._judge(tx, verdicts_), essential=True)
+
+    def _judge(self, tx: Transaction, verdicts_: Sequence[TargetVerdict]) -> list[TargetVerdict]:
+        changed = []
+        for verdict in verdicts_:
+            row = tx.one(_SQL["target"], (verdict.target,))
+            target = None if row is None else verdicts.applied(device_forms.target_of(row), verdict)
+            if target is not None:
+                self._change(tx, row[10], target, target.reason, verdict.at)
+                changed.append(msgspec.structs.replace(verdict, state=target.state))
+        return changed
+
+    def _change(self, tx: Transaction, device: int, target: Target, reason: str, at: int) -> None:
+        tx.execute(_SQL["update_target"], device_forms.target_row(target, device))
+        self._note(tx, [(device, target, reason)], at)
+
+    async def restore(
+        self, app: int, *, device_id: str | None = None, since: int = 0, until: int | None = None, at: int
+    ) -> int:
+        """Make targets active again, in batches."""
+        end = _ALWAYS if until is None else until
+        if device_id is not None:
+            return await self._writer.write(lambda tx: self._restore_device(tx, app, device_id, since, end, at))
+        restored = 0
+        while batch := await self._writer.write(lambda tx: self._restore_some(tx, app, since, end, at)):
+            restored += batch
+        return restored
+
+    def _restore_device(self, tx: Transaction, app: int, device_id: str, since: int, until: int, at: int) -> int:
+        device = load_named(tx, app, device_id)
+        fallen = [
+            target
+            for target in (device.targets if device else ())
+            if target.state.value != "active" and since <= target.since <= until
+        ]
+        for target in fallen:
+            self._change(tx, device.id if device else 0, registration.restored(target, at), "restored", at)
+        return len(fallen)
+
+    def _restore_some(self, tx: Transaction, app: int, since: int, until: int, at: int) -> int:
+        rows = tx.all(_SQL["fallen"], (app, since, until, BATCH))
+        for row in rows:
+            self._change(tx, row[10], registration.restored(device_forms.target_of(row), at), "restored", at)
+        return len(rows)
+
+    async def set_presence(self, app: int, device_id: str, connected_until: int) -> None:
+        """Say that the device is connected until then. Raises NotFound."""
+        parameters = (connected_until, app, device_id)
+        changed = await self._writer.write(lambda tx: tx.execute(_SQL["set_presence"], parameters).rowcount)
+        if not changed:
+            raise NotFound(f"There is no device {device_id[:64]!r}")
+
+    async def bump_badges(self, devices: Sequence[int]) -> dict[int, int]:
+        """Count badges up by one."""
+        return await self._writer.write(lambda tx: self._bump(tx, devices))
+
+    def _bump(self, tx: Transaction, devices: Sequence[int]) -> dict[int, int]:
+        rows = ((device, tx.one(_SQL["bump_badge"], (device,))) for device in dict.fromkeys(devices))
+        return {device: row[0] for device, row in rows if row is not None}
+
+    async def prune(self, before: int) -> int:
+        """Forget history older than that, in batches."""
+        pruned = 0
+        parameters = (before, BATCH)
+        while batch := await self._writer.write(lambda tx: tx.execute(_SQL["prune_history"], parameters).rowcount):
+            pruned += batch
+        return pruned
+
+
+def _moved(device: Device, taken: Sequence[registration.Taken]) -> tuple[Moved, ...]:
+    numbers = {(target.kind, target.value): target.id for target in device.targets}
+    return tuple(
+        Moved(
+            target=numbers[item.target.kind, item.target.value],
+            kind=item.target.kind,
+            from_device=item.owner.device_id,
+            to_device=device.device_id,
+        )
+        for item in taken
+    )
+
+
+def _replace(tx: Transaction, app: int, device: int, what: str, old: Sequence[str], new: Sequence[str]) -> None:
+    """Bring the rows of a device's users or tags to the new list."""
+    gone, come = set(old) - set(new), set(new) - set(old)
+    if gone:
+        tx.many(_SQL[f"delete_{what}"], [(app, name, device) for name in sorted(gone)])
+    if come:
+        tx.many(_SQL[f"insert_{what}"], [(app, name, device) for name in sorted(come)])

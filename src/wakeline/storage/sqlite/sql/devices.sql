@@ -1,0 +1,178 @@
+-- name: device
+-- Read a device by its name.
+SELECT id, app, device_id, generation, connected_until, created, seen, users, tags, facts FROM device
+WHERE app = ? AND device_id = ?;
+
+-- name: device_by_id
+-- Read a device by its row id.
+SELECT id, app, device_id, generation, connected_until, created, seen, users, tags, facts FROM device WHERE id = ?;
+
+-- name: targets_of_device
+-- Read the targets of a device.
+SELECT id, kind, value, environment, topic, state, reason, since, evidence, confirmed FROM target WHERE device = ? ORDER BY id;
+
+-- name: target
+-- Read one target and its device's row id.
+SELECT id, kind, value, environment, topic, state, reason, since, evidence, confirmed, device FROM target WHERE id = ?;
+
+-- name: owner
+-- Read which device and target a token is.
+SELECT device, id FROM target WHERE app = ? AND kind = ? AND value = ?;
+
+-- name: owner_of_target
+-- Read which device a target belongs to.
+SELECT device FROM target WHERE id = ?;
+
+-- name: insert_device!
+-- Keep a device.
+INSERT INTO device (app, device_id, generation, connected_until, created, seen, locale, users, tags, facts)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: update_device!
+-- Change a device.
+UPDATE device SET generation = ?, connected_until = ?, seen = ?, locale = ?, users = ?, tags = ?, facts = ? WHERE id = ?;
+
+-- name: delete_device!
+-- Forget a device; its targets and their history go with it.
+DELETE FROM device WHERE id = ?;
+
+-- name: insert_user!
+-- Bind a user to a device.
+INSERT INTO device_user (app, user, device) VALUES (?, ?, ?);
+
+-- name: delete_user!
+-- Part a user from a device.
+DELETE FROM device_user WHERE app = ? AND user = ? AND device = ?;
+
+-- name: insert_tag!
+-- Put a tag on a device.
+INSERT INTO device_tag (app, tag, device) VALUES (?, ?, ?);
+
+-- name: delete_tag!
+-- Take a tag from a device.
+DELETE FROM device_tag WHERE app = ? AND tag = ? AND device = ?;
+
+-- name: insert_target!
+-- Keep a target.
+INSERT INTO target (device, app, kind, value, environment, topic, state, reason, since, evidence, confirmed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: update_target!
+-- Change a target, or move it to another device.
+UPDATE target SET device = ?, environment = ?, topic = ?, state = ?, reason = ?, since = ?, evidence = ?, confirmed = ?
+WHERE id = ?;
+
+-- name: delete_target!
+-- Forget a target.
+DELETE FROM target WHERE id = ?;
+
+-- name: insert_history!
+-- Remember what became of a target.
+INSERT INTO target_history (device, target, kind, state, reason, at, evidence) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: history
+-- Read what became of a device's targets, newest first.
+SELECT target, kind, state, reason, at, evidence FROM target_history WHERE device = ? ORDER BY id DESC LIMIT ?;
+
+-- name: prune_history!
+-- Forget some history older than a time.
+DELETE FROM target_history WHERE id IN (SELECT id FROM target_history WHERE at < ? ORDER BY at LIMIT ?);
+
+-- name: devices_of_user
+-- Read the devices of a user by row id.
+SELECT device FROM device_user WHERE app = ? AND user = ? AND device > ? ORDER BY device LIMIT ?;
+
+-- name: devices_of_app
+-- Read the devices of an app by row id.
+SELECT id FROM device WHERE app = ? AND id > ? ORDER BY id LIMIT ?;
+
+-- name: devices_fallen
+-- Read the devices that have a target in a state other than active, by row id.
+SELECT DISTINCT device FROM target WHERE app = ? AND state = ? AND state <> 'active' AND device > ? ORDER BY device LIMIT ?;
+
+-- name: seen_of_user
+-- Read when the devices of a user were last seen.
+SELECT d.seen, d.id FROM device_user AS u CROSS JOIN device AS d ON d.id = u.device WHERE u.app = ? AND u.user = ?;
+
+-- name: candidates_of_users
+-- Read the active targets of the users named by a JSON list.
+SELECT d.id, d.device_id, d.generation, d.connected_until, u.user, t.id, t.kind, t.environment, t.topic
+FROM json_each(?) AS wanted
+CROSS JOIN device_user AS u ON u.app = ? AND u.user = wanted.value
+CROSS JOIN device AS d ON d.id = u.device
+CROSS JOIN target AS t ON t.device = d.id AND t.state = 'active';
+
+-- name: candidates_of_devices
+-- Read the active targets of the devices named by a JSON list.
+SELECT d.id, d.device_id, d.generation, d.connected_until, '', t.id, t.kind, t.environment, t.topic
+FROM json_each(?) AS wanted
+CROSS JOIN device AS d ON d.app = ? AND d.device_id = wanted.value
+CROSS JOIN target AS t ON t.device = d.id AND t.state = 'active';
+
+-- name: candidate_of_target
+-- Read one target as a candidate, whatever its state.
+SELECT d.id, d.device_id, d.generation, d.connected_until, '', t.id, t.kind, t.environment, t.topic
+FROM target AS t CROSS JOIN device AS d ON d.id = t.device WHERE t.id = ?;
+
+-- name: walk
+-- Read the active targets of the next devices of an app that have any.
+SELECT d.id, d.device_id, d.generation, d.connected_until, '', t.id, t.kind, t.environment, t.topic
+FROM (
+    SELECT id, device_id, generation, connected_until FROM device
+    WHERE app = ? AND id > ? AND EXISTS (SELECT 1 FROM target WHERE target.device = device.id AND target.state = 'active')
+    ORDER BY id LIMIT ?
+) AS d
+CROSS JOIN target AS t ON t.device = d.id AND t.state = 'active';
+
+-- name: walk_tag
+-- Read the next devices with a tag that have an active target.
+SELECT device FROM device_tag
+WHERE app = ? AND tag = ? AND device > ?
+    AND EXISTS (SELECT 1 FROM target WHERE target.device = device_tag.device AND target.state = 'active')
+ORDER BY device LIMIT ?;
+
+-- name: candidates_of_rows
+-- Read the active targets of the devices whose row ids a JSON list names, in its order.
+SELECT d.id, d.device_id, d.generation, d.connected_until, '', t.id, t.kind, t.environment, t.topic
+FROM json_each(?) AS wanted
+CROSS JOIN device AS d ON d.id = wanted.value
+CROSS JOIN target AS t ON t.device = d.id AND t.state = 'active';
+
+-- name: recipients
+-- Read what sending needs of the targets named by a JSON list, in its order.
+SELECT t.id, t.value, d.generation, t.state, d.locale, d.id
+FROM json_each(?) AS wanted
+CROSS JOIN target AS t ON t.id = wanted.value
+CROSS JOIN device AS d ON d.id = t.device;
+
+-- name: recipients_between
+-- Read what sending needs of a range of targets.
+SELECT t.id, t.value, d.generation, t.state, d.locale, d.id
+FROM target AS t CROSS JOIN device AS d ON d.id = t.device
+WHERE t.id BETWEEN ? AND ?;
+
+-- name: whose
+-- Read the devices behind the targets named by a JSON list.
+SELECT t.id, d.id, d.device_id, t.kind
+FROM json_each(?) AS wanted CROSS JOIN target AS t ON t.id = wanted.value CROSS JOIN device AS d ON d.id = t.device;
+
+-- name: tally
+-- Read how many devices and targets an app has.
+SELECT what, number FROM tally WHERE app = ?;
+
+-- name: tagged
+-- Count the devices with a tag.
+SELECT count(*) FROM device_tag WHERE app = ? AND tag = ?;
+
+-- name: fallen
+-- Read some targets of an app that fell in a time range.
+SELECT id, kind, value, environment, topic, state, reason, since, evidence, confirmed, device FROM target
+WHERE app = ? AND state <> 'active' AND since BETWEEN ? AND ? LIMIT ?;
+
+-- name: set_presence!
+-- Say until when a device is connected.
+UPDATE device SET connected_until = ? WHERE app = ? AND device_id = ?;
+
+-- name: bump_badge
+-- Count a badge up.
+UPDATE device SET badge = badge + 1 WHERE id = ? RETURNING badge;

@@ -1,0 +1,27 @@
+-- name: insert_event!
+-- Keep an event.
+INSERT INTO event (at, type, app, data) VALUES (?, ?, ?, ?);
+
+-- name: read
+-- Read events behind a number; each filter is a JSON list, or null for no filter.
+SELECT seq, at, type, app, data FROM event
+WHERE seq > :after
+    AND (:types IS NULL OR type IN (SELECT value FROM json_each(:types)))
+    AND (:apps IS NULL OR app IN (SELECT value FROM json_each(:apps)))
+ORDER BY seq LIMIT :limit;
+
+-- name: last
+-- The newest number ever given.
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0);
+
+-- name: first_kept
+-- The oldest event that is young enough.
+SELECT seq FROM event WHERE at >= ? ORDER BY seq LIMIT 1;
+
+-- name: oldest
+-- Read the oldest numbers below one.
+SELECT seq FROM event WHERE seq < ? ORDER BY seq LIMIT ?;
+
+-- name: delete_until!
+-- Forget events up to a number.
+DELETE FROM event WHERE seq <= ?;

@@ -1,0 +1,138 @@
+-- name: apps
+-- Read all apps.
+SELECT id, slug, name, settings, paused, created FROM app WHERE deleted = 0;
+
+-- name: insert_app!
+-- Keep an app.
+INSERT INTO app (slug, name, settings, paused, created) VALUES (?, ?, ?, ?, ?);
+
+-- name: update_app!
+-- Change an app.
+UPDATE app SET name = ?, settings = ?, paused = ? WHERE id = ?;
+
+-- name: mark_app!
+-- Hide an app that is being forgotten.
+UPDATE app SET deleted = 1 WHERE id = ?;
+
+-- name: marked_apps
+-- Read the apps that are being forgotten.
+SELECT id FROM app WHERE deleted = 1;
+
+-- name: delete_app!
+-- Forget an app.
+DELETE FROM app WHERE id = ?;
+
+-- name: credentials
+-- Read all credentials, oldest first.
+SELECT facts FROM credential ORDER BY id;
+
+-- name: insert_credential!
+-- Reserve the row of a credential: the seal needs its id.
+INSERT INTO credential (app, facts, sealed) VALUES (?, x'', x'');
+
+-- name: update_credential!
+-- Write a credential.
+UPDATE credential SET facts = ?, sealed = ? WHERE id = ?;
+
+-- name: update_facts!
+-- Write what is known of a credential, not the secret.
+UPDATE credential SET facts = ? WHERE id = ?;
+
+-- name: sealed
+-- Read the sealed half of a credential.
+SELECT sealed FROM credential WHERE id = ?;
+
+-- name: delete_credential!
+-- Forget a credential.
+DELETE FROM credential WHERE id = ?;
+
+-- name: delete_credentials!
+-- Forget an app's credentials.
+DELETE FROM credential WHERE app = ?;
+
+-- name: routes
+-- Read all routes.
+SELECT id, app, provider, environment, topic, hold FROM route ORDER BY id;
+
+-- name: insert_route!
+-- Make a route.
+INSERT INTO route (app, provider, environment, topic, hold) VALUES (?, ?, ?, ?, ?);
+
+-- name: hold_route!
+-- Hold or release a route.
+UPDATE route SET hold = ? WHERE id = ?;
+
+-- name: hold_routes!
+-- Hold every route.
+UPDATE route SET hold = ?;
+
+-- name: delete_routes!
+-- Forget an app's routes.
+DELETE FROM route WHERE app = ?;
+
+-- name: api_keys
+-- Read all API keys.
+SELECT id, digest, facts, revoked, last_used FROM api_key ORDER BY id;
+
+-- name: insert_api_key!
+-- Keep an API key.
+INSERT INTO api_key (digest, facts, revoked, last_used) VALUES (?, ?, ?, ?);
+
+-- name: revoke_api_key!
+-- Make an API key useless.
+UPDATE api_key SET revoked = ? WHERE id = ?;
+
+-- name: touch_api_key!
+-- Remember when an API key was used.
+UPDATE api_key SET last_used = ? WHERE id = ?;
+
+-- name: settings
+-- Read all settings.
+SELECT name, value FROM setting;
+
+-- name: set_setting!
+-- Keep a setting.
+INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: delete_setting!
+-- Forget a setting.
+DELETE FROM setting WHERE name = ?;
+
+-- name: idempotency
+-- Read the first use of a key.
+SELECT fingerprint, status, body, secret, resource FROM idempotency WHERE scope = ? AND key = ?;
+
+-- name: claim_idempotency!
+-- Take a key.
+INSERT INTO idempotency (scope, key, fingerprint, at, status, body, secret, resource) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: finish_idempotency!
+-- Keep the answer of a key's first use.
+INSERT INTO idempotency (scope, key, fingerprint, at, status, body, secret, resource) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status, body = excluded.body,
+    secret = excluded.secret, resource = excluded.resource;
+
+-- name: abandon_idempotency!
+-- Forget a key without an answer.
+DELETE FROM idempotency WHERE scope = ? AND key = ? AND status IS NULL;
+
+-- name: abandon_all_idempotency!
+-- Forget keys whose request died with the process.
+DELETE FROM idempotency WHERE status IS NULL;
+
+-- name: prune_idempotency!
+-- Forget keys first used before a time.
+DELETE FROM idempotency WHERE at < ?;
+
+-- name: app_of_slug
+-- Read which app has a slug.
+SELECT id FROM app WHERE slug = ? AND deleted = 0;
+
+-- name: route
+-- Read the route of what it is made of.
+SELECT id, app, provider, environment, topic, hold FROM route
+WHERE app = ? AND provider = ? AND environment = ? AND topic = ?;
+
+-- name: api_key_of_digest
+-- Read which API key has a digest.
+SELECT id FROM api_key WHERE digest = ?;

@@ -1,0 +1,159 @@
+"""All ports of the SQLite adapter, joined, and the order in which they start and stop."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from wakeline.config import Storage
+from wakeline.model.errors import StoreUnavailable
+from wakeline.ports import Clock, Secrets
+from wakeline.storage.sqlite.acceptance import SqliteAcceptance
+from wakeline.storage.sqlite.api_keys import SqliteApiKeys
+from wakeline.storage.sqlite.apps import SqliteApps
+from wakeline.storage.sqlite.bookkeeping import Bookkeeping
+from wakeline.storage.sqlite.connection import open_reader, open_writer
+from wakeline.storage.sqlite.credentials import SqliteCredentials
+from wakeline.storage.sqlite.devices import SqliteDevices
+from wakeline.storage.sqlite.disk import Ballast, Disk, disk_free
+from wakeline.storage.sqlite.events import SqliteEvents
+from wakeline.storage.sqlite.idempotency import SqliteIdempotency
+from wakeline.storage.sqlite.keeper import SqliteKeeper
+from wakeline.storage.sqlite.ledger import SqliteLedger
+from wakeline.storage.sqlite.lock import OwnerLock
+from wakeline.storage.sqlite.migrate import Kind, migrate
+from wakeline.storage.sqlite.queue import SqliteQueue
+from wakeline.storage.sqlite.reader import Reader
+from wakeline.storage.sqlite.routes import SqliteRoutes
+from wakeline.storage.sqlite.settings import SqliteSettings
+from wakeline.storage.sqlite.standing import Standing
+from wakeline.storage.sqlite.writer import Writer
+
+DEVICES_FILE = "devices.db"
+"""The registry's file, beside the main one."""
+
+FORGET_BATCH = 200
+"""Notifications of a deleted app that are forgotten in one transaction."""
+
+_WRITER_KIB = 16 * 1024
+_MAIN_KIB = 8 * 1024
+_DEVICES_KIB = 64 * 1024
+
+_log = structlog.get_logger()
+
+
+class SqliteStore:
+    """The embedded store: `path` is the main file; the registry, the lock and the ballast lie beside it.
+
+    The ports exist once `open` has returned.
+    """
+
+    acceptance: SqliteAcceptance
+    idempotency: SqliteIdempotency
+    queue: SqliteQueue
+    ledger: SqliteLedger
+    events: SqliteEvents
+    devices: SqliteDevices
+    apps: SqliteApps
+    credentials: SqliteCredentials
+    routes: SqliteRoutes
+    api_keys: SqliteApiKeys
+    settings: SqliteSettings
+    keeper: SqliteKeeper
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Clock,
+        secrets: Secrets,
+        settings: Storage | None = None,
+        look_at_disk: Callable[[Path], int] = disk_free,
+    ) -> None:
+        self.path = path
+        self.devices_path = path.with_name(DEVICES_FILE)
+        self._clock = clock
+        self._secrets = secrets
+        self._limits = settings or Storage()
+        self._look_at_disk = look_at_disk
+        self._lock = OwnerLock(path.parent)
+        self._writers: list[Writer] = []
+        self._readers: list[Reader] = []
+
+    async def open(self) -> None:
+        """Own the directory, bring the schema up to date, load what is kept in memory, free what was leased.
+
+        Raises StoreBusy, SchemaTooNew, MigrationChanged, StoreUnavailable.
+        """
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock.take()
+        try:
+            self._join()
+            await self._load()
+        except sqlite3.Error as error:
+            await self._shut()
+            raise StoreUnavailable(f"The store at {self.path} cannot be opened: {error}") from error
+        except BaseException:
+            await self._shut()
+            raise
+
+    def _join(self) -> None:
+        disk = Disk(self.path.parent, self._clock, self._look_at_disk)
+        ballast = Ballast(self.path.parent, self._limits.ballast, self._limits.low_disk, disk)
+        main, reader = self._open_file("main", self.path, _MAIN_KIB, ballast)
+        registry, lookups = self._open_file("devices", self.devices_path, _DEVICES_KIB, ballast)
+        self.keeper = SqliteKeeper([self.path, self.devices_path], self._writers, disk, ballast, self._limits.low_disk)
+        self.events = SqliteEvents(main, reader)
+        self.devices = SqliteDevices(registry, lookups)
+        self.settings = SqliteSettings(main, reader)
+        self.apps = SqliteApps(main, reader)
+        self.credentials = SqliteCredentials(main, reader, self._secrets)
+        self.routes = SqliteRoutes(main, reader, self.settings, self._clock)
+        self.api_keys = SqliteApiKeys(main, reader)
+        self.idempotency = SqliteIdempotency(main)
+        books = Bookkeeping(self._clock, self.apps, self.events, self.devices.whose)
+        books.load(reader)
+        self.acceptance = SqliteAcceptance(main, books)
+        self.queue = SqliteQueue(main, reader, books)
+        standing = Standing(books.lanes, self.apps, self.routes)
+        self.ledger = SqliteLedger(main, reader, books, standing, self.devices.whose, self.devices.targets_of_device)
+        ballast.reserve()
+
+    def _open_file(self, kind: Kind, path: Path, cache_kib: int, ballast: Ballast) -> tuple[Writer, Reader]:
+        connection = open_writer(path, cache_kib=_WRITER_KIB)
+        writer = Writer(connection, kind, ballast.give_up)
+        self._writers.append(writer)
+        path.chmod(0o600)
+        applied = migrate(connection, kind)
+        if applied:
+            _log.info("schema_migrated", database=kind, migrations=applied)
+        reader = Reader(open_reader(path, cache_kib=cache_kib))
+        self._readers.append(reader)
+        return writer, reader
+
+    async def _load(self) -> None:
+        for register in (self.settings, self.apps, self.credentials, self.routes, self.api_keys, self.idempotency):
+            await register.load()
+        self.apps.on_delete(self.credentials.forget_app)
+        self.apps.on_delete(self.routes.forget_app)
+        self.apps.on_delete(lambda app: self.queue.forget_app(app, FORGET_BATCH))
+        self.apps.on_delete(self.devices.forget_app)
+        await self.apps.resume()
+        await self.queue.rescue()
+
+    async def close(self) -> None:
+        """Finish what was called, end the live feed, close the files and let the directory go."""
+        self.events.close()
+        await self._shut()
+
+    async def _shut(self) -> None:
+        for reader in self._readers:
+            reader.close()
+        for writer in self._writers:
+            await writer.close()
+        self._readers.clear()
+        self._writers.clear()
+        self._lock.release()

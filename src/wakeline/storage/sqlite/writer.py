@@ -1,0 +1,278 @@
+"""Group commit: callers share a transaction, and its fsync, without a timer.
+
+Each caller's statements run on the loop's thread inside a savepoint of their own, so that one that fails takes nobody with
+it. The COMMIT runs in a helper thread; whoever calls meanwhile forms the next group. Memory follows the disk: `on_commit`
+callbacks run after the COMMIT, `on_rollback` callbacks when the caller's part was undone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from wakeline.model.errors import StoreUnavailable
+
+BUDGET = 0.005
+"""Seconds that statements of one group may keep the loop; the rest joins the next group."""
+
+_T = TypeVar("_T")
+_log = structlog.get_logger()
+
+
+class Transaction:
+    """What one caller does: statements, and what memory shall do once they are kept, or undone."""
+
+    __slots__ = ("_committed", "_connection", "_undone")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._committed: list[Callable[[], None]] = []
+        self._undone: list[Callable[[], None]] = []
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run one statement."""
+        return self._connection.execute(sql, parameters)
+
+    def one(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """Return the first row, or None; the statement is finished before anything else runs."""
+        return self._connection.execute(sql, parameters).fetchone()
+
+    def all(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Return all rows."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for each row."""
+        self._connection.executemany(sql, rows)
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Have it called once all of this is on disk."""
+        self._committed.append(callback)
+
+    def on_rollback(self, callback: Callable[[], None]) -> None:
+        """Have it called if nothing of this was kept."""
+        self._undone.append(callback)
+
+    def kept(self) -> None:
+        """Let memory follow."""
+        _call(self._committed)
+
+    def undone(self) -> None:
+        """Let memory go back."""
+        _call(self._undone)
+
+
+class _Member(Generic[_T]):
+    """One caller in a group."""
+
+    def __init__(self, work: Callable[[Transaction], _T], future: asyncio.Future[_T], *, essential: bool) -> None:
+        self.work = work
+        self.future = future
+        self.essential = essential
+        self.transaction: Transaction | None = None
+        self.result: _T
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        """Run the caller's statements."""
+        self.transaction = Transaction(connection)
+        self.result = self.work(self.transaction)
+
+    def keep(self) -> None:
+        """Tell the caller that it is on disk."""
+        if self.transaction is not None:
+            self.transaction.kept()
+        if not self.future.done():
+            self.future.set_result(self.result)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the caller that nothing was kept."""
+        if self.transaction is not None:
+            self.transaction.undone()
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class _Errand:
+    """Work of the helper thread outside a transaction, such as a checkpoint."""
+
+    def __init__(self, work: Callable[[sqlite3.Connection], None], future: asyncio.Future[None]) -> None:
+        self.work = work
+        self.future = future
+
+
+class Writer:
+    """The only connection that writes a file. `failure` says why the last commit failed, `failed_at` (perf_counter) when.
+
+    `relieve` is called when the disk is full and tells whether it made room; then what is essential is tried once more.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, name: str, relieve: Callable[[], bool]) -> None:
+        self.last_commit_seconds = 0.0
+        self.failure = ""
+        self.failed_at = 0.0
+        self._changes = 0
+        self._connection = connection
+        self._relieve = relieve
+        self._waiting: deque[_Member[Any]] = deque()
+        self._errands: deque[_Errand] = deque()
+        self._runner: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"commit-{name}")
+        self._closed = False
+
+    async def write(self, work: Callable[[Transaction], _T], *, essential: bool = False) -> _T:
+        """Run `work` in the next group and return its result once it is on disk.
+
+        Raises what `work` raises, and StoreUnavailable if the database would not take it; then nothing of it was kept.
+        `essential` work is tried again if room could be made on a full disk.
+        """
+        future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Member(work, future, essential=essential))
+        self._start()
+        return await future
+
+    async def errand(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Run `work` in the helper thread between two groups. Raises StoreUnavailable."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._errands.append(_Errand(work, future))
+        self._start()
+        await future
+
+    async def close(self) -> None:
+        """Finish what was called, then close the connection; later calls get StoreUnavailable."""
+        self._closed = True
+        if self._runner is not None:
+            await self._runner
+        self._thread.shutdown()
+        self._connection.close()
+
+    def _start(self) -> None:
+        if self._closed:
+            error = StoreUnavailable("The store is closed")
+            while self._waiting:
+                self._waiting.popleft().fail(error)
+            while self._errands:
+                self._errands.popleft().future.set_exception(error)
+        elif self._runner is None:
+            self._runner = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting or self._errands:
+                while self._errands:
+                    await self._run_errand(self._errands.popleft())
+                members = self._collect()
+                if members:
+                    await self._commit(members)
+        finally:
+            self._runner = None
+
+    async def _run_errand(self, errand: _Errand) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._thread, errand.work, self._connection)
+        except sqlite3.Error as error:
+            errand.future.set_exception(unavailable(error))
+        else:
+            errand.future.set_result(None)
+
+    def _collect(self) -> list[_Member[Any]]:
+        """Run the statements of those who wait; return those whose part succeeded, with the transaction open."""
+        members: list[_Member[Any]] = []
+        if not self._waiting:
+            return members
+        started = perf_counter()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._changes = self._connection.total_changes
+        except sqlite3.Error as error:
+            self._give_up([self._waiting.popleft()], error)
+            return members
+        while self._waiting and (not members or perf_counter() - started < BUDGET):
+            member = self._waiting.popleft()
+            fatal = None if member.future.cancelled() else self._run_member(member)
+            if fatal is not None:
+                self._give_up([*members, member], fatal)
+                return []
+            if member.transaction is not None and not member.future.done():
+                members.append(member)
+        if not members:
+            self._connection.execute("ROLLBACK")
+        return members
+
+    def _run_member(self, member: _Member[Any]) -> sqlite3.Error | None:
+        """Run one part in a savepoint. Returns the error that ended the whole transaction, if one did."""
+        execute = self._connection.execute
+        execute("SAVEPOINT member")
+        try:
+            member.run(self._connection)
+        except Exception as error:  # noqa: BLE001 - whatever a caller's part raises is that caller's
+            if isinstance(error, sqlite3.Error) and (_full(error) or not self._connection.in_transaction):
+                return error
+            execute("ROLLBACK TO member")
+            execute("RELEASE member")
+            member.fail(unavailable(error) if isinstance(error, sqlite3.Error) else error)
+        else:
+            execute("RELEASE member")
+        return None
+
+    async def _commit(self, members: list[_Member[Any]]) -> None:
+        started = perf_counter()
+        try:
+            if self._connection.total_changes == self._changes:
+                self._connection.execute("COMMIT")  # nothing changed, so nothing waits for the disk
+            else:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.execute, "COMMIT")
+        except sqlite3.Error as error:
+            self._give_up(members, error)
+            return
+        self.last_commit_seconds = perf_counter() - started
+        self.failure = ""
+        for member in members:
+            member.keep()
+
+    def _give_up(self, members: list[_Member[Any]], error: sqlite3.Error) -> None:
+        """Undo the group; what is essential goes back to the front if there is room again."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        failure = unavailable(error)
+        self.failure, self.failed_at = failure.detail, perf_counter()
+        _log.error("commit_failed", error=str(error), callers=len(members))
+        again = _full(error) and self._relieve()
+        for member in reversed(members):
+            if again and member.essential and not member.future.done():
+                if member.transaction is not None:
+                    member.transaction.undone()
+                member.essential = False
+                self._waiting.appendleft(member)
+            else:
+                member.fail(failure)
+
+
+def unavailable(error: sqlite3.Error) -> StoreUnavailable:
+    """Say in our words why the database would not take it."""
+    if _full(error):
+        return StoreUnavailable(
+            "The disk that holds the store is full; nothing of this was kept",
+            fix="Free some space where data_dir lives; the gateway goes on by itself.",
+            retry_after=30,
+        )
+    return StoreUnavailable(f"The store did not take it: {error}", retry_after=5)
+
+
+def _full(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+
+
+def _call(callbacks: list[Callable[[], None]]) -> None:
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception:  # noqa: BLE001 - it is kept all the same, and the other callers of the group must hear so
+            _log.exception("after_commit_failed")
