@@ -182,13 +182,9 @@ class Pool:
         if self._closing:
             return
         self._closing = True
-        self._empty = self._loop.create_future()
-        self._schedule_turn()
-        try:
-            async with asyncio.timeout(drain):
-                await self._empty
-        except TimeoutError:
-            log.warning("pool_closed_with_requests", host=self._origin.host, stats=self.stats)
+        if not self._is_empty():
+            self._empty = self._loop.create_future()
+            await asyncio.wait([self._empty], timeout=drain)
         self._closed = True
         await self._dialer.close()
         self._give_up_waiting(_SHUT)
@@ -324,9 +320,11 @@ class Pool:
             log.exception("wake_failed", host=self._origin.host)
 
     def _check_empty(self) -> None:
-        if self._empty is None or self._empty.done() or self._calls or self._others or self._in_flight():
-            return
-        self._empty.set_result(None)
+        if self._empty is not None and not self._empty.done() and self._is_empty():
+            self._empty.set_result(None)
+
+    def _is_empty(self) -> bool:
+        return not self._calls and not self._others and not self._in_flight()
 
     # --- connections -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,184 @@
+"""A push service in this process, driven by the `h2` library, that a test scripts request by request."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import trustme
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import DataReceived, RequestReceived, StreamEnded
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+
+from wakeline.transport.http2_connect import Origin
+from wakeline.transport.tls import client_context
+
+
+class Received(NamedTuple):
+    """A whole request as the server saw it."""
+
+    session: Session
+    stream: int
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+Script = Callable[[Received], None]
+
+
+class Session(asyncio.Protocol):
+    """One connection of the server."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
+        self.received: list[Received] = []
+        self.lost = False
+        self._heads: dict[int, dict[str, str]] = {}
+        self._bodies: dict[int, bytes] = {}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.server.sessions.append(self)
+        if self.server.on_connect is not None:
+            self.server.on_connect(self)
+            return
+        self.greet()
+
+    def greet(self) -> None:
+        streams = {SettingCodes.MAX_CONCURRENT_STREAMS: self.server.max_streams}
+        self.h2.local_settings = Settings(client=False, initial_values=streams)
+        self.h2.initiate_connection()
+        self.flush()
+
+    def data_received(self, data: bytes) -> None:
+        if self.server.deaf:
+            return
+        try:
+            events = self.h2.receive_data(data)
+        except ProtocolError as error:
+            self.server.complaints.append(repr(error))
+            self.flush()
+            self.transport.close()
+            return
+        for event in events:
+            if isinstance(event, RequestReceived):
+                assert event.headers is not None
+                self._heads[event.stream_id] = {str(name): str(value) for name, value in event.headers}
+                self._bodies[event.stream_id] = b""
+            elif isinstance(event, DataReceived):
+                self._bodies[event.stream_id] += event.data
+                self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            elif isinstance(event, StreamEnded):
+                head = self._heads.pop(event.stream_id)
+                body = self._bodies.pop(event.stream_id)
+                request = Received(self, event.stream_id, head[":path"], head, body)
+                self.received.append(request)
+                self.server.received.append(request)
+                self.server.script(request)
+        self.flush()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.lost = True
+
+    def flush(self) -> None:
+        if not self.lost:
+            self.transport.write(self.h2.data_to_send())
+
+    def limit(self, streams: int) -> None:
+        self.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: streams})
+        self.flush()
+
+    def goaway(self, last: int, debug: bytes = b"") -> None:
+        # h2 refuses to go on after a GOAWAY of its own, and real servers finish what they have begun.
+        payload = last.to_bytes(4, "big") + bytes(4) + debug
+        self.transport.write(self.h2.data_to_send() + len(payload).to_bytes(3, "big") + b"\x07\0\0\0\0\0" + payload)
+
+
+def answer(request: Received, status: int = 200, body: bytes = b"") -> None:
+    """Answer a request."""
+    session = request.session
+    with suppress(ProtocolError):  # the client has reset the stream meanwhile
+        session.h2.send_headers(request.stream, [(":status", str(status))], end_stream=not body)
+        if body:
+            session.h2.send_data(request.stream, body, end_stream=True)
+    session.flush()
+
+
+def refuse(request: Received) -> None:
+    """Reset a stream unprocessed."""
+    request.session.h2.reset_stream(request.stream, ErrorCodes.REFUSED_STREAM)
+    request.session.flush()
+
+
+def keep_silent(request: Received) -> None:
+    """Answer nothing."""
+
+
+class Server:
+    """What a test sets and sees. `deaf`: not even read what comes in."""
+
+    def __init__(self, ca_file: str, context: ssl.SSLContext) -> None:
+        self.ca_file = ca_file
+        self.context = context
+        self.port = 0
+        self.script: Script = answer
+        self.max_streams = 100
+        self.deaf = False
+        self.on_connect: Callable[[Session], None] | None = None
+        self.sessions: list[Session] = []
+        self.received: list[Received] = []
+        self.complaints: list[str] = []
+
+    def origin(self, *, proxy: str = "", context: ssl.SSLContext | None = None, port: int = 0) -> Origin:
+        return Origin(
+            host="localhost",
+            port=port or self.port,
+            ssl_context=context or client_context(ca_file=self.ca_file),
+            proxy=proxy,
+        )
+
+    def paths(self) -> list[str]:
+        return [request.path for request in self.received]
+
+
+@asynccontextmanager
+async def serving(authority: trustme.CA, directory: Path) -> AsyncIterator[Server]:
+    """Run a server on an ephemeral port until the context ends."""
+    ca_file = directory / "ca.pem"
+    authority.cert_pem.write_to_path(ca_file)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["h2"])
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    server = Server(str(ca_file), context)
+    listener = await asyncio.get_running_loop().create_server(
+        lambda: Session(server), "127.0.0.1", 0, ssl=context, ssl_shutdown_timeout=0.5
+    )
+    server.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listener.close()
+        for session in server.sessions:
+            session.transport.abort()
+        await listener.wait_closed()
+
+
+async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait until something holds; the test fails if it never does."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.002)
