@@ -696,7 +696,10 @@ class Provider(Protocol):
         """Return what `send` would write; pure."""
 
     def size(self, notification: Notification) -> tuple[int, int, str]:
-        """Return (bytes of the longest variant, limit, name of the field to shorten); pure."""
+        """Return (bytes of the longest variant, limit, JSON Pointer of the field to shorten); pure.
+
+        Raises InvalidRequest for what the service would refuse whatever its size (reserved keys, bad headers).
+        """
 
 
 class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):

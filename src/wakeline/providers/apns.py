@@ -89,6 +89,7 @@ class ApnsProvider:
 
     def size(self, notification: Notification) -> tuple[int, int, str]:
         """See `ports.Provider`."""
+        apns.check(notification.content)
         return apns.measure(notification.content)
 
     def _address(self, environment: Environment) -> Address:

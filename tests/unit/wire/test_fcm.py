@@ -33,6 +33,7 @@ def _refused(content: Content) -> InvalidRequest:
         (Content(fcm=Override(payload={"message": {}})), "/fcm/payload/message"),
         (Content(fcm=Override(raw={"validate_only": True})), "/fcm/raw/validate_only"),
         (Content(fcm=Override(payload={"andriod": {}})), "/fcm/payload/andriod"),
+        (Content(fcm=Override(payload={"android": "high"})), "/fcm/payload/android"),
         (Content(fcm=Override(payload={"data": {"from": 1}})), "/fcm/payload/data/from"),
         (Content(fcm=Override(raw={"android": {"data": {"google.x": 1}}})), "/fcm/raw/android/data/google.x"),
         (Content(fcm=Override(payload={"android": {}, "android_v2": {}})), "/fcm/payload"),
@@ -76,7 +77,7 @@ def test_a_message_over_the_limit_is_refused_and_names_its_largest_field(content
 
 def test_options_do_not_count_against_the_limit_and_text_does() -> None:
     small = fcm.measure(Content(data={"a": "b"}))
-    assert small.size == len('{"data":{"a":"b"}}')
+    assert small.size == len('{"data":{"a":"b"},"apns.payload":{"aps":{"content-available":1}}}')
     assert small.limit == 4096
     room = 4096 - fcm.measure(Content(data={"a": ""})).size
     fcm.validate(Content(data={"a": "x" * room}, collapse_id="c" * 500))

@@ -22,6 +22,7 @@ APNS = [
     (400, "BadPriority", OutcomeClass.PAYLOAD, Action.FAIL, 913),
     (400, "DuplicateHeaders", OutcomeClass.BUG, Action.FAIL, 913),
     (400, "InvalidPushType", OutcomeClass.PAYLOAD, Action.FAIL, 913),
+    (400, "BadRequestPayload", OutcomeClass.PAYLOAD, Action.FAIL, 913),
     (400, "PayloadEmpty", OutcomeClass.PAYLOAD, Action.FAIL, 913),
     (400, "BadTopic", OutcomeClass.MISMATCH, Action.FAIL, 912),
     (400, "MissingTopic", OutcomeClass.MISMATCH, Action.FAIL, 912),

@@ -25,11 +25,25 @@ COLLAPSE_ID_LIMIT = 64
 _PUSH_TYPES = frozenset(rule.name for rule in RULES.values())
 
 
-def validate(content: Content, kind: str = "") -> None:
-    """Refuse content that APNs could not take; `kind` is the target's, where that matters (a call to an alert token).
+def validate(content: Content, kind: str = "") -> Measure:
+    """Refuse content that APNs could not take, and return how large it is.
 
+    `kind` is the target's, where that matters (a call to an alert token).
     Raises InvalidRequest or PayloadTooLarge, with the field's JSON Pointer.
     """
+    check(content, kind)
+    found = measure(content, kind)
+    if found.size > found.limit:
+        raise PayloadTooLarge(
+            f"the APNs payload has {found.size} bytes, {found.size - found.limit} more than this push type may have",
+            pointer=found.field,
+            fix="Shorten it, or set `truncate` to have the text shortened.",
+        )
+    return found
+
+
+def check(content: Content, kind: str = "") -> None:
+    """Refuse content that APNs could not take, whatever its size. Raises InvalidRequest, with the field's JSON Pointer."""
     rule = rule_for(content.type, kind)
     if content.alert is not None:
         check_alert(content.alert)
@@ -44,7 +58,6 @@ def validate(content: Content, kind: str = "") -> None:
     check_text(content)
     _check_collapse_id(content.collapse_id, "/collapse_id")
     _check_headers(content.apns.headers, rule)
-    _check_size(content, rule)
 
 
 def _check_collapse_id(value: str, where: str) -> None:
@@ -70,22 +83,9 @@ def _check_headers(headers: dict[str, str], rule: Rule) -> None:
         raise InvalidRequest("APNs knows no such push type", pointer=f"{where}/apns-push-type")
 
 
-def _check_size(content: Content, rule: Rule) -> None:
-    size, limit, field = _measured(content, rule)
-    if size > limit:
-        raise PayloadTooLarge(
-            f"the APNs payload has {size} bytes, {size - limit} more than a push of type {rule.name} may have",
-            pointer=field,
-            fix="Shorten it, or set `truncate` to have the text shortened.",
-        )
-
-
 def measure(content: Content, kind: str = "") -> Measure:
     """Return how large the payload is in its longest language."""
-    return _measured(content, rule_for(content.type, kind))
-
-
-def _measured(content: Content, rule: Rule) -> Measure:
+    rule = rule_for(content.type, kind)
     tags = tags_of(content.alert) if content.alert is not None else ("",)
     sizes = [(fitted(content, rule, _texts(content, tag)).longest, tag) for tag in tags]
     size, tag = max(sizes, key=lambda pair: pair[0])

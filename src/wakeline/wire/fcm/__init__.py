@@ -10,7 +10,18 @@ Source: Firebase, REST reference of projects.messages (discovery document fcm.v1
 from __future__ import annotations
 
 from wakeline.wire.fcm.answer import read
-from wakeline.wire.fcm.check import measure, validate
+from wakeline.wire.fcm.check import check, measure, validate
 from wakeline.wire.fcm.request import LIMIT, Prepared, address, path_of, prepare, validate_only
 
-__all__ = ["LIMIT", "Prepared", "address", "measure", "path_of", "prepare", "read", "validate", "validate_only"]
+__all__ = [
+    "LIMIT",
+    "Prepared",
+    "address",
+    "check",
+    "measure",
+    "path_of",
+    "prepare",
+    "read",
+    "validate",
+    "validate_only",
+]

@@ -29,8 +29,24 @@ _TARGETS = frozenset({"token", "fid", "topic", "condition", "name", "message", "
 _FIELDS = frozenset({"data", "notification", "android", "androidV2", "apns", "webpush", "fcmOptions"})
 
 
-def validate(content: Content) -> None:
-    """Refuse content that FCM could not take. Raises InvalidRequest or PayloadTooLarge, with the field's JSON Pointer."""
+def validate(content: Content) -> Measure:
+    """Refuse content that FCM could not take, and return how large it is.
+
+    Raises InvalidRequest or PayloadTooLarge, with the field's JSON Pointer.
+    """
+    check(content)
+    found = measure(content)
+    if found.size > found.limit:
+        raise PayloadTooLarge(
+            f"notification and data have {found.size} bytes, {found.size - found.limit} more than FCM takes",
+            pointer=found.field,
+            fix="Shorten it, or set `truncate` to have the text shortened.",
+        )
+    return found
+
+
+def check(content: Content) -> None:
+    """Refuse content that FCM could not take, whatever its size. Raises InvalidRequest, with the field's JSON Pointer."""
     if content.alert is not None:
         check_alert(content.alert)
     if content.type is PushType.BACKGROUND and content.alert is not None:
@@ -43,13 +59,6 @@ def validate(content: Content) -> None:
     _check_override(content.fcm.payload, "payload")
     if content.fcm.raw is not None:
         _check_override(content.fcm.raw, "raw")
-    found = measure(content)
-    if found.size > found.limit:
-        raise PayloadTooLarge(
-            f"notification and data have {found.size} bytes, {found.size - found.limit} more than FCM takes",
-            pointer=found.field,
-            fix="Shorten it, or set `truncate` to have the text shortened.",
-        )
 
 
 def _check_data(data: dict[str, Any], *home: str) -> None:
@@ -59,7 +68,7 @@ def _check_data(data: dict[str, Any], *home: str) -> None:
 
 
 def _check_override(override: dict[str, Any], part: str) -> None:
-    for key in override:
+    for key, value in override.items():
         (name,) = camel({key: None})
         if name in _TARGETS:
             raise InvalidRequest(
@@ -69,6 +78,8 @@ def _check_override(override: dict[str, Any], part: str) -> None:
             )
         if name not in _FIELDS:
             raise InvalidRequest(f"an FCM message has no field {key!r}", pointer=pointer("fcm", part, key))
+        if not isinstance(value, dict):
+            raise InvalidRequest(f"{key!r} of an FCM message is an object", pointer=pointer("fcm", part, key))
     names = camel(override)
     if "android" in names and "androidV2" in names:
         raise InvalidRequest("`android` and `androidV2` exclude each other", pointer=pointer("fcm", part))

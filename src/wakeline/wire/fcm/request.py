@@ -105,14 +105,15 @@ def write(content: Content, shown: Texts | None, timing: Timing) -> Variant:
 
 
 def size(content: Content, shown: Texts | None, timing: Timing) -> int:
-    """Return the bytes that count against LIMIT: notification and data, those for Android included, as JSON.
+    """Return the bytes that count against LIMIT: notification, data and the payload for iPhones, as JSON.
 
-    Google does not count options such as ttl and priority; the `apns` and `webpush` parts have limits of their own.
+    Google does not count options such as ttl and priority. What it counts exactly it does not say, so this errs upwards.
     """
     whole = message(content, shown, timing, badge_of(content))
     android = whole.get("android") or whole.get("androidV2") or {}
     counted = {key: whole[key] for key in _COUNTED if key in whole}
     counted |= {f"android.{key}": android[key] for key in _COUNTED if key in android}
+    counted |= {f"apns.{key}": value for key, value in whole.get("apns", {}).items() if key == "payload"}
     return Template.of(counted).longest
 
 

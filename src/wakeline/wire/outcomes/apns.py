@@ -40,6 +40,8 @@ APNS = Table.of(
     _E(400, "DuplicateHeaders", Is.BUG, Do.FAIL, 913, "A request header was sent twice.", _DEFECT),
     _E(400, "InvalidPushType", Is.PAYLOAD, Do.FAIL, 913, "APNs does not know the `apns-push-type` of the push.",
        "Set the `type` of the notification and leave the `apns-push-type` header out."),
+    _E(400, "BadRequestPayload", Is.PAYLOAD, Do.FAIL, 913, "Apple cannot read the payload as one of this push type.",
+       "Compare `apns.payload` or `apns.raw` with Apple's description; `aps` must be an object."),
     _E(400, "PayloadEmpty", Is.PAYLOAD, Do.FAIL, 913, "The push has no payload.", "Give `alert` or `data`, or a `raw` payload."),
     _E(400, "BadDeviceToken", Is.TOKEN_DOUBTFUL, Do.OTHER_ENVIRONMENT, 911,
        "Apple does not know this token in this environment: it belongs to the other one (sandbox or production), or is invalid.",
