@@ -72,6 +72,7 @@ class Http2Session:
         self._under_way: set[int] = set()
         self._timers: set[asyncio.TimerHandle] = set()
         self._taken = 0
+        self._highest_taken = 0
         self._last_stream: int | None = None
         self._blocked: dict[int, bytes] = {}
         self._extra = b""
@@ -110,13 +111,20 @@ class Http2Session:
 
     def goaway(self, reason: str) -> None:
         """Ends the connection after what is under way, with Apple's JSON reason as debug data."""
+        self._goaway(reason, self._h2.highest_inbound_stream_id)
+        self._flush()
+
+    def _goaway(self, reason: str, last_stream: int) -> None:
+        """Streams above `last_stream` are not taken, even if their first frames are here already."""
         if self._last_stream is not None:
             return
-        self._last_stream = self._h2.highest_inbound_stream_id
+        self._last_stream = last_stream
+        for stream in [each for each in self._open if each > last_stream]:
+            del self._open[stream]
+            self._under_way.discard(stream)
         debug = msgspec.json.encode({"reason": reason})
         frame = GoAwayFrame(0, last_stream_id=self._last_stream, error_code=0, additional_data=debug)
         self._extra += frame.serialize()
-        self._flush()
 
     def _handle(self, event: h2.events.Event) -> None:
         match event:
@@ -163,9 +171,10 @@ class Http2Session:
             self._announce()
         self._perform(stream, answer)
         self._taken += 1
+        self._highest_taken = max(self._highest_taken, stream)
         behaviour = self._service.behaviour
-        if behaviour.goaway_after and self._taken >= behaviour.goaway_after and self._last_stream is None:
-            self.goaway(behaviour.goaway_reason)
+        if behaviour.goaway_after and self._taken >= behaviour.goaway_after:
+            self._goaway(behaviour.goaway_reason, self._highest_taken)
 
     def _perform(self, stream: int, answer: Answer) -> None:
         if answer.effect is Effect.SILENT:

@@ -2,7 +2,7 @@
 
 A push service asks for a client certificate without insisting on one, and judges it itself: by its fingerprint, long
 after the handshake. OpenSSL under the `ssl` module refuses every certificate that no given CA signed, so this layer
-is pyOpenSSL, whose verify callback leaves the verdict to us.
+is pyOpenSSL, whose verify callback leaves the verdict to us (docs/adr/0010).
 An expired certificate, and an unknown one if trust says so, is refused with a TLS alert as Apple does.
 """
 
