@@ -54,10 +54,14 @@ class UserLimits:
     """The counters of all users of all apps."""
 
     def __init__(self, limits: Limits) -> None:
-        self._enabled = limits.per_user
-        self._rates = rates(limits)
+        self.configure(limits)
         self._arrivals: dict[tuple[int, str, PushType], float] = {}
         self._booked: dict[tuple[int, str, PushType, str], int] = {}
+
+    def configure(self, limits: Limits) -> None:
+        """Put new rates in force; what was booked stays booked."""
+        self._enabled = limits.per_user
+        self._rates = rates(limits)
 
     def applies(self, push_type: PushType) -> bool:
         """Tell whether pushes of this type are limited at all."""

@@ -18,8 +18,8 @@ def _everything(_event: EventType) -> bool:
     return True
 
 
-class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """The ports and settings.
+class Parts(msgspec.Struct, kw_only=True):
+    """The ports and settings; a reload puts new `settings` and `providers` in their places, so nobody keeps a copy.
 
     `entropy` returns a random number in [0, 1). `wanted` tells whether anybody listens to a type of event; it is asked only
     for `push.accepted`, whose look-ups would otherwise be the price of every push.

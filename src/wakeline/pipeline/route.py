@@ -201,6 +201,11 @@ class RouteTable:
                 changed.append((way, before))
         return changed
 
+    def reopen(self) -> None:
+        """Have every sender opened anew at its next need; the present ones finish what is in flight."""
+        for way in self.ways():
+            self._retire_sender(way)
+
     def _retire_sender(self, way: Way) -> None:
         """Let the sender finish what is in flight, apart from the route."""
         if way.sender is not None:

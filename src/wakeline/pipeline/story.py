@@ -9,16 +9,17 @@ settle     writes what came back
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 import structlog
 
+from wakeline.config import Settings
 from wakeline.model.app import App
 from wakeline.model.errors import NotFound, WakelineError
 from wakeline.model.ids import uuid_of
 from wakeline.model.outcome import Outcome
-from wakeline.model.route import Hold, HoldReason, Lane, Route
+from wakeline.model.route import Hold, HoldReason, Lane, ProviderKind, Route
 from wakeline.pipeline.accept import Accept
 from wakeline.pipeline.answers import Answers
 from wakeline.pipeline.bell import Bell
@@ -31,7 +32,7 @@ from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import RouteTable, Way, hold_of
 from wakeline.pipeline.settle import Settle
 from wakeline.pipeline.watch import Watch
-from wakeline.ports import HOLD_NEW_ROUTES, Cancelled, SenderStats
+from wakeline.ports import HOLD_NEW_ROUTES, Cancelled, Provider, SenderStats
 from wakeline.wire.outcomes import Refusal, ours
 
 _log = structlog.get_logger()
@@ -113,6 +114,15 @@ class Pipeline:
             pass
         left = await self.dispatch.leave()
         _log.info("pipeline_stopped", unfinished_jobs=left, unsettled=self.settle.size)
+
+    def apply(self, settings: Settings, providers: Mapping[ProviderKind, Provider] | None) -> None:
+        """Put new settings in force; new providers open new senders, and the old ones finish what is in flight."""
+        self._parts.settings = settings
+        self._limits.configure(settings.limits)
+        if providers is not None:
+            self._parts.providers = providers
+            self.table.reopen()
+            self._wake()
 
     async def _run(self, name: str, body: Callable[[], Awaitable[float | None]]) -> None:
         """Call a body for ever; it returns the seconds until it wants to be called again unless its bell rings."""

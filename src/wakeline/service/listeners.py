@@ -77,9 +77,10 @@ class Listener:
         """Serve from the next turn of the loop on."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
 
-    async def stop(self) -> None:
-        """Take no connection any more, let requests under way end (a few seconds), close."""
+    async def stop(self, *, at_once: bool = False) -> None:
+        """Take no connection any more, let requests under way end (a few seconds; `at_once`: not at all), close."""
         self._server.should_exit = True
+        self._server.force_exit = at_once
         if self._task is not None:
             await self._task
         self._socket.close()
@@ -137,3 +138,10 @@ def _bind(listen: str) -> socket.socket:
         bound.setblocking(False)
         undo.pop_all()
     return bound
+
+
+def address_of(settings: Settings, port: int) -> str:
+    """Return the URL under which `[server] listen` answers; `port` is the one bound."""
+    host, _ = listen_address(settings.server.listen)
+    scheme = "https" if settings.server.tls_certificate else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -1,0 +1,135 @@
+"""`wakeline app`: the mobile applications that this gateway serves."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cyclopts import App
+from msgspec import UNSET
+from rich.console import RenderableType
+
+from wakeline.cli.context import Ctx
+from wakeline.cli.printing import facts, table
+from wakeline.edges.rest.apps import AppList, AppPatch, AppView, NewApp, SettingsPatch
+from wakeline.model.app import ApnsEnvironment, CallsBy
+
+app = App(name="app", help="Mobile applications.")
+
+
+def _view(shown: AppView) -> RenderableType:
+    return facts(
+        [
+            ("app", shown.id),
+            ("name", shown.name),
+            ("paused", shown.paused),
+            ("calls by", shown.settings.calls_by),
+            ("APNs environment", shown.settings.apns_environment),
+            ("limits", shown.settings.limits),
+            ("keep content", shown.settings.keep_content),
+            ("devices a user", shown.settings.max_devices_per_user),
+            ("created", shown.created),
+        ]
+    )
+
+
+@app.command
+async def create(slug: str, /, *, name: str = "", context: Ctx) -> None:
+    """Make an app.
+
+    Parameters
+    ----------
+    slug
+        Its id for ever, such as acme-chat.
+    name
+        What people call it; the slug if not given.
+    """
+    async with context.gateway() as gateway:
+        made: AppView = await gateway.call("app.create", body=NewApp(id=slug, name=name))
+    context.printer.result(made, lambda: _view(made))
+
+
+@app.command(name="list")
+async def list_(*, context: Ctx) -> None:
+    """List the apps."""
+    async with context.gateway() as gateway:
+        found: AppList = await gateway.call("app.list")
+    context.printer.result(
+        found,
+        lambda: table(
+            ("app", "name", "paused", "created"), [(one.id, one.name, one.paused, one.created) for one in found.apps]
+        ),
+    )
+
+
+@app.command
+async def show(slug: str, /, *, context: Ctx) -> None:
+    """Show an app and its settings."""
+    async with context.gateway() as gateway:
+        shown: AppView = await gateway.call("app.show", app=slug)
+    context.printer.result(shown, lambda: _view(shown))
+
+
+@app.command(name="set")
+async def set_(
+    slug: str,
+    /,
+    *,
+    name: str | None = None,
+    calls_by: Literal["voip", "alert"] | None = None,
+    apns_environment: Literal["as_registered", "production", "sandbox"] | None = None,
+    limits: bool | None = None,
+    keep_content: bool | None = None,
+    max_devices_per_user: int | None = None,
+    context: Ctx,
+) -> None:
+    """Change an app; what is not given stays.
+
+    Parameters
+    ----------
+    name
+        What people call it.
+    calls_by
+        How a call reaches an iPhone.
+    apns_environment
+        Which APNs environment its targets are sent to.
+    limits
+        Whether the per-user limits hold.
+    keep_content
+        Whether what was sent is kept as long as the ledger keeps the notification.
+    max_devices_per_user
+        Beyond this number the longest unseen device is retired; 0 is no limit.
+    """
+    settings = SettingsPatch(
+        calls_by=UNSET if calls_by is None else CallsBy(calls_by),
+        apns_environment=UNSET if apns_environment is None else ApnsEnvironment(apns_environment),
+        limits=UNSET if limits is None else limits,
+        keep_content=UNSET if keep_content is None else keep_content,
+        max_devices_per_user=UNSET if max_devices_per_user is None else max_devices_per_user,
+    )
+    await _patch(context, slug, AppPatch(name=UNSET if name is None else name, settings=settings))
+
+
+@app.command
+async def pause(slug: str, /, *, context: Ctx) -> None:
+    """Stop sending for an app; its pushes wait, its calls fail at once."""
+    await _patch(context, slug, AppPatch(paused=True))
+
+
+@app.command
+async def resume(slug: str, /, *, context: Ctx) -> None:
+    """Send for a paused app again."""
+    await _patch(context, slug, AppPatch(paused=False))
+
+
+async def _patch(context: Ctx, slug: str, patch: AppPatch) -> None:
+    async with context.gateway() as gateway:
+        changed: AppView = await gateway.call("app.change", body=patch, app=slug)
+    context.printer.result(changed, lambda: _view(changed))
+
+
+@app.command
+async def delete(slug: str, /, *, context: Ctx) -> None:
+    """Forget an app with its credentials, devices and whatever waits."""
+    async with context.gateway() as gateway:
+        await gateway.call("app.delete", app=slug)
+    context.printer.result({"deleted": slug}, lambda: f"The app {slug} is forgotten.")

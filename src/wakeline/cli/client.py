@@ -1,0 +1,110 @@
+"""The one client of the API: through the administrator's socket if a gateway runs, else in this process on its store.
+
+Both ways speak HTTP to the same application, so a command behaves the same with and without a running gateway.
+Operations are taken from the API's own table by name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+
+from wakeline.cli.failures import Refused, of_answer
+from wakeline.config import Loaded, Logs
+from wakeline.edges.rest import BY_NAME, Operation
+from wakeline.model.errors import TransportError
+from wakeline.observe import logs
+from wakeline.service import admin_socket
+from wakeline.service.listeners import as_admin
+from wakeline.service.wiring import offline
+
+_ORIGIN = "http://wakeline"
+_TIMEOUT = 120.0
+_QUIET = Logs(level="warning")
+
+Upload = tuple[str, bytes]
+"""A file's name and content."""
+
+
+class Client:
+    """Calls operations by name. `online`: a gateway answers, not the store in this process."""
+
+    def __init__(self, http: httpx2.AsyncClient, *, online: bool) -> None:
+        self._http = http
+        self.online = online
+
+    async def call(
+        self,
+        name: str,
+        *,
+        body: msgspec.Struct | None = None,
+        query: Mapping[str, Any] | None = None,
+        form: Mapping[str, str] | None = None,
+        file: Upload | None = None,
+        response: type[Any] | None = None,
+        **path: str,
+    ) -> Any:
+        """Return the answer as the operation's response type, or `response`. Raises Refused, TransportError."""
+        operation = BY_NAME[name]
+        answer = await self._send(operation, body, query or {}, form, file, path)
+        if answer.status_code >= 400:
+            raise Refused(of_answer(answer.status_code, answer.content))
+        expected = response or operation.response
+        if not answer.content or expected is None:
+            return None
+        return msgspec.json.decode(answer.content, type=expected)
+
+    async def _send(
+        self,
+        operation: Operation,
+        body: msgspec.Struct | None,
+        query: Mapping[str, Any],
+        form: Mapping[str, str] | None,
+        file: Upload | None,
+        path: Mapping[str, str],
+    ) -> httpx2.Response:
+        arguments: dict[str, Any] = {"params": {key: value for key, value in query.items() if value is not None}}
+        if body is not None:
+            arguments["content"] = msgspec.json.encode(body)
+            arguments["headers"] = {"content-type": "application/json"}
+        if file is not None:
+            arguments["files"] = {"file": file}
+            arguments["data"] = dict(form or {})
+        try:
+            return await self._http.request(operation.method, operation.url(**path), **arguments)
+        except httpx2.TransportError as error:
+            raise TransportError(f"The gateway does not answer: {error}", fix="See its log.") from None
+
+    @contextlib.asynccontextmanager
+    async def stream(self, name: str, query: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[str]]:
+        """Give the lines of an answer without an end."""
+        operation = BY_NAME[name]
+        wanted = {key: value for key, value in query.items() if value is not None}
+        async with self._http.stream(operation.method, operation.url(), params=wanted, timeout=None) as answer:
+            if answer.status_code >= 400:
+                raise Refused(of_answer(answer.status_code, await answer.aread()))
+            yield answer.aiter_lines()
+
+
+@contextlib.asynccontextmanager
+async def connect(loaded: Loaded) -> AsyncIterator[Client]:
+    """Give a client: of the gateway that owns the data directory, else of its store, which is made if absent."""
+    logs.configure(_QUIET)
+    directory = Path(loaded.settings.server.data_dir)
+    with contextlib.ExitStack() as opened:
+        if await admin_socket.answers(directory):
+            address = opened.enter_context(admin_socket.address_of(directory))
+            async with _http(httpx2.AsyncHTTPTransport(uds=address)) as http:
+                yield Client(http, online=True)
+            return
+    async with offline(loaded) as app, _http(httpx2.ASGITransport(app=as_admin(app))) as http:
+        yield Client(http, online=False)
+
+
+def _http(transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=transport, base_url=_ORIGIN, timeout=_TIMEOUT, trust_env=False)

@@ -1,0 +1,250 @@
+"""`wakeline credential`: what lets us speak to a push service for an app."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from cyclopts import App
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from wakeline.cli.choosing import AppOption, chosen
+from wakeline.cli.client import Upload
+from wakeline.cli.context import Ctx
+from wakeline.cli.printing import facts, table
+from wakeline.edges.rest.credentials import CheckView, CredentialList, CredentialView
+from wakeline.model.credential import Credential, CredentialKind, Grade, Verdict
+from wakeline.model.errors import NotFound
+from wakeline.model.route import Environment
+from wakeline.wire.credential_file import Expectation, inspect
+
+app = App(name="credential", help="APNs keys and certificates, FCM service accounts.")
+
+_REFUSED = 4
+_FAILED = 1
+_GRADES = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.REFUSED: "red"}
+
+
+class Inspected(msgspec.Struct, frozen=True, kw_only=True):
+    """What `inspect` prints: the verdict, and what the file is unless it is refused."""
+
+    file: str
+    verdict: Verdict
+    kind: CredentialKind | None = None
+    environments: tuple[Environment, ...] = ()
+    topics: tuple[str, ...] = ()
+    key_id: str = ""
+    team_id: str = ""
+    subject: str = ""
+    not_after: datetime | None = None
+    fingerprint: str = ""
+
+
+def _verdict(verdict: Verdict) -> RenderableType:
+    grade = Text(verdict.grade.value, style=_GRADES[verdict.grade])
+    return Group(grade, *(Text(f"- {note}") for note in verdict.notes))
+
+
+def _view(shown: CredentialView | Inspected) -> RenderableType:
+    pairs = [
+        ("kind", shown.kind),
+        ("environments", shown.environments),
+        ("topics", shown.topics),
+        ("key id", shown.key_id),
+        ("team id", shown.team_id),
+        ("subject", shown.subject),
+        ("ends", shown.not_after),
+        ("fingerprint", shown.fingerprint),
+    ]
+    name = ("id", shown.id) if isinstance(shown, CredentialView) else ("file", shown.file)
+    return Group(facts([name, *pairs]), _verdict(shown.verdict))
+
+
+@app.command
+async def add(
+    *files: Path,
+    app: AppOption = None,
+    password: str = "",
+    key_id: str = "",
+    team_id: str = "",
+    topics: str = "",
+    environment: Literal["production", "sandbox"] | None = None,
+    replace: bool = False,
+    beside: bool = False,
+    context: Ctx,
+) -> None:
+    """Judge credential files and keep those that can work.
+
+    Parameters
+    ----------
+    files
+        AuthKey_....p8, a .p12 or .pem certificate with its key, or a service account .json.
+    password
+        Of a .p12 or an encrypted key.
+    key_id
+        Of a .p8 key: the ten characters in its file name.
+    team_id
+        Of a .p8 key: the ten characters beside your name on developer.apple.com.
+    topics
+        Bundle ids, separated by commas.
+    environment
+        The only one it is for; both if the file allows both.
+    replace
+        Take the place of the one that is there although it differs.
+    beside
+        Stand beside the one that is there although it differs.
+    """
+    if not files:
+        raise NotFound("No file was named.", fix="Name a .p8, .p12, .pem or .json file.")
+    form = {"password": password, "key_id": key_id, "team_id": team_id, "topics": topics}
+    form |= {"environment": environment} if environment else {}
+    form |= {name: "true" for name, wanted in (("replace", replace), ("add", beside)) if wanted}
+    async with context.gateway() as gateway:
+        slug = await chosen(gateway, app)
+        kept: list[CredentialView] = [
+            await gateway.call("credential.upload", app=slug, file=_read(file), form=_of_file(file, form))
+            for file in files
+        ]
+    value = kept[0] if len(kept) == 1 else CredentialList(credentials=tuple(kept))
+    context.printer.result(value, lambda: Group(*(_view(one) for one in kept)))
+
+
+def _read(file: Path) -> Upload:
+    try:
+        return file.name, file.read_bytes()
+    except OSError as error:
+        raise NotFound(f"The file {file} cannot be read: {error.strerror}.") from None
+
+
+def _of_file(file: Path, form: dict[str, str]) -> dict[str, str]:
+    """Fill in what Apple writes into the file's name: AuthKey_<key id>.p8."""
+    given = {name: value for name, value in form.items() if value}
+    if file.suffix == ".p8" and file.stem.startswith("AuthKey_"):
+        return {"key_id": file.stem.removeprefix("AuthKey_"), **given}
+    return given
+
+
+def _row(one: CredentialView) -> tuple[object, ...]:
+    file = (one.id, one.kind, one.environment, one.topics, one.key_id, one.team_id, one.not_after)
+    return (*file, one.verdict.grade, one.state, one.state_note)
+
+
+@app.command(name="list")
+async def list_(*, app: AppOption = None, context: Ctx) -> None:
+    """List an app's credentials, and what their push service last thought of them."""
+    async with context.gateway() as gateway:
+        found: CredentialList = await gateway.call("credential.list", app=await chosen(gateway, app))
+    context.printer.result(
+        found,
+        lambda: table(
+            ("id", "kind", "environment", "topics", "key id", "team id", "ends", "verdict", "state", "note"),
+            [_row(one) for one in found.credentials],
+        ),
+    )
+
+
+@app.command(name="inspect")
+def inspect_(
+    file: Path,
+    /,
+    *,
+    password: str = "",
+    key_id: str = "",
+    team_id: str = "",
+    topics: str = "",
+    context: Ctx,
+) -> int:
+    """Judge a credential file without keeping anything; exit code 4 if it cannot work.
+
+    Parameters
+    ----------
+    file
+        AuthKey_....p8, a .p12 or .pem certificate with its key, or a service account .json.
+    password
+        Of a .p12 or an encrypted key.
+    key_id
+        Of a .p8 key.
+    team_id
+        Of a .p8 key.
+    topics
+        Bundle ids it should cover, separated by commas.
+    """
+    form = _of_file(file, {"key_id": key_id})
+    found = inspect(
+        _read(file)[1],
+        Expectation(
+            now=time.time_ns() // 1_000_000,
+            password=password,
+            key_id=form.get("key_id", ""),
+            team_id=team_id,
+            topics=tuple(name.strip() for name in topics.split(",") if name.strip()),
+            token_hosts=context.load().settings.providers.fcm.token_hosts,
+            alone=True,
+        ),
+    )
+    shown = _inspected(file, found.verdict, found.facts)
+    context.printer.result(shown, lambda: _view(shown))
+    return _REFUSED if found.verdict.grade is Grade.REFUSED else 0
+
+
+def _inspected(file: Path, verdict: Verdict, known: Credential | None) -> Inspected:
+    if known is None:
+        return Inspected(file=str(file), verdict=verdict)
+    return Inspected(
+        file=str(file),
+        verdict=verdict,
+        kind=known.kind,
+        environments=known.environments,
+        topics=known.topics,
+        key_id=known.key_id,
+        team_id=known.team_id,
+        subject=known.subject,
+        not_after=None if known.not_after is None else datetime.fromtimestamp(known.not_after / 1000, UTC),
+        fingerprint=known.fingerprint,
+    )
+
+
+@app.command
+async def check(credential: str, /, *, app: AppOption = None, context: Ctx) -> int:
+    """Ask the push service whether it takes a credential; reaches no device. Exit code 1 if it does not.
+
+    Parameters
+    ----------
+    credential
+        Its id, from `wakeline credential list`.
+    """
+    async with context.gateway() as gateway:
+        slug = await chosen(gateway, app)
+        said: CheckView = await gateway.call("credential.check", app=slug, credential=credential)
+    outcome = said.outcome
+    context.printer.result(
+        said,
+        lambda: facts(
+            (
+                ("works", said.ok),
+                ("status", outcome.status),
+                ("reason", outcome.reason),
+                ("cause", outcome.cause),
+                ("fix", outcome.fix),
+            )
+        ),
+    )
+    return 0 if said.ok else _FAILED
+
+
+@app.command
+async def remove(credential: str, /, *, app: AppOption = None, context: Ctx) -> None:
+    """Forget a credential.
+
+    Parameters
+    ----------
+    credential
+        Its id, from `wakeline credential list`.
+    """
+    async with context.gateway() as gateway:
+        await gateway.call("credential.delete", app=await chosen(gateway, app), credential=credential)
+    context.printer.result({"removed": credential}, lambda: f"The credential {credential} is forgotten.")

@@ -1,0 +1,156 @@
+"""The demonstration itself, over HTTP like any caller: register, send, wait, look at both ends, compare with what must be."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import msgspec
+
+from wakeline.cli.demo import material
+from wakeline.cli.demo.scenario import CASES, CHAT, CHAT_BUNDLE, VOICE, VOICE_BUNDLE, Case
+from wakeline.cli.demo.stack import Stack
+from wakeline.cli.failures import Refused, of_answer
+
+_SETTLE = 20.0
+_POLL = 0.1
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one case: from the gateway, from the push service, and what differs from what must be."""
+
+    case: Case
+    received: str
+    state: str
+    verdict: str
+    wrong: tuple[str, ...]
+
+
+class Play:
+    """One performance on a running stack."""
+
+    def __init__(self, stack: Stack, http: httpx2.AsyncClient) -> None:
+        self._stack = stack
+        self._http = http
+
+    async def perform(self) -> list[Seen]:
+        """Set up, send everything at once, wait until it is settled, and compare."""
+        await self._set_up()
+        ids = [await self._send(case) for case in CASES]
+        return [await self._look(case, notification) for case, notification in zip(CASES, ids, strict=True)]
+
+    async def _set_up(self) -> None:
+        for app in (CHAT, VOICE):
+            await self._api("POST", "/v1/apps", json={"id": app, "name": app})
+        await self._credential(CHAT, f"AuthKey_{material.KEY_ID}.p8", material.auth_key(), _key_form(CHAT_BUNDLE))
+        account = material.service_account(self._stack.token_uri)
+        await self._credential(CHAT, "service-account.json", account, {})
+        certificate = material.certificate(VOICE_BUNDLE)
+        await self._credential(VOICE, "voice.p12", certificate, {"password": material.PASSWORD})
+        for case in CASES:
+            targets = [{"kind": case.target.kind, "value": case.target.value}]
+            body = {"user": f"user-of-{case.device}", "targets": targets}
+            await self._api("PUT", f"/v1/apps/{case.app}/devices/{case.device}", json=body)
+            if case.script:
+                script = {"target": case.target.value, "answers": case.script}
+                (await self._http.post(f"{self._stack.control}/script", json=script)).raise_for_status()
+
+    async def _credential(self, app: str, name: str, content: bytes, form: dict[str, str]) -> None:
+        await self._api("POST", f"/v1/apps/{app}/credentials", files={"file": (name, content)}, data=form)
+
+    async def _send(self, case: Case) -> str:
+        body = {"to": {"devices": [case.device]}, **case.notification}
+        taken = await self._api("POST", f"/v1/apps/{case.app}/notifications", json=body)
+        return str(taken["id"])
+
+    async def _look(self, case: Case, notification: str) -> Seen:
+        path = f"/v1/apps/{case.app}/notifications/{notification}"
+        shown = await self._settled(path)
+        explained = await self._api("GET", f"{path}/explain")
+        device = await self._api("GET", f"/v1/apps/{case.app}/devices/{case.device}")
+        answer = await self._http.get(f"{self._stack.control}/requests", params={"target": case.target.value})
+        requests: list[dict[str, Any]] = answer.json()
+        return Seen(
+            case=case,
+            received=_content(requests[-1]) if requests else "nothing",
+            state=_state(shown),
+            verdict=explained["verdict"],
+            wrong=tuple(_differences(case, shown, explained, device, requests)),
+        )
+
+    async def _settled(self, path: str) -> dict[str, Any]:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _SETTLE
+        while True:
+            shown = await self._api("GET", path)
+            if shown["state"] == "done" or loop.time() >= end:
+                return shown
+            await asyncio.sleep(_POLL)
+
+    async def _api(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {self._stack.key}"}
+        answer = await self._http.request(method, f"{self._stack.gateway}{path}", headers=headers, **arguments)
+        if answer.status_code >= 400:
+            raise Refused(of_answer(answer.status_code, answer.content))
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def _key_form(bundle: str) -> dict[str, str]:
+    return {"key_id": material.KEY_ID, "team_id": material.TEAM_ID, "topics": bundle}
+
+
+def _state(shown: dict[str, Any]) -> str:
+    return str(shown["deliveries"][0]["state"]) if shown["deliveries"] else str(shown["state"])
+
+
+def _differences(
+    case: Case,
+    shown: dict[str, Any],
+    explained: dict[str, Any],
+    device: dict[str, Any],
+    requests: list[dict[str, Any]],
+) -> Iterator[str]:
+    """Compare what was seen with what must be, one sentence a difference."""
+    if (state := _state(shown)) != case.state:
+        yield f"the delivery is {state}, not {case.state}"
+    if len(requests) != case.requests:
+        yield f"the push service got {len(requests)} requests, not {case.requests}"
+    if any(request["provider"] != case.provider for request in requests):
+        yield f"it went to another push service than {case.provider}"
+    attempts = shown["deliveries"][0]["attempts"] if shown["deliveries"] else []
+    if case.app == VOICE and len(attempts) != case.requests:
+        yield f"the ledger has {len(attempts)} attempts, not {case.requests}"
+    if (target := device["targets"][0]["state"]) != case.target_state:
+        yield f"the token is {target}, not {case.target_state}"
+    if not (explained["verdict"] and explained["cause"]):
+        yield "explain has no verdict or no cause"
+    received = [text for request in requests for text in _texts(_body(request))]
+    for text in case.texts:
+        if not any(text in one for one in received):
+            yield f"the text {text!r} did not arrive as it was sent"
+
+
+def _body(request: dict[str, Any]) -> Any:
+    body = request["body"]
+    return json.loads(body) if isinstance(body, str) and body else body
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text inside a JSON value."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for inner in value.values():
+                yield from _texts(inner)
+        case list():
+            for inner in value:
+                yield from _texts(inner)
+
+
+def _content(request: dict[str, Any]) -> str:
+    return json.dumps(_body(request), ensure_ascii=False)

@@ -1,0 +1,140 @@
+"""What the demonstration sends and what has to come of it: one case a line of the table it prints.
+
+A case names its device, what the push service is scripted to answer, the notification, and what must be seen: the state of
+the delivery, what explain's verdict is about, how many requests the push service got, and texts that must have arrived
+unchanged.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+CHAT, VOICE = "demo-chat", "demo-voice"
+CHAT_BUNDLE, VOICE_BUNDLE = "com.example.chat", "com.example.voice"
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """One token to be registered."""
+
+    kind: str
+    value: str
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One notification to one device. `texts` must have reached the push service as they are."""
+
+    name: str
+    app: str
+    device: str
+    target: Target
+    notification: dict[str, Any]
+    provider: str
+    script: tuple[dict[str, Any], ...] = ()
+    state: str = "accepted"
+    code: int = 0
+    requests: int = 1
+    texts: tuple[str, ...] = ()
+    target_state: str = "active"
+
+
+def _apns(number: int) -> str:
+    return f"{number:064x}"
+
+
+def _fcm(number: int) -> str:
+    return f"demo{number:04d}-AbCdEfGhIj:APA91b{'Xy9_' * 30}{number:04d}"
+
+
+EMOJI = "Lunch? \U0001f35c\U0001f468\u200d\U0001f469\u200d\U0001f467 at 12:30"
+RIGHT_TO_LEFT = "\u0634\u0644\u0648\u0645 \u05e9\u05dc\u05d5\u05dd \u200fhello"
+FOUR_BYTES = "\U00020bb7\U0001d11e \U00010348"
+QUOTES = 'She said "it\'s \\ fine" <b>&amp;'
+LINES = "first line\nsecond\tline\r\nthird"
+
+CASES: tuple[Case, ...] = (
+    Case(
+        name="alert, iPhone",
+        app=CHAT,
+        device="iphone-1",
+        target=Target(kind="apns", value=_apns(0xA1)),
+        notification={
+            "alert": {"title": QUOTES, "body": EMOJI, "sound": "default", "badge": 3},
+            "data": {"room": "42"},
+        },
+        provider="apns",
+        texts=(QUOTES, EMOJI),
+    ),
+    Case(
+        name="alert, right to left, Android",
+        app=CHAT,
+        device="android-1",
+        target=Target(kind="fcm", value=_fcm(1)),
+        notification={"alert": {"title": FOUR_BYTES, "body": RIGHT_TO_LEFT}, "data": {"room": "42", "count": 7}},
+        provider="fcm",
+        texts=(FOUR_BYTES, RIGHT_TO_LEFT),
+    ),
+    Case(
+        name="background, iPhone",
+        app=CHAT,
+        device="iphone-2",
+        target=Target(kind="apns", value=_apns(0xA2)),
+        notification={"type": "background", "data": {"sync": "inbox", "note": LINES}},
+        provider="apns",
+        texts=(LINES,),
+    ),
+    Case(
+        name="call, iPhone, certificate",
+        app=VOICE,
+        device="iphone-3",
+        target=Target(kind="apns-voip", value=_apns(0xA3)),
+        notification={"call": {"id": "call-1", "caller": "Zoë \U0001f4de", "video": True}},
+        provider="apns",
+        texts=("Zoë \U0001f4de",),
+    ),
+    Case(
+        name="call, Android",
+        app=CHAT,
+        device="android-2",
+        target=Target(kind="fcm", value=_fcm(2)),
+        notification={"call": {"id": "call-2", "caller": "李雷"}},
+        provider="fcm",
+        texts=("李雷",),
+    ),
+    Case(
+        name="call, busy once, iPhone",
+        app=VOICE,
+        device="iphone-4",
+        target=Target(kind="apns-voip", value=_apns(0xA4)),
+        notification={"call": {"id": "call-3", "caller": "Noor"}},
+        provider="apns",
+        script=({"status": 503, "reason": "ServiceUnavailable"},),
+        requests=2,
+        texts=("Noor",),
+    ),
+    Case(
+        name="app was deleted, iPhone",
+        app=CHAT,
+        device="iphone-5",
+        target=Target(kind="apns", value=_apns(0xA5)),
+        notification={"alert": {"title": "Anybody there?"}},
+        provider="apns",
+        script=({"status": 410, "reason": "Unregistered"},),
+        state="failed",
+        code=911,
+        target_state="retired",
+    ),
+    Case(
+        name="unknown token, iPhone",
+        app=CHAT,
+        device="iphone-6",
+        target=Target(kind="apns", value=_apns(0xA6)),
+        notification={"alert": {"title": "Whose token is this?"}},
+        provider="apns",
+        script=({"status": 400, "reason": "BadDeviceToken", "times": 2},),
+        state="failed",
+        requests=2,
+        target_state="quarantined",
+    ),
+)

@@ -1,0 +1,194 @@
+"""`wakeline device`: installations of an app and how their tokens fare."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from cyclopts import App
+from rich.console import Group, RenderableType
+
+from wakeline.cli.choosing import AppOption, chosen
+from wakeline.cli.context import Ctx
+from wakeline.cli.printing import facts, table
+from wakeline.edges.rest.device_views import DeviceView, TargetView
+from wakeline.edges.rest.devices import DeviceBody, DeviceList, RegisteredView, RestoreBody, RestoredView
+from wakeline.edges.rest.targets import KindedTarget
+from wakeline.model.device import TargetKind
+from wakeline.model.errors import InvalidRequest
+from wakeline.model.route import Environment
+
+app = App(name="device", help="Devices and their tokens.")
+
+COLUMNS = ("device", "user", "state", "targets", "platform", "app version", "seen")
+
+
+def row(device: DeviceView) -> tuple[object, ...]:
+    """Return a device as a row under COLUMNS."""
+    kinds = [
+        target.kind if target.state == "active" else f"{target.kind} ({target.state})" for target in device.targets
+    ]
+    return (device.device_id, device.user, device.state, kinds, device.platform, device.app_version, device.seen)
+
+
+def _target_row(one: TargetView) -> tuple[object, ...]:
+    where = (one.kind, one.value, one.environment, one.topic or one.project)
+    return (*where, one.state, one.reason, one.since, one.confirmed)
+
+
+def _view(shown: DeviceView) -> RenderableType:
+    known = facts(
+        [
+            ("device", shown.device_id),
+            ("user", shown.user),
+            ("state", shown.state),
+            ("tags", shown.tags),
+            ("platform", f"{shown.platform} {shown.os_version}".strip()),
+            ("model", shown.model),
+            ("app version", shown.app_version),
+            ("locale", shown.locale),
+            ("notifications", shown.notifications_enabled),
+            ("connected until", shown.connected_until),
+            ("seen", shown.seen),
+        ]
+    )
+    targets = table(
+        ("kind", "token", "environment", "topic", "state", "reason", "since", "confirmed"),
+        [_target_row(one) for one in shown.targets],
+    )
+    return Group(known, targets)
+
+
+@app.command
+async def put(
+    device: str,
+    /,
+    *,
+    app: AppOption = None,
+    user: str | None = None,
+    target: list[str] | None = None,
+    tag: list[str] | None = None,
+    environment: Literal["production", "sandbox"] = "production",
+    locale: str = "",
+    context: Ctx,
+) -> None:
+    """Register a device as its app would: the whole truth about it.
+
+    Parameters
+    ----------
+    device
+        The id that the app chose for this installation.
+    user
+        Whose it is.
+    target
+        kind=token, such as apns=0a1b..., apns-voip=..., fcm=...; may be given several times.
+    tag
+        A tag; may be given several times.
+    environment
+        Of its APNs tokens: sandbox for development builds.
+    locale
+        Such as de or pt-BR.
+    """
+    body = DeviceBody(
+        user=user,
+        targets=tuple(_target(text, environment) for text in target or ()),
+        tags=tuple(tag or ()),
+        locale=locale,
+    )
+    async with context.gateway() as gateway:
+        slug = await chosen(gateway, app)
+        kept: RegisteredView = await gateway.call("device.put", body=body, app=slug, device=device)
+    context.printer.result(kept, lambda: _view(kept))
+
+
+def _target(text: str, environment: str) -> KindedTarget:
+    kind, _, value = text.partition("=")
+    try:
+        known = TargetKind(kind)
+    except ValueError:
+        raise InvalidRequest(f"{text!r} is not kind=token.", fix=f"Kinds are {', '.join(TargetKind)}.") from None
+    world = environment if known is not TargetKind.FCM else "production"
+    return KindedTarget(kind=known, value=value, environment=Environment(world))
+
+
+@app.command(name="list")
+async def list_(
+    *,
+    app: AppOption = None,
+    user: str | None = None,
+    state: Literal["active", "quarantined", "retired"] | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+    context: Ctx,
+) -> None:
+    """List devices.
+
+    Parameters
+    ----------
+    user
+        Only those of this user.
+    state
+        Only those with a token in this state.
+    limit
+        How many at most, up to 500.
+    cursor
+        Where the list before ended.
+    """
+    query = {"user": user, "state": state, "limit": limit, "cursor": cursor}
+    async with context.gateway() as gateway:
+        found: DeviceList = await gateway.call("device.list", query=query, app=await chosen(gateway, app))
+    context.printer.result(found, lambda: table(COLUMNS, [row(one) for one in found.devices]))
+    if found.next_cursor and not context.printer.as_json:
+        context.printer.remark(f"More with --cursor {found.next_cursor}")
+
+
+@app.command
+async def show(device: str, /, *, app: AppOption = None, context: Ctx) -> None:
+    """Show a device, its tokens, and what speaks against them."""
+    async with context.gateway() as gateway:
+        shown: DeviceView = await gateway.call("device.show", app=await chosen(gateway, app), device=device)
+    context.printer.result(shown, lambda: _view(shown))
+
+
+@app.command
+async def restore(
+    device: str | None = None,
+    /,
+    *,
+    app: AppOption = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    context: Ctx,
+) -> None:
+    """Make quarantined and retired tokens active again: of one device, or all that fell in a range of time.
+
+    Parameters
+    ----------
+    device
+        Its id; all devices of the app if not given.
+    since
+        From when on; UTC unless it says otherwise.
+    until
+        Until when.
+    """
+    body = RestoreBody(since=_utc(since), until=_utc(until))
+    async with context.gateway() as gateway:
+        slug = await chosen(gateway, app)
+        restored: RestoredView = (
+            await gateway.call("device.restore_all", body=body, app=slug)
+            if device is None
+            else await gateway.call("device.restore", body=body, app=slug, device=device)
+        )
+    context.printer.result(restored, lambda: f"{restored.restored} tokens are active again.")
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+@app.command
+async def delete(device: str, /, *, app: AppOption = None, context: Ctx) -> None:
+    """Forget a device and its tokens."""
+    async with context.gateway() as gateway:
+        await gateway.call("device.delete", app=await chosen(gateway, app), device=device)
+    context.printer.result({"deleted": device}, lambda: f"The device {device} is forgotten.")

@@ -1,0 +1,90 @@
+"""The root of the command line: global flags, the nouns (loaded when used), and how every command ends."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Group, Parameter
+
+from wakeline import __version__
+from wakeline.cli import failures
+from wakeline.cli.context import Context
+from wakeline.cli.failures import Failure, Refused
+from wakeline.cli.printing import Printer
+from wakeline.model.errors import WakelineError
+
+NOUNS: tuple[tuple[str, str, str], ...] = (
+    ("serve", "wakeline.cli.serve:serve", "Run the gateway."),
+    ("demo", "wakeline.cli.demo:demo", "See it work: gateway and stand-ins of the push services, on this machine."),
+    ("simulate", "wakeline.cli.simulate:simulate", "Run stand-ins of the push services."),
+    ("send", "wakeline.cli.send:send", "Send a notification."),
+    ("explain", "wakeline.cli.explain:explain", "Say why a push did or did not arrive."),
+    ("app", "wakeline.cli.apps:app", "Mobile applications."),
+    ("credential", "wakeline.cli.credential:app", "APNs keys and certificates, FCM service accounts."),
+    ("device", "wakeline.cli.device:app", "Devices and their tokens."),
+    ("user", "wakeline.cli.user:app", "Users: the callers' own ids of people."),
+    ("key", "wakeline.cli.key:app", "API keys."),
+    ("queue", "wakeline.cli.queue:app", "What waits to be sent."),
+    ("route", "wakeline.cli.route:app", "Routes and the holds on them."),
+    ("events", "wakeline.cli.events:app", "What happens, as it happens."),
+    ("backup", "wakeline.cli.backup:backup", "Copy the store, also while the gateway runs."),
+    ("restore", "wakeline.cli.backup:restore", "Bring a copy of the store back."),
+    ("db", "wakeline.cli.db:app", "The store's schema."),
+    ("config", "wakeline.cli.config:app", "Settings."),
+    ("completion", "wakeline.cli.completion:completion", "Shell completion."),
+)
+"""Each noun or verb, where it is and what it does: loaded when it is used, so that help and completion start at once."""
+
+_HELP = """\
+A self-hosted push gateway: it keeps, delivers and explains every push.
+
+Administrative commands speak to the running gateway, or work on its store when none runs.
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 unavailable.
+"""
+
+root = App(name="wakeline", help=_HELP, version=__version__)
+root.meta.group_parameters = Group("Everywhere", sort_key=0)
+for _name, _where, _what in NOUNS:
+    root.command(_where, name=_name, help=_what)
+
+
+@root.meta.default
+def _launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    config: Annotated[Path | None, Parameter(help="Settings file; ./wakeline.toml if present.")] = None,
+    json: Annotated[bool, Parameter(help="Print one JSON document on one line of stdout.", negative="")] = False,
+) -> int:
+    command, bound, ignored = root.parse_args(tokens)
+    context = Context(config, Printer(as_json=json))
+    extra = {"context": context} if "context" in ignored else {}
+    return perform(lambda: command(*bound.args, **bound.kwargs, **extra), context.printer)
+
+
+def perform(command: Callable[[], Any], printer: Printer) -> int:
+    """Run a command and return its exit code; failures are printed as cause and fix."""
+    try:
+        code = command()
+        if inspect.iscoroutine(code):
+            code = asyncio.run(code)
+    except Refused as refused:
+        return _failed(refused.failure, printer)
+    except WakelineError as error:
+        return _failed(failures.of_error(error), printer)
+    except (KeyboardInterrupt, BrokenPipeError):
+        return failures.INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _failed(failure: Failure, printer: Printer) -> int:
+    printer.failure(failure)
+    return failure.exit_code
+
+
+def run() -> None:
+    """Run what the arguments say and end the process."""
+    sys.exit(root.meta(result_action="return_value"))

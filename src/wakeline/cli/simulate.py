@@ -1,0 +1,48 @@
+"""`wakeline simulate`: fake APNs, FCM and Google's token endpoint on loopback ports, scriptable over a control port."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wakeline.model.errors import ConfigError, ConnectFailed
+
+
+async def simulate(
+    *,
+    apns_port: int = 0,
+    apns_sandbox_port: int | None = None,
+    fcm_port: int = 0,
+    control_port: int = 0,
+    state_dir: Path | None = None,
+) -> None:
+    """Run the push services' stand-ins until stopped; prints one JSON line when they listen.
+
+    Parameters
+    ----------
+    apns_port
+        HTTP/2 with TLS; 0 is any free port, as for the others.
+    apns_sandbox_port
+        APNs's sandbox on a port of its own; without it `apns_port` is both environments.
+    fcm_port
+        FCM v1, and OAuth at /token.
+    control_port
+        POST /script, /behave, /trust, /reset; GET /requests, /counts.
+    state_dir
+        Gets ca.pem, which the gateway must trust ([providers.apns] ca_file, [providers.fcm] ca_file).
+    """
+    try:
+        from wakeline.simulator import run  # noqa: PLC0415 - its packages are an extra
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"The simulator needs the package {error.name}", fix="pip install 'wakeline[simulator]'"
+        ) from None
+    try:
+        await run(
+            apns_port=apns_port,
+            apns_sandbox_port=apns_sandbox_port,
+            fcm_port=fcm_port,
+            control_port=control_port,
+            state_dir=state_dir,
+        )
+    except OSError as error:
+        raise ConnectFailed(f"The simulator cannot listen: {error}", fix="Choose another port.") from None

@@ -1,0 +1,135 @@
+"""A gateway's life: open the store, serve, drain, close. One process, one loop.
+
+Stop (SIGTERM): `/readyz` says 503, nothing more is taken or claimed, what is in flight gets its answers (at most
+drain_timeout), leases go back, exit 0. A second signal ends at once with exit 1; that is as safe as `kill -9`, which loses
+nothing accepted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import structlog
+
+from wakeline.config import Loaded, Settings
+from wakeline.observe import logs
+from wakeline.observe.health import Phase
+from wakeline.observe.names import LogEvent
+from wakeline.service import admin_socket, listeners, wiring
+from wakeline.service.listeners import Listener
+from wakeline.service.reload import Reloader
+from wakeline.service.signals import Signals
+from wakeline.service.supervisor import Supervisor
+from wakeline.service.wiring import Gateway
+
+_log = structlog.get_logger()
+
+DRAINED = 0
+CUT_SHORT = 1
+
+
+async def serve(read: Callable[[], Loaded], environment: Mapping[str, str], announce: Callable[[str], None]) -> int:
+    """Run a gateway until a signal ends it, and return the exit code.
+
+    `announce` is told the address once it serves. Raises StoreBusy, ConnectFailed, ConfigError and what else keeps it from
+    starting.
+    """
+    settings = read().settings
+    logs.configure(settings.logs)
+    _log.info(LogEvent.STARTING.value, data_dir=settings.server.data_dir)
+    async with wiring.opened(settings) as gateway:
+        code = await _Process(gateway, read, Supervisor(environment)).run(announce)
+    _log.info(LogEvent.STOPPED.value)
+    return code
+
+
+class _Process:
+    """One run between open and close."""
+
+    def __init__(self, gateway: Gateway, read: Callable[[], Loaded], supervisor: Supervisor) -> None:
+        self._gateway = gateway
+        self._signals = Signals()
+        self._supervisor = supervisor
+        self._reloader = Reloader(gateway.settings, read, self._apply)
+        self._directory = Path(gateway.settings.server.data_dir)
+
+    async def run(self, announce: Callable[[str], None]) -> int:
+        """Serve, then drain."""
+        doors = self._bind()
+        self._signals.install()
+        chores: list[asyncio.Task[None]] = []
+        try:
+            await self._gateway.start()
+            for door in doors:
+                door.start()
+            address = listeners.address_of(self._gateway.settings, doors[0].port)
+            self._ready(address)
+            announce(address)
+            chores = [asyncio.create_task(chore) for chore in (self._reload(), self._give_signs())]
+            await self._signals.stop.wait()
+            return await self._drain()
+        finally:
+            self._signals.remove()
+            for task in chores:
+                task.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+            for door in doors:
+                await door.stop(at_once=self._signals.at_once.is_set())
+            admin_socket.remove(self._directory)
+
+    def _bind(self) -> list[Listener]:
+        """Take the address first: an address in use must be told before anything is sent."""
+        app, settings = self._gateway.app, self._gateway.settings
+        return [
+            listeners.public(app, settings),
+            listeners.admin(app, settings, admin_socket.listen(self._directory)),
+        ]
+
+    def _ready(self, address: str) -> None:
+        self._gateway.health.phase = Phase.READY
+        # What was made so far lives as long as the process: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        self._supervisor.ready(f"Serving on {address}")
+        _log.info(LogEvent.READY.value, address=address)
+
+    def _apply(self, settings: Settings) -> None:
+        logs.configure(settings.logs)
+        self._gateway.apply(settings)
+
+    async def _reload(self) -> None:
+        while True:
+            await self._signals.reload.wait()
+            self._signals.reload.clear()
+            self._supervisor.reloading()
+            self._reloader.reload()
+            self._supervisor.ready("Serving")
+
+    async def _give_signs(self) -> None:
+        """Tell the watchdog from the real loop: a loop that hangs gives no sign and is restarted."""
+        interval = self._supervisor.watchdog_interval
+        while interval is not None:
+            self._supervisor.alive()
+            await asyncio.sleep(interval)
+
+    async def _drain(self) -> int:
+        """Finish what is in flight, unless a second signal comes."""
+        self._gateway.health.phase = Phase.DRAINING
+        self._supervisor.stopping()
+        timeout = self._gateway.settings.server.drain_timeout
+        _log.info(LogEvent.DRAINING.value, timeout=timeout)
+        drained = asyncio.create_task(self._gateway.drain(timeout))
+        cut = asyncio.create_task(self._signals.at_once.wait())
+        await asyncio.wait({drained, cut}, return_when=asyncio.FIRST_COMPLETED)
+        cut.cancel()
+        if drained.done():
+            drained.result()
+            _log.info(LogEvent.DRAINED.value)
+            return DRAINED
+        drained.cancel()
+        await asyncio.gather(drained, return_exceptions=True)
+        _log.warning(LogEvent.STOPPED_AT_ONCE.value)
+        return CUT_SHORT

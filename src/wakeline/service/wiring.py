@@ -1,0 +1,166 @@
+"""The only place that constructs storage, providers and transport, and joins them to the story and its edges.
+
+    master key -> store -> ports -> Parts -> Pipeline -> RestPorts -> application
+
+Opening makes what is absent: the data directory (0700), the master key (0600), the store with its schema.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from wakeline.config import Loaded, Settings
+from wakeline.config.rules import sqlite_path
+from wakeline.edges import rest
+from wakeline.model.errors import ConfigError
+from wakeline.model.route import ProviderKind
+from wakeline.observe.health import Health
+from wakeline.observe.metrics import Metrics
+from wakeline.pipeline import Parts, Pipeline
+from wakeline.ports import Clock, Provider, Secrets
+from wakeline.providers import PROVIDERS
+from wakeline.service.clock import SystemClock
+from wakeline.service.ids import KeyMaker
+from wakeline.storage.sealing import Sealer, open_master_key
+from wakeline.storage.sqlite import SqliteStore
+from wakeline.transport.guard import Guard, system_resolver
+from wakeline.transport.http import GuardedClient
+
+
+class Gateway:
+    """All parts of one gateway, on an open store. `app` serves the API; nothing is sent before `start`."""
+
+    def __init__(self, settings: Settings, store: SqliteStore, secrets: Secrets, clock: Clock, newest: int) -> None:
+        self.settings = settings
+        self.health = Health()
+        self._clock = clock
+        self._clients = contextlib.AsyncExitStack()
+        self._metrics = Metrics()
+        self._parts = self._story_parts(store, newest)
+        self._pipeline = Pipeline(self._parts)
+        self._rest_ports = self._edge_ports(store, secrets)
+        self._rest = rest.build(self._rest_ports)
+
+    @property
+    def app(self) -> ASGIApp:
+        """Return the API as an ASGI application."""
+        return self._rest
+
+    async def start(self) -> None:
+        """Take over what the store holds, and begin to send."""
+        await self._pipeline.start()
+
+    async def drain(self, seconds: float) -> None:
+        """Claim no more, wait for what is in flight, write it, give the rest back."""
+        await self._pipeline.stop(drain=seconds)
+
+    def apply(self, settings: Settings) -> None:
+        """Put new settings in force: read at each use, but for the providers, which are built anew and swapped."""
+        providers = None if settings.providers == self.settings.providers else self._providers(settings)
+        self.settings = settings
+        self._rest_ports.settings = settings
+        self._pipeline.apply(settings, providers)
+
+    async def close(self) -> None:
+        """Write what is only in memory and close outbound connections; the store stays open."""
+        await self._rest.close()
+        await self._clients.aclose()
+
+    def _story_parts(self, store: SqliteStore, newest: int) -> Parts:
+        return Parts(
+            acceptance=store.acceptance,
+            idempotency=store.idempotency,
+            queue=store.queue,
+            ledger=store.ledger,
+            events=store.events,
+            devices=store.devices,
+            apps=store.apps,
+            credentials=store.credentials,
+            routes=store.routes,
+            facts=store.settings,
+            keeper=store.keeper,
+            providers=self._providers(self.settings),
+            clock=self._clock,
+            ids=KeyMaker(self._clock.now, newest),
+            entropy=random.SystemRandom().random,
+            settings=self.settings,
+            meter=self._metrics,
+        )
+
+    def _edge_ports(self, store: SqliteStore, secrets: Secrets) -> rest.RestPorts:
+        return rest.RestPorts(
+            clock=self._clock,
+            apps=store.apps,
+            devices=store.devices,
+            credentials=store.credentials,
+            routes=store.routes,
+            keys=store.api_keys,
+            secrets=secrets,
+            idempotency=store.idempotency,
+            ledger=store.ledger,
+            queue=store.queue,
+            events=store.events,
+            keeper=store.keeper,
+            pipeline=self._pipeline,
+            settings=self.settings,
+            health=self.health,
+            metrics=self._metrics,
+        )
+
+    def _providers(self, settings: Settings) -> dict[ProviderKind, Provider]:
+        """Build each provider; hosts written in the settings may be private, Google's token endpoint may not."""
+        fcm = settings.providers.fcm
+        guard = Guard(resolve=system_resolver, configured=frozenset(fcm.token_hosts))
+        http = GuardedClient(guard, ca_file=fcm.ca_file, proxy=fcm.proxy)
+        self._clients.push_async_callback(http.aclose)
+        return {kind: build(settings.providers, self._clock, http) for kind, build in PROVIDERS.items()}
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Gateway]:
+    """Open the store, making what is absent, and give a gateway that is not started.
+
+    Raises StoreBusy if another process owns the data directory, SchemaTooNew, MigrationChanged, StoreUnavailable,
+    ConfigError for a missing or unreadable master key, a directory that cannot be made, or a bad `ca_file`.
+    """
+    path = Path(sqlite_path(settings.storage.url))
+    _make_directory(Path(settings.server.data_dir))
+    secrets = _sealer(Path(settings.secrets.master_key_file), path)
+    clock = SystemClock()
+    store = SqliteStore(path, clock=clock, secrets=secrets, settings=settings.storage)
+    await store.open()
+    try:
+        gateway = Gateway(settings, store, secrets, clock, await store.ledger.newest())
+        try:
+            yield gateway
+        finally:
+            await gateway.close()
+    finally:
+        await store.close()
+
+
+@contextlib.asynccontextmanager
+async def offline(loaded: Loaded) -> AsyncIterator[ASGIApp]:
+    """Give the API on a store that no gateway serves: it answers and keeps, and sends nothing."""
+    async with opened(loaded.settings) as gateway:
+        yield gateway.app
+
+
+def _sealer(master_key: Path, store: Path) -> Sealer:
+    """Open the master key; made only with its store, since a new key beside an old store would hide that the old is lost."""
+    return Sealer(open_master_key(master_key, create=not store.exists()))
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"server.data_dir: {directory} cannot be made: {error.strerror}",
+            fix="Choose a directory that this user may write, or make it and give it to this user.",
+        ) from None
