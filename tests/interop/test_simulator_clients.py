@@ -156,16 +156,28 @@ def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the locked npm packages installed; kept between runs beside the package list."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        pytest.skip("node and npm are not installed: @parse/node-apn was NOT tried against the simulator")
+        pytest.skip("node and npm are not installed: @parse/node-apn and web-push were NOT tried against the simulator")
     wanted = (NODE_DIRECTORY / "package-lock.json").read_bytes()
     installed = NODE_DIRECTORY / "node_modules" / ".package-lock.wanted.json"
     if not installed.exists() or installed.read_bytes() != wanted:
         command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
         done = subprocess.run(command, cwd=NODE_DIRECTORY, capture_output=True, text=True, timeout=180, check=False)
         if done.returncode != 0:
-            pytest.skip(f"npm could not install: @parse/node-apn was NOT tried against the simulator: {done.stderr}")
+            pytest.skip(
+                f"npm could not install: @parse/node-apn and web-push were NOT tried against the simulator: {done.stderr}"
+            )
         installed.write_bytes(wanted)
     return NODE_DIRECTORY
+
+
+def run_node(script: str, modules: Path, document: dict[str, object]) -> list[dict[str, Any]]:
+    command = ["node", str(NODE_DIRECTORY / script), str(modules), json.dumps(document)]
+    # Proxies and debug settings would come from the environment.
+    environment = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    results: list[dict[str, Any]] = json.loads(done.stdout)
+    return results
 
 
 class NodeApn:
@@ -178,14 +190,7 @@ class NodeApn:
         """What became of one push to each device, in turn, over one connection."""
         notification = {"topic": TOPIC, "alert": "hello", "pushType": "alert"}
         pushes = [{"device": device, "notification": notification} for device in devices]
-        document = json.dumps({"options": self._options, "pushes": pushes})
-        command = ["node", str(NODE_DIRECTORY / "push.js"), str(self._modules), document]
-        # Its own proxy and debug settings would come from the environment.
-        environment = {"PATH": os.environ["PATH"]}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False, env=environment)
-        assert done.returncode == 0, done.stderr
-        results: list[dict[str, Any]] = json.loads(done.stdout)
-        return results
+        return run_node("push.js", self._modules, {"options": self._options, "pushes": pushes})
 
 
 @pytest.fixture(params=["token", "certificate", "p12"])
@@ -236,6 +241,42 @@ def test_node_apn_sees_a_rejected_credential(services: Services, node_apn: NodeA
     (failure,) = node_apn.push(device_token())[0]["failed"]
     assert failure["status"] == 403
     assert failure["response"]["reason"] in {"InvalidProviderToken", "BadCertificate"}
+
+
+# web-push
+
+
+def web_push(services: Services, modules: Path, *subscriptions: dict[str, Any]) -> list[dict[str, Any]]:
+    """What became of one message to each subscription, signed by a VAPID key made for it."""
+    document: dict[str, object] = {
+        "ca": services.ca_file.read_text(),
+        "vapid": {"subject": "mailto:ops@example.com"},
+        "subscriptions": [{name: each[name] for name in ("endpoint", "keys")} for each in subscriptions],
+    }
+    return run_node("webpush.js", modules, document)
+
+
+@pytest.mark.timeout(240)
+def test_web_push_sees_success_and_is_read(services: Services, node_modules: Path) -> None:
+    subscription = services.post("/subscriptions")
+    assert web_push(services, node_modules, subscription) == [{"status": 201}]
+    assert services.requests(subscription["target"])[0]["body"] == {"title": "Hello"}
+
+
+@pytest.mark.timeout(240)
+def test_web_push_sees_a_subscription_that_has_ended(services: Services, node_modules: Path) -> None:
+    subscription = services.post("/subscriptions")
+    services.script(subscription["target"], {"status": 410})
+    (result,) = web_push(services, node_modules, subscription)
+    assert (result["status"], result["error"]) == (410, "WebPushError")
+
+
+@pytest.mark.timeout(240)
+def test_web_push_sees_a_rejected_credential(services: Services, node_modules: Path) -> None:
+    somebody_else = services.post("/subscriptions")["keys"]["p256dh"]
+    subscription = services.post("/subscriptions", vapid_public_key=somebody_else)
+    (result,) = web_push(services, node_modules, subscription)
+    assert (result["status"], "do not correspond" in result["body"]) == (403, True)
 
 
 # firebase-admin and google-api-python-client
