@@ -15,12 +15,14 @@ from wakeline.model import ids
 from wakeline.model.credential import Credential, CredentialKind, CredentialState, Verdict
 from wakeline.model.errors import Conflict, CredentialRefused, NotFound
 from wakeline.model.key import Scope
-from wakeline.model.outcome import Outcome
+from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Environment
 from wakeline.ports import NewCredential
 from wakeline.wire.credential_file import Expectation, Inspection, inspect
 
 _READERS = (Scope.CREDENTIALS, Scope.READ)
+_SOUND = (OutcomeClass.ACCEPTED, OutcomeClass.TOKEN_DEAD, OutcomeClass.TOKEN_DOUBTFUL)
+"""What a provider says of a made-up token once it has taken the credential."""
 
 
 class CredentialForm(Strict, frozen=True, kw_only=True):
@@ -130,7 +132,7 @@ async def check(call: Call) -> Answer:
     """Ask the provider whether it takes the credential."""
     credential = _existing(call)
     outcome = await call.ports.pipeline.check(credential.id)
-    return Answer(body=CheckView(id=id_of(credential), ok=outcome.accepted, outcome=outcome))
+    return Answer(body=CheckView(id=id_of(credential), ok=outcome.outcome_class in _SOUND, outcome=outcome))
 
 
 async def delete(call: Call) -> Answer:

@@ -106,6 +106,7 @@ async def _pieces(
     try:
         while ports.health.phase is not Phase.DRAINING:
             waiting = waiting or asyncio.ensure_future(anext(woken))
+            newest = await ports.events.last()
             found = await ports.events.read(after=after, types=types, apps=apps)
             for event in found:
                 after = event.seq
@@ -113,6 +114,7 @@ async def _pieces(
             if found:
                 silent_since = ports.clock.monotonic()
                 continue
+            after = max(after, newest)
             done, _ = await asyncio.wait({waiting}, timeout=min(_TURN, ports.heartbeat))
             if done:
                 waiting = None

@@ -65,7 +65,7 @@ async def explain(call: Call) -> Answer:
 async def cancel(call: Call) -> Answer:
     """Stop what is not sent yet."""
     notification = await _existing(call)
-    done = await call.ports.pipeline.cancel(notification.key)
+    done = await call.ports.pipeline.cancel(call.app, notification.key)
     shown = CancelledView(id=ids.uuid_of(notification.key), cancelled=done.cancelled, in_flight=done.in_flight)
     return Answer(body=shown)
 

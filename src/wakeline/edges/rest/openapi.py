@@ -66,10 +66,10 @@ def document(operations: tuple[Operation, ...]) -> bytes:
 def build(operations: tuple[Operation, ...]) -> Json:
     """Return the document."""
     schemas = _Schemas(operations)
-    paths: dict[str, Json] = {}
+    paths: Json = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
-    return {
+    described = {
         "openapi": "3.1.0",
         "info": {
             "title": "Wakeline",
@@ -91,6 +91,9 @@ def build(operations: tuple[Operation, ...]) -> Json:
             },
         },
     }
+    # Defaults of types are tuples and enums; what is compared and served is JSON's own.
+    found: Json = msgspec.json.decode(msgspec.json.encode(described))
+    return found
 
 
 class _Schemas:

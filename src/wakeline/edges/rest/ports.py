@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from wakeline import ports
 from wakeline.config import Settings
 from wakeline.observe.health import Health
 from wakeline.observe.metrics import Metrics
-
-if TYPE_CHECKING:
-    from wakeline.pipeline import Pipeline
+from wakeline.pipeline import Pipeline
 
 
-class RestPorts(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts this edge speaks to.
+class RestPorts(msgspec.Struct, kw_only=True):
+    """The parts this edge speaks to; a reload puts new `settings` in their place.
 
     `health.phase` says where the process is in its life: while it drains, `/readyz` says so and live feeds end.
     `heartbeat` is the silence, in seconds, after which a live feed sends a comment.

@@ -10,7 +10,7 @@ from wakeline.edges.rest.notification_views import OutcomeView, outcome
 from wakeline.edges.rest.operations import Call
 from wakeline.edges.rest.shapes import View
 from wakeline.model.notification import PushType
-from wakeline.pipeline.preview import PreviewItem, PreviewResult
+from wakeline.pipeline import PreviewItem, PreviewResult
 from wakeline.ports import Preview
 
 

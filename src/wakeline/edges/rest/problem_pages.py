@@ -262,3 +262,17 @@ def markdown(code: str) -> str:
         f"# {code}\n\n**{kind.title}** (HTTP {kind.status}; exit code {kind.exit_code} of the command line)\n\n"
         f"{page.meaning}\n\n## What to do\n\n{steps}\n"
     )
+
+
+def index() -> str:
+    """Return the list of all codes, as it stands in docs/problems."""
+    rows = "".join(
+        f"| [{code}]({code}.md) | {kind.status} | {kind.exit_code} | {kind.title} |\n"
+        for code, kind in sorted(by_code().items())
+    )
+    listed = "\n".join(sorted(PAGES))
+    return (
+        "# Errors\n\nEvery error bears a stable `code`; over HTTP it is a problem detail (RFC 9457).\n\n"
+        f"| Code | HTTP | Exit code | Meaning |\n| --- | --- | --- | --- |\n{rows}\n"
+        f"```{{toctree}}\n:hidden:\n\n{listed}\n```\n"
+    )

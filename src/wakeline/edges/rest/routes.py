@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
+from wakeline.edges.rest.credentials import id_of
 from wakeline.edges.rest.moments import moment
 from wakeline.edges.rest.operations import Answer, Call, Idempotent, Operation, Reach
 from wakeline.edges.rest.shapes import Strict, View
 from wakeline.model.errors import NotFound
 from wakeline.model.key import Scope
 from wakeline.model.route import Environment, Hold, HoldReason, ProviderKind, Route
+from wakeline.pipeline import RouteStatus
+from wakeline.ports import SenderStats
 
 
 class HoldBody(Strict, frozen=True, kw_only=True):
@@ -32,15 +36,18 @@ class HoldView(View, frozen=True, kw_only=True):
 
 
 class RouteView(View, frozen=True, kw_only=True):
-    """A route: what it is for, whether it waits, how much waits on it (deliveries)."""
+    """A route: what it is for, what stops it now, how much waits on it (deliveries), and how its connections are."""
 
     id: int
     app: str
     provider: ProviderKind
     environment: Environment
     topic: str
+    credential: str | None
     hold: HoldView | None
     waiting: int
+    connections: int
+    in_flight: int
 
 
 class RouteList(View, frozen=True, kw_only=True):
@@ -58,21 +65,31 @@ def hold_view(hold: Hold | None) -> HoldView | None:
 
 async def views(call: Call) -> tuple[RouteView, ...]:
     """Return the routes of the apps that the caller sees."""
-    waiting: dict[int, int] = {}
+    waiting: Counter[int] = Counter()
     for depth in await call.ports.queue.depth():
-        waiting[depth.route] = waiting.get(depth.route, 0) + depth.deliveries
+        waiting[depth.route] += depth.deliveries
+    known = {status.route.id: status for status in call.ports.pipeline.routes()}
     return tuple(
-        RouteView(
-            id=route.id,
-            app=slug,
-            provider=route.provider,
-            environment=route.environment,
-            topic=route.topic,
-            hold=hold_view(route.hold),
-            waiting=waiting.get(route.id, 0),
-        )
+        _view(call, route, slug, waiting[route.id], known.get(route.id))
         for route in call.ports.routes.all()
         if (slug := _slug(call, route)) is not None
+    )
+
+
+def _view(call: Call, route: Route, slug: str, waiting: int, status: RouteStatus | None) -> RouteView:
+    stats = (status.stats if status else None) or SenderStats()
+    credential = call.ports.credentials.get(status.credential) if status and status.credential else None
+    return RouteView(
+        id=route.id,
+        app=slug,
+        provider=route.provider,
+        environment=route.environment,
+        topic=route.topic,
+        credential=id_of(credential) if credential else None,
+        hold=hold_view(status.hold if status else route.hold),
+        waiting=waiting,
+        connections=stats.connections,
+        in_flight=stats.in_flight,
     )
 
 

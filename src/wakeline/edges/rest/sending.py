@@ -30,7 +30,7 @@ from wakeline.model.errors import (
 from wakeline.model.ids import uuid_of
 from wakeline.model.key import Scope
 from wakeline.model.notification import NotificationRequest
-from wakeline.pipeline.accept import Submission, Taken
+from wakeline.pipeline import Submission, Taken
 from wakeline.ports import IdempotencyKey, Replayed, Reply
 
 LINE_LIMIT = 64 * 1024

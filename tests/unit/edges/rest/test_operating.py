@@ -1,0 +1,111 @@
+"""Routes, queue, health and metrics: what an operator looks at and turns."""
+
+from __future__ import annotations
+
+import pytest
+
+from unit.edges.rest.gateway import Gateway
+from wakeline.model.credential import CredentialState
+from wakeline.model.key import Scope
+from wakeline.observe.health import Phase
+from wakeline.ports import StoreHealth
+
+pytestmark = pytest.mark.anyio
+
+SEND = "/v1/apps/acme-chat/notifications"
+HELLO = {"to": {"users": ["alice"]}, "alert": {"title": "Hello"}}
+
+
+@pytest.fixture
+async def app(gateway: Gateway) -> Gateway:
+    await gateway.with_app()
+    await gateway.call("POST", SEND, json=HELLO)
+    return gateway
+
+
+async def test_a_route_is_listed_held_and_released(app: Gateway) -> None:
+    [route] = (await app.call("GET", "/v1/routes")).json()["routes"]
+    held = await app.call("POST", f"/v1/routes/{route['id']}/hold", json={"cause": "Maintenance at night."})
+    shown = (await app.call("GET", SEND + "/" + (await app.call("POST", SEND, json=HELLO)).json()["id"])).json()
+    released = await app.call("POST", f"/v1/routes/{route['id']}/release")
+
+    assert (route["app"], route["provider"], route["topic"], route["hold"]) == (
+        "acme-chat",
+        "apns",
+        "com.acme.chat",
+        None,
+    )
+    assert route["waiting"] == 1
+    assert (held.json()["hold"]["reason"], held.json()["hold"]["code"]) == ("operator", 902)
+    assert "Maintenance at night." in held.json()["hold"]["cause"]
+    assert shown["state"] == "held"
+    assert released.json()["hold"] is None
+
+
+async def test_everything_held_is_released_at_once(app: Gateway) -> None:
+    await app.call("POST", "/v1/routes/1/hold", json={})
+
+    other = await app.call("POST", "/v1/queue/release", json={"app": "none"})
+    released = await app.call("POST", "/v1/queue/release")
+    again = await app.call("POST", "/v1/queue/release", json={"app": "acme-chat"})
+
+    assert other.status_code == 404
+    assert (released.json(), again.json()) == ({"released": [1]}, {"released": []})
+
+
+async def test_a_bound_key_neither_sees_nor_turns_routes_of_others(app: Gateway) -> None:
+    await app.call("POST", "/v1/apps", json={"id": "other"})
+    bound = await app.key(Scope.ADMIN, apps=("other",))
+
+    assert (await app.call("GET", "/v1/routes", key=bound)).json() == {"routes": []}
+    assert (await app.call("POST", "/v1/routes/1/hold", key=bound)).status_code == 404
+    assert (await app.call("GET", "/v1/health", key=bound)).json()["credentials"] == []
+
+
+@pytest.mark.parametrize("route", ["9", "x", "9" * 30, "-1"])
+async def test_a_route_that_is_not_there_is_404(app: Gateway, route: str) -> None:
+    assert (await app.call("POST", f"/v1/routes/{route}/hold")).status_code == 404
+
+
+async def test_the_queue_says_how_much_waits(app: Gateway) -> None:
+    queue = (await app.call("GET", "/v1/queue")).json()
+
+    assert (queue["pending"], queue["max_pending"]) == (1, app.settings.queue.max_pending)
+    [lane] = queue["lanes"]
+    assert (lane["lane"], lane["jobs"], lane["deliveries"], lane["leased"]) == ("alert", 1, 1, 0)
+
+
+async def test_probes_say_whether_traffic_may_come(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    well = await gateway.call("GET", "/readyz", key="")
+    gateway.health.phase = Phase.DRAINING
+    draining = await gateway.call("GET", "/readyz", key="")
+    gateway.health.phase = Phase.READY
+    monkeypatch.setattr(gateway.store.keeper, "health", lambda: StoreHealth(writable=True, low_disk=True))
+    full = await gateway.call("GET", "/readyz", key="")
+
+    assert (well.status_code, well.json()["status"]) == (200, "ok")
+    assert (draining.status_code, draining.json()["status"]) == (503, "failed")
+    assert [check["name"] for check in full.json()["checks"] if check["status"] == "failed"] == ["store"]
+    assert (await gateway.call("GET", "/healthz", key="")).json() == {"status": "ok"}
+
+
+async def test_health_warns_of_a_failed_credential_and_of_a_held_route(app: Gateway) -> None:
+    well = (await app.call("GET", "/v1/health")).json()
+    await app.store.credentials.set_state(1, CredentialState.FAILED, "InvalidProviderToken")
+    failed = (await app.call("GET", "/v1/health")).json()
+    await app.store.credentials.set_state(1, CredentialState.WORKING, "")
+    await app.call("POST", "/v1/routes/1/hold")
+    held = (await app.call("GET", "/v1/health")).json()
+
+    assert (well["status"], failed["status"], held["status"]) == ("ok", "warning", "warning")
+    assert failed["credentials"][0]["credential"]["state_note"] == "InvalidProviderToken"
+
+
+async def test_metrics_count_what_waits_and_need_a_key(app: Gateway) -> None:
+    await app.call("POST", "/v1/routes/1/hold")
+    anonymous = await app.call("GET", "/metrics", key="")
+    text = (await app.call("GET", "/metrics")).text
+
+    assert anonymous.status_code == 401
+    assert 'wakeline_queue_depth{lane="alert",state="queued"} 1.0' in text
+    assert 'wakeline_routes_held{reason="operator"} 1.0' in text
