@@ -18,7 +18,7 @@ _WITHDRAWN: Mapping[DeliveryState, tuple[EventType, Outcome]] = {
 
 def completed(notification: int, app: str, written: Mapping[DeliveryState, int], at: int) -> Event:
     """Say that nothing of a notification waits any more; the note counts what became of it, most frequent first."""
-    ranked = sorted(((number, state.value) for state, number in written.items() if number), reverse=True)
+    ranked = sorted([(number, state.value) for state, number in written.items() if number], reverse=True)
     note = ", ".join(f"{state} {number}" for number, state in ranked)
     return Event(
         type=EventType.NOTIFICATION_COMPLETED,

@@ -244,7 +244,13 @@ class MemoryDevices:
                 target = _target(device, number)
                 found.append(
                     Recipient(
-                        number, target.value, device.generation, target.state.value, device.facts.locale, device.id
+                        number,
+                        target.value,
+                        device.generation,
+                        target.state.value,
+                        device.facts.locale,
+                        device.id,
+                        target.kind.value,
                     )
                 )
         return found

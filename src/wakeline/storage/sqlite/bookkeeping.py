@@ -95,12 +95,19 @@ class Bookkeeping:
             _, recipients, results = found
             tx.execute(_LEDGER["set_results"], (bulk.patched(results or bulk.blank(recipients), entries), chunk))
 
-    def count(self, tx: Transaction, counted: Mapping[tuple[int, DeliveryState], int]) -> None:
-        """Count deliveries in written states."""
+    def count(
+        self, tx: Transaction, counted: Mapping[tuple[int, DeliveryState], int], ended: Iterable[int] = ()
+    ) -> None:
+        """Count deliveries in written states, and complete those of `ended`, whose jobs ended just now."""
         sums: dict[int, dict[DeliveryState, int]] = {}
         for (notification, state), number in counted.items():
             sums.setdefault(notification, {})[state] = number
+        now = self.clock.now()
+        ended = list(ended)
+        tx.many(_LEDGER["count_and_finish"], ((*forms.increments(sums.pop(key, {})), now, key) for key in ended))
         tx.many(_LEDGER["count"], ((*forms.increments(states), key) for key, states in sums.items()))
+        done = tx.all(_LEDGER["finished"], (forms.json_list(ended),)) if ended else []
+        self.keep_events(tx, [self._completed(tx, row[0], row[1], row[2:], now) for row in done])
 
     def take_out(self, tx: Transaction, jobs: Sequence[Job], state: DeliveryState, at: int) -> int:
         """Delete free jobs and write their deliveries; they cannot be claimed meanwhile. Returns how many deliveries."""
@@ -165,16 +172,19 @@ class Bookkeeping:
             row = tx.one(_LEDGER["idle"], (key,))
             if row is not None:
                 tx.execute(_LEDGER["set_done"], (now, key))
-                self._shed_content(tx, row[0], key)
-                events.append(notices.completed(key, self.slug(row[0]), forms.written_of(row[1:]), now))
+                events.append(self._completed(tx, key, row[0], row[1:], now))
         self.keep_events(tx, events)
 
-    def _shed_content(self, tx: Transaction, app: int, key: int) -> None:
+    def _completed(self, tx: Transaction, key: int, app: int, columns: Sequence[int], now: int) -> Event:
         found = self._apps.by_id(app)
         if found is not None and not found.settings.keep_content:
-            bare = without_content(forms.notification_of(tx.one(_LEDGER["notification"], (key,))))
-            tx.execute(_LEDGER["drop_content"], (forms.content_form(bare.content), key))
-            tx.on_commit(lambda: self.cache.forget(key))
+            self._shed_content(tx, key)
+        return notices.completed(key, found.slug if found else "", forms.written_of(columns), now)
+
+    def _shed_content(self, tx: Transaction, key: int) -> None:
+        bare = without_content(forms.notification_of(tx.one(_LEDGER["notification"], (key,))))
+        tx.execute(_LEDGER["drop_content"], (forms.content_form(bare.content), key))
+        tx.on_commit(lambda: self.cache.forget(key))
 
     def keep_events(self, tx: Transaction, events: Sequence[Event]) -> None:
         """Keep events in this transaction."""

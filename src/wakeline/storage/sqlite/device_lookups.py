@@ -7,12 +7,11 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
-import msgspec
-
 from wakeline.model.device import Candidate, Device, Recipient, TargetChange, TargetKind, TargetState
 from wakeline.ports import DevicePage
 from wakeline.storage.rows import Whose
 from wakeline.storage.sqlite import device_forms
+from wakeline.storage.sqlite.forms import json_list
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
 
@@ -73,7 +72,7 @@ class DeviceLookups:
 
     def whose(self, targets: Sequence[int]) -> Mapping[int, Whose]:
         """Return the devices behind targets, for the ledger."""
-        return {row[0]: Whose(row[1], row[2], row[3]) for row in self._reader.all(_SQL["whose"], (_list(targets),))}
+        return {row[0]: Whose(row[1], row[2], row[3]) for row in self._reader.all(_SQL["whose"], (json_list(targets),))}
 
     def targets_of_device(self, device: int) -> list[int]:
         """Return a device's targets, for the ledger."""
@@ -115,11 +114,11 @@ class DeviceLookups:
 
     async def candidates_of_users(self, app: int, users: Sequence[str]) -> list[Candidate]:
         """Return the active targets of all devices of these users."""
-        return self._candidates("candidates_of_users", (_list(dict.fromkeys(users)), app))
+        return self._candidates("candidates_of_users", (json_list(dict.fromkeys(users)), app))
 
     async def candidates_of_devices(self, app: int, device_ids: Sequence[str]) -> list[Candidate]:
         """Return the active targets of these devices."""
-        return self._candidates("candidates_of_devices", (_list(dict.fromkeys(device_ids)), app))
+        return self._candidates("candidates_of_devices", (json_list(dict.fromkeys(device_ids)), app))
 
     async def walk(self, app: int, *, tags: Sequence[str], after: int, limit: int) -> list[Candidate]:
         """Return the active targets of the next devices that have any."""
@@ -127,7 +126,7 @@ class DeviceLookups:
             return self._candidates("walk", (app, after, limit))
         tagged = [self._reader.all(_SQL["walk_tag"], (app, tag, after, limit)) for tag in dict.fromkeys(tags)]
         merged = dict.fromkeys(number for (number,) in heapq.merge(*tagged))
-        return self._candidates("candidates_of_rows", (_list(list(merged)[:limit]),))
+        return self._candidates("candidates_of_rows", (json_list(list(merged)[:limit]),))
 
     def candidate(self, target: int) -> Candidate:
         """Return one target as a candidate, whatever its state."""
@@ -150,7 +149,7 @@ class DeviceLookups:
         low, high = min(targets), max(targets)
         make: Callable[[Any], Recipient] = Recipient._make
         if high - low >= _SPARSE * len(targets):
-            return [make(row) for row in self._reader.all(_SQL["recipients"], (_list(targets),))]
+            return [make(row) for row in self._reader.all(_SQL["recipients"], (json_list(targets),))]
         rows = {row[0]: row for row in self._reader.all(_SQL["recipients_between"], (low, high))}
         return [make(rows[target]) for target in targets if target in rows]
 
@@ -165,8 +164,3 @@ class DeviceLookups:
     async def history(self, device: int, *, limit: int = 50) -> list[TargetChange]:
         """Return what became of a device's targets, newest first."""
         return [device_forms.change_of(row) for row in self._reader.all(_SQL["history"], (device, limit))]
-
-
-def _list(values: Any) -> str:
-    """Return values as the JSON list that a statement reads."""
-    return msgspec.json.encode(list(values)).decode()

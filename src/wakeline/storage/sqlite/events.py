@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
-import msgspec
-
 from wakeline.model.event import Event, EventType
 from wakeline.storage.feed import Feed
 from wakeline.storage.sqlite import forms
@@ -50,8 +48,8 @@ class SqliteEvents:
         """Return events above `after`, oldest first."""
         parameters = {
             "after": after,
-            "types": None if types is None else _names(sorted(event_type.value for event_type in types)),
-            "apps": None if apps is None else _names(sorted(apps)),
+            "types": None if types is None else forms.json_list(sorted(event_type.value for event_type in types)),
+            "apps": None if apps is None else forms.json_list(sorted(apps)),
             "limit": limit,
         }
         return [forms.event_of(row) for row in self._reader.all(_SQL["read"], parameters)]
@@ -83,7 +81,3 @@ class SqliteEvents:
 
 def _delete_until(tx: Transaction, newest: int) -> None:
     tx.execute(_SQL["delete_until"], (newest,))
-
-
-def _names(names: list[str]) -> str:
-    return msgspec.json.encode(names).decode()

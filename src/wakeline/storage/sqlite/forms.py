@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ _content = msgspec.json.Decoder(Content)
 _audience = msgspec.json.Decoder(Audience)
 _data = msgspec.json.Decoder(EventData)
 _attempt = msgspec.json.Decoder(Attempt)
+_LANES = tuple(Lane)
 _column = {state: place for place, state in enumerate(WRITTEN_STATES)}
 
 
@@ -55,7 +57,7 @@ def notification_of(row: Any) -> Notification:
     return Notification(
         key=row[0],
         app=row[1],
-        lane=Lane(row[2]),
+        lane=_LANES[row[2]],
         due=row[3],
         expires=row[4],
         created=row[5],
@@ -102,7 +104,7 @@ def job_of(row: Any) -> Job:
         notification=row[1],
         app=row[2],
         route=row[3],
-        lane=Lane(row[4]),
+        lane=_LANES[row[4]],
         due=row[5],
         expires=row[6],
         kind=JobKind.FANOUT if row[7] else JobKind.SEND,
@@ -162,3 +164,8 @@ def increments(counted: dict[DeliveryState, int]) -> list[int]:
 def written_of(columns: Any) -> dict[DeliveryState, int]:
     """Return the counters of a notification by state."""
     return dict(zip(WRITTEN_STATES, columns, strict=True))
+
+
+def json_list(values: Iterable[int | str]) -> str:
+    """Return values as the JSON list that a statement reads."""
+    return _json.encode(list(values)).decode()

@@ -69,7 +69,7 @@ class SqliteLedger:
         found = {key: kept for key in keys if (kept := cache.get(key)) is not None}
         missing = [key for key in dict.fromkeys(keys) if key not in found]
         if missing:
-            for row in self._reader.all(_LEDGER["notifications"], (msgspec.json.encode(missing).decode(),)):
+            for row in self._reader.all(_LEDGER["notifications"], (forms.json_list(missing),)):
                 notification = forms.notification_of(row)
                 cache.keep(notification)
                 found[notification.key] = notification

@@ -34,18 +34,20 @@ class Settling:
 
     def settle(self, tx: Transaction, settlement: Settlement) -> None:
         """Write a batch of results."""
-        books = self._books
+        books, leases = self._books, self._books.lanes.leases
         touched = self._finish(tx, settlement.finished)
         self._shrink(tx, settlement.progress)
-        concerned = {row.notification for row in settlement.rows} | {job.notification for job in settlement.again}
-        standings = self._standings(tx, concerned)
-        books.write(tx, [row for row in settlement.rows if row.notification in standings])
+        # A leased job's notification exists; any other may have been forgotten with its app while pushes were on their way.
+        known = {*touched, *(leases[item.job].notification for item in settlement.progress if item.job in leases)}
+        doubtful = {row.notification for row in settlement.rows} - known
+        standings = self._standings(tx, doubtful | {job.notification for job in settlement.again})
+        known.update(standings)
+        books.write(tx, [row for row in settlement.rows if row.notification in known])
         for result in settlement.bulk:
             books.write_results(tx, result.chunk, result.entries)
-        books.count(tx, settlement.counts)
         books.keep_events(tx, settlement.events)
         self._again(tx, settlement.again, standings)
-        books.complete(tx, touched)
+        books.count(tx, settlement.counts, ended=touched)
 
     def _standings(self, tx: Transaction, keys: Iterable[int]) -> dict[int, _Standing]:
         """Read those that still exist: an app may have been forgotten while its pushes were on their way."""

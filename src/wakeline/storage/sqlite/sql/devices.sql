@@ -140,14 +140,14 @@ CROSS JOIN target AS t ON t.device = d.id AND t.state = 'active';
 
 -- name: recipients
 -- Read what sending needs of the targets named by a JSON list, in its order.
-SELECT t.id, t.value, d.generation, t.state, d.locale, d.id
+SELECT t.id, t.value, d.generation, t.state, d.locale, d.id, t.kind
 FROM json_each(?) AS wanted
 CROSS JOIN target AS t ON t.id = wanted.value
 CROSS JOIN device AS d ON d.id = t.device;
 
 -- name: recipients_between
 -- Read what sending needs of a range of targets.
-SELECT t.id, t.value, d.generation, t.state, d.locale, d.id
+SELECT t.id, t.value, d.generation, t.state, d.locale, d.id, t.kind
 FROM target AS t CROSS JOIN device AS d ON d.id = t.device
 WHERE t.id BETWEEN ? AND ?;
 

@@ -11,8 +11,8 @@ FROM notification WHERE key = ?;
 
 -- name: notifications
 -- Read several notifications, named by a JSON list.
-SELECT key, app, lane, due, expires, created, bulk, only_if_absent, recipients, walked, cancelled, request_id, content, audience
-FROM json_each(?) CROSS JOIN notification ON key = value;
+SELECT n.key, app, lane, due, expires, created, bulk, only_if_absent, recipients, walked, cancelled, request_id, content, audience
+FROM json_each(?) AS wanted CROSS JOIN notification AS n ON n.key = wanted.value;
 
 -- name: standing
 -- Read how a notification stands: what decides whether it may change.
@@ -29,6 +29,21 @@ UPDATE notification SET accepted = accepted + ?, acknowledged = acknowledged + ?
     expired = expired + ?, withdrawn = withdrawn + ?, superseded = superseded + ?, skipped = skipped + ?,
     unanswered = unanswered + ?
 WHERE key = ?;
+
+-- name: count_and_finish!
+-- Count deliveries of a notification whose jobs end, and complete it if everything was walked and nothing waits.
+UPDATE notification SET accepted = accepted + ?, acknowledged = acknowledged + ?, opened = opened + ?, failed = failed + ?,
+    expired = expired + ?, withdrawn = withdrawn + ?, superseded = superseded + ?, skipped = skipped + ?,
+    unanswered = unanswered + ?,
+    done = CASE WHEN done IS NULL AND walked = 1
+        AND NOT EXISTS (SELECT 1 FROM job WHERE job.notification = notification.key) THEN ? ELSE done END
+WHERE key = ?;
+
+-- name: finished
+-- Read those of the notifications named by a JSON list that are done.
+SELECT n.key, app, accepted, acknowledged, opened, failed, expired, withdrawn, superseded, skipped, unanswered
+FROM json_each(?) AS wanted CROSS JOIN notification AS n ON n.key = wanted.value
+WHERE done IS NOT NULL;
 
 -- name: idle
 -- Read a notification if everything of it was walked, nothing waits and nobody has said so yet.
