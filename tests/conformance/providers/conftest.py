@@ -39,7 +39,7 @@ HELLO = Content(type=PushType.ALERT, alert=Alert(title="Hello", body="World"))
 
 
 class ShiftedClock:
-    """The system's clocks, moved: `shift` seconds on the wall, `ahead` on both."""
+    """The system's clocks, moved: `shift` seconds on our wall, `ahead` on everybody's clocks."""
 
     def __init__(self) -> None:
         self.shift = 0.0
@@ -304,13 +304,15 @@ RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    async with Simulator(state_dir=tmp_path / "state", apns_sandbox_port=0) as simulator:
+    clock = ShiftedClock()
+    simulator = Simulator(state_dir=tmp_path / "state", apns_sandbox_port=0, clock=lambda: time.time() + clock.ahead)
+    async with simulator:
         guard = Guard(resolve=system_resolver, configured=frozenset({"localhost"}))
         async with (
             httpx2.AsyncClient(base_url=f"http://127.0.0.1:{simulator.ports.control}") as control,
             GuardedClient(guard, ca_file=str(simulator.ca_file)) as http,
         ):
-            made = Rig(simulator, control, http, ShiftedClock())
+            made = Rig(simulator, control, http, clock)
             yield made
             for sender in made.senders:
                 await sender.close(drain=1.0)
