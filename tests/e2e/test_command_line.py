@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import APP, Stack
+from acme import APP, Stack
 from processes import Gateway, document, gateway, until, wakeline
 from wakeline.cli.demo import material
 
@@ -183,6 +183,6 @@ def test_a_route_is_held_and_released(stack: Stack) -> None:
         stack.gateway.json("send", "--app", APP, "--user", "lee", "--title", "x", "--wait", "10")
         (route, *_) = stack.gateway.json("route", "list")["routes"]
     held = stack.gateway.json("route", "hold", str(route["id"]), "--cause", "for a test")
-    assert held["hold"]["cause"] == "for a test"
+    assert held["hold"]["cause"].endswith("for a test")
     assert stack.gateway.json("queue", "release")["released"] == [route["id"]]
     assert stack.gateway.json("route", "list")["routes"][0]["hold"] is None

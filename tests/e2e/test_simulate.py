@@ -15,9 +15,9 @@ from processes import end, environment
 
 
 def test_it_says_one_line_of_json_and_nothing_more(tmp_path: Path) -> None:
+    flags = ["--apns-port", "0", "--fcm-port", "0", "--control-port", "0", "--state-dir", str(tmp_path)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "wakeline", "simulate", "--apns-port", "0", "--fcm-port", "0", "--control-port", "0"]
-        + ["--state-dir", str(tmp_path)],
+        [sys.executable, "-m", "wakeline", "simulate", *flags],
         env=environment(),
         stdout=subprocess.PIPE,
         text=True,

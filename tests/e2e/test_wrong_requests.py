@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from conftest import APP, Stack
+from acme import APP, Stack
 
 SEND = f"/v1/apps/{APP}/notifications"
 JSON = {"content-type": "application/json"}

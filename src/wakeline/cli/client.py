@@ -15,17 +15,15 @@ import httpx2
 import msgspec
 
 from wakeline.cli.failures import Refused, of_answer
-from wakeline.config import Loaded, Logs
+from wakeline.config import Settings
 from wakeline.edges.rest import BY_NAME, Operation
 from wakeline.model.errors import TransportError
-from wakeline.observe import logs
 from wakeline.service import admin_socket
 from wakeline.service.listeners import as_admin
 from wakeline.service.wiring import offline
 
 _ORIGIN = "http://wakeline"
 _TIMEOUT = 120.0
-_QUIET = Logs(level="warning")
 
 Upload = tuple[str, bytes]
 """A file's name and content."""
@@ -92,17 +90,16 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def connect(loaded: Loaded) -> AsyncIterator[Client]:
+async def connect(settings: Settings) -> AsyncIterator[Client]:
     """Give a client: of the gateway that owns the data directory, else of its store, which is made if absent."""
-    logs.configure(_QUIET)
-    directory = Path(loaded.settings.server.data_dir)
+    directory = Path(settings.server.data_dir)
     with contextlib.ExitStack() as opened:
         if await admin_socket.answers(directory):
             address = opened.enter_context(admin_socket.address_of(directory))
             async with _http(httpx2.AsyncHTTPTransport(uds=address)) as http:
                 yield Client(http, online=True)
             return
-    async with offline(loaded) as app, _http(httpx2.ASGITransport(app=as_admin(app))) as http:
+    async with offline(settings) as app, _http(httpx2.ASGITransport(app=as_admin(app))) as http:
         yield Client(http, online=False)
 
 

@@ -52,7 +52,7 @@ async def send(
     priority: Literal["high", "normal", "low"] | None = None,
     ttl: int | None = None,
     collapse_id: str = "",
-    file: Path | None = None,
+    file: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     dry_run: bool = False,
     wait: float = 0.0,
     context: Ctx,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
-from wakeline.config import Loaded, Settings
+from wakeline.config import Settings
 from wakeline.config.rules import sqlite_path
 from wakeline.edges import rest
 from wakeline.model.errors import ConfigError
@@ -145,9 +145,9 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
 
 
 @contextlib.asynccontextmanager
-async def offline(loaded: Loaded) -> AsyncIterator[ASGIApp]:
+async def offline(settings: Settings) -> AsyncIterator[ASGIApp]:
     """Give the API on a store that no gateway serves: it answers and keeps, and sends nothing."""
-    async with opened(loaded.settings) as gateway:
+    async with opened(settings) as gateway:
         yield gateway.app
 
 

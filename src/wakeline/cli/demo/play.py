@@ -14,6 +14,7 @@ from wakeline.cli.demo import material
 from wakeline.cli.demo.scenario import CASES, CHAT, CHAT_BUNDLE, VOICE, VOICE_BUNDLE, Case
 from wakeline.cli.demo.stack import Stack
 from wakeline.cli.failures import Refused, of_answer
+from wakeline.observe.masking import masked_text
 
 _SETTLE = 20.0
 _POLL = 0.1
@@ -153,4 +154,4 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _content(request: dict[str, Any]) -> str:
-    return json.dumps(_body(request), ensure_ascii=False)
+    return masked_text(json.dumps(_body(request), ensure_ascii=False))

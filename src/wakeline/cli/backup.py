@@ -1,0 +1,53 @@
+"""`wakeline backup` and `wakeline restore`: the store in one file and back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import RenderableType
+
+from wakeline.cli.context import Ctx
+from wakeline.cli.printing import table
+from wakeline.service import store_care
+from wakeline.service.store_care import Manifest
+
+
+def _view(manifest: Manifest) -> RenderableType:
+    rows = [
+        (part.name, part.schema, part.size, ", ".join(f"{number} {name}" for name, number in part.counts.items()))
+        for part in manifest.parts.values()
+    ]
+    taken = datetime.fromtimestamp(manifest.taken_at / 1000, UTC)
+    return table(("file", "schema", "bytes", "rows"), rows, title=f"taken {taken:%Y-%m-%d %H:%M:%S} UTC")
+
+
+async def backup(file: Path, /, *, context: Ctx) -> None:
+    """Copy the store into one file, also while the gateway runs.
+
+    Secrets stay sealed in it: keep the master key as well, elsewhere.
+
+    Parameters
+    ----------
+    file
+        Where to; replaced when the copy is complete.
+    """
+    manifest = await store_care.backup(context.quiet(), file)
+    context.printer.result(manifest, lambda: _view(manifest))
+
+
+def restore(file: Path, /, *, force: bool = False, context: Ctx) -> None:
+    """Bring a copy back, while no gateway runs. It starts held: what waits in it may have been sent since.
+
+    `wakeline queue release` lets it go once you have looked.
+
+    Parameters
+    ----------
+    file
+        A file that `wakeline backup` made.
+    force
+        Replace a store that is there.
+    """
+    manifest = store_care.restore(context.quiet(), file, force=force)
+    context.printer.result(manifest, lambda: _view(manifest))
+    context.printer.remark("Every route is held. Look with `wakeline queue show`, then `wakeline queue release`.")
