@@ -13,12 +13,13 @@ import msgspec
 import structlog
 
 from wakeline.model.delivery import Attempt, DeliveryState
+from wakeline.model.errors import StorageError
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
 from wakeline.model.route import Lane, ProviderKind
 from wakeline.pipeline import retry, verdicts
 from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.route import Way, identity
+from wakeline.pipeline.route import RouteTable, Way, identity
 from wakeline.pipeline.settle import Settle
 from wakeline.pipeline.watch import Watch
 from wakeline.ports import Shipment
@@ -68,8 +69,9 @@ class Answer(NamedTuple):
 class Answers:
     """Judges what comes back."""
 
-    def __init__(self, parts: Parts, settle: Settle, watch: Watch) -> None:
+    def __init__(self, parts: Parts, table: RouteTable, settle: Settle, watch: Watch) -> None:
         self._parts = parts
+        self._table = table
         self._settle = settle
         self._watch = watch
 
@@ -134,6 +136,7 @@ class Answers:
                 if not self._braked(answer):
                     self._final(answer, DeliveryState.FAILED)
             case Action.RETRY | Action.REPLAY:
+                self._pace(answer.flight.way, outcome, answer.now)
                 key = outcome.reason, outcome.status, outcome.retry_after
                 if key not in plans:
                     plans[key] = self._plan(answer)
@@ -161,10 +164,17 @@ class Answers:
         """A token is dead or in doubt. The brake is asked first: what it stops is not held against the token."""
         if self._braked(answer):
             return
-        if answer.outcome.action is Action.OTHER_ENVIRONMENT and not answer.hops and self._hop(answer):
-            return
+        if answer.outcome.action is Action.OTHER_ENVIRONMENT and not answer.hops:
+            self._settle.chore(self._hop(answer))
+        else:
+            self._doubted(answer)
+
+    def _doubted(self, answer: Answer) -> None:
+        """Fail the delivery and have a verdict reached; it is the route of the registered environment that must be sound."""
         self._final(answer, DeliveryState.FAILED)
-        accepted_at = answer.flight.way.accepted_at
+        way = answer.flight.way
+        home = self._table.counterpart(way) if answer.hops else way
+        accepted_at = home.accepted_at if home is not None else None
         self._settle.doubt(answer.flight.load, answer.number, answer.outcome, at=answer.now, accepted_at=accepted_at)
 
     def _braked(self, answer: Answer) -> bool:
@@ -183,16 +193,20 @@ class Answers:
             self._wait(answer)
         return True
 
-    def _hop(self, answer: Answer) -> bool:
-        """Try the other environment once, at most one a second a route; False if it cannot be tried."""
+    async def _hop(self, answer: Answer) -> None:
+        """Try the other environment once, at most one a second a route; if it cannot be tried, the doubt stands."""
         way, job = answer.flight.way, answer.flight.load.job
+        try:
+            other = await self._table.elsewhere(way)
+        except StorageError as error:
+            _log.error("store_failed", detail=error.detail)
+            other = None
         at = max(answer.now, way.next_hop)
-        other = way.other
         if other is None or other.hold is not None or at >= job.expires or (answer.calls and at > answer.now):
-            return False
+            self._doubted(answer)
+            return
         way.next_hop = at + 1000
         self._put(answer, due=at, attempt=job.attempt + 1, made=answer.made, route=other.route.id, code=HOP)
-        return True
 
     def _wait(self, answer: Answer) -> None:
         """Put a delivery back as it was: this attempt does not count."""
@@ -208,7 +222,6 @@ class Answers:
     def _plan(self, answer: Answer) -> retry.RetryAt | retry.GiveUp:
         """Decide once for all deliveries of a shipment that got the same answer, so that they stay one job."""
         way, job = answer.flight.way, answer.flight.load.job
-        self._pace(way, answer.outcome, answer.now)
         if answer.calls and way.breaker.open:
             return retry.GiveUp()
         return retry.decide(

@@ -80,6 +80,7 @@ class Dispatch:
             return False
         if self._agenda.unread(self._parts.clock.monotonic()):
             self._agenda.read([due for due in await self._parts.queue.due(now) if due.route != FANOUT_ROUTE])
+            self._live = {job: load for job, load in self._live.items() if not load.finished}
         done = False
         for spot in self._agenda.due(now):
             done |= await self._claim(spot, now)
@@ -128,7 +129,6 @@ class Dispatch:
             for load in loads:
                 self._checks.end_all(load, DeliveryState.FAILED, refusal)
             return bool(jobs)
-        await self._table.pair(way)
         for load in await self._checks.check(self._unbraked(way, loads)):
             self._live[load.job.id] = load
             self._queues.setdefault(spot, deque()).append(load)
@@ -152,7 +152,10 @@ class Dispatch:
 
     def _unbraked(self, way: Way, loads: list[Load]) -> list[Load]:
         """Put back those that would try the other environment for a route whose brake is closed."""
-        if way.other is None or not way.other.braked:
+        if not any(load.job.code == HOP for load in loads):
+            return loads
+        home = self._table.counterpart(way)
+        if home is None or not home.braked:
             return loads
         now = self._parts.clock.now()
         for load in loads:
@@ -347,7 +350,7 @@ class Dispatch:
 
     async def leave(self) -> int:
         """Give back the jobs that are not finished, after the last flush; returns how many. Their progress is written."""
-        left = list(self._live)
+        left = [job for job, load in self._live.items() if not load.finished]
         self._live = {}
         if left:
             await self._parts.queue.release(left)

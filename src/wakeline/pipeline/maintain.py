@@ -12,11 +12,12 @@ import structlog
 
 from wakeline.model.credential import Credential
 from wakeline.model.delivery import DeliveryState, JobKind
+from wakeline.model.device import TargetState
 from wakeline.model.errors import WakelineError
 from wakeline.model.event import EventType
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import HoldReason
-from wakeline.pipeline import coverage, report
+from wakeline.pipeline import coverage, report, verdicts
 from wakeline.pipeline.claim import Claims
 from wakeline.pipeline.dispatch import Dispatch
 from wakeline.pipeline.limits import UserLimits
@@ -75,6 +76,7 @@ class Maintain:
             Duty("credentials", 60.0, self.warn_of_expiry),
             Duty("stalled", 60.0, self.watch_queue),
             Duty("limits", 600.0, self.forget_limits),
+            Duty("probation", 3600.0, self.try_quarantined),
             Duty("retention", 3600.0, self.prune),
         ]
 
@@ -182,6 +184,19 @@ class Maintain:
     def _may_send(self, route: int, now: int) -> bool:
         way = self._table.way(route)
         return way is None or (self._table.barrier(way) is None and way.paused_until <= now)
+
+    async def try_quarantined(self) -> None:
+        """Let devices that have nothing but quarantined targets be tried again after a day."""
+        now = self._parts.clock.now()
+        for app in self._parts.apps.all():
+            cursor: int | None = 0
+            while cursor is not None:
+                page = await self._parts.devices.find(
+                    app.id, state=TargetState.QUARANTINED, cursor=cursor, limit=_BATCH
+                )
+                tried = [verdicts.probation(target, now) for device in page.devices for target in device.targets]
+                await self._parts.devices.judge([verdict for verdict in tried if verdict is not None])
+                cursor = page.cursor
 
     async def forget_limits(self) -> None:
         """Drop counters of users who are back to a full allowance."""

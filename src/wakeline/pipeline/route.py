@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from wakeline.model.app import ApnsEnvironment, App
-from wakeline.model.credential import Credential
+from wakeline.model.credential import Credential, CredentialState
 from wakeline.model.errors import WakelineError
 from wakeline.model.notification import PushType
 from wakeline.model.outcome import Outcome
@@ -48,8 +48,6 @@ class Way:
         self.accepted_at: int | None = None
         self.next_hop = 0
         self.throttled = 0
-        self.other: Way | None = None
-        self.paired: tuple[ApnsEnvironment, int] | None = None
         self.check_at: int | None = None
         self.last: Outcome | None = None
 
@@ -68,7 +66,6 @@ class RouteTable:
         self._ways: dict[int, Way] = {}
         self._places: dict[tuple[int, ApnsEnvironment, PushType, Address], int | Outcome] = {}
         self._changed: set[int] = set()
-        self._versions: dict[int, int] = {}
         self._closing: set[asyncio.Task[None]] = set()
         parts.credentials.listen(self.changed)
 
@@ -112,23 +109,24 @@ class RouteTable:
             return ours(Refusal.NO_CREDENTIAL, detail=f"It would take one for {missing}.")
         topic = coverage.route_topic(credentials, need, choice, now)
         route = await self._parts.routes.ensure(app.id, need.provider, need.environment, topic)
-        self._adopt(route)
+        await self._begin(self._adopt(route))
         return route.id
 
-    async def pair(self, way: Way) -> None:
-        """Join an APNs route with the other environment's, if a credential covers it and the app lets its devices choose."""
+    async def elsewhere(self, way: Way) -> Way | None:
+        """Return the route to the other APNs environment, if a credential covers it and the app lets its devices choose."""
         app = self._parts.apps.by_id(way.route.app)
         if way.route.provider is not ProviderKind.APNS or app is None:
-            return
-        here, known = way.route.environment, (app.settings.apns_environment, self._versions.get(app.id, 0))
-        if way.paired == known:
-            return
-        way.paired, way.other = known, None
-        there = Environment.SANDBOX if here is Environment.PRODUCTION else Environment.PRODUCTION
-        choice = self._choice(msgspec.structs.replace(way.route, environment=there))
-        if choice is not None and app.settings.apns_environment is ApnsEnvironment.AS_REGISTERED:
-            route = await self._parts.routes.ensure(app.id, ProviderKind.APNS, there, way.route.topic)
-            way.other = self._adopt(route)
+            return None
+        there = msgspec.structs.replace(way.route, environment=_other(way.route.environment))
+        if app.settings.apns_environment is not ApnsEnvironment.AS_REGISTERED or self._choice(there) is None:
+            return None
+        route = await self._parts.routes.ensure(app.id, ProviderKind.APNS, there.environment, way.route.topic)
+        return self._adopt(route)
+
+    def counterpart(self, way: Way) -> Way | None:
+        """Return the route of the same app and topic in the other environment, if it was ever used."""
+        wanted = way.route.app, way.route.provider, _other(way.route.environment), way.route.topic
+        return next((other for other in self._ways.values() if _place_of(other.route) == wanted), None)
 
     def barrier(self, way: Way) -> Hold | None:
         """Return why nothing may go out on a route, or None: its own hold, a paused app, a certificate past its end."""
@@ -165,6 +163,17 @@ class RouteTable:
         if hold is None:
             self._wake()
 
+    async def _begin(self, way: Way) -> None:
+        """Hold a route from its beginning if its only credential is known not to work."""
+        credential, now = way.credential, self._parts.clock.now()
+        if credential is None or way.hold is not None:
+            return
+        if coverage.expired(credential, now):
+            await self.put_hold(way, hold_of(HoldReason.CREDENTIAL, ours(Refusal.CERTIFICATE_EXPIRED), now))
+        elif credential.state is CredentialState.FAILED:
+            outcome = ours(Refusal.CREDENTIAL_ERROR, detail=credential.state_note)
+            await self.put_hold(way, hold_of(HoldReason.CREDENTIAL, outcome, now))
+
     def _adopt(self, route: Route) -> Way:
         way = self._ways.get(route.id)
         if way is None:
@@ -182,7 +191,6 @@ class RouteTable:
     def changed(self, app: int) -> None:
         """Have the routes of an app look for their credentials anew."""
         self._changed.add(app)
-        self._versions[app] = self._versions.get(app, 0) + 1
         self._places = {key: place for key, place in self._places.items() if key[0] != app}
         self._wake()
 
@@ -250,3 +258,11 @@ def refusal_of(hold: Hold) -> Outcome:
 def identity(credential: Credential | None) -> tuple[int, int] | None:
     """Return what tells a credential from another, and from itself before a replacement."""
     return (credential.id, credential.revision) if credential is not None else None
+
+
+def _other(environment: Environment) -> Environment:
+    return Environment.SANDBOX if environment is Environment.PRODUCTION else Environment.PRODUCTION
+
+
+def _place_of(route: Route) -> tuple[int, ProviderKind, Environment, str]:
+    return route.app, route.provider, route.environment, route.topic

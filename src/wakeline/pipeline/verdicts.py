@@ -16,6 +16,8 @@ from wakeline.ports import TargetVerdict
 
 DAY = 86_400_000
 HOUR = 3_600_000
+MEMORY = 30 * DAY
+"""How long a strike is remembered: what was accepted since has cleared the token, and acceptance writes nothing."""
 
 
 def judge(
@@ -30,6 +32,18 @@ def judge(
     if outcome.action in (Action.QUARANTINE, Action.OTHER_ENVIRONMENT):
         return _doubtful(target, outcome, now, delivery, route_accepted)
     return None
+
+
+def probation(target: Target, now: int) -> TargetVerdict | None:
+    """Return the verdict that lets a target be tried again, a day after it was quarantined; what speaks against it stays.
+
+    Nobody sends to a quarantined target, so without another try there would never be proof of either kind.
+    """
+    if target.state is not TargetState.QUARANTINED or now - target.since < DAY:
+        return None
+    return TargetVerdict(
+        target=target.id, state=TargetState.ACTIVE, reason="on probation", at=now, evidence=target.evidence
+    )
 
 
 def corrected(target: int, environment: Environment, now: int) -> TargetVerdict:
@@ -57,7 +71,7 @@ def _doubtful(
 ) -> TargetVerdict | None:
     counts = route_accepted is not None and now - route_accepted <= HOUR
     earlier = target.evidence
-    if counts and earlier is not None and earlier.strikes and now - earlier.at >= DAY:
+    if counts and earlier is not None and earlier.strikes and DAY <= now - earlier.at <= MEMORY:
         return _verdict(target, outcome, TargetState.RETIRED, now, delivery)
     if target.state is not TargetState.ACTIVE:
         return None

@@ -1,0 +1,155 @@
+"""A push service in memory: it keeps what it gets and answers as told, through the same ports as the real ones."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from wakeline.model.credential import Credential, CredentialSecret
+from wakeline.model.device import Recipient
+from wakeline.model.notification import Notification, PushType
+from wakeline.model.outcome import Outcome
+from wakeline.model.route import ProviderKind, Route
+from wakeline.ports import Preview, SenderStats, Shipment
+from wakeline.wire.outcomes import apns
+
+OK = apns(200, "")
+BAD_TOKEN = apns(400, "BadDeviceToken")
+REVOKED = apns(403, "InvalidProviderToken")
+DOWN = apns(503, "ServiceUnavailable")
+
+
+def unregistered(since: int) -> Outcome:
+    return apns(410, "Unregistered", since=since)
+
+
+class Sent(NamedTuple):
+    """One request as the push service got it."""
+
+    token: str
+    notification: int
+    type: PushType
+    environment: str
+    credential: int
+    attempt: int
+    badge: int | None
+    title: str
+
+
+class Post:
+    """The push service: answers by token, by environment and credential, or the same to everybody."""
+
+    def __init__(self, kind: ProviderKind) -> None:
+        self.kind = kind
+        self.sent: list[Sent] = []
+        self.to_token: dict[str, deque[Outcome]] = defaultdict(deque)
+        self.to_credential: dict[int, Outcome] = {}
+        self.to_environment: dict[tuple[str, str], Outcome] = {}
+        self.to_all: Outcome | None = None
+        self.on_check: Outcome = OK
+        self.answers = True
+        self.capacity = 1000
+        self.limit = 4096
+        self.offices: list[Office] = []
+
+    def open(self, route: Route, credential: Credential, secret: CredentialSecret, wake: Callable[[], None]) -> Office:
+        assert secret.kind is credential.kind
+        office = Office(self, route, credential, wake)
+        self.offices.append(office)
+        return office
+
+    def preview(
+        self, notification: Notification, route: Route, credential: Credential, recipient: Recipient, now: int
+    ) -> Preview:
+        return Preview(
+            method="POST",
+            url=f"https://{route.environment.value}.example/3/device/{recipient.value[-6:]}",
+            headers=(("authorization", "redacted"), ("key", str(credential.id)), ("date", str(now))),
+            body=notification.content.alert.title if notification.content.alert else "",
+            size=self.size(notification)[0],
+            limit=self.limit,
+        )
+
+    def size(self, notification: Notification) -> tuple[int, int, str]:
+        alert = notification.content.alert
+        return len(alert.body) if alert else 0, self.limit, "alert/body"
+
+    def answer_for(self, recipient: Recipient, route: Route, credential: int) -> Outcome:
+        if self.to_all is not None:
+            return self.to_all
+        if credential in self.to_credential:
+            return self.to_credential[credential]
+        if self.to_token[recipient.value]:
+            return self.to_token[recipient.value].popleft()
+        return self.to_environment.get((recipient.value, route.environment.value), OK)
+
+    def deliver(self) -> bool:
+        """Answer everything that was sent; returns whether there was anything."""
+        if not self.answers:
+            return False
+        flying = [office for office in self.offices if office.flying]
+        for office in flying:
+            office.deliver()
+        return bool(flying)
+
+    def tokens(self) -> list[str]:
+        return [sent.token for sent in self.sent]
+
+
+class Office:
+    """One sender."""
+
+    def __init__(self, post: Post, route: Route, credential: Credential, wake: Callable[[], None]) -> None:
+        self.post = post
+        self.route = route
+        self.credential = credential
+        self.wake = wake
+        self.flying: list[Shipment] = []
+        self.closed = False
+
+    def room(self, *, call: bool = False) -> int:
+        reserve = 0 if call else self.post.capacity // 10
+        return max(0, self.post.capacity - reserve - self.stats().in_flight)
+
+    def send(self, shipment: Shipment) -> None:
+        assert 0 < len(shipment.recipients) <= self.room(call=shipment.lane == 0)
+        self.flying.append(shipment)
+        content = shipment.notification.content
+        self.post.sent += [
+            Sent(
+                token=recipient.value,
+                notification=shipment.notification.key,
+                type=content.type,
+                environment=shipment.route.environment.value,
+                credential=self.credential.id,
+                attempt=shipment.attempt,
+                badge=shipment.badges.get(recipient.device),
+                title=content.alert.title if content.alert else "",
+            )
+            for recipient in shipment.recipients
+        ]
+
+    def deliver(self) -> bool:
+        flying, self.flying = self.flying, []
+        for shipment in flying:
+            answers = [
+                self.post.answer_for(recipient, self.route, self.credential.id) for recipient in shipment.recipients
+            ]
+            accepted = [place for place, answer in enumerate(answers) if answer is OK]
+            others = [(place, answer) for place, answer in enumerate(answers) if answer is not OK]
+            shipment.on_results(shipment, accepted, others)
+        if flying:
+            self.wake()
+        return bool(flying)
+
+    async def check(self) -> Outcome:
+        return self.post.on_check
+
+    def stats(self) -> SenderStats:
+        return SenderStats(connections=1, in_flight=sum(len(shipment.recipients) for shipment in self.flying))
+
+    async def close(self, *, drain: float) -> None:
+        self.closed = True
+        if drain > 0:
+            self.deliver()
