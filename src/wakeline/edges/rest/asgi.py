@@ -23,7 +23,7 @@ from wakeline.edges.rest.operations import Answer, Call, Feed, Idempotent, Media
 from wakeline.edges.rest.ports import RestPorts
 from wakeline.edges.rest.routing import Router
 from wakeline.edges.rest.table import OPERATIONS
-from wakeline.model.errors import MalformedRequest, UnsupportedMedia, WakelineError
+from wakeline.model.errors import InvalidRequest, MalformedRequest, UnsupportedMedia, WakelineError
 from wakeline.ports import IdempotencyKey, Reply
 
 log = structlog.get_logger()
@@ -176,9 +176,13 @@ def _query(scope: Scope) -> dict[str, str]:
     if not raw:
         return {}
     try:
-        return dict(parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=64))
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=64)
     except ValueError:
         raise MalformedRequest("the query is not UTF-8, or has more than 64 parameters") from None
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise InvalidRequest("a query parameter is given twice", pointer="/query")
+    return found
 
 
 def _media(operation: Operation, headers: Headers) -> str:

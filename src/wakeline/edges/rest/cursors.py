@@ -25,8 +25,8 @@ def make(position: int | None, of: str, key: bytes) -> str | None:
     return base64.urlsafe_b64encode(where + _mark(where, of, key)).decode()
 
 
-def read(text: str | None, of: str, key: bytes) -> int:
-    """Return the position a cursor stands for (None or empty: the start). Raises InvalidRequest."""
+def read(text: str, of: str, key: bytes) -> int:
+    """Return the position a cursor stands for (empty: the start). Raises InvalidRequest."""
     if not text:
         return 0
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from wakeline.edges.rest import cursors, device_views
 from wakeline.edges.rest.device_views import DeviceView
@@ -58,8 +59,8 @@ class RegisteredView(DeviceView, frozen=True, kw_only=True):
 class DeviceQuery(PageQuery, frozen=True, kw_only=True):
     """Which devices: of this user, in this state."""
 
-    user: Opaque | None = None
-    state: TargetState | None = None
+    user: Opaque = ""
+    state: TargetState | UnsetType = UNSET
 
 
 class DeviceList(View, frozen=True, kw_only=True):
@@ -117,10 +118,11 @@ async def show(call: Call) -> Answer:
 async def list_some(call: Call) -> Answer:
     """List devices by age of registration."""
     query: DeviceQuery = call.query
-    of = f"devices {call.app.id} {query.user or ''} {query.state or ''}"
+    state = None if query.state is UNSET else query.state
+    of = f"devices {call.app.id} {state or ''} {query.user}"
     key = call.ports.secrets.derive(cursors.PURPOSE)
     page = await call.ports.devices.find(
-        call.app.id, user=query.user, state=query.state, cursor=cursors.read(query.cursor, of, key), limit=query.limit
+        call.app.id, user=query.user or None, state=state, cursor=cursors.read(query.cursor, of, key), limit=query.limit
     )
     shown = tuple(device_views.device(one, whole_tokens=call.caller.reads_tokens) for one in page.devices)
     return Answer(body=DeviceList(devices=shown, next_cursor=cursors.make(page.cursor, of, key)))

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from wakeline.edges.rest.credentials import id_of
 from wakeline.edges.rest.moments import moment
@@ -36,7 +37,7 @@ class FeedQuery(Strict, frozen=True, kw_only=True):
 
     app: str = ""
     types: str = ""
-    after: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    after: Annotated[int, msgspec.Meta(ge=0)] | UnsetType = UNSET
 
 
 class EventDataView(View, frozen=True, kw_only=True, omit_defaults=True):
@@ -138,7 +139,7 @@ def _written(ports: RestPorts, event: Event) -> bytes:
 def _after(call: Call, query: FeedQuery) -> int | None:
     last = call.headers.get("last-event-id")
     if not last:
-        return query.after
+        return None if query.after is UNSET else query.after
     if not (last.isascii() and last.isdigit() and len(last) < 19):
         raise InvalidRequest("Last-Event-ID is not the id of an event of this feed", pointer="/headers/Last-Event-ID")
     return int(last)

@@ -18,7 +18,7 @@ class ExplainQuery(Strict, frozen=True, kw_only=True):
     """What to explain: an id, device, user, token, code or reason; in this app, or in all that the key sees."""
 
     q: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
-    app: Slug | None = None
+    app: Slug = ""
 
 
 def explainer(call: Call) -> Explainer:
@@ -39,8 +39,8 @@ async def explain(call: Call) -> Answer:
     """Answer "where is it?" for whatever the question names."""
     query: ExplainQuery = call.query
     seen = [app for app in call.ports.apps.all() if call.caller.sees(app.slug)]
-    apps = [app for app in seen if query.app in (None, app.slug)]
-    if query.app is not None and not apps:
+    apps = [app for app in seen if query.app in ("", app.slug)]
+    if query.app and not apps:
         raise NotFound(f"there is no app {query.app!r}", pointer="/query/app")
     return Answer(body=await explainer(call).explain(query.q, apps))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET, UnsetType
+
 from wakeline.doctor.explanation import Explanation
 from wakeline.edges.rest import cursors, explaining, notification_views
 from wakeline.edges.rest.notification_views import DeliveryList, NotificationView
@@ -20,7 +22,7 @@ _FIRST = 50
 class DeliveryQuery(PageQuery, frozen=True, kw_only=True):
     """Which deliveries: those in this state."""
 
-    state: DeliveryState | None = None
+    state: DeliveryState | UnsetType = UNSET
 
 
 class CancelledView(View, frozen=True, kw_only=True):
@@ -44,11 +46,12 @@ async def deliveries(call: Call) -> Answer:
     """List the deliveries of a notification."""
     query: DeliveryQuery = call.query
     notification = await _existing(call)
-    of = _list(notification, query.state)
+    state = None if query.state is UNSET else query.state
+    of = _list(notification, state)
     page = await call.ports.ledger.deliveries(
         notification.key,
         now=call.now,
-        state=query.state,
+        state=state,
         cursor=cursors.read(query.cursor, of, _key(call)),
         limit=query.limit,
     )

@@ -163,16 +163,15 @@ def _query(operation: Operation) -> list[Json]:
 
 
 def _inlined(schema: Json, components: Json) -> Json:
-    """Return a query parameter's schema without references and without null, which a query cannot say."""
-    options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
-    found = dict(options[0])
-    return dict(components[found["$ref"]]) if "$ref" in found else found
+    """Return a query parameter's schema without references; an empty default means that it may be left out."""
+    found = dict(components[schema["$ref"]]) if "$ref" in schema else dict(schema)
+    return {name: value for name, value in found.items() if (name, value) != ("default", "")}
 
 
 def _headers(operation: Operation) -> list[Json]:
     if operation.idempotent is Idempotent.NO:
         return []
-    schema = {"type": "string", "minLength": 1, "maxLength": 255}
+    schema = {"type": "string", "pattern": "^[ -~]{1,255}$"}
     return [
         {
             "name": "Idempotency-Key",

@@ -29,5 +29,5 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 class PageQuery(Strict, frozen=True, kw_only=True):
     """Where a list goes on and how much of it."""
 
-    cursor: str | None = None
+    cursor: str = ""
     limit: Limit = 50

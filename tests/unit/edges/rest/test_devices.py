@@ -187,7 +187,9 @@ async def test_devices_are_listed_by_pages_of_one_list(gateway: Gateway) -> None
     assert made_up.json()["errors"][0]["pointer"] == "/query/cursor"
 
 
-@pytest.mark.parametrize("params", [{"limit": "0"}, {"limit": "many"}, {"state": "broken"}, {"page": "2"}])
+@pytest.mark.parametrize(
+    "params", [{"limit": "0"}, {"limit": "many"}, {"state": "broken"}, {"state": "null"}, {"page": "2"}]
+)
 async def test_a_wrong_query_is_422(gateway: Gateway, params: dict[str, str]) -> None:
     await gateway.with_app()
 
