@@ -17,6 +17,7 @@ from wakeline.model.route import HoldReason, Lane, ProviderKind
 from wakeline.pipeline.agenda import Agenda, Spot
 from wakeline.pipeline.answers import Answers, Flight
 from wakeline.pipeline.claim import Claims
+from wakeline.pipeline.lanes import GRANT
 from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.resolve import FANOUT_ROUTE
@@ -218,7 +219,8 @@ class Dispatch:
             if not heads:
                 break
             lane = way.turns.pick(heads)
-            sent = self._ship(way, sender, heads[lane], min(room, left))
+            limit = min(room, left) if lane == min(heads) else min(room, left, GRANT)
+            sent = self._ship(way, sender, heads[lane], limit)
             way.turns.sent(lane, sent, heads)
             left -= sent
         if way.breaker.open and left < budget:

@@ -13,8 +13,8 @@ from wakeline.model.route import Lane
 SHARE = 0.05
 """The part of a busy route that each waiting lower lane gets."""
 
-GRANT = 50
-"""Deliveries: a lane is served out of turn once it is owed this many, so that turns stay worth their price."""
+GRANT = 20
+"""Deliveries: a lane is served out of turn once it is owed this many, and gets no more than them at once."""
 
 
 class Turns:

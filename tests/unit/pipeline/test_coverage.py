@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+
+from wakeline.model.credential import Credential, CredentialKind, CredentialState
+from wakeline.model.device import TargetKind
+from wakeline.model.notification import PushType
+from wakeline.model.route import Environment, ProviderKind
+from wakeline.pipeline import coverage
+
+NOW = 1_795_000_000_000
+PRODUCTION, SANDBOX = Environment.PRODUCTION, Environment.SANDBOX
+KEY, CERTIFICATE, FCM = (
+    CredentialKind.APNS_KEY,
+    CredentialKind.APNS_CERTIFICATE,
+    CredentialKind.FCM_SERVICE_ACCOUNT,
+)
+
+
+def credential(number: int, kind: CredentialKind, *topics: str, **facts: object) -> Credential:
+    values: dict[str, object] = {"environments": (PRODUCTION, SANDBOX)}
+    return Credential(id=number, app=1, kind=kind, topics=topics, **(values | facts))  # type: ignore[arg-type]  # overrides
+
+
+TEAM = credential(1, KEY)
+SCOPED = credential(2, KEY, "com.acme")
+PLAIN = credential(3, CERTIFICATE, "com.acme", environments=(PRODUCTION,))
+VOIP = credential(4, CERTIFICATE, "com.acme.voip", environments=(PRODUCTION,))
+UNIVERSAL = credential(5, CERTIFICATE, "com.acme", "com.acme.voip")
+BROKEN = credential(6, KEY, "com.acme", state=CredentialState.FAILED)
+OVER = credential(7, CERTIFICATE, "com.acme", not_after=NOW)
+PROJECT = credential(8, FCM, "acme-1", environments=())
+
+
+@pytest.mark.parametrize(
+    ("known", "push_type", "environment", "topic", "chosen"),
+    [
+        ([TEAM], PushType.ALERT, PRODUCTION, "com.acme", (1, "com.acme")),
+        ([TEAM], PushType.CALL, SANDBOX, "com.acme", (1, "com.acme")),
+        ([TEAM], PushType.ALERT, PRODUCTION, "", None),
+        ([TEAM, SCOPED], PushType.ALERT, PRODUCTION, "com.acme", (2, "com.acme")),
+        ([TEAM, SCOPED], PushType.ALERT, PRODUCTION, "com.other", (1, "com.other")),
+        ([SCOPED], PushType.ALERT, PRODUCTION, "", (2, "com.acme")),
+        ([SCOPED], PushType.ALERT, PRODUCTION, "com.other", None),
+        ([TEAM, BROKEN], PushType.ALERT, PRODUCTION, "com.acme", (1, "com.acme")),
+        ([BROKEN], PushType.ALERT, PRODUCTION, "com.acme", (6, "com.acme")),
+        ([TEAM, OVER], PushType.ALERT, PRODUCTION, "com.acme", (1, "com.acme")),
+        ([PLAIN], PushType.ALERT, PRODUCTION, "com.acme", (3, "com.acme")),
+        ([PLAIN], PushType.ALERT, SANDBOX, "com.acme", None),
+        ([PLAIN], PushType.CALL, PRODUCTION, "com.acme", None),
+        ([PLAIN, VOIP], PushType.CALL, PRODUCTION, "com.acme", (4, "com.acme")),
+        ([UNIVERSAL], PushType.CALL, PRODUCTION, "", (5, "com.acme")),
+        ([PROJECT], PushType.ALERT, PRODUCTION, "com.acme", None),
+    ],
+)
+def test_the_best_credential_is_chosen(
+    known: list[Credential], push_type: PushType, environment: Environment, topic: str, chosen: tuple[int, str] | None
+) -> None:
+    kind = TargetKind.APNS_VOIP if push_type is PushType.CALL else TargetKind.APNS
+    choice = coverage.choose(known, coverage.need_of(kind, environment, topic, push_type), NOW)
+    assert (None if choice is None else (choice.credential.id, choice.topic)) == chosen
+
+
+@pytest.mark.parametrize(("topic", "covered"), [("acme-1", True), ("", True), ("acme-2", False)])
+def test_a_service_account_speaks_for_its_project(topic: str, covered: bool) -> None:
+    need = coverage.need_of(TargetKind.FCM, SANDBOX, topic, PushType.ALERT)
+    assert (coverage.choose([TEAM, PROJECT], need, NOW) is not None) is covered
+
+
+@pytest.mark.parametrize(
+    ("known", "topic"),
+    [([UNIVERSAL], "com.acme"), ([TEAM], "com.acme"), ([PLAIN, VOIP], "com.acme/.voip"), ([VOIP], "com.acme/.voip")],
+)
+def test_a_suffix_gets_a_route_of_its_own_only_if_its_credential_is_another(
+    known: list[Credential], topic: str
+) -> None:
+    need = coverage.need_of(TargetKind.APNS_VOIP, PRODUCTION, "com.acme", PushType.CALL)
+    choice = coverage.choose(known, need, NOW)
+    assert choice is not None
+    made = coverage.route_topic(known, need, choice, NOW)
+    assert made == topic
+    again = coverage.choose(known, coverage.need_of_route(ProviderKind.APNS, PRODUCTION, made), NOW)
+    assert again is not None
+    assert again.credential == choice.credential
+    assert coverage.bundle_of_route(made) == "com.acme"
+
+
+def test_the_alert_form_of_a_call_needs_no_suffix() -> None:
+    need = coverage.need_of(TargetKind.APNS, PRODUCTION, "com.acme", PushType.CALL)
+    assert coverage.choose([PLAIN], need, NOW) is not None

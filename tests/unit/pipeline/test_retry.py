@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from wakeline.model.notification import OnUnknown
+from wakeline.model.outcome import Outcome
+from wakeline.model.route import Lane, ProviderKind
+from wakeline.pipeline.retry import REPLAYS, GiveUp, RetryAt, decide
+from wakeline.wire.outcomes import Loss, apns, fcm, lost
+
+NOW = 1_000_000_000
+DAY = 86_400_000
+DOWN = apns(503, "ServiceUnavailable")
+GOOGLE_DOWN = fcm(503)
+
+
+def plan(outcome: Outcome, **given: object) -> RetryAt | GiveUp:
+    values: dict[str, object] = {
+        "provider": ProviderKind.APNS,
+        "lane": Lane.ALERT,
+        "attempt": 1,
+        "now": NOW,
+        "expires": NOW + DAY,
+        "on_unknown": OnUnknown.RETRY,
+        "entropy": 0.0,
+    }
+    return decide(outcome, **(values | given))  # type: ignore[arg-type]  # a table of overrides
+
+
+@pytest.mark.parametrize(
+    ("outcome", "given", "seconds"),
+    [
+        (DOWN, {}, 60),
+        (DOWN, {"attempt": 2}, 120),
+        (DOWN, {"attempt": 4}, 480),
+        (DOWN, {"attempt": 5}, 900),
+        (DOWN, {"attempt": 500}, 900),
+        (DOWN, {"entropy": 0.5}, 67.5),
+        (GOOGLE_DOWN, {"provider": ProviderKind.FCM}, 10),
+        (GOOGLE_DOWN, {"provider": ProviderKind.FCM, "attempt": 2}, 20),
+        (fcm(503, retry_after=300.0), {"provider": ProviderKind.FCM}, 300),
+        (fcm(503, retry_after=3.0), {"provider": ProviderKind.FCM}, 10),
+        (fcm(429), {"provider": ProviderKind.FCM}, 60),
+        (DOWN, {"lane": Lane.CALL}, 0.5),
+        (DOWN, {"lane": Lane.CALL, "attempt": 2}, 1),
+        (DOWN, {"lane": Lane.CALL, "attempt": 3}, 2),
+        (DOWN, {"lane": Lane.CALL, "attempt": 4}, 4),
+        (DOWN, {"lane": Lane.CALL, "attempt": 9, "entropy": 0.9}, 4),
+        (lost(Loss.TIMEOUT), {}, 60),
+        (apns(503, "Shutdown"), {}, 0),
+        (lost(Loss.REFUSED_STREAM), {"attempt": REPLAYS - 1}, 0),
+        (lost(Loss.REFUSED_STREAM), {"attempt": REPLAYS}, 900),
+    ],
+)
+def test_waits(outcome: Outcome, given: dict[str, object], seconds: float) -> None:
+    assert plan(outcome, **given) == RetryAt(NOW + round(seconds * 1000))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "given", "past_ttl"),
+    [
+        (DOWN, {"expires": NOW + 60_000}, True),
+        (DOWN, {"lane": Lane.CALL, "expires": NOW + 400}, True),
+        (fcm(503, retry_after=300.0), {"provider": ProviderKind.FCM, "expires": NOW + 200_000}, True),
+        (apns(503, "Shutdown"), {"expires": NOW}, True),
+        (lost(Loss.TIMEOUT), {"on_unknown": OnUnknown.STOP}, False),
+        (apns(413, "PayloadTooLarge"), {}, False),
+    ],
+)
+def test_no_further_attempt(outcome: Outcome, given: dict[str, object], past_ttl: bool) -> None:
+    assert plan(outcome, **given) == GiveUp(past_ttl=past_ttl)

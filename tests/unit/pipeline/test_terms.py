@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from wakeline.model.errors import InvalidRequest
+from wakeline.model.notification import NotificationRequest, OnUnknown, Priority, PushType
+from wakeline.model.route import Lane
+from wakeline.pipeline.terms import MAX_TTL, NOW_OR_NEVER, Terms, terms_of
+
+NOW = 1_795_000_000_000
+ANN = {"users": ["ann"]}
+CALL = {"id": "c1"}
+ALERT = {"title": "hi"}
+RAW = {"kind": "apns", "value": "ab" * 32}
+
+
+def terms(**body: Any) -> Terms:
+    return terms_of(msgspec.convert({"to": ANN} | body, NotificationRequest), NOW)
+
+
+@pytest.mark.parametrize(
+    ("body", "push_type", "lane", "ttl"),
+    [
+        ({"alert": ALERT}, PushType.ALERT, Lane.ALERT, 86400),
+        ({"data": {"a": 1}}, PushType.BACKGROUND, Lane.BACKGROUND, 3600),
+        ({"call": CALL}, PushType.CALL, Lane.CALL, 32),
+        ({"type": "call", "call": CALL, "priority": "low"}, PushType.CALL, Lane.CALL, 32),
+        ({"alert": ALERT, "priority": "low"}, PushType.ALERT, Lane.BULK, 86400),
+        ({"alert": ALERT, "to": {"tags": ["beta"]}}, PushType.ALERT, Lane.BULK, 86400),
+        ({"alert": ALERT, "to": {"everyone": True}}, PushType.ALERT, Lane.BULK, 86400),
+        ({"alert": ALERT, "to": {"users": [str(n) for n in range(500)]}}, PushType.ALERT, Lane.ALERT, 86400),
+        ({"alert": ALERT, "to": {"users": [str(n) for n in range(501)]}}, PushType.ALERT, Lane.BULK, 86400),
+        ({"type": "liveactivity", "data": {"a": 1}}, PushType.LIVEACTIVITY, Lane.ALERT, 86400),
+        ({"alert": ALERT, "ttl": 60}, PushType.ALERT, Lane.ALERT, 60),
+        ({"alert": ALERT, "ttl": 0}, PushType.ALERT, Lane.ALERT, NOW_OR_NEVER),
+    ],
+)
+def test_defaults_follow_what_is_sent(body: dict[str, Any], push_type: PushType, lane: Lane, ttl: int) -> None:
+    found = terms(**body)
+    assert (found.content.type, found.lane, found.due, found.expires) == (push_type, lane, NOW, NOW + ttl * 1000)
+
+
+def test_only_background_pushes_are_less_urgent_by_default() -> None:
+    assert terms(alert=ALERT).content.priority is Priority.HIGH
+    assert terms(data={"a": 1}).content.priority is Priority.NORMAL
+    assert terms(alert=ALERT).content.on_unknown is OnUnknown.RETRY
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"to": {}, "alert": ALERT}, "/to"),
+        ({"to": {"users": ["ann", ""]}, "alert": ALERT}, "/to/users/1"),
+        ({"type": "call"}, "/call"),
+        ({"type": "call", "call": {"id": ""}}, "/call/id"),
+        ({"type": "alert", "alert": ALERT, "call": CALL}, "/call"),
+        ({"type": "alert"}, "/alert"),
+        ({"type": "background", "alert": ALERT}, "/alert"),
+        ({"data": {"aps": {}}}, "/data/aps"),
+        ({"alert": ALERT, "collapse_id": "ä" * 33}, "/collapse_id"),
+        ({"alert": {"badge": "+2"}}, "/alert/badge"),
+        ({"alert": {"badge": -1}}, "/alert/badge"),
+        ({"alert": ALERT, "ttl": -1}, "/ttl"),
+        ({"alert": ALERT, "ttl": MAX_TTL + 1}, "/ttl"),
+        ({"alert": ALERT, "send_at": "tomorrow"}, "/send_at"),
+        ({"alert": ALERT, "send_at": "2026-11-21T08:00:00"}, "/send_at"),
+        ({"alert": ALERT, "send_at": "2036-11-21T08:00:00Z"}, "/send_at"),
+        ({"alert": ALERT, "to": {"targets": [RAW | {"kind": "pigeon"}]}}, "/to/targets/0/kind"),
+        ({"alert": ALERT, "to": {"targets": [RAW, RAW | {"kind": "apns-voip"}]}}, "/to/targets/1/kind"),
+        ({"alert": ALERT, "to": {"targets": [RAW | {"environment": "moon"}]}}, "/to/targets/0/environment"),
+        ({"alert": ALERT, "to": {"targets": [RAW | {"value": ""}]}}, "/to/targets/0/value"),
+        ({"alert": ALERT, "to": {"targets": [RAW | {"value": "a\nb"}]}}, "/to/targets/0/value"),
+        ({"call": CALL, "to": {"targets": [RAW | {"kind": "apns-location"}]}}, "/to/targets/0/kind"),
+    ],
+)
+def test_what_is_wrong_is_named(body: dict[str, Any], pointer: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        terms(**body)
+    assert caught.value.pointer == pointer
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"type": "alert", "apns": {"payload": {"aps": {"alert": "x"}}}},
+        {"alert": {"badge": "+1"}},
+        {"alert": ALERT, "collapse_id": "x" * 64},
+        {"call": CALL, "to": {"targets": [RAW | {"kind": "apns-voip"}]}},
+        {"type": "liveactivity", "to": {"targets": [RAW]}},
+    ],
+)
+def test_what_is_unusual_but_right_is_taken(body: dict[str, Any]) -> None:
+    assert terms(**body).expires > NOW
+
+
+def test_a_time_to_send_moves_the_life_of_the_push() -> None:
+    found = terms(alert=ALERT, ttl=60, send_at="2026-11-18T20:06:40+01:00")
+    assert found.due == 1_795_028_800_000
+    assert found.expires == found.due + 60_000
+
+
+def test_names_said_twice_count_once_and_everyone_includes_them() -> None:
+    audience = {"users": ["a", "a"], "devices": ["d", "d"], "targets": [RAW, RAW], "tags": ["t", "t"]}
+    found = terms(alert=ALERT, to=audience)
+    assert found.named == 3
+    assert found.audience.tags == ("t",)
+    assert terms(alert=ALERT, to=audience | {"everyone": True}).named == 0
