@@ -6,8 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import trustme
 from h2.config import H2Configuration
@@ -18,7 +17,6 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
 from wakeline.transport.http2_connect import Origin
-from wakeline.transport.tls import client_context
 
 
 class Received(NamedTuple):
@@ -44,12 +42,14 @@ class Session(asyncio.Protocol):
         self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         self.received: list[Received] = []
         self.lost = False
+        self.greeted = False
+        self.heard = b""
+        """What came in and was not read yet."""
         self._heads: dict[int, dict[str, str]] = {}
         self._bodies: dict[int, bytes] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass
         self.server.sessions.append(self)
         if self.server.on_connect is not None:
             self.server.on_connect(self)
@@ -60,11 +60,19 @@ class Session(asyncio.Protocol):
         streams = {SettingCodes.MAX_CONCURRENT_STREAMS: self.server.max_streams}
         self.h2.local_settings = Settings(client=False, initial_values=streams)
         self.h2.initiate_connection()
+        self.greeted = True
         self.flush()
+        if self.heard:
+            self.data_received(b"")
 
     def data_received(self, data: bytes) -> None:
-        if self.server.deaf:
+        self.heard += data
+        if self.server.deaf or not self.greeted:
             return
+        self._read(self.heard)
+        self.heard = b""
+
+    def _read(self, data: bytes) -> None:
         try:
             events = self.h2.receive_data(data)
         except ProtocolError as error:
@@ -129,8 +137,8 @@ def keep_silent(request: Received) -> None:
 class Server:
     """What a test sets and sees. `deaf`: not even read what comes in."""
 
-    def __init__(self, ca_file: str, context: ssl.SSLContext) -> None:
-        self.ca_file = ca_file
+    def __init__(self, authority: trustme.CA, context: ssl.SSLContext) -> None:
+        self.authority = authority
         self.context = context
         self.port = 0
         self.script: Script = answer
@@ -145,23 +153,27 @@ class Server:
         return Origin(
             host="localhost",
             port=port or self.port,
-            ssl_context=context or client_context(ca_file=self.ca_file),
+            ssl_context=context or self.client_context(),
             proxy=proxy,
         )
+
+    def client_context(self) -> ssl.SSLContext:
+        """A context that trusts this server alone: reading the system's store would take longer than most tests."""
+        context = ssl.create_default_context(cadata=self.authority.cert_pem.bytes().decode())
+        context.set_alpn_protocols(["h2"])
+        return context
 
     def paths(self) -> list[str]:
         return [request.path for request in self.received]
 
 
 @asynccontextmanager
-async def serving(authority: trustme.CA, directory: Path) -> AsyncIterator[Server]:
+async def serving(authority: trustme.CA) -> AsyncIterator[Server]:
     """Run a server on an ephemeral port until the context ends."""
-    ca_file = directory / "ca.pem"
-    authority.cert_pem.write_to_path(ca_file)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["h2"])
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    server = Server(str(ca_file), context)
+    server = Server(authority, context)
     listener = await asyncio.get_running_loop().create_server(
         lambda: Session(server), "127.0.0.1", 0, ssl=context, ssl_shutdown_timeout=0.5
     )

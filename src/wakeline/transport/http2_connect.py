@@ -22,6 +22,7 @@ from wakeline.transport.tls import TlsCause, classify
 from wakeline.wire.http2 import ConnectFailure, FailureKind, PeerBroke
 
 _GOODBYE_SECONDS = 1.0
+_HEED_SECONDS = 0.5
 _MAX_PROXY_HEAD = 16_384
 _HEAD_END = b"\r\n\r\n"
 
@@ -109,7 +110,9 @@ def failure_of(error: Exception | None, origin: Origin) -> ConnectFailure:
         detail = "the server closed the connection before its first answer; it may refuse the client certificate"
         return ConnectFailure("tls_alert", detail)
     cause = found.detail if found is not None else str(error or "")
-    return ConnectFailure("closed", f"{_name(origin)} ended the connection before its first answer {cause}".rstrip())
+    return ConnectFailure(
+        "closed", f"{_name(origin)} ended the connection before its first answer{cause and ': '}{cause}"
+    )
 
 
 # --- the steps -------------------------------------------------------------------------------------------------------
@@ -206,6 +209,10 @@ async def _secure(origin: Origin, raw: asyncio.Transport, link: Link) -> None:
     protocol = session.selected_alpn_protocol()
     if protocol not in {"h2", None}:  # None: the server has no ALPN, and who connects here knows that it speaks HTTP/2
         raise _failed("alpn", f"{_name(origin)} speaks {protocol}, not HTTP/2")
+    if origin.presents_certificate:
+        # A server that refuses the certificate says so now. Whatever we write meets a closed socket then, and the reset
+        # that comes back would hide the alert. Most servers send their SETTINGS without waiting for us.
+        await asyncio.wait([link.ready], timeout=_HEED_SECONDS)
     link.attach(raw, tls)
 
 

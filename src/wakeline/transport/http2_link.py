@@ -49,6 +49,8 @@ class Link(asyncio.Protocol):
 
     def attach(self, raw: asyncio.WriteTransport, tls: asyncio.WriteTransport) -> None:
         """Take the transports of a finished handshake and say hello."""
+        if self._closing:  # lost already, and uvloop's transports do not like to be touched then
+            return
         self._raw, self._tls = raw, tls
         raw.set_write_buffer_limits(high=0)
         tls.set_write_buffer_limits(high=1, low=0)
@@ -57,7 +59,7 @@ class Link(asyncio.Protocol):
     @property
     def spare(self) -> int:
         """How many bytes may be written in this turn; 0 while the buffer is full."""
-        if self._paused or self._closing or self._raw is None:
+        if self._paused or self._closing or self._raw is None or self._raw.is_closing():
             return 0
         unsent = self._raw.get_write_buffer_size()
         return max(0, min(_ONE_TURN, MAX_UNSENT - unsent) - self.connection.unwritten)

@@ -33,8 +33,8 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture
-async def server(authority: trustme.CA, tmp_path: Path) -> AsyncIterator[Server]:
-    async with serving(authority, tmp_path) as running:
+async def server(authority: trustme.CA) -> AsyncIterator[Server]:
+    async with serving(authority) as running:
         yield running
 
 
@@ -129,11 +129,6 @@ async def test_a_server_that_hangs_up_is_closed(server: Server) -> None:
         assert (await failure(server.origin(port=port))).kind == "closed"
 
 
-async def test_a_server_that_hangs_up_after_the_handshake_is_closed(server: Server) -> None:
-    server.on_connect = lambda session: session.transport.abort()
-    assert (await failure(server.origin())).kind == "closed"
-
-
 async def test_an_unknown_authority_is_tls_verify(server: Server) -> None:
     said = await failure(server.origin(context=client_context()))
     assert said.kind == "tls_verify"
@@ -147,15 +142,15 @@ async def test_a_certificate_for_another_name_is_tls_verify(server: Server) -> N
 
 async def test_a_server_that_speaks_another_protocol_is_alpn(server: Server) -> None:
     server.context.set_alpn_protocols(["http/1.1"])
-    context = client_context(ca_file=server.ca_file)
+    context = server.client_context()
     context.set_alpn_protocols(["h2", "http/1.1"])
     said = await failure(server.origin(context=context))
     assert said.kind == "alpn"
     assert "http/1.1" in said.detail
 
 
-async def test_a_server_without_alpn_is_taken_at_its_word(authority: trustme.CA, tmp_path: Path) -> None:
-    async with serving(authority, tmp_path) as server:
+async def test_a_server_without_alpn_is_taken_at_its_word(authority: trustme.CA) -> None:
+    async with serving(authority) as server:
         plain = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("localhost").configure_cert(plain)
         listener = await asyncio.get_running_loop().create_server(lambda: Session(server), "127.0.0.1", 0, ssl=plain)
@@ -197,14 +192,16 @@ async def strict(authority: trustme.CA, version: ssl.TLSVersion) -> AsyncIterato
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_a_refused_client_certificate_is_a_tls_alert(
-    server: Server, authority: trustme.CA, version: ssl.TLSVersion
+    server: Server, authority: trustme.CA, tmp_path: Path, version: ssl.TLSVersion
 ) -> None:
     """With TLS 1.3 the alert comes after our side of the handshake has succeeded."""
     stranger = trustme.CA().issue_cert("push.example")
     certificate = ClientCertificate(
         chain_pem=b"".join(pem.bytes() for pem in stranger.cert_chain_pems), key_pem=stranger.private_key_pem.bytes()
     )
-    context = client_context(ca_file=server.ca_file, certificate=certificate)
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca_file)
+    context = client_context(ca_file=str(ca_file), certificate=certificate)
     async with strict(authority, version) as port:
         origin = msgspec.structs.replace(server.origin(context=context, port=port), presents_certificate=True)
         said = await failure(origin)
@@ -212,11 +209,18 @@ async def test_a_refused_client_certificate_is_a_tls_alert(
     assert "unknown_ca" in said.detail
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_a_missing_client_certificate_is_a_tls_alert(
-    server: Server, authority: trustme.CA, version: ssl.TLSVersion
-) -> None:
-    async with strict(authority, version) as port:
+async def test_a_server_that_waits_for_our_first_words_gets_them(server: Server) -> None:
+    """With a client certificate we listen before we speak, but not for ever."""
+    server.on_connect = lambda _: None  # its SETTINGS leave with its first answer to anything
+    async with pooled(msgspec.structs.replace(server.origin(), presents_certificate=True)) as pool:
+        asking = asyncio.ensure_future(ask(pool))
+        await until(lambda: server.sessions and server.sessions[0].heard)
+        server.sessions[0].greet()
+        assert (await asking).status == 200
+
+
+async def test_a_missing_client_certificate_is_a_tls_alert(server: Server, authority: trustme.CA) -> None:
+    async with strict(authority, ssl.TLSVersion.TLSv1_2) as port:
         said = await failure(server.origin(port=port))
     assert said.kind == "tls_alert"
 
@@ -251,7 +255,7 @@ async def test_a_context_is_made_anew_for_each_connection(server: Server) -> Non
     made: list[ssl.SSLContext] = []
 
     def context() -> ssl.SSLContext:
-        made.append(client_context(ca_file=server.ca_file))
+        made.append(server.client_context())
         return made[-1]
 
     async with pooled(msgspec.structs.replace(server.origin(), ssl_context=context)) as pool:
@@ -271,7 +275,7 @@ async def test_after_a_failure_requests_fail_at_once_until_the_next_attempt(serv
         assert (await ask(pool)).lost is Lost.CONNECT
         assert (pool.room(), pool.room(call=True)) == (0, 100)  # a call hears of it at once
         again = await ask(pool, call=True)
-        assert (again.lost, pool._dialer.busy) == (Lost.CONNECT, False)
+        assert (again.lost, pool._fleet._dialer.busy) == (Lost.CONNECT, False)
         await until(pool.room)
 
 
@@ -320,7 +324,7 @@ async def test_a_working_server_is_found_again(server: Server) -> None:
         refusing = False
         await until(pool.room)
         assert (await ask(pool)).status == 200
-        assert pool._dialer.failure is None
+        assert pool._fleet._dialer.failure is None
 
 
 async def test_a_goaway_before_any_answer_does_not_lead_to_rapid_connects(server: Server) -> None:
@@ -336,18 +340,17 @@ async def test_a_goaway_before_any_answer_does_not_lead_to_rapid_connects(server
         asking = asyncio.ensure_future(ask(pool))
         await until(lambda: len(started) == 3)
         asking.cancel()
-    assert started[1] - started[0] >= 0.19
-    assert started[2] - started[1] >= 0.19
+    assert started[2] - started[0] >= 0.3
 
 
 async def test_closing_stops_an_attempt(server: Server) -> None:
     async with tcp_server(stay_silent) as port:
         pool = Pool(server.origin(port=port), wake=nothing)
         asking = asyncio.ensure_future(ask(pool))
-        await until(lambda: pool._dialer.busy)
+        await until(lambda: pool._fleet._dialer.busy)
         await pool.close(drain=0.05)
         assert (await asking).lost is Lost.NOT_WRITTEN
-        assert not pool._dialer.busy
+        assert not pool._fleet._dialer.busy
 
 
 def test_waits_double_with_jitter_up_to_a_limit_and_begin_again() -> None:
