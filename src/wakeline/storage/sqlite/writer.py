@@ -106,6 +106,16 @@ class _Errand:
         self.work = work
         self.future = future
 
+    def keep(self) -> None:
+        """Tell the caller that it is done; one who was cancelled meanwhile does not ask any more."""
+        if not self.future.done():
+            self.future.set_result(None)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the caller that it is not done."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
 
 class Writer:
     """The only connection that writes a file. `failure` says why the last commit failed, `failed_at` (perf_counter) when.
@@ -158,7 +168,7 @@ class Writer:
             while self._waiting:
                 self._waiting.popleft().fail(error)
             while self._errands:
-                self._errands.popleft().future.set_exception(error)
+                self._errands.popleft().fail(error)
         elif self._runner is None:
             self._runner = asyncio.get_running_loop().create_task(self._run())
 
@@ -178,9 +188,9 @@ class Writer:
         try:
             await loop.run_in_executor(self._thread, errand.work, self._connection)
         except sqlite3.Error as error:
-            errand.future.set_exception(unavailable(error))
+            errand.fail(unavailable(error))
         else:
-            errand.future.set_result(None)
+            errand.keep()
 
     def _collect(self) -> list[_Member[Any]]:
         """Run the statements of those who wait; return those whose part succeeded, with the transaction open."""
