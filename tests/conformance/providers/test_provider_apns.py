@@ -188,6 +188,7 @@ async def test_a_key_that_is_unrelated_to_its_connection_gets_a_new_one_once(rig
     await rig.script(TOKEN, {"status": 403, "reason": "UnrelatedKeyIdInToken"})
     sender = rig.open_apns(rig.key())
     assert (await rig.send(sender, TOKEN)).accepted == [0]
+    assert [request["connection"] for request in await rig.requests(provider="apns")] == [1, 2]
     await rig.script(TOKEN, {"status": 403, "reason": "UnrelatedKeyIdInToken", "times": 2})
     again = await rig.send(sender, TOKEN)
     assert (again.only.action, again.only.code) == (Action.HOLD, 904)
@@ -256,6 +257,15 @@ async def test_a_replaced_credential_gets_connections_of_its_own(rig: Rig) -> No
     assert new.stats().connections == 0
     await old.close(drain=1.0)
     assert (await rig.send(new, TOKEN)).accepted == [0]
+
+
+async def test_after_the_last_sender_has_left_a_new_one_begins_anew(rig: Rig) -> None:
+    credential = rig.key()
+    first = rig.open_apns(credential)
+    await rig.send(first, TOKEN)
+    await first.close(drain=1.0)
+    await first.close(drain=1.0)
+    assert (await rig.send(rig.open_apns(credential), TOKEN)).accepted == [0]
 
 
 async def test_closing_waits_for_what_is_in_flight(rig: Rig) -> None:

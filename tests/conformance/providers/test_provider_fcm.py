@@ -185,6 +185,9 @@ async def test_room_counts_what_waits_for_an_access_token(rig: Rig) -> None:
     await rig.until(lambda: sender.room() < free)
     assert sender.room() == free - 30
     assert len((await sending).accepted) == 30
+    await rig.until(lambda: sender.stats().in_flight == 0)
+    assert sender.room() >= free - 30
+    assert sender.room(call=True) > sender.room()
 
 
 async def test_check_reaches_nobody_and_says_that_the_account_is_good(rig: Rig) -> None:

@@ -117,6 +117,27 @@ def test_recorded_bodies_are_classified(name: str, expected: dict[str, Any], bod
     assert outcome.retry_after == expected.get("retry_after")
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("fcm-no-permission", "may not send"),
+        ("fcm-api-disabled", "switched off"),
+        ("fcm-wrong-project", "no such project"),
+        ("fcm-invalid-token", "no FCM registration token"),
+        ("fcm-access-token-expired", "has expired"),
+        ("oauth-clock", "wrong time"),
+        ("oauth-key-deleted", "key was deleted"),
+    ],
+)
+def test_the_cause_names_what_is_wrong_and_repeats_what_was_said(name: str, words: str) -> None:
+    (expected, body) = next((expected, body) for found, expected, body in _golden() if found == name)
+    read = outcomes.fcm if name.startswith("fcm") else outcomes.oauth
+    cause = read(expected["status"], body).cause
+    assert words in cause
+    said = json.loads(body)
+    assert cause.endswith(said.get("error_description") or said["error"]["message"])
+
+
 def test_there_are_recorded_bodies() -> None:
     assert len(_golden()) >= 25
 

@@ -32,7 +32,6 @@ _ACCOUNT = (
 _HOST = "Check that [providers.fcm] base_url names Google's host and that no proxy answers in its place."
 
 BAD_TOKEN = "INVALID_ARGUMENT: token"  # noqa: S105 - the name of a line in the table
-NO_PROJECT = "NOT_FOUND: project"
 NO_PERMISSION = "PERMISSION_DENIED: cloudmessaging.messages.create"
 API_DISABLED = "PERMISSION_DENIED: API disabled"
 
@@ -47,9 +46,6 @@ FCM = Table.of(
        "Register exactly what Firebase's `getToken` or `onNewToken` gives; for an iPhone's own APNs token use the kind `apns`."),
     _E(404, "UNREGISTERED", Is.TOKEN_DEAD, Do.RETIRE, 911,
        "The token is not registered any more: the app was removed, its data cleared, or it was unused for 270 days.", _TOKEN),
-    _E(404, NO_PROJECT, Is.CREDENTIAL, Do.HOLD, 904,
-       "FCM knows no such project, or nothing answers at this address.",
-       "Check the project id of the service account. " + _HOST),
     _E(403, "SENDER_ID_MISMATCH", Is.MISMATCH, Do.FAIL, 912, "The token belongs to another Firebase project.",
        "Use the service account of the project that is in the app's google-services.json."),
     _E(403, NO_PERMISSION, Is.CREDENTIAL, Do.HOLD, 904, "The service account may not send messages in this project.",
@@ -146,8 +142,6 @@ def _line(status: int, said: Spoken) -> str:
     match status, said.code:
         case 400, "INVALID_ARGUMENT" | "" if _blames_token(said):
             return BAD_TOKEN
-        case 404, "" if said.status:
-            return NO_PROJECT
         case 403, "" if said.info == "SERVICE_DISABLED":
             return API_DISABLED
         case 403, "" if said.status:
