@@ -30,11 +30,15 @@ from wakeline.model.errors import (
 from wakeline.model.ids import uuid_of
 from wakeline.model.key import Scope
 from wakeline.model.notification import NotificationRequest
+from wakeline.observe.health import Phase
 from wakeline.pipeline import Submission, Taken
 from wakeline.ports import IdempotencyKey, Replayed, Reply
 
 LINE_LIMIT = 64 * 1024
 BATCH = 1000
+
+_RESTART = 5.0
+"""Seconds in which a gateway that stops is usually back."""
 
 _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(NotificationRequest)
@@ -86,6 +90,8 @@ class LinesView(View, frozen=True, kw_only=True):
 
 async def send(call: Call) -> Answer:
     """Take one notification, or a stream of them."""
+    if call.ports.health.phase is Phase.DRAINING:
+        raise Overloaded("the gateway is stopping", fix="Send it again.", retry_after=_RESTART)
     dry = call.query is not None and call.query.validate_only
     if call.stream is not None:
         if dry:
