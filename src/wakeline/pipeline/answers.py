@@ -6,17 +6,15 @@ in memory, on the loop thread: what needs the store becomes a chore of the next 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import msgspec
 import structlog
 
 from wakeline.model.delivery import Attempt, DeliveryState
 from wakeline.model.errors import StorageError
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
-from wakeline.model.route import Lane, ProviderKind
+from wakeline.model.route import ProviderKind
 from wakeline.pipeline import retry, verdicts
+from wakeline.pipeline.flight import Answer, Flight, attempt_of, doubtful
 from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import RouteTable, Way, identity
@@ -30,40 +28,6 @@ _PAUSE_AFTER = 3
 """Throttled answers in a row after which the whole route waits: one alone may concern one device only."""
 
 _ACCEPTED = OutcomeClass.ACCEPTED.value
-
-
-class Flight(NamedTuple):
-    """What a shipment was: the indexes of its recipients in the load, and the credential (id, revision) it went out with."""
-
-    way: Way
-    load: Load
-    indexes: Sequence[int]
-    credential: tuple[int, int] | None
-
-
-class Answer(NamedTuple):
-    """One answer that is not plain acceptance; `made` is the attempt as the ledger shows it."""
-
-    flight: Flight
-    number: int
-    outcome: Outcome
-    made: Attempt
-    now: int
-
-    @property
-    def target(self) -> int:
-        """Return the row id of the target."""
-        return self.flight.load.packed[self.number] >> 16
-
-    @property
-    def calls(self) -> bool:
-        """Tell whether it is about a call, which cannot wait."""
-        return self.flight.load.job.lane is Lane.CALL
-
-    @property
-    def hops(self) -> bool:
-        """Tell whether the other environment was being tried."""
-        return self.flight.load.job.code == HOP
 
 
 class Answers:
@@ -89,7 +53,7 @@ class Answers:
         for place, outcome in others:
             flight.way.last = outcome
             self._parts.meter.answered(provider, outcome.outcome_class.value, 1)
-            made = _attempt(flight.load, outcome, now, taken)
+            made = attempt_of(flight.load, outcome, now, taken)
             self._other(Answer(flight, flight.indexes[place], outcome, made, now), plans)
 
     def _accepted(self, flight: Flight, accepted: list[int], now: int, taken: float) -> None:
@@ -180,7 +144,7 @@ class Answers:
     def _braked(self, answer: Answer) -> bool:
         """Count a doubtful answer; if the brake is closed, the delivery waits (a call fails) and True is returned."""
         way = answer.flight.way
-        if not _doubtful(answer.outcome):
+        if not doubtful(answer.outcome):
             way.brake.good(1, answer.now)
             return False
         if not way.braked and way.brake.doubtful(answer.target, answer.now):
@@ -296,27 +260,3 @@ class Answers:
             code=code,
             reason=reason,
         )
-
-
-def _doubtful(outcome: Outcome) -> bool:
-    """Tell whether an answer may as well come from a wrong setting. A 410 and FCM's UNREGISTERED (404) are proof."""
-    match outcome.outcome_class:
-        case OutcomeClass.TOKEN_DOUBTFUL | OutcomeClass.MISMATCH:
-            return True
-        case OutcomeClass.TOKEN_DEAD:
-            return outcome.since is None and outcome.status not in (404, 410)
-        case _:
-            return False
-
-
-def _attempt(load: Load, outcome: Outcome, now: int, taken: float) -> Attempt:
-    duration = round(taken * 1000)
-    return Attempt(
-        number=load.job.attempt,
-        at=now - duration,
-        duration=duration,
-        status=outcome.status,
-        reason=outcome.reason,
-        outcome_class=outcome.outcome_class.value,
-        code=outcome.code,
-    )

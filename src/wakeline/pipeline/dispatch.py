@@ -7,7 +7,6 @@ small numbers (`AHEAD`); a route that stops gives them back.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -15,14 +14,16 @@ from wakeline.model.delivery import DeliveryState
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import HoldReason, Lane, ProviderKind
 from wakeline.pipeline.agenda import Agenda, Spot
-from wakeline.pipeline.answers import Answers, Flight
+from wakeline.pipeline.answers import Answers
 from wakeline.pipeline.claim import Claims
+from wakeline.pipeline.flight import Flight
 from wakeline.pipeline.lanes import GRANT
 from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.resolve import FANOUT_ROUTE
 from wakeline.pipeline.route import RouteTable, Way, facing, identity, refusal_of
 from wakeline.pipeline.settle import Settle
+from wakeline.pipeline.shelf import Shelf
 from wakeline.ports import Sender, Shipment
 from wakeline.wire.outcomes import Refusal, ours
 
@@ -36,6 +37,9 @@ TURN_BESIDE_CALLS = 100
 
 CALLS_ABOUT = 1000
 """Milliseconds after a call during which turns stay short."""
+
+_BRAKED_AGAIN = 60_000
+"""Milliseconds after which a target whose route is braked is looked at again."""
 
 _LOWER = (Lane.ALERT, Lane.BACKGROUND, Lane.BULK)
 
@@ -59,8 +63,7 @@ class Dispatch:
         self._answers = answers
         self._checks = checks
         self._agenda = Agenda()
-        self._queues: dict[Spot, deque[Load]] = {}
-        self._live: dict[int, Load] = {}
+        self._shelf = Shelf(parts, settle, checks)
         self._last_call = -CALLS_ABOUT
         self.made: dict[int, int] = {}
         """Bulk jobs of a route that a walk made and nobody has claimed yet."""
@@ -81,7 +84,7 @@ class Dispatch:
             return False
         if self._agenda.unread(self._parts.clock.monotonic()):
             self._agenda.read([due for due in await self._parts.queue.due(now) if due.route != FANOUT_ROUTE])
-            self._live = {job: load for job, load in self._live.items() if not load.finished}
+            self._shelf.tidy()
         done = False
         for spot in self._agenda.due(now):
             done |= await self._claim(spot, now)
@@ -105,7 +108,7 @@ class Dispatch:
 
     def waiting(self, route: int) -> int:
         """Count the deliveries of a route that are claimed and not handed over."""
-        return sum(load.unsent for (owner, _), loads in self._queues.items() if owner == route for load in loads)
+        return self._shelf.waiting(route)
 
     # --- claiming
 
@@ -131,8 +134,7 @@ class Dispatch:
                 self._checks.end_all(load, DeliveryState.FAILED, refusal)
             return bool(jobs)
         for load in await self._checks.check(self._unbraked(way, loads)):
-            self._live[load.job.id] = load
-            self._queues.setdefault(spot, deque()).append(load)
+            self._shelf.add(spot, load)
         return bool(jobs)
 
     def _allowance(self, way: Way, lane: Lane, now: int) -> tuple[int, Outcome | None]:
@@ -140,7 +142,7 @@ class Dispatch:
         if way.credential is None:
             return AHEAD, ours(Refusal.NO_CREDENTIAL)
         hold = self._table.barrier(way)
-        ahead = sum(load.unsent for load in self._queues.get((way.route.id, lane), ()))
+        ahead = self._shelf.ahead((way.route.id, lane))
         if hold is None:
             paused = way.paused_until > now and lane is not Lane.CALL
             return (0 if paused or ahead > AHEAD // 2 else AHEAD - ahead), None
@@ -158,19 +160,10 @@ class Dispatch:
         home = self._table.counterpart(way)
         if home is None or not home.braked:
             return loads
-        now = self._parts.clock.now()
+        later = self._parts.clock.now() + _BRAKED_AGAIN
         for load in loads:
-            for number in range(len(load.packed)) if load.job.code == HOP else ():
-                self._settle.again(
-                    load,
-                    number,
-                    due=now + 60_000,
-                    attempt=load.job.attempt,
-                    outcome=ours(Refusal.BRAKE),
-                    made=None,
-                    code=HOP,
-                    at=now,
-                )
+            if load.job.code == HOP:
+                self._shelf.put_off(load, range(len(load.packed)), later, ours(Refusal.BRAKE))
         return [load for load in loads if not load.finished]
 
     # --- handing over
@@ -178,11 +171,12 @@ class Dispatch:
     async def _feed(self, now: int) -> bool:
         """Hand over calls, then the other lanes of each route."""
         done = False
-        for route, lane in [spot for spot in self._queues if spot[1] is Lane.CALL]:
-            done |= await self._feed_calls(route, lane, now)
-        for route in dict.fromkeys(route for route, lane in self._queues if lane is not Lane.CALL):
+        spots = self._shelf.spots()
+        for route, lane in spots:
+            if lane is Lane.CALL:
+                done |= await self._feed_calls(route, lane, now)
+        for route in dict.fromkeys(route for route, lane in spots if lane is not Lane.CALL):
             done |= await self._feed_route(route, now)
-        self._queues = {spot: loads for spot, loads in self._queues.items() if loads}
         return done
 
     async def _feed_calls(self, route: int, lane: Lane, now: int) -> bool:
@@ -191,13 +185,13 @@ class Dispatch:
         if way is None or sender is None:
             return False
         done = False
-        while (load := self._head((route, lane), now)) is not None:
+        while (load := self._shelf.head((route, lane), now)) is not None:
             room = sender.room(call=True)
             if room > 0:
                 self._ship(way, sender, load, room)
                 self._last_call = now
             elif way.breaker.open:
-                self._checks.end(load, load.drop(), DeliveryState.FAILED, ours(Refusal.BREAKER))
+                self._shelf.end(load, DeliveryState.FAILED, ours(Refusal.BREAKER))
             else:
                 break
             done = True
@@ -215,7 +209,7 @@ class Dispatch:
             budget = 1 if way.breaker.may_probe(monotonic) else 0
         left = budget
         while left > 0 and (room := sender.room()) > 0:
-            heads = {lane: load for lane in _LOWER if (load := self._head((route, lane), now)) is not None}
+            heads = {lane: load for lane in _LOWER if (load := self._shelf.head((route, lane), now)) is not None}
             if not heads:
                 break
             lane = way.turns.pick(heads)
@@ -226,19 +220,6 @@ class Dispatch:
         if way.breaker.open and left < budget:
             way.breaker.probing(monotonic)
         return left < budget
-
-    def _head(self, spot: Spot, now: int) -> Load | None:
-        """Return the first load of a spot that has something to send; what is too late ends here."""
-        loads = self._queues.get(spot)
-        while loads:
-            load = loads[0]
-            if load.unsent and load.job.expires <= now:
-                self._checks.end(load, load.drop(), DeliveryState.EXPIRED, ours(Refusal.EXPIRED))
-                self._ended(load)
-            if load.unsent:
-                return load
-            loads.popleft()
-        return None
 
     def _ship(self, way: Way, sender: Sender, load: Load, limit: int) -> int:
         """Hand over a slice of a load; returns how many deliveries it was."""
@@ -274,86 +255,37 @@ class Dispatch:
         self, flight: Flight, shipment: Shipment, accepted: list[int], others: list[tuple[int, Outcome]]
     ) -> None:
         self._answers.on_results(flight, shipment, accepted, others)
-        self._ended(flight.load)
-
-    def _ended(self, load: Load) -> None:
-        if load.finished:
-            self._live.pop(load.job.id, None)
+        self._shelf.ended(flight.load)
 
     # --- taking back
 
     async def _retract_held(self) -> None:
         """Give back what waits for routes that may not send; calls on them fail at once."""
-        for spot in list(self._queues):
+        for spot in self._shelf.spots():
             way = self._table.way(spot[0])
             hold = self._table.barrier(way) if way is not None else None
+            silent = hold is not None and hold.reason is HoldReason.BREAKER
             if hold is None and way is not None and way.credential is not None:
                 continue
-            if hold is not None and hold.reason is HoldReason.BREAKER:
-                if spot[1] is not Lane.CALL:
-                    await self._retract(spot, [load for load in self._queues[spot] if not load.touched])
-                continue
-            if spot[1] is Lane.CALL:
+            loads = self._shelf.at(spot)
+            if spot[1] is not Lane.CALL:
+                # What has begun stays for the probe of a silent provider.
+                if await self._shelf.retract(spot, [load for load in loads if not (silent and load.touched)]):
+                    self._agenda.spoil()
+            elif not silent:
                 refusal = refusal_of(hold) if hold is not None else ours(Refusal.NO_CREDENTIAL)
-                for load in self._queues[spot]:
-                    self._checks.end(load, load.drop(), DeliveryState.FAILED, refusal)
-                    self._ended(load)
-            else:
-                await self._retract(spot, list(self._queues[spot]))
-
-    async def _retract(self, spot: Spot, loads: list[Load]) -> None:
-        """Give loads back: whole ones by their lease, begun ones as new jobs of what has not gone yet."""
-        for load in loads:
-            self._queues[spot].remove(load)
-        whole = [load.job.id for load in loads if not load.touched]
-        for load in loads:
-            if load.touched:
-                self._put_back(load)
-        for job in whole:
-            self._live.pop(job, None)
-        if whole:
-            await self._parts.queue.release(whole)
-            self._agenda.spoil()
-        if not self._queues[spot]:
-            del self._queues[spot]
-
-    def _put_back(self, load: Load) -> None:
-        now = self._parts.clock.now()
-        for number in load.drop():
-            self._settle.again(
-                load,
-                number,
-                due=now,
-                attempt=load.job.attempt,
-                outcome=ours(Refusal.ROUTE_HELD),
-                made=None,
-                code=load.job.code if load.job.code == HOP else 0,
-                at=now,
-            )
-        self._ended(load)
+                for load in loads:
+                    self._shelf.end(load, DeliveryState.FAILED, refusal)
 
     def cancel(self, notification: int) -> int:
         """Take the claimed and unsent deliveries of a notification out; returns how many."""
-        taken = 0
-        for load in [load for load in self._live.values() if load.notification.key == notification]:
-            numbers = load.drop()
-            taken += len(numbers)
-            self._checks.end(load, numbers, DeliveryState.CANCELLED, ours(Refusal.CANCELLED))
-            self._ended(load)
-        return taken
+        return self._shelf.cancel(notification)
 
     async def stop(self) -> None:
         """Claim no more and give back what was not begun."""
         self.stopped = True
-        for spot in list(self._queues):
-            await self._retract(spot, [load for load in self._queues[spot] if not load.touched])
-            for load in self._queues.pop(spot, ()):
-                load.drop()
+        await self._shelf.clear()
 
     async def leave(self) -> int:
-        """Give back the jobs that are not finished, after the last flush; returns how many. Their progress is written."""
-        left = [job for job, load in self._live.items() if not load.finished]
-        self._live = {}
-        if left:
-            await self._parts.queue.release(left)
-        return len(left)
+        """Give back the jobs that are not finished, after the last flush; returns how many."""
+        return await self._shelf.leave()

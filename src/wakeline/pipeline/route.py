@@ -98,10 +98,11 @@ class RouteTable:
         return found
 
     async def _place(self, app: App, push_type: PushType, address: Address) -> int | Outcome:
+        kind, registered_environment, registered_topic = address
         override = app.settings.apns_environment
         registered = override is ApnsEnvironment.AS_REGISTERED
-        environment = Environment(address.environment if registered else override.value)
-        need = coverage.need_of(address.kind, environment, address.topic, push_type)
+        environment = Environment(registered_environment if registered else override.value)
+        need = coverage.need_of(kind, environment, registered_topic, push_type)
         credentials, now = self._parts.credentials.of_app(app.id), self._parts.clock.now()
         choice = coverage.choose(credentials, need, now)
         if choice is None:

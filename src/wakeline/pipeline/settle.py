@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
 import structlog
 
 from wakeline.model.delivery import (
-    BULK_ENTRY,
-    STATE_NUMBERS,
     Attempt,
     DeliveryRow,
     DeliveryState,
     NewJob,
-    pack_all,
 )
 from wakeline.model.device import Device
 from wakeline.model.errors import StorageError
@@ -29,66 +25,18 @@ from wakeline.model.event import Event, EventType
 from wakeline.model.ids import delivery_id
 from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.pipeline import report, verdicts
+from wakeline.pipeline.batch import Batch, Doubt, Report, entry, row
 from wakeline.pipeline.load import Load
 from wakeline.pipeline.parts import Parts
-from wakeline.ports import BulkResult, JobProgress, Settlement, TargetVerdict
+from wakeline.ports import TargetVerdict
 from wakeline.wire.outcomes import apns
 
 _log = structlog.get_logger()
 
 _ACCEPTED = apns(200, "")
-_LATEST = (1 << 32) - 1
-_MOST_TRIES = 255
 
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 10.0
-
-
-class Report(NamedTuple):
-    """An event to be made once the device is looked up; `number` is the recipient's index in the load."""
-
-    load: Load
-    number: int
-    state: DeliveryState
-    outcome: Outcome
-    tries: int
-    at: int
-
-
-class Doubt(NamedTuple):
-    """A verdict to be reached once the target is looked up; `accepted_at`: when its route last accepted another token."""
-
-    load: Load
-    number: int
-    outcome: Outcome
-    at: int
-    accepted_at: int | None
-
-
-class Batch(msgspec.Struct):
-    """What was gathered since the last flush."""
-
-    settlement: Settlement = msgspec.field(default_factory=Settlement)
-    again: dict[NewJob, list[int]] = msgspec.field(default_factory=dict)
-    bulk: dict[int, list[tuple[int, bytes]]] = msgspec.field(default_factory=dict)
-    loads: dict[int, Load] = msgspec.field(default_factory=dict)
-    reports: list[Report] = msgspec.field(default_factory=list)
-    doubts: list[Doubt] = msgspec.field(default_factory=list)
-    verdicts: list[TargetVerdict] = msgspec.field(default_factory=list)
-    size: int = 0
-
-    def cut(self) -> None:
-        """Fix what the loads have come to at this instant."""
-        settlement = self.settlement
-        for job, load in self.loads.items():
-            if load.finished:
-                settlement.finished.append(job)
-            else:
-                settlement.progress.append(JobProgress(job=job, remaining=load.remaining()))
-        settlement.bulk = [BulkResult(chunk=chunk, entries=tuple(entries)) for chunk, entries in self.bulk.items()]
-        settlement.again = [
-            msgspec.structs.replace(job, recipients=pack_all(packed)) for job, packed in self.again.items()
-        ]
 
 
 class Settle:
@@ -121,9 +69,9 @@ class Settle:
             return 0
         key = load.notification.key
         if load.job.chunk:
-            entry = self._entry(load, DeliveryState.ACCEPTED, attempt.number, 0, at)
+            packed = entry(load, DeliveryState.ACCEPTED, attempt.number, 0, at)
             places = load.places
-            self._batch.bulk.setdefault(load.job.chunk, []).extend([(places[index], entry) for index in fresh])
+            self._batch.bulk.setdefault(load.job.chunk, []).extend([(places[index], packed) for index in fresh])
         else:
             state, accepted = DeliveryState.ACCEPTED, OutcomeClass.ACCEPTED.value
             self._batch.settlement.rows.extend(
@@ -143,10 +91,10 @@ class Settle:
             return
         tries = attempt.number if attempt is not None else load.job.attempt - 1
         if load.job.chunk:
-            entry = self._entry(load, state, tries, outcome.code or outcome.status, at)
-            self._batch.bulk.setdefault(load.job.chunk, []).append((load.places[index], entry))
+            packed = entry(load, state, tries, outcome.code or outcome.status, at)
+            self._batch.bulk.setdefault(load.job.chunk, []).append((load.places[index], packed))
         else:
-            self._batch.settlement.rows.append(_row(load, index, state, outcome, tries, at, attempt))
+            self._batch.settlement.rows.append(row(load, index, state, outcome, tries, at, attempt))
         if state is not DeliveryState.ACCEPTED or (not load.job.chunk and self._parts.wanted(EventType.PUSH_ACCEPTED)):
             self._batch.reports.append(Report(load, index, state, outcome, tries, at))
         self._note(load, state, 1)
@@ -182,7 +130,7 @@ class Settle:
         )
         self._batch.again.setdefault(twin, []).append(load.packed[index])
         if made is not None and not job.chunk:
-            self._batch.settlement.rows.append(_row(load, index, state, outcome, made.number, at, made))
+            self._batch.settlement.rows.append(row(load, index, state, outcome, made.number, at, made))
         self._note(load, None, 1)
 
     def doubt(self, load: Load, index: int, outcome: Outcome, *, at: int, accepted_at: int | None) -> None:
@@ -221,6 +169,9 @@ class Settle:
             _log.error("settle_failed", detail=error.detail, results=batch.size)
             self.failing, self.backoff = True, min(self.backoff * 2, LONGEST_BACKOFF)
             return False
+        except Exception:
+            self.failing = True
+            raise
         self._writing, self.failing, self.backoff = None, False, FIRST_BACKOFF
         await self._guarded(self._judge(batch, devices))
         return True
@@ -234,8 +185,8 @@ class Settle:
 
     async def _described(self, batch: Batch) -> dict[int, Device]:
         """Look up the devices that events and verdicts are about."""
-        targets = {entry.load.packed[entry.number] >> 16 for entry in batch.reports}
-        targets |= {entry.load.packed[entry.number] >> 16 for entry in batch.doubts}
+        targets = {said.load.packed[said.number] >> 16 for said in batch.reports}
+        targets |= {doubt.load.packed[doubt.number] >> 16 for doubt in batch.doubts}
         found = [(target, await self._parts.devices.by_target_id(target)) for target in targets]
         return {target: device for target, device in found if device is not None}
 
@@ -293,10 +244,6 @@ class Settle:
         delivery = delivery_id(doubt.load.notification.key, number)
         return verdicts.judge(target, doubt.outcome, now=doubt.at, delivery=delivery, route_accepted=doubt.accepted_at)
 
-    def _entry(self, load: Load, state: DeliveryState, tries: int, code: int, at: int) -> bytes:
-        seconds = min(max(0, at - load.notification.created) // 1000, _LATEST)
-        return BULK_ENTRY.pack(STATE_NUMBERS[state], min(tries, _MOST_TRIES), code, seconds)
-
     def _note(self, load: Load, state: DeliveryState | None, count: int) -> None:
         """Count results; the first of a batch wakes the writer."""
         batch = self._batch
@@ -317,21 +264,3 @@ def _kind(device: Device | None, target: int) -> str:
     if device is None:
         return ""
     return next((item.kind.value for item in device.targets if item.id == target), "")
-
-
-def _row(
-    load: Load, index: int, state: DeliveryState, outcome: Outcome, tries: int, at: int, attempt: Attempt | None
-) -> DeliveryRow:
-    return DeliveryRow(
-        load.notification.key,
-        load.packed[index] >> 16,
-        state,
-        outcome.code,
-        outcome.status,
-        outcome.reason,
-        outcome.outcome_class.value,
-        outcome.provider_id,
-        tries,
-        at,
-        attempt,
-    )
