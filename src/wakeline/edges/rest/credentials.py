@@ -85,11 +85,11 @@ def id_of(credential: Credential) -> str:
 
 def view(credential: Credential) -> CredentialView:
     """Return a credential as the world sees it."""
-    environments = credential.environments
+    environments = credential.environments or (Environment.PRODUCTION,)
     return CredentialView(
         id=id_of(credential),
         kind=credential.kind,
-        environment=environments[0] if len(environments) == 1 else "both",
+        environment="both" if len(environments) > 1 else environments[0],
         environments=environments,
         topics=credential.topics,
         key_id=credential.key_id,

@@ -1,27 +1,23 @@
-"""A whole gateway in memory behind the REST edge: real pipeline, memory store, a push service that only keeps what it gets."""
+"""A whole gateway in memory behind the REST edge: real pipeline, memory store, push services that answer as told."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import httpx2
 
+from stories.post import Post
 from wakeline.config import Settings
 from wakeline.edges.rest import RestApp, RestPorts, build
 from wakeline.edges.rest.auth import new_key
 from wakeline.model.credential import Credential, CredentialKind, CredentialSecret
-from wakeline.model.device import Recipient
 from wakeline.model.key import ApiKey, Scope
-from wakeline.model.notification import Notification
-from wakeline.model.outcome import Action, Outcome, OutcomeClass
-from wakeline.model.route import Environment, ProviderKind, Route
+from wakeline.model.route import Environment, ProviderKind
 from wakeline.observe.health import Health, Phase
 from wakeline.observe.metrics import Metrics
-from wakeline.pipeline import Pipeline
-from wakeline.pipeline.parts import Parts
-from wakeline.ports import NewCredential, Preview, SenderStats, Shipment
+from wakeline.pipeline import Parts, Pipeline
+from wakeline.ports import NewCredential
 from wakeline.service.ids import KeyMaker
 from wakeline.storage.memory import MemoryStore
 from wakeline.storage.sealing import Sealer
@@ -50,66 +46,6 @@ class HandClock:
         self.milliseconds += int(seconds * 1000)
 
 
-class Keeping:
-    """A push service that accepts everything, or answers what `answer` says, and keeps what it got."""
-
-    def __init__(self, kind: ProviderKind, limit: int = 4096) -> None:
-        self.kind = kind
-        self.limit = limit
-        self.sent: list[Shipment] = []
-        self.answer: Outcome | None = None
-
-    def open(
-        self, route: Route, credential: Credential, secret: CredentialSecret, wake: Callable[[], None]
-    ) -> KeepingSender:
-        return KeepingSender(self)
-
-    def preview(
-        self, notification: Notification, route: Route, credential: Credential, recipient: Recipient, now: int
-    ) -> Preview:
-        body = (notification.content.alert or notification.content).__class__.__name__
-        return Preview(
-            method="POST",
-            url="https://push.example/3/device/...",
-            headers=(),
-            body=body,
-            size=len(body),
-            limit=self.limit,
-        )
-
-    def size(self, notification: Notification) -> tuple[int, int, str]:
-        alert = notification.content.alert
-        return len(alert.body) if alert else 0, self.limit, "/alert/body"
-
-
-class KeepingSender:
-    def __init__(self, service: Keeping) -> None:
-        self._service = service
-
-    def room(self, *, call: bool = False) -> int:
-        return 500
-
-    def send(self, shipment: Shipment) -> None:
-        self._service.sent.append(shipment)
-        positions = list(range(len(shipment.recipients)))
-        answer = self._service.answer
-        if answer is None:
-            shipment.on_results(shipment, positions, [])
-        else:
-            shipment.on_results(shipment, [], [(position, answer) for position in positions])
-
-    async def check(self) -> Outcome:
-        return self._service.answer or Outcome(
-            outcome_class=OutcomeClass.ACCEPTED, action=Action.DONE, code=0, status=200
-        )
-
-    def stats(self) -> SenderStats:
-        return SenderStats(connections=1)
-
-    async def close(self, *, drain: float) -> None:
-        return None
-
-
 class Gateway:
     """What a test holds: the parts, and callers with keys."""
 
@@ -117,7 +53,7 @@ class Gateway:
         self.clock = HandClock()
         self.sealer = Sealer(b"k" * 32)
         self.store = store = MemoryStore(self.clock, self.sealer)
-        self.services = {kind: Keeping(kind) for kind in ProviderKind}
+        self.posts = {kind: Post(kind) for kind in ProviderKind}
         self.settings = settings or Settings()
         self.health = Health()
         self.health.phase = Phase.READY
@@ -134,7 +70,7 @@ class Gateway:
                 routes=store.routes,
                 facts=store.settings,
                 keeper=store.keeper,
-                providers=dict(self.services),
+                providers=dict(self.posts),
                 clock=self.clock,
                 ids=KeyMaker(self.clock.now, 0),
                 entropy=lambda: 0.5,

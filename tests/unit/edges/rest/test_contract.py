@@ -11,8 +11,8 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
-from unit.edges.rest.gateway import Gateway
 
+from unit.edges.rest.gateway import Gateway
 from wakeline.edges.rest import OPERATIONS, openapi
 from wakeline.edges.rest.operations import Media
 from wakeline.model.key import Scope
@@ -45,9 +45,12 @@ def _with_key() -> Iterator[None]:
 
 @schema.parametrize()
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-def test_the_api_does_what_its_document_says(case: schemathesis.Case) -> None:
+def test_the_api_does_what_its_document_says(case: schemathesis.Case[Any]) -> None:
     """An app that exists takes the place of a made-up one, so that requests come further than its 404."""
     if case.method != "DELETE" and "app" in case.path_parameters:
         case.path_parameters["app"] = "acme-chat"
-    excluded = [_SCHEMA_IS_NOT_ALL, *([_LINES_ARE_REJECTED_ONE_BY_ONE] if case.media_type == Media.NDJSON else [])]
+    excluded: list[Any] = [
+        _SCHEMA_IS_NOT_ALL,
+        *([_LINES_ARE_REJECTED_ONE_BY_ONE] if case.media_type == Media.NDJSON else []),
+    ]
     case.call_and_validate(headers={"Authorization": f"Bearer {_GATEWAY.admin}"}, excluded_checks=excluded)

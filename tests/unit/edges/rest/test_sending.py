@@ -81,7 +81,7 @@ async def test_validate_only_shows_the_request_and_sends_nothing(app: Gateway) -
 
     assert answer.status_code == 200
     [request] = answer.json()["requests"]
-    assert (request["device"], request["target"], request["host"]) == ("ios-1", "apns", "push.example")
+    assert (request["device"], request["target"], request["host"]) == ("ios-1", "apns", "production.example")
     assert request["request"]["method"] == "POST"
     credentials = (await app.call("GET", "/v1/apps/acme-chat/credentials")).json()["credentials"]
     assert request["credential"] == credentials[0]["id"]

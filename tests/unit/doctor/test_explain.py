@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from stories.post import BAD_TOKEN, REVOKED, unregistered
+from stories.world import World
+from wakeline.doctor.explain import Explainer, ExplainPorts, of_reason
+from wakeline.doctor.explanation import Explanation
+from wakeline.model.device import DeviceFacts
+from wakeline.model.errors import NotFound
+from wakeline.model.ids import delivery_id, uuid_of
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def world() -> World:
+    return await World().open()
+
+
+async def ask(world: World, question: str) -> Explanation:
+    store = world.store
+    explainer = Explainer(
+        ExplainPorts(
+            clock=world.clock,
+            devices=store.devices,
+            credentials=store.credentials,
+            routes=store.routes,
+            ledger=store.ledger,
+        )
+    )
+    return await explainer.explain(question, store.apps.all())
+
+
+async def test_an_accepted_push_is_the_phones_decision(world: World) -> None:
+    await world.device("ios-1", "alice")
+    key = await world.send("alice")
+    await world.run()
+
+    said = await ask(world, uuid_of(key))
+
+    assert said.verdict.startswith("accepted by Apple")
+    assert "the phone's" in said.cause
+    assert "Focus" in said.fix
+    assert [step.what for step in said.steps][:2] == ["accepted by the gateway", "attempt 1 to ios-1 (apns)"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (DeviceFacts(notifications_enabled=False), "notifications are switched off"),
+        (DeviceFacts(low_power=True), "Low Power Mode"),
+        (DeviceFacts(battery_restricted=True), "battery"),
+        (DeviceFacts(background_refresh=False), "background refresh"),
+    ],
+)
+async def test_what_the_device_said_of_itself_comes_first(world: World, facts: DeviceFacts, words: str) -> None:
+    await world.device("ios-1", "alice", facts=facts)
+    key = await world.send("alice")
+    await world.run()
+
+    assert words in (await ask(world, uuid_of(key))).fix
+    assert words in (await ask(world, "ios-1")).cause
+
+
+async def test_a_dead_token_is_told_with_the_providers_own_words(world: World) -> None:
+    device = await world.device("ios-1", "alice")
+    world.clock.advance(60)
+    world.apple.to_token["ios-1"].append(unregistered(world.clock.now()))
+    key = await world.send("alice")
+    await world.run()
+
+    notification = await ask(world, uuid_of(key))
+    delivery = await ask(world, delivery_id(key, device.targets[0].id))
+    token = await ask(world, "token:ios-1")
+
+    assert notification.verdict == delivery.verdict == "failed: 410 Unregistered (code 911)"
+    assert "not active any more" in delivery.cause
+    assert "410 Unregistered" in next(step.detail for step in delivery.steps if step.what.startswith("attempt"))
+    assert token.verdict == "retired after 410 Unregistered"
+    assert token.about.startswith("apns token ***")
+
+
+async def test_a_doubtful_token_says_how_to_restore_it(world: World) -> None:
+    await world.device("ios-1", "alice")
+    world.apple.to_all = BAD_TOKEN
+    await world.send("alice")
+    await world.run()
+
+    said = await ask(world, "device:ios-1")
+
+    assert said.verdict.startswith("quarantined after 400 BadDeviceToken")
+    assert "restore" in said.fix
+
+
+async def test_a_held_push_tells_what_holds_its_route(world: World) -> None:
+    await world.device("ios-1", "alice")
+    world.apple.to_all = REVOKED
+    key = await world.send("alice")
+    await world.run()
+
+    said = await ask(world, uuid_of(key))
+    device = await ask(world, "ios-1")
+
+    assert said.verdict.startswith("held")
+    assert "cannot verify our signature" in said.cause
+    assert ".p8" in said.fix
+    assert any("route is held" in step.what for step in said.steps)
+    assert said.steps[-1].what == "the ttl ends"
+    assert "904" in device.verdict
+
+
+async def test_a_paused_app_is_named(world: World) -> None:
+    await world.device("ios-1", "alice")
+    await world.change_app(paused=True)
+    key = await world.send("alice")
+    await world.run()
+
+    said = await ask(world, uuid_of(key))
+
+    assert "paused" in said.cause
+    assert said.verdict.startswith("held")
+
+
+async def test_a_user_without_a_device_is_told_so(world: World) -> None:
+    key = await world.send("nobody")
+    await world.run()
+
+    said = await ask(world, uuid_of(key))
+
+    assert said.verdict == "skipped: nobody to send to"
+    assert any("user nobody was not reached" in step.what for step in said.steps)
+    with pytest.raises(NotFound):
+        await ask(world, "user:nobody")
+
+
+async def test_many_deliveries_are_counted_and_the_worst_explained(world: World) -> None:
+    for number in range(3):
+        await world.device(f"ios-{number}", "alice")
+    world.clock.advance(60)
+    world.apple.to_token["ios-1"].append(unregistered(world.clock.now()))
+    key = await world.send("alice")
+    await world.run()
+
+    said = await ask(world, uuid_of(key))
+
+    assert said.verdict == "2 accepted, 1 failed"
+    assert "not active any more" in said.cause
+    assert sum(step.what.startswith("attempt") for step in said.steps) == 3
+
+
+async def test_a_scheduled_and_a_queued_push_say_when(world: World) -> None:
+    await world.device("ios-1", "alice")
+    queued = await world.send("alice")
+    tomorrow = datetime.fromtimestamp(world.clock.now() / 1000 + 86400, UTC)
+    scheduled = await world.send("alice", send_at=tomorrow.isoformat())
+
+    assert (await ask(world, uuid_of(queued))).cause == "It waits for its turn."
+    assert f"It is to be sent at {tomorrow:%Y-%m-%dT%H:%M:%S}Z." in (await ask(world, uuid_of(scheduled))).cause
+
+
+async def test_a_user_is_explained_by_their_devices(world: World) -> None:
+    await world.device("ios-1", "alice")
+    await world.device("ios-2", "alice", "apns:two")
+    world.clock.advance(60)
+    world.apple.to_token["two"].append(unregistered(world.clock.now()))
+    await world.send("alice")
+    await world.run()
+
+    said = await ask(world, "alice")
+
+    assert said.about == "user alice"
+    assert said.verdict == "1 of 2 devices can be woken"
+    assert [step.what for step in said.steps] == ["device ios-1 of app acme", "device ios-2 of app acme"]
+
+
+async def test_a_device_without_a_credential_or_a_token_says_so(world: World) -> None:
+    await world.device("android", "bob", "fcm:token")
+    await world.store.credentials.delete(1)
+    await world.device("ios-1", "alice")
+
+    assert "901" in (await ask(world, "android")).verdict
+    assert "901" in (await ask(world, "ios-1")).verdict
+    await world.android()
+    assert (await ask(world, "android")).verdict == "active"
+
+
+@pytest.mark.parametrize(
+    ("question", "about", "words"),
+    [
+        ("BadDeviceToken", "token_doubtful", "other one"),
+        ("unregistered", "token_dead", ""),
+        ("905", "credential", "environment"),
+        ("reason:914", "throttled", "limit"),
+    ],
+)
+async def test_codes_and_reasons_are_explained_from_the_table(
+    world: World, question: str, about: str, words: str
+) -> None:
+    said = await ask(world, question)
+
+    assert said.verdict.startswith(about)
+    assert words in said.cause
+    assert said.fix
+    assert said.steps
+
+
+def test_a_reason_that_is_in_no_table_is_none() -> None:
+    assert of_reason("Sunshine") is None
+    assert of_reason("777") is None
+
+
+@pytest.mark.parametrize("question", ["nothing", "user:x", "01a1ee56-5e00-7000-967c-0070a30ee6d0", "%"])
+async def test_what_names_nothing_is_not_found_and_says_what_can_be_asked(world: World, question: str) -> None:
+    with pytest.raises(NotFound) as caught:
+        await ask(world, question)
+
+    assert "905" in caught.value.fix
+
+
+async def test_tokens_are_found_in_any_spelling_and_never_shown_whole(world: World) -> None:
+    token = "ab12" * 16
+    await world.device("ios-1", "alice", f"apns:{token}")
+
+    said = await ask(world, token.upper())
+
+    assert said.about == f"apns token ...{token[-6:]} of device ios-1, app acme"
+    assert all(token not in step.what + step.detail for step in said.steps)
+
+
+async def test_other_apps_are_not_looked_into(world: World) -> None:
+    await world.device("ios-1", "alice")
+    key = await world.send("alice")
+    store = world.store
+    explainer = Explainer(
+        ExplainPorts(
+            clock=world.clock,
+            devices=store.devices,
+            credentials=store.credentials,
+            routes=store.routes,
+            ledger=store.ledger,
+        )
+    )
+
+    for question in (uuid_of(key), "ios-1", "alice", "token:ios-1"):
+        with pytest.raises(NotFound):
+            await explainer.explain(question, [])
+
+
+async def test_a_push_to_everyone_is_explained_while_it_walks_and_after(world: World) -> None:
+    for number in range(3):
+        await world.device(f"ios-{number}", f"u{number}")
+    key = await world.send(to={"everyone": True})
+    before = await ask(world, uuid_of(key))
+    await world.run()
+    after = await ask(world, uuid_of(key))
+
+    assert before.verdict == "the audience is being walked"
+    assert after.verdict == "3 accepted"
+
+
+async def test_an_expired_push_says_that_its_time_was_over(world: World) -> None:
+    await world.device("ios-1", "alice")
+    world.apple.to_all = REVOKED
+    key = await world.send("alice", ttl=60)
+    await world.run()
+    await world.later(120)
+
+    said = await ask(world, uuid_of(key))
+
+    assert said.verdict.startswith("expired")
+    assert said.cause
+
+
+async def test_google_is_named_where_google_accepted(world: World) -> None:
+    await world.android()
+    await world.device("android", "bob", "fcm:token")
+    key = await world.send("bob")
+    await world.run()
+
+    assert (await ask(world, uuid_of(key))).verdict.startswith("accepted by Google")
