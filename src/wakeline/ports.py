@@ -696,7 +696,7 @@ class Provider(Protocol):
         """Return what `send` would write; pure."""
 
     def size(self, notification: Notification) -> tuple[int, int, str]:
-        """Return (bytes of the longest variant, limit, JSON Pointer of the field to shorten); pure.
+        """Return (bytes of the longest variant, limit, JSON Pointer of the field to shorten if it is too long); pure.
 
         Raises InvalidRequest for what the service would refuse whatever its size (reserved keys, bad headers).
         """

@@ -89,7 +89,8 @@ def measure(content: Content, kind: str = "") -> Measure:
     tags = tags_of(content.alert) if content.alert is not None else ("",)
     sizes = [(fitted(content, rule, _texts(content, tag)).longest, tag) for tag in tags]
     size, tag = max(sizes, key=lambda pair: pair[0])
-    return Measure(size, rule.limit, largest_field(content, "apns", content.apns, tag))
+    field = largest_field(content, "apns", content.apns, tag) if size > rule.limit else ""
+    return Measure(size, rule.limit, field)
 
 
 def _texts(content: Content, locale: str) -> Texts | None:

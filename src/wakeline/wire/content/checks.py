@@ -36,7 +36,7 @@ _OURS = frozenset(
 
 
 class Measure(NamedTuple):
-    """The longest variant in bytes, the limit, and the field that takes most of it, as a JSON Pointer."""
+    """The longest variant in bytes, the limit, and (empty if it fits) the field to shorten, as a JSON Pointer."""
 
     size: int
     limit: int

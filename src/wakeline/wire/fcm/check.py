@@ -80,6 +80,8 @@ def _check_override(override: dict[str, Any], part: str) -> None:
             raise InvalidRequest(f"an FCM message has no field {key!r}", pointer=pointer("fcm", part, key))
         if not isinstance(value, dict):
             raise InvalidRequest(f"{key!r} of an FCM message is an object", pointer=pointer("fcm", part, key))
+    if not override:
+        return
     names = camel(override)
     if "android" in names and "androidV2" in names:
         raise InvalidRequest("`android` and `androidV2` exclude each other", pointer=pointer("fcm", part))
@@ -95,7 +97,8 @@ def measure(content: Content) -> Measure:
     """Return how large notification and data are in their longest language."""
     tags = tags_of(content.alert) if content.alert is not None else ("",)
     longest, tag = max(((_size(content, tag), tag) for tag in tags), key=lambda pair: pair[0])
-    return Measure(longest, LIMIT, largest_field(content, "fcm", content.fcm, tag))
+    field = largest_field(content, "fcm", content.fcm, tag) if longest > LIMIT else ""
+    return Measure(longest, LIMIT, field)
 
 
 def _size(content: Content, locale: str) -> int:
