@@ -207,7 +207,7 @@ def _nobody(notification: Notification, missing: list[Step]) -> tuple[str, str]:
 
 
 def _opening(notification: Notification) -> list[Step]:
-    size = "an audience being walked" if not notification.walked else f"{notification.recipients} deliveries"
+    size = "for an audience being walked" if not notification.walked else f"for {notification.recipients}"
     detail = f"{notification.content.type.value}, lane {notification.lane.name.lower()}, {size}"
     if notification.request_id:
         detail += f", request {notification.request_id}"

@@ -29,8 +29,13 @@ async def whole(receive: Receive, headers: Mapping[str, str]) -> bytes:
         if int(announced) > BODY_LIMIT:
             raise too_large()
     pieces: list[bytes] = []
-    size = 0
-    async for piece in Body(receive):
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Left
+        piece = message.get("body", b"")
+        more = message.get("more_body", False)
         size += len(piece)
         if size > BODY_LIMIT:
             raise too_large()

@@ -1,12 +1,13 @@
 """From a path to an operation.
 
 Theory: paths are cut at their slashes before they are decoded, so that a user or device id may contain one (`%2F`).
-A literal segment wins over a parameter.
+A literal segment wins over a parameter. Short paths that led somewhere are remembered: a backend posts to one for ever.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -14,6 +15,9 @@ import msgspec
 
 from wakeline.edges.rest.operations import Operation
 from wakeline.model.errors import MethodNotAllowed, NotFound
+
+_REMEMBERED = 1024
+_REMEMBERED_LENGTH = 256
 
 
 class _Node:
@@ -29,7 +33,7 @@ class Match(msgspec.Struct, frozen=True):
     """An operation and the decoded parameters of its path."""
 
     operation: Operation
-    path: dict[str, str]
+    path: Mapping[str, str]
 
 
 class Router:
@@ -38,6 +42,7 @@ class Router:
     def __init__(self, operations: Iterable[Operation]) -> None:
         """Raise ValueError if two operations have the same path and method."""
         self._root = _Node()
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._look_up)
         for operation in operations:
             node = self._root
             for segment in operation.path.split("/")[1:]:
@@ -48,7 +53,11 @@ class Router:
 
     def match(self, method: str, scope: Mapping[str, Any]) -> Match:
         """Return what is asked for. Raises NotFound, MethodNotAllowed."""
-        segments = _segments(scope)
+        raw = scope.get("raw_path") or quote(scope["path"]).encode()
+        return self._remembered(method, raw) if len(raw) <= _REMEMBERED_LENGTH else self._look_up(method, raw)
+
+    def _look_up(self, method: str, raw: bytes) -> Match:
+        segments = _segments(raw)
         node = _walk(self._root, segments)
         if node is None:
             raise NotFound("there is nothing at this path", fix="`/docs` lists what there is.")
@@ -56,10 +65,8 @@ class Router:
         if operation is None:
             raise _refused(method, node)
         names = operation.path.split("/")[1:]
-        return Match(
-            operation,
-            {name[1:-1]: segment for name, segment in zip(names, segments, strict=True) if name.startswith("{")},
-        )
+        pairs = zip(names, segments, strict=True)
+        return Match(operation, {name[1:-1]: segment for name, segment in pairs if name.startswith("{")})
 
 
 def _refused(method: str, node: _Node) -> MethodNotAllowed:
@@ -86,8 +93,7 @@ def _walk(node: _Node, segments: list[str]) -> _Node | None:
     return node if node.methods else None
 
 
-def _segments(scope: Mapping[str, Any]) -> list[str]:
-    raw = scope.get("raw_path") or quote(scope["path"]).encode()
+def _segments(raw: bytes) -> list[str]:
     try:
         return [unquote_to_bytes(part).decode() for part in raw.split(b"/")[1:]]
     except UnicodeDecodeError:
