@@ -86,7 +86,6 @@ class World:
             settings=self.settings,
         )
         self.pipeline = Pipeline(parts)
-        self.pipeline.table.load()
         return self.pipeline
 
     async def open(self, settings: AppSettings | None = None) -> World:

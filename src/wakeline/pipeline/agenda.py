@@ -58,8 +58,8 @@ class Agenda:
             self._at[spot] = min(due, self._at.get(spot, due))
 
     def due(self, now: int) -> list[Spot]:
-        """Return where work is due, calls first."""
-        return sorted((spot for spot, at in self._at.items() if at <= now), key=lambda spot: (spot[1], spot[0]))
+        """Return where work is due: calls first, and what has waited longest first within a lane."""
+        return sorted((spot for spot, at in self._at.items() if at <= now), key=lambda spot: (spot[1], self._at[spot]))
 
     def next(self, now: int, monotonic: float) -> float | None:
         """Return the seconds until something becomes due or the agenda may be read again; None: nothing is known to come."""

@@ -163,7 +163,7 @@ class Answers:
         try:
             other = await self._table.elsewhere(way)
         except StorageError as error:
-            _log.error("store_failed", detail=error.detail)
+            _log.error("store.failed", detail=error.detail)
             other = None
         at = max(answer.now, way.next_hop)
         if other is None or other.hold is not None or at >= job.expires or (answer.calls and at > answer.now):
@@ -251,7 +251,7 @@ class Answers:
     def _log(self, flight: Flight, index: int, outcome: str, code: int, reason: str) -> None:
         """Write one line an attempt, as [logs] push asks; never a token or text."""
         _log.info(
-            "push_answered",
+            "push.answered",
             notification=flight.load.notification.key,
             target=flight.load.packed[index] >> 16,
             route=flight.way.route.id,

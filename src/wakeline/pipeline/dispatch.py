@@ -31,7 +31,10 @@ AHEAD = 1000
 """Deliveries of one route and lane that may be claimed and not yet handed over."""
 
 TURN = 250
-"""Deliveries handed over to one route in a turn; fewer while calls are about, which then wait less."""
+"""Deliveries handed over in a turn; fewer while calls are about, which then wait less."""
+
+CLAIMS = 2
+"""Claims of lanes below calls in a turn: each may read a thousand recipients."""
 
 TURN_BESIDE_CALLS = 100
 
@@ -65,6 +68,7 @@ class Dispatch:
         self._agenda = Agenda()
         self._shelf = Shelf(parts, settle, checks)
         self._last_call = -CALLS_ABOUT
+        self._turns = 0
         self.made: dict[int, int] = {}
         """Bulk jobs of a route that a walk made and nobody has claimed yet."""
         self.stopped = False
@@ -85,10 +89,17 @@ class Dispatch:
         if self._agenda.unread(self._parts.clock.monotonic()):
             self._agenda.read([due for due in await self._parts.queue.due(now) if due.route != FANOUT_ROUTE])
             self._shelf.tidy()
+        due = self._agenda.due(now)
         done = False
-        for spot in self._agenda.due(now):
-            done |= await self._claim(spot, now)
-        return await self._feed(now) or done
+        for spot in due:
+            if spot[1] is Lane.CALL:
+                done |= await self._claim(spot, now)
+        done |= await self._feed_calls(now)
+        claims = 0
+        for spot in due:
+            if spot[1] is not Lane.CALL and claims < CLAIMS:
+                claims += await self._claim(spot, now)
+        return await self._feed_routes(now) or done or claims > 0
 
     def next(self) -> float | None:
         """Return the seconds until the next turn makes sense; None: not before something calls."""
@@ -168,18 +179,15 @@ class Dispatch:
 
     # --- handing over
 
-    async def _feed(self, now: int) -> bool:
-        """Hand over calls, then the other lanes of each route."""
+    async def _feed_calls(self, now: int) -> bool:
+        """Hand over all calls that there is room for."""
         done = False
-        spots = self._shelf.spots()
-        for route, lane in spots:
+        for route, lane in self._shelf.spots():
             if lane is Lane.CALL:
-                done |= await self._feed_calls(route, lane, now)
-        for route in dict.fromkeys(route for route, lane in spots if lane is not Lane.CALL):
-            done |= await self._feed_route(route, now)
+                done |= await self._feed_calls_of(route, lane, now)
         return done
 
-    async def _feed_calls(self, route: int, lane: Lane, now: int) -> bool:
+    async def _feed_calls_of(self, route: int, lane: Lane, now: int) -> bool:
         way = self._table.way(route)
         sender = await self._table.sender(way) if way is not None else None
         if way is None or sender is None:
@@ -197,14 +205,24 @@ class Dispatch:
             done = True
         return done
 
-    async def _feed_route(self, route: int, now: int) -> bool:
+    async def _feed_routes(self, now: int) -> bool:
+        """Hand over a turn's worth of the other lanes; the route that comes first changes from turn to turn."""
+        routes = list(dict.fromkeys(route for route, lane in self._shelf.spots() if lane is not Lane.CALL))
+        budget = left = TURN_BESIDE_CALLS if now - self._last_call < CALLS_ABOUT else TURN
+        self._turns += 1
+        for place in range(len(routes)):
+            if left <= 0:
+                break
+            left -= await self._feed_route(routes[(place + self._turns) % len(routes)], now, left)
+        return left < budget
+
+    async def _feed_route(self, route: int, now: int, budget: int) -> int:
         """Hand over what one route has room for, its lanes in turns; a silent provider gets one request to show that it is back."""
         way = self._table.way(route)
         sender = await self._table.sender(way) if way is not None else None
         if way is None or sender is None or way.paused_until > now:
-            return False
+            return 0
         monotonic = self._parts.clock.monotonic()
-        budget = TURN_BESIDE_CALLS if now - self._last_call < CALLS_ABOUT else TURN
         if way.breaker.open:
             budget = 1 if way.breaker.may_probe(monotonic) else 0
         left = budget
@@ -219,7 +237,7 @@ class Dispatch:
             left -= sent
         if way.breaker.open and left < budget:
             way.breaker.probing(monotonic)
-        return left < budget
+        return budget - left
 
     def _ship(self, way: Way, sender: Sender, load: Load, limit: int) -> int:
         """Hand over a slice of a load; returns how many deliveries it was."""

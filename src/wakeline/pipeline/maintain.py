@@ -90,7 +90,7 @@ class Maintain:
             try:
                 await duty.work()
             except WakelineError as error:
-                _log.error("duty_failed", duty=duty.name, detail=error.detail)
+                _log.error("duty.failed", duty=duty.name, detail=error.detail)
         return max(0.0, min(duty.at for duty in self.duties) - self._parts.clock.monotonic())
 
     async def watch_disk(self) -> None:
@@ -98,7 +98,7 @@ class Maintain:
         health = self._parts.keeper.health()
         full = health.low_disk
         if full is not self._dispatch.full:
-            _log.warning("low_disk" if full else "disk_recovered", free=health.disk_free)
+            _log.warning("disk.low" if full else "disk.recovered", free=health.disk_free)
             self._dispatch.full = full
             self._dispatch.wake()
 
@@ -133,7 +133,7 @@ class Maintain:
         for way in due:
             way.check_at = now + CHECK_EVERY
         for credential in {way.credential.id: way.credential for way in due if way.credential is not None}.values():
-            await self._watch.checked(credential, await self._watch.check(credential))
+            await self._watch.check(credential)
 
     async def warn_of_expiry(self) -> None:
         """Tell of credentials that end soon, once a step; hold the routes of those that have ended."""

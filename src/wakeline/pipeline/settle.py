@@ -166,7 +166,7 @@ class Settle:
             batch.settlement.events = list(self._events(batch, devices))
             await self._parts.queue.settle(batch.settlement)
         except StorageError as error:
-            _log.error("settle_failed", detail=error.detail, results=batch.size)
+            _log.error("settle.failed", detail=error.detail, results=batch.size)
             self.failing, self.backoff = True, min(self.backoff * 2, LONGEST_BACKOFF)
             return False
         except Exception:
@@ -181,7 +181,7 @@ class Settle:
         try:
             await work
         except StorageError as error:
-            _log.error("store_failed", detail=error.detail)
+            _log.error("store.failed", detail=error.detail)
 
     async def _described(self, batch: Batch) -> dict[int, Device]:
         """Look up the devices that events and verdicts are about."""
@@ -218,7 +218,7 @@ class Settle:
             return
         events = []
         for verdict in await self._parts.devices.judge(wanted):
-            _log.info("target_judged", target=verdict.target, state=verdict.state.value, reason=verdict.reason)
+            _log.info("target.judged", target=verdict.target, state=verdict.state.value, reason=verdict.reason)
             if verdict.target in judged:
                 doubt = judged[verdict.target][0]
                 device = devices[verdict.target]

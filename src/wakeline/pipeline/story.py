@@ -83,6 +83,7 @@ class Pipeline:
         self.maintain = Maintain(parts, self.table, self.dispatch, claims, self.watch, self._limits)
         self.accept = Accept(parts, self.table, self._limits)
         self._tasks: list[asyncio.Task[None]] = []
+        self.table.load()
         parts.queue.listen(self._on_work)
 
     # --- life
@@ -92,7 +93,6 @@ class Pipeline:
         rescued = await self._parts.queue.rescue()
         if rescued:
             _log.warning("queue.leases_rescued", jobs=rescued)
-        self.table.load()
         bodies: list[tuple[str, Callable[[], Awaitable[float | None]]]] = [
             ("dispatch", self._dispatch),
             ("fanout", self._fanout),
@@ -113,7 +113,7 @@ class Pipeline:
         while not self.settle.idle and await self.settle.flush():
             pass
         left = await self.dispatch.leave()
-        _log.info("pipeline_stopped", unfinished_jobs=left, unsettled=self.settle.size)
+        _log.info("pipeline.stopped", unfinished_jobs=left, unsettled=self.settle.size)
 
     def apply(self, settings: Settings, providers: Mapping[ProviderKind, Provider] | None) -> None:
         """Put new settings in force; new providers open new senders, and the old ones finish what is in flight."""
@@ -131,10 +131,10 @@ class Pipeline:
             try:
                 wait = await body()
             except WakelineError as error:
-                _log.error("loop_failed", loop=name, detail=error.detail)
+                _log.error("loop.failed", loop=name, detail=error.detail)
                 wait = _TRY_AGAIN
             except Exception:  # noqa: BLE001 - a defect in one turn must not silence the gateway
-                _log.exception("loop_crashed", loop=name)
+                _log.exception("loop.crashed", loop=name)
                 wait = _TRY_AGAIN
             if wait == 0.0:
                 await asyncio.sleep(0)
@@ -191,7 +191,6 @@ class Pipeline:
         if known is None:
             raise NotFound(f"There is no credential with id {credential}")
         outcome = await self.watch.check(known)
-        await self.watch.checked(known, outcome)
         await self.settle.flush()
         await self.watch.refresh()
         return outcome

@@ -17,7 +17,6 @@ from wakeline.pipeline import report
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import RouteTable, Way, facing, hold_of, identity
 from wakeline.pipeline.settle import Settle
-from wakeline.ports import Sender
 from wakeline.wire.outcomes import Refusal, ours
 
 _log = structlog.get_logger()
@@ -111,8 +110,8 @@ class Watch:
         for credential in recovered.values():
             await self._tell_recovered(credential)
 
-    async def checked(self, credential: Credential, outcome: Outcome) -> None:
-        """Draw the consequences of a live check."""
+    async def _checked(self, credential: Credential, outcome: Outcome, environment: Environment) -> None:
+        """Draw the consequences of a live check in an environment."""
         ways = [way for way in self._table.ways() if identity(way.credential) == identity(credential)]
         if outcome.outcome_class in _SOUND:
             await self._parts.credentials.set_state(credential.id, CredentialState.WORKING, "")
@@ -124,17 +123,22 @@ class Watch:
                 await self._tell_recovered(credential)
         elif outcome.action in _STOPS and ways:
             for way in ways:
-                self.credential_failed(way, outcome)
+                if way.route.environment is environment or outcome.code != 905:
+                    self.credential_failed(way, outcome)
         elif outcome.action in _STOPS:
             await self._parts.credentials.set_state(credential.id, CredentialState.FAILED, outcome.cause)
 
     async def check(self, credential: Credential) -> Outcome:
-        """Ask the provider about a credential, reaching nobody; draws no consequences. Raises SecretError."""
-        sender = await self._probe(credential)
+        """Ask the provider about a credential, reaching nobody, and act on the answer. Raises SecretError."""
+        route = self._route_to_check(credential)
+        secret = await self._parts.credentials.secret(credential.id)
+        sender = self._parts.providers[credential.provider].open(route, credential, secret, _nothing)
         try:
-            return await sender.check()
+            outcome = await sender.check()
         finally:
             await sender.close(drain=0.0)
+        await self._checked(credential, outcome, route.environment)
+        return outcome
 
     async def release(self, way: Way) -> None:
         """Release a route as its operator asks: what held it is forgotten."""
@@ -152,15 +156,13 @@ class Watch:
         if way.credential is not None and way.credential.state is CredentialState.FAILED:
             await self._parts.credentials.set_state(way.credential.id, CredentialState.UNPROVEN, "")
 
-    async def _probe(self, credential: Credential) -> Sender:
-        """Open a sender that only checks: for a held route of the credential if there is one, else for what it covers."""
-        secret = await self._parts.credentials.secret(credential.id)
+    def _route_to_check(self, credential: Credential) -> Route:
+        """Return a held route of the credential if there is one, else what it covers."""
         ways = [way for way in self._table.ways() if way.credential is not None and way.credential.id == credential.id]
-        ways.sort(key=lambda way: way.hold is None)
+        if ways:
+            return facing(min(ways, key=lambda way: way.hold is None).route)
         environment = credential.environments[0] if credential.environments else Environment.PRODUCTION
-        route = Route(id=0, app=credential.app, provider=credential.provider, environment=environment)
-        route = facing(ways[0].route) if ways else route
-        return self._parts.providers[credential.provider].open(route, credential, secret, _nothing)
+        return Route(id=0, app=credential.app, provider=credential.provider, environment=environment)
 
     async def _set_state(self, credential: Credential, state: CredentialState, note: str) -> None:
         known = self._parts.credentials.get(credential.id)
@@ -174,12 +176,12 @@ class Watch:
         await self._parts.events.append([event])
 
     def _hold(self, way: Way, hold: Hold) -> None:
-        _log.warning("route_held", route=way.route.id, reason=hold.reason.value, code=hold.code, cause=hold.cause)
+        _log.warning("route.held", route=way.route.id, reason=hold.reason.value, code=hold.code, cause=hold.cause)
         way.hold = hold
         self._settle.chore(self._written(way))
 
     def _release(self, way: Way) -> None:
-        _log.info("route_released", route=way.route.id)
+        _log.info("route.released", route=way.route.id)
         way.hold = None
         self._settle.chore(self._written(way))
 
