@@ -1,0 +1,84 @@
+"""Traffic for faults: devices, notifications that bear a number, and what became of them at both ends."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import httpx2
+
+from acme import APP
+from processes import Gateway, Simulator
+
+Make = Callable[..., Gateway]
+"""Makes a furnished gateway: (stand-ins, more settings, directory)."""
+
+DEVICES = 40
+SEND = f"/v1/apps/{APP}/notifications"
+
+
+def free_port() -> int:
+    """Return a port nobody uses now; the same one is needed again after a restart."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def token(number: int) -> str:
+    return f"{number:064x}"
+
+
+def register(http: httpx2.Client, devices: int = DEVICES, kind: str = "apns") -> None:
+    """Register devices d0, d1, ... with a token each."""
+    for number in range(devices):
+        body = {"user": f"u{number}", "targets": [{"kind": kind, "value": token(number)}]}
+        http.put(f"/v1/apps/{APP}/devices/d{number}", json=body).raise_for_status()
+
+
+def notification(number: int, devices: int = DEVICES, **more: Any) -> dict[str, Any]:
+    """Return the notification with this number: one alert to one device; its number arrives with it."""
+    return {"to": {"devices": [f"d{number % devices}"]}, "alert": {"body": "x"}, "data": {"n": number}, **more}
+
+
+def post_batch(gateway: Gateway, key: str, name: str, batch: list[dict[str, Any]], until: float) -> list[str]:
+    """Send a batch as NDJSON until it is answered 202, however often the gateway dies meanwhile; return the ids."""
+    content = b"\n".join(json.dumps(one).encode() for one in batch)
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/x-ndjson", "idempotency-key": name}
+    while time.monotonic() < until:
+        try:
+            answer = httpx2.post(
+                f"{gateway.address}{SEND}", content=content, headers=headers, timeout=30, trust_env=False
+            )
+        except httpx2.TransportError:
+            time.sleep(0.05)
+            continue
+        if answer.status_code == 202 and not answer.json()["rejected"]:
+            return [line["id"] for line in sorted(answer.json()["accepted"], key=lambda line: line["line"])]
+        time.sleep(0.05)
+    raise AssertionError(f"batch {name} was not taken")
+
+
+def settled(http: httpx2.Client, ids: Iterable[str], until: float) -> dict[str, dict[str, Any]]:
+    """Wait until every notification is done; return them by id."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in ids:
+        while one not in found:
+            answer = http.get(f"{SEND}/{one}")
+            assert answer.status_code == 200, answer.text
+            if answer.json()["state"] == "done":
+                found[one] = answer.json()
+            else:
+                assert time.monotonic() < until, f"not settled: {answer.text}"
+                time.sleep(0.05)
+    return found
+
+
+def by_number(fake: Simulator) -> dict[int, list[dict[str, Any]]]:
+    """Return what the push service received, grouped by the number that each notification bears."""
+    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for request in fake.requests():
+        found[int(request["body"]["n"])].append(request)
+    return found
