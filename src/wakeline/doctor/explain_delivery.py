@@ -207,7 +207,7 @@ def _nobody(notification: Notification, missing: list[Step]) -> tuple[str, str]:
 
 
 def _opening(notification: Notification) -> list[Step]:
-    size = "for an audience being walked" if not notification.walked else f"for {notification.recipients}"
+    size = "for an audience being walked" if not notification.walked else f"for {_number(notification.recipients)}"
     detail = f"{notification.content.type.value}, lane {notification.lane.name.lower()}, {size}"
     if notification.request_id:
         detail += f", request {notification.request_id}"
@@ -217,6 +217,10 @@ def _opening(notification: Notification) -> list[Step]:
     if notification.cancelled:
         steps.append(Step(at=None, what="cancelled", detail="What was not sent yet is not sent any more."))
     return steps
+
+
+def _number(recipients: int) -> str:
+    return "1 recipient" if recipients == 1 else f"{recipients} recipients"
 
 
 def _attempts(delivery: Delivery) -> list[Step]:

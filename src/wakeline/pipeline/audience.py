@@ -9,7 +9,7 @@ from wakeline import ports
 from wakeline.model.app import AppSettings
 from wakeline.model.device import Candidate, TargetClaim, TargetKind
 from wakeline.model.notification import Audience, PushType, RawTarget
-from wakeline.model.route import Environment
+from wakeline.model.route import Environment, ProviderKind
 from wakeline.pipeline.resolve import choose
 
 
@@ -90,9 +90,11 @@ def slice_of(audience: Audience, start: int, count: int) -> Audience:
 
 
 def _claim(target: RawTarget) -> TargetClaim:
+    """Return what to register; APNs tokens are hex, and one token has one spelling."""
+    kind = TargetKind(target.kind)
     return TargetClaim(
-        kind=TargetKind(target.kind),
-        value=target.value,
+        kind=kind,
+        value=target.value.lower() if kind.provider is ProviderKind.APNS else target.value,
         environment=Environment(target.environment),
         topic=target.topic or target.project,
     )

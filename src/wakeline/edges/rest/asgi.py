@@ -75,10 +75,13 @@ class RestApp:
             answer = await self._answer(scope, receive, headers, request_id)
         except reading.Left:
             return
-        if isinstance(answer, Feed):
+        head = scope["method"] == "HEAD"
+        if isinstance(answer, Feed) and not head:
             await writing.feed(answer, request_id, receive, send)
             return
-        await writing.answer(answer, request_id, send, head=scope["method"] == "HEAD")
+        if isinstance(answer, Feed):
+            answer = Answer(media=answer.media)
+        await writing.answer(answer, request_id, send, head=head)
 
     async def _answer(self, scope: Scope, receive: Receive, headers: Headers, request_id: str) -> Answer | Feed:
         try:

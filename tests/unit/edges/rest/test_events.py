@@ -124,6 +124,13 @@ async def test_a_feed_that_cannot_be_is_422(gateway: Gateway, query: str, header
     assert answer.status_code == 422
 
 
+async def test_head_of_a_feed_ends(gateway: Gateway) -> None:
+    async with asyncio.timeout(5):
+        answer = await gateway.call("HEAD", "/v1/events")
+
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 async def test_silence_is_broken_by_a_comment(gateway: Gateway) -> None:
     follower = Follower(gateway)
     await follower.until(": nothing new\n\n", times=2)

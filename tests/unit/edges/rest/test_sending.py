@@ -60,6 +60,27 @@ async def test_a_repeat_with_its_key_is_sent_once(app: Gateway) -> None:
     assert await app.store.queue.pending() == 1
 
 
+async def test_a_limited_call_is_told_at_once_with_its_code(app: Gateway) -> None:
+    await app.call("PUT", "/v1/apps/acme-chat/devices/ios-1/targets/apns-voip", json={"value": "cd" * 32})
+    body = {"to": {"users": ["alice"]}, "call": {"id": "c1", "caller": "Bob"}}
+    answers = [(await app.call("POST", PATH, json=body)).json() for _ in range(7)]
+
+    assert all("failures" not in answer for answer in answers[:6])
+    assert [failure["code"] for failure in answers[6]["failures"]] == [914]
+    shown = (await app.call("GET", f"{PATH}/{answers[6]['id']}")).json()
+    assert (shown["state"], shown["counts"]["failed"]) == ("done", 1)
+    assert shown["deliveries"][0]["outcome"]["code"] == 914
+
+
+async def test_a_raw_token_is_the_same_in_any_spelling(app: Gateway) -> None:
+    body = {"to": {"targets": [{"kind": "apns", "value": TOKEN.upper()}]}, "alert": {"title": "x"}}
+    sent = (await app.call("POST", PATH, json=body)).json()
+
+    shown = (await app.call("GET", f"{PATH}/{sent['id']}")).json()
+
+    assert shown["deliveries"][0]["device"] == "ios-1"
+
+
 async def test_an_app_without_a_credential_is_told_so(gateway: Gateway) -> None:
     await gateway.call("POST", "/v1/apps", json={"id": "acme-chat"})
     body = {"to": {"targets": [{"kind": "apns", "value": TOKEN}]}, "alert": {"title": "x"}}
