@@ -16,7 +16,6 @@ OURS, ANCHOR, REPEATED = "wakeline", "h2load", "h2load, one path"
 GOAL = 0.9
 _PER = 100_000
 _TO_START = 1_000
-_PATHS = 25_000
 
 Program = Callable[[int], Cost]
 """Sends so many requests and returns what that cost."""
@@ -26,7 +25,7 @@ def measure(machine: Machine, directory: Path, *, rounds: int, requests: int) ->
     """`rounds` times, in changing order: we, h2load with a path each, h2load with one path; `requests` per run."""
     core = machine.client_core
     with serving(directory, machine.server_core) as server:
-        paths = h2load.write_paths(server, directory, _PATHS)
+        paths = h2load.write_paths(server, directory, payload.PATHS)
         programs: dict[str, Program] = {
             OURS: lambda count: _ours(server, core, count),
             ANCHOR: lambda count: h2load.run(server, directory, core, count, paths=paths),
@@ -51,10 +50,10 @@ def measure(machine: Machine, directory: Path, *, rounds: int, requests: int) ->
 
 
 _METHOD = """{rounds} interleaved rounds of {requests:,} requests; medians. CPU is user + system of the whole client
-process, taken from outside by wait4, less that of a run of 1,000 requests (the start). Our process verifies the server's
-certificate and makes path and apns-id of every request anew; h2load does neither, walks through 25,000 ready paths (a
-push goes to a path of its own) and repeats its headers. As "one path" it repeats even the path, so that its header
-blocks shrink to an index each, which no sender of pushes can do.""".replace("\n", " ")
+process, taken from outside by wait4, less that of a run of 1,000 requests (the start). Both walk through 25,000 paths made
+before, as every push has a path of its own; ours has as many apns-ids and verifies the server's certificate, h2load
+repeats one and does not verify. As "one path" it repeats even the path, so that its header blocks shrink to an index
+each, which no sender of pushes can do.""".replace("\n", " ")
 
 
 def _ours(server: Server, core: int, requests: int) -> Cost:

@@ -2,6 +2,7 @@
 
 Usage: python -m bench.engine_client PORT CA_FILE REQUESTS
 At most 500 requests are in flight, as with h2load; they are given to the pool in batches of 250, the size of its turns.
+Paths and ids are made before the first one is sent, as many as h2load gets paths, and used in turn.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Sender:
             }.items()
         )
         self._literal: Fields = ((b"authorization", payload.AUTHORIZATION.encode()),)
-        self._id_head = payload.APNS_ID[:24].encode()
+        self._ready = [_ready(range(first, first + _BATCH)) for first in range(0, payload.PATHS, _BATCH)]
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def more(self) -> None:
@@ -47,13 +48,13 @@ class Sender:
             self._submit(min(_BATCH, self._requests - self._submitted))
 
     def _submit(self, count: int) -> None:
-        numbers = range(self._submitted, self._submitted + count)
+        paths, extra = self._ready[self._submitted // _BATCH % len(self._ready)]
         self._submitted += count
         batch = RequestBatch(
             stable=self._stable,
             literal=self._literal,
-            paths=[b"/3/device/%064x" % number for number in numbers],
-            extra=[((b"apns-id", b"%b%012x" % (self._id_head, number)),) for number in numbers],
+            paths=paths[:count],
+            extra=extra[:count],
             body=payload.BODY,
             deadline=asyncio.get_running_loop().time() + _SECONDS,
             on_answers=self._on_answers,
@@ -67,6 +68,14 @@ class Sender:
         if self._answered >= self._requests and not self.done.done():
             self.done.set_result(None)
         self.more()
+
+
+def _ready(numbers: range) -> tuple[list[bytes], list[Fields]]:
+    """Paths and own fields of one batch."""
+    head = payload.APNS_ID[:24].encode()
+    paths = [b"/3/device/%064x" % number for number in numbers]
+    extra: list[Fields] = [((b"apns-id", b"%b%012x" % (head, number)),) for number in numbers]
+    return paths, extra
 
 
 async def run(port: int, ca_file: str, requests: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 IN_FLIGHT = 500
+PATHS = 25_000
+"""Distinct requests that a program walks through."""
 BODY = (
     b'{"aps":{"alert":{"title":"Nadia Petrova","body":"The offer for the Riverside project is ready, '
     b'please look at page 3 before noon."},"sound":"default","badge":4,"thread-id":"chat-118","category":"MESSAGE"},'
@@ -21,6 +23,6 @@ AUTHORIZATION = "bearer " + "e" * 180
 """As long as an ES256 token of Apple's kind."""
 APNS_ID = "019a8f4e-2b3c-7d10-9000-000000000001"
 DESCRIPTION = (
-    f"POST {PATH[:14]}..., {len(HEADERS) + 2} headers besides the pseudo ones, unique apns-id (h2load: fixed), "
+    f"POST {PATH[:14]}..., {len(HEADERS) + 2} headers besides the pseudo ones, "
     f"{len(BODY)}-byte body; one connection, {IN_FLIGHT} in flight, TLS 1.3"
 )

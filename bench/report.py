@@ -9,7 +9,7 @@ import msgspec
 
 from bench.machine import Machine
 
-_HERE = Path(__file__).parent
+HERE = Path(__file__).parent
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -84,8 +84,8 @@ def write(machine: Machine, figures: list[Figure], at: str, *, quick: bool) -> s
             for figure in figures
         ],
     }
-    (_HERE / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
-    (_HERE / "REPORT.md").write_text(page, encoding="utf-8")
+    (HERE / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    (HERE / "REPORT.md").write_text(page, encoding="utf-8")
     return page
 
 
