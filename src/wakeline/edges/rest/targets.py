@@ -6,7 +6,7 @@ any length (Apple: "don't make assumptions about the length") and are kept in lo
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, assert_never
 
 import msgspec
 
@@ -44,15 +44,13 @@ class KindedTarget(TargetBody, frozen=True, kw_only=True):
 
 def claim(kind: TargetKind, said: TargetBody, pointer: str) -> TargetClaim:
     """Return the target in its normal form. Raises InvalidRequest that points below `pointer`."""
-    if kind.provider is ProviderKind.FCM:
-        return _fcm(kind, said, pointer)
-    if said.project:
-        raise InvalidRequest(
-            "a project belongs to fcm targets", pointer=f"{pointer}/project", fix="Give the bundle id as topic."
-        )
-    return TargetClaim(
-        kind=kind, value=apns_token(said.value, f"{pointer}/value"), environment=said.environment, topic=said.topic
-    )
+    match kind.provider:
+        case ProviderKind.APNS:
+            return _apns(kind, said, pointer)
+        case ProviderKind.FCM:
+            return _fcm(kind, said, pointer)
+        case other:
+            assert_never(other)
 
 
 def kind_of(text: str) -> TargetKind:
@@ -73,6 +71,15 @@ def apns_token(value: str, pointer: str) -> str:
     if len(token) % 2:
         raise InvalidRequest("this is no APNs token: it has an odd number of hex digits", pointer=pointer, fix=_FORMS)
     return token
+
+
+def _apns(kind: TargetKind, said: TargetBody, pointer: str) -> TargetClaim:
+    if said.project:
+        raise InvalidRequest(
+            "a project belongs to fcm targets", pointer=f"{pointer}/project", fix="Give the bundle id as topic."
+        )
+    value = apns_token(said.value, f"{pointer}/value")
+    return TargetClaim(kind=kind, value=value, environment=said.environment, topic=said.topic)
 
 
 def _fcm(kind: TargetKind, said: TargetBody, pointer: str) -> TargetClaim:
