@@ -117,6 +117,14 @@ class Fleet:
         able = [link for link in self.links if link.spare and self.free(link, call=call)]
         return min(able, key=_in_flight, default=None)
 
+    def flush(self) -> bool:
+        """Write everything that waits to be written; return whether there were requests among it."""
+        written = False
+        for link in self.links:
+            written = written or link.connection.unwritten > 0
+            link.flush()
+        return written
+
     # --- making ------------------------------------------------------------------------------------------------------
 
     def connect_by_need(self, *, waiting: bool) -> None:

@@ -1,21 +1,23 @@
 """One HTTP/2 connection on a socket: the asyncio half of `wire.http2.Connection`. It decides nothing; its pool does.
 
-Unsent bytes. A call must never wait behind a full buffer, so at most MAX_UNSENT bytes may be unsent in this process
-(what the kernel took is beyond reach). Both transports, the socket's and TLS's, tell us to pause as soon as anything is
-left over: the socket's pauses TLS, and only bytes that then stay inside TLS pause us. `spare` therefore never offers all
-of the room in one turn: what it keeps back is written in the next one and brings the pause, and later the resumption,
-about.
+Unsent bytes. A call must never wait behind full buffers, so at most MAX_UNSENT bytes may be unsent in this process and, where
+TCP_NOTSENT_LOWAT exists, about as many in the kernel (beyond what is on its way already). Both transports, the socket's
+and TLS's, tell us to pause as soon as anything is left over: the socket's pauses TLS, and only bytes that then stay inside
+TLS pause us. `spare` therefore never offers all of the room at once: what it keeps back is written next and brings the
+pause, and later the resumption, about.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Protocol
 
 from wakeline.wire.http2 import Answered, Connection
 
 MAX_UNSENT = 65_536
+_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 _ONE_TURN = MAX_UNSENT - 8_192
 
 
@@ -52,6 +54,8 @@ class Link(asyncio.Protocol):
         if self._closing:  # lost already, and uvloop's transports do not like to be touched then
             return
         self._raw, self._tls = raw, tls
+        if _NOTSENT_LOWAT is not None and (connected := raw.get_extra_info("socket")) is not None:
+            connected.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, MAX_UNSENT)
         raw.set_write_buffer_limits(high=0)
         tls.set_write_buffer_limits(high=1, low=0)
         self.flush()

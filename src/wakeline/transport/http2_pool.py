@@ -179,8 +179,8 @@ class Pool:
         budget = self._settings.max_turn_with_calls if calls else self._settings.max_turn
         budget -= self._send(self._calls, budget)
         self._send(self._others, budget)
+        fleet.flush()
         for link in fleet.links:
-            link.flush()
             self.deliver(link.connection.collect())  # requests that break the server's limits
         if fleet.failure is not None and not fleet.usable():
             self._give_up_waiting(_not_connected(fleet.failure))
@@ -199,6 +199,8 @@ class Pool:
                 continue
             link = self._fleet.choose(call=lane.call)
             if link is None:
+                if self._fleet.flush():
+                    continue  # what was written made room in a buffer
                 break
             share = min(budget - sent, self._fleet.free(link, call=lane.call))
             count = link.connection.send(item.batch, item.indexes[:share], attempt=item.attempt, max_bytes=link.spare)

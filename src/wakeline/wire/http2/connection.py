@@ -11,6 +11,7 @@ reset them while the peer wrote (section 5.1), and DATA on them still counts for
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -29,6 +30,7 @@ _MAX_CONTINUATIONS = 64
 _STREAM_WINDOW = 2 * BODY_LIMIT
 _CONNECTION_WINDOW = 4 * 1024 * 1024
 _COMPLETE = frames.END_STREAM | frames.END_HEADERS
+_FRAME_AND_BYTE = struct.Struct(">IBIB")  # `frames.FRAME_HEADER` and the payload's first byte
 _RESERVED = 0x7FFF_FFFF
 _LONGEST = frames.DEFAULT_FRAME_SIZE << 8 | 0xFF
 
@@ -211,35 +213,54 @@ class Connection:
 
     def _parse(self, data: bytes) -> None:
         position, end = 0, len(data)
-        waiting, unpack = self._streams.waiting, frames.FRAME_HEADER.unpack_from
+        take, unpack = self._streams.waiting.pop, _FRAME_AND_BYTE.unpack_from
         current: Segment | None = None
         accept: Callable[[int], None] = _nobody
-        while end - position >= frames.FRAME_HEADER_SIZE:
-            start, flags, stream = unpack(data, position)
-            payload = position + frames.FRAME_HEADER_SIZE
-            kind = start & 0xFF
+        ours = self._block is None  # else every frame but CONTINUATION is an error
+        while (payload := position + frames.FRAME_HEADER_SIZE) < end:
+            start, flags, stream, first = unpack(data, position)
             following = payload + (start >> 8)
-            if start > _LONGEST:
-                raise PeerBroke(ErrorCode.FRAME_SIZE_ERROR, "a frame longer than 16384 bytes")
             if following > end:
                 break
-            if kind == frames.HEADERS and flags == _COMPLETE and following > payload and data[payload] == STATUS_200:
-                segment = waiting.get(stream)
-                if segment is not None and not segment.keep and self._block is None:
-                    del waiting[stream]
+            if (
+                first == STATUS_200
+                and flags == _COMPLETE
+                and start & 0xFF == frames.HEADERS < start < _LONGEST
+                and ours
+            ):
+                segment = take(stream, None)
+                if segment is not None and not segment.keep:
                     if segment is not current:
                         self._streams.touch(segment)
                         current, accept = segment, segment.accepted.append
                     accept(stream)
                     position = following
                     continue
-            self._on_frame(kind, flags, stream & _RESERVED, data[payload:following])
+                if segment is not None:
+                    self._streams.waiting[stream] = segment
+            self._on_frame(start & 0xFF, flags, stream & _RESERVED, data[payload:following])
+            ours = self._block is None
             position = following
-        self._rest = data[position:]
+        self._rest = self._finish_read(data, position)
+
+    def _finish_read(self, data: bytes, position: int) -> bytes:
+        """Return what is left of a read: a part of a frame, or a frame without payload after all others, which is read."""
+        rest = data[position:]
+        if len(rest) < frames.FRAME_HEADER_SIZE:
+            return rest
+        start, flags, stream = frames.FRAME_HEADER.unpack_from(rest)
+        if start > _LONGEST:
+            raise PeerBroke(ErrorCode.FRAME_SIZE_ERROR, "a frame longer than 16384 bytes")
+        if start >> 8:
+            return rest
+        self._on_frame(start, flags, stream & _RESERVED, b"")
+        return b""
 
     def _on_frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if not self.ready and (kind != frames.SETTINGS or flags & frames.ACK):
             raise PeerBroke(ErrorCode.PROTOCOL_ERROR, "the server's first frame is not SETTINGS")  # section 3.4
+        if len(payload) > frames.DEFAULT_FRAME_SIZE:
+            raise PeerBroke(ErrorCode.FRAME_SIZE_ERROR, "a frame longer than 16384 bytes")
         if self._block is not None or kind == frames.CONTINUATION:
             self._on_continuation(kind, flags, stream, payload)
             return

@@ -8,7 +8,8 @@ A body that does not fit its window waits in `_uploads` and goes on when the win
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 
 from wakeline.wire.http2 import frames
 from wakeline.wire.http2.answers import Fields, Lost
@@ -73,29 +74,26 @@ class Outgoing:
 
     def _send_run(self, batch: RequestBatch, indexes: Sequence[int], prefix: Prefix, budget: int) -> tuple[int, int]:
         """Write plain requests up to the first that is not; return their number and bytes. The hot loop of the engine."""
-        block_of = _blocks(batch, prefix)
         roomy, largest = self._roomy(batch, indexes, prefix), min(self.max_frame, self.initial_window)
-        bodies = None if isinstance(batch.body, bytes) else batch.body
-        body = batch.body if isinstance(batch.body, bytes) else b""
-        length, data_start = len(body), frames.frame_start(len(body), frames.DATA, frames.END_STREAM)
-        window, stream, spent, known, headers_start = self.window, self.next_stream, 0, -1, b""
+        window, stream, spent = self.window, self.next_stream, 0
+        size = length = each = -1
+        headers_start = data_start = b""
         out, pack = self.pieces, frames.STREAM_ID.pack
-        for index in indexes:
-            block = block_of(index)
-            size = len(block)
-            if bodies is not None:
-                body = bodies[index]
-                length = len(body)
+        for block, body in zip(_blocks(batch, prefix, indexes), _bodies(batch, indexes), strict=False):
+            if len(block) != size or len(body) != length:
+                size, length = len(block), len(body)
+                if size > roomy or not 0 < length <= largest:
+                    break
+                each = size + length
+                headers_start = frames.frame_start(size, frames.HEADERS, frames.END_HEADERS)
                 data_start = frames.frame_start(length, frames.DATA, frames.END_STREAM)
-            if size > roomy or not 0 < length <= largest or length > window:
+            if length > window:
                 break
-            if size != known:
-                known, headers_start = size, frames.frame_start(size, frames.HEADERS, frames.END_HEADERS)
             number = pack(stream)
             out += (headers_start, number, block, data_start, number, body)
             stream += 2
             window -= length
-            spent += size + length
+            spent += each
             if spent >= budget:
                 break
         count = (stream - self.next_stream) >> 1
@@ -122,7 +120,7 @@ class Outgoing:
         listed = list_size(batch.stable) + list_size(batch.literal) + list_size(own)
         if listed > self.max_header_list:
             return f"a header list of {listed} bytes; the server takes {self.max_header_list}", 0
-        block = _blocks(batch, self.encoder.prefix(batch.stable, batch.literal))(index)
+        block = _block(batch, self.encoder.prefix(batch.stable, batch.literal), index)
         body = batch.body if isinstance(batch.body, bytes) else batch.body[index]
         stream = self.next_stream
         self.pieces.append(frames.header_frames(stream, block, end_stream=not body, max_frame=self.max_frame))
@@ -193,37 +191,45 @@ class Outgoing:
                 raise PeerBroke(ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS made a stream's window larger than 2^31-1")
 
 
-def _blocks(batch: RequestBatch, prefix: Prefix) -> Callable[[int], bytes]:
-    """Return a function from positions in the batch to header blocks.
+def _bodies(batch: RequestBatch, indexes: Sequence[int]) -> Iterable[bytes]:
+    bodies = batch.body
+    return repeat(bodies) if isinstance(bodies, bytes) else [bodies[index] for index in indexes]
 
-    Nearly always requests have a path and one field of their own, of the same lengths as the request before: then the
-    bytes in between are the same too.
-    """
-    before, after, paths, extra = prefix.before, prefix.after, batch.paths, batch.extra
-    own_path = not _has_path(batch)
-    path_size, head, last, value_size, middle = -1, b"", b"", -1, b""
 
-    def usual(index: int) -> bytes:
-        nonlocal path_size, head, last, value_size, middle
+def _blocks(batch: RequestBatch, prefix: Prefix, indexes: Sequence[int]) -> Iterator[bytes]:
+    """Return the header blocks of these requests."""
+    if batch.extra and not _has_path(batch):
+        return _usual_blocks(batch, prefix, indexes)
+    return (_block(batch, prefix, index) for index in indexes)
+
+
+def _usual_blocks(batch: RequestBatch, prefix: Prefix, indexes: Sequence[int]) -> Iterator[bytes]:
+    """Nearly always a request has its path and one field, as long as those of the one before: the rest is the same then."""
+    paths, extra = batch.paths, batch.extra
+    path_size = value_size = -1
+    head = middle = last = b""
+    for index in indexes:
         path, fields = paths[index], extra[index]
         if len(fields) != 1:
-            return general(index)
+            yield _block(batch, prefix, index)
+            continue
         ((name, value),) = fields
         if len(path) != path_size:
             path_size = len(path)
-            head = before + _PATH + text_length(path_size)
+            head = prefix.before + _PATH + text_length(path_size)
         if len(value) != value_size or name != last:
             last, value_size = name, len(value)
-            middle = after + literal_start(name) + text_length(value_size)
-        return head + path + middle + value
+            middle = prefix.after + literal_start(name) + text_length(value_size)
+        yield head + path + middle + value
 
-    def general(index: int) -> bytes:
-        path = _PATH + text_length(len(paths[index])) + paths[index] if own_path else b""
-        fields = extra[index] if extra else ()
-        own = [literal_start(name) + text_length(len(value)) + value for name, value in fields]
-        return b"".join([before, path, after, *own])
 
-    return usual if own_path and extra else general
+def _block(batch: RequestBatch, prefix: Prefix, index: int) -> bytes:
+    """Return the header block of one request."""
+    path = b"" if _has_path(batch) else batch.paths[index]
+    pieces = [prefix.before, _PATH + text_length(len(path)) + path if path else b"", prefix.after]
+    for name, value in batch.extra[index] if batch.extra else ():
+        pieces.append(literal_start(name) + text_length(len(value)) + value)
+    return b"".join(pieces)
 
 
 def _has_path(batch: RequestBatch) -> bool:
