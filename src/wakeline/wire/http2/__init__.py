@@ -10,7 +10,7 @@ HTTP/2 library pays for generality on every frame; this one pays per *batch*:
 - Neighbouring stream ids make a segment (`streams`); an answer costs a dictionary look-up and a list append, and
   `Connection.receive` returns one `Answered` per segment.
 
-Everything unusual leaves these fast ways and is treated frame by frame (`connection`, `outgoing`): limits that change,
+Everything unusual leaves these fast ways and is treated frame by frame (`connection`, `incoming`, `outgoing`): limits that change,
 windows, CONTINUATION, padding, interim answers, trailers, resets, GOAWAY, PING, deadlines. A peer that breaks RFC 9113
 ends the connection with the error code that names it.
 
@@ -21,8 +21,9 @@ and nothing is in flight, and call `abandon` when the socket is gone.
 from __future__ import annotations
 
 from wakeline.wire.http2.answers import Answer, ConnectFailure, FailureKind, Fields, Lost
-from wakeline.wire.http2.connection import BODY_LIMIT, Connection, GoAway
+from wakeline.wire.http2.connection import Connection, GoAway
 from wakeline.wire.http2.frames import ErrorCode, PeerBroke
+from wakeline.wire.http2.incoming import BODY_LIMIT
 from wakeline.wire.http2.requests import Answered, RequestBatch
 
 __all__ = [

@@ -4,9 +4,8 @@ Theory: a read is parsed in one pass. A complete answer `:status: 200` in one HE
 recognised in the loop of `_parse`; every other frame goes through a table of handlers. What was learnt leaves as one
 `Answered` per segment (see `streams`). What a peer must not do raises PeerBroke inside, which ends the connection with
 a GOAWAY that names the error; answers read before it count.
-
-Rules of RFC 9113 are named where they are obeyed. Frames on streams that are closed are ignored: we may have
-reset them while the peer wrote (section 5.1), and DATA on them still counts for the connection's window.
+Answers are put together in `incoming`, requests in `outgoing`; what is left here is the driver's interface and the frames
+about the connection itself. Sections are those of RFC 9113.
 """
 
 from __future__ import annotations
@@ -17,18 +16,19 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from wakeline.wire.http2 import frames
-from wakeline.wire.http2.answers import STATUS_200, Answer, ConnectFailure, Lost, Malformed, status_of
+from wakeline.wire.http2.answers import STATUS_200, ConnectFailure, Lost
 from wakeline.wire.http2.frames import ErrorCode, PeerBroke, Setting
+from wakeline.wire.http2.incoming import (
+    CONNECTION_WINDOW,
+    HEADER_LIMIT,
+    STREAM_WINDOW,
+    Incoming,
+    must_have,
+)
 from wakeline.wire.http2.outgoing import Outgoing
 from wakeline.wire.http2.requests import Answered, RequestBatch
-from wakeline.wire.http2.streams import Reply, Segment, Streams
+from wakeline.wire.http2.streams import Segment, Streams
 
-BODY_LIMIT = 65_536
-"""Bytes of an answer's body that are kept; a longer one is cut and its stream reset."""
-_HEADER_LIMIT = 65_536
-_MAX_CONTINUATIONS = 64
-_STREAM_WINDOW = 2 * BODY_LIMIT
-_CONNECTION_WINDOW = 4 * 1024 * 1024
 _COMPLETE = frames.END_STREAM | frames.END_HEADERS
 _FRAME_AND_BYTE = struct.Struct(">IBIB")  # `frames.FRAME_HEADER` and the payload's first byte
 _RESERVED = 0x7FFF_FFFF
@@ -68,17 +68,15 @@ class Connection:
         self._max_streams = max_streams
         self._streams = Streams()
         self._out = Outgoing(self._streams)
+        self._in = Incoming(self._streams, self._out)
         self._rest = b""
         self._closed = False
-        self._window = _CONNECTION_WINDOW
-        self._consumed = 0
         self._pings = 0
-        self._block: tuple[int, bool, list[bytes]] | None = None  # stream, END_STREAM, pieces of its header block
         self._handlers: dict[int, Callable[[int, int, bytes], None]] = {
-            frames.DATA: self._on_data,
-            frames.HEADERS: self._on_headers,
+            frames.DATA: self._in.on_data,
+            frames.HEADERS: self._in.on_headers,
             frames.PRIORITY: self._on_priority,
-            frames.RST_STREAM: self._on_rst_stream,
+            frames.RST_STREAM: self._in.on_rst_stream,
             frames.SETTINGS: self._on_settings,
             frames.PUSH_PROMISE: self._on_push_promise,
             frames.PING: self._on_ping,
@@ -91,11 +89,11 @@ class Connection:
                 {
                     Setting.HEADER_TABLE_SIZE: 0,
                     Setting.ENABLE_PUSH: 0,
-                    Setting.INITIAL_WINDOW_SIZE: _STREAM_WINDOW,
-                    Setting.MAX_HEADER_LIST_SIZE: _HEADER_LIMIT,
+                    Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
+                    Setting.MAX_HEADER_LIST_SIZE: HEADER_LIMIT,
                 }
             ),
-            frames.window_update(0, _CONNECTION_WINDOW - frames.DEFAULT_WINDOW),
+            frames.window_update(0, CONNECTION_WINDOW - frames.DEFAULT_WINDOW),
         ]
 
     # --- what the driver asks ----------------------------------------------------------------------------------------
@@ -167,7 +165,7 @@ class Connection:
                 self._streams.lose(stream, Lost.NOT_WRITTEN, "the deadline passed before the request was sent whole")
             else:
                 self._streams.lose(stream, Lost.TIMEOUT, "no answer until the deadline")
-            self._reset(stream, ErrorCode.CANCEL)
+            self._in.reset(stream, ErrorCode.CANCEL)
         return self.collect()
 
     def ping(self, now: float) -> None:
@@ -199,14 +197,14 @@ class Connection:
             return []
         try:
             self._parse(self._rest + data if self._rest else data)
-            self._return_window()
+            self._in.return_window()
         except PeerBroke as error:
             self._closed = True
             self.error = error
             self._out.pieces.append(frames.goaway(0, error.error_code, error.detail.encode()[:128]))
         for stream in self._out.stale_uploads():
             self._out.drop(stream)
-            self._reset(stream, ErrorCode.CANCEL)  # RFC 9113 section 8.1: answered early, the rest is not wanted
+            self._in.reset(stream, ErrorCode.CANCEL)  # RFC 9113 section 8.1: answered early, the rest is not wanted
         told = self.collect()
         self.answers += sum(len(part.accepted) + sum(answer.status > 0 for _, answer in part.others) for part in told)
         return told
@@ -216,7 +214,7 @@ class Connection:
         take, unpack = self._streams.waiting.pop, _FRAME_AND_BYTE.unpack_from
         current: Segment | None = None
         accept: Callable[[int], None] = _nobody
-        ours = self._block is None  # else every frame but CONTINUATION is an error
+        ours = self._in.block is None  # else every frame but CONTINUATION is an error
         while (payload := position + frames.FRAME_HEADER_SIZE) < end:
             start, flags, stream, first = unpack(data, position)
             following = payload + (start >> 8)
@@ -239,7 +237,7 @@ class Connection:
                 if segment is not None:
                     self._streams.waiting[stream] = segment
             self._on_frame(start & 0xFF, flags, stream & _RESERVED, data[payload:following])
-            ours = self._block is None
+            ours = self._in.block is None
             position = following
         self._rest = self._finish_read(data, position)
 
@@ -261,133 +259,12 @@ class Connection:
             raise PeerBroke(ErrorCode.PROTOCOL_ERROR, "the server's first frame is not SETTINGS")  # section 3.4
         if len(payload) > frames.DEFAULT_FRAME_SIZE:
             raise PeerBroke(ErrorCode.FRAME_SIZE_ERROR, "a frame longer than 16384 bytes")
-        if self._block is not None or kind == frames.CONTINUATION:
-            self._on_continuation(kind, flags, stream, payload)
+        if self._in.block is not None or kind == frames.CONTINUATION:
+            self._in.on_continuation(kind, flags, stream, payload)
             return
         handler = self._handlers.get(kind)
         if handler is not None:  # section 4.1: unknown types are ignored
             handler(flags, stream, payload)
-
-    # --- answers -----------------------------------------------------------------------------------------------------
-
-    def _on_headers(self, flags: int, stream: int, payload: bytes) -> None:
-        self._must_be_ours(stream, "HEADERS")
-        block = _unpadded(flags, payload)
-        if flags & frames.HAS_PRIORITY:
-            if len(block) < 5:
-                raise PeerBroke(ErrorCode.FRAME_SIZE_ERROR, "HEADERS too short for its priority")
-            block = block[5:]
-        ends = bool(flags & frames.END_STREAM)
-        if flags & frames.END_HEADERS:
-            self._on_block(stream, block, ends=ends)
-        else:
-            self._block = (stream, ends, [block])
-
-    def _on_continuation(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
-        if self._block is None or kind != frames.CONTINUATION or stream != self._block[0]:
-            raise PeerBroke(ErrorCode.PROTOCOL_ERROR, "a header block is not continued as it must be")  # section 6.10
-        _, ends, pieces = self._block
-        pieces.append(payload)
-        if len(pieces) > _MAX_CONTINUATIONS or sum(map(len, pieces)) > _HEADER_LIMIT:
-            raise PeerBroke(ErrorCode.ENHANCE_YOUR_CALM, "a header block without end")
-        if flags & frames.END_HEADERS:
-            self._block = None
-            self._on_block(stream, b"".join(pieces), ends=ends)
-
-    def _on_block(self, stream: int, block: bytes, *, ends: bool) -> None:
-        """A header block is whole: an interim answer, the head of an answer, or trailers (section 8.1)."""
-        if reply := self._streams.replies.get(stream):
-            if ends:
-                self._finish(stream, reply)
-            else:
-                self._stream_error(stream, ErrorCode.PROTOCOL_ERROR, "trailers that do not end the stream")
-            return
-        segment = self._streams.waiting.get(stream)
-        if segment is None:
-            return
-        try:
-            status = status_of(block)
-        except Malformed as error:
-            self._stream_error(stream, ErrorCode.PROTOCOL_ERROR, error.detail)
-            return
-        if status < 200:
-            if ends:
-                self._stream_error(stream, ErrorCode.PROTOCOL_ERROR, "an interim answer that ends the stream")
-            return
-        del self._streams.waiting[stream]
-        reply = self._streams.replies[stream] = Reply(segment, status, block, _STREAM_WINDOW)
-        if ends:
-            self._finish(stream, reply)
-
-    def _on_data(self, flags: int, stream: int, payload: bytes) -> None:
-        self._must_be_ours(stream, "DATA")
-        size = len(payload)
-        self._window -= size
-        self._consumed += size
-        if self._window < 0:
-            raise PeerBroke(ErrorCode.FLOW_CONTROL_ERROR, "DATA beyond the connection's window")
-        content = _unpadded(flags, payload)
-        reply = self._streams.replies.get(stream)
-        if reply is None:
-            if stream in self._streams.waiting:
-                self._stream_error(stream, ErrorCode.PROTOCOL_ERROR, "DATA before the head of the answer")
-            return
-        reply.window -= size
-        reply.body = reply.body + content if reply.body else content
-        if flags & frames.END_STREAM:
-            self._finish(stream, reply)
-        elif len(reply.body) > BODY_LIMIT:
-            self._finish(stream, reply)
-            self._reset(stream, ErrorCode.CANCEL)
-        elif reply.window < _STREAM_WINDOW // 2:
-            self._out.pieces.append(frames.window_update(stream, _STREAM_WINDOW - reply.window))
-            reply.window = _STREAM_WINDOW
-
-    def _finish(self, stream: int, reply: Reply) -> None:
-        """The answer is whole, or as much of it as we want."""
-        del self._streams.replies[stream]
-        segment = reply.segment
-        if reply.status == 200 and not segment.keep:
-            self._streams.accept(segment, stream)
-            return
-        body = reply.body[:BODY_LIMIT]
-        detail = "the answer was longer than 64 KiB and is cut" if len(reply.body) > BODY_LIMIT else ""
-        answer = Answer(status=reply.status, body=body, detail=detail, block=reply.block)
-        self._streams.answer(segment, stream, answer)
-
-    def _return_window(self) -> None:
-        """Give the bytes of received DATA, padding included, back to the connection's window (section 6.9)."""
-        if self._window < _CONNECTION_WINDOW // 2:
-            self._out.pieces.append(frames.window_update(0, self._consumed))
-            self._window += self._consumed
-            self._consumed = 0
-
-    # --- streams -----------------------------------------------------------------------------------------------------
-
-    def _must_be_ours(self, stream: int, what: str) -> None:
-        """Section 5.1: frames about streams that nobody opened break the connection."""
-        if not stream & 1 or stream >= self._out.next_stream:
-            raise PeerBroke(ErrorCode.PROTOCOL_ERROR, f"{what} on a stream that was never opened")
-
-    def _stream_error(self, stream: int, code: ErrorCode, detail: str) -> None:
-        """Section 5.4.2: end one stream because of what the peer did on it."""
-        self._out.drop(stream)
-        self._streams.lose(stream, Lost.UNKNOWN, f"{detail} ({code.name})")
-        self._reset(stream, code)
-
-    def _reset(self, stream: int, code: ErrorCode) -> None:
-        self._out.pieces.append(frames.rst_stream(stream, code))
-
-    def _on_rst_stream(self, flags: int, stream: int, payload: bytes) -> None:
-        del flags
-        _must_have(payload, 4, "RST_STREAM")
-        self._must_be_ours(stream, "RST_STREAM")
-        code = int.from_bytes(payload, "big")
-        self._out.drop(stream)
-        if code == ErrorCode.REFUSED_STREAM and stream in self._streams.waiting:  # section 8.7
-            self._streams.refuse(stream)
-        else:
-            self._streams.lose(stream, Lost.UNKNOWN, f"the server reset the stream: {frames.error_name(code)}")
 
     def _on_goaway(self, flags: int, stream: int, payload: bytes) -> None:
         del flags
@@ -405,7 +282,7 @@ class Connection:
     def _on_priority(self, flags: int, stream: int, payload: bytes) -> None:
         """Read over PRIORITY, which RFC 9113 section 5.3 deprecates."""
         del flags, stream
-        _must_have(payload, 5, "PRIORITY")
+        must_have(payload, 5, "PRIORITY")
 
     def _on_push_promise(self, flags: int, stream: int, payload: bytes) -> None:
         del flags, payload
@@ -451,7 +328,7 @@ class Connection:
     def _on_ping(self, flags: int, stream: int, payload: bytes) -> None:
         if stream:
             raise PeerBroke(ErrorCode.PROTOCOL_ERROR, "PING on a stream")
-        _must_have(payload, 8, "PING")
+        must_have(payload, 8, "PING")
         if not flags & frames.ACK:
             self._out.pieces.append(frames.frame(frames.PING, frames.ACK, 0, payload))
         elif payload == self._pings.to_bytes(8, "big"):
@@ -459,14 +336,14 @@ class Connection:
 
     def _on_window_update(self, flags: int, stream: int, payload: bytes) -> None:
         del flags
-        _must_have(payload, 4, "WINDOW_UPDATE")
+        must_have(payload, 4, "WINDOW_UPDATE")
         increment = int.from_bytes(payload, "big") & _RESERVED
         if stream:
-            self._must_be_ours(stream, "WINDOW_UPDATE")
+            self._in.must_be_ours(stream, "WINDOW_UPDATE")
             if not increment:
-                self._stream_error(stream, ErrorCode.PROTOCOL_ERROR, "a window update of nothing")
+                self._in.stream_error(stream, ErrorCode.PROTOCOL_ERROR, "a window update of nothing")
             elif not self._out.open_stream_window(stream, increment):
-                self._stream_error(stream, ErrorCode.FLOW_CONTROL_ERROR, "the stream's window grew over 2^31-1")
+                self._in.stream_error(stream, ErrorCode.FLOW_CONTROL_ERROR, "the stream's window grew over 2^31-1")
         elif not increment:
             raise PeerBroke(ErrorCode.PROTOCOL_ERROR, "a window update of nothing")
         else:
@@ -476,17 +353,3 @@ class Connection:
 
 def _nobody(stream: int) -> None:
     """Stand in for a segment's list until the first answer of a read."""
-
-
-def _must_have(payload: bytes, size: int, what: str) -> None:
-    if len(payload) != size:
-        raise PeerBroke(ErrorCode.FRAME_SIZE_ERROR, f"{what} of {len(payload)} bytes")
-
-
-def _unpadded(flags: int, payload: bytes) -> bytes:
-    """Return a payload without its padding (section 6.1)."""
-    if not flags & frames.PADDED:
-        return payload
-    if not payload or payload[0] >= len(payload):
-        raise PeerBroke(ErrorCode.PROTOCOL_ERROR, "padding longer than its frame")
-    return payload[1 : len(payload) - payload[0]]
