@@ -16,7 +16,7 @@ from wakeline.model.app import App
 from wakeline.model.errors import IdempotencyMismatch, IdempotencyRunning, Overloaded, WakelineError
 from wakeline.model.notification import NotificationRequest
 from wakeline.model.outcome import Outcome
-from wakeline.pipeline.draft import Draft, Drafting
+from wakeline.pipeline.draft import Draft, Drafting, Ready
 from wakeline.pipeline.limits import UserLimits
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.preview import Previewing, PreviewResult
@@ -83,25 +83,25 @@ class Accept:
         )
 
     async def _commit(
-        self, submissions: Sequence[Submission], drafts: list[Draft | WakelineError]
+        self, submissions: Sequence[Submission], drafts: list[Ready | WakelineError]
     ) -> list[Taken | Replayed | WakelineError]:
         answers: list[Taken | Replayed | WakelineError] = []
         admissions: list[ports.Admission] = []
         for submission, draft in zip(submissions, drafts, strict=True):
-            if isinstance(draft, Draft):
-                taken = _taken(draft)
+            if isinstance(draft, Ready):
+                taken = _taken(draft.draft)
                 admissions.append(_admission(draft, submission, taken))
                 answers.append(taken)
             else:
                 answers.append(draft)
         if not admissions:
             return answers
-        kept = [draft for draft in drafts if isinstance(draft, Draft)]
+        kept = [ready.draft for ready in drafts if isinstance(ready, Ready)]
         try:
             verdicts = iter(zip(await self._parts.acceptance.accept(admissions), kept, strict=True))
         except WakelineError:
-            for draft in kept:
-                self._drafting.refund(draft)
+            for one in kept:
+                self._drafting.refund(one)
             raise
         return [self._answer(*next(verdicts), answer) if isinstance(answer, Taken) else answer for answer in answers]
 
@@ -129,16 +129,16 @@ class Accept:
 def _taken(draft: Draft) -> Taken:
     exact = draft.estimate is None
     return Taken(
-        key=draft.notification.key,
+        key=draft.key,
         recipients=draft.recipients if exact else None,
         estimate=draft.estimate,
         failures=tuple(draft.failures),
     )
 
 
-def _admission(draft: Draft, submission: Submission, taken: Taken) -> ports.Admission:
-    notification = draft.notification
-    jobs = jobs_of(notification, draft.waiting) if draft.terms.walked is False else [fanout_job(notification)]
+def _admission(ready: Ready, submission: Submission, taken: Taken) -> ports.Admission:
+    draft, notification = ready.draft, ready.notification
+    jobs = [fanout_job(notification)] if draft.terms.walked else jobs_of(notification, draft.waiting)
     return ports.Admission(
         notification=notification,
         jobs=tuple(jobs),

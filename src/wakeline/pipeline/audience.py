@@ -46,6 +46,10 @@ class Directory:
 
     def named(self, audience: Audience, push_type: PushType, settings: AppSettings) -> list[Named]:
         """Return the targets to send to, each once; the first mention counts."""
+        if len(audience.users) == 1 and not audience.devices and not audience.targets:
+            [user] = audience.users
+            chosen = choose(self._users.get(user, ()), push_type, settings)
+            return [Named(candidate, candidate.generation, user) for candidate in chosen]
         found: dict[int, Named] = {}
         for user in audience.users:
             for candidate in choose(self._users.get(user, ()), push_type, settings):

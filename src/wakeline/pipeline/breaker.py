@@ -21,6 +21,7 @@ class Breaker:
         self._failures = 0
         self._wait = FIRST_WAIT
         self._probe_at: float | None = None
+        self._probing = False
 
     @property
     def open(self) -> bool:
@@ -44,19 +45,25 @@ class Breaker:
     def probing(self, now: float) -> None:
         """Note that a probe has gone; the next is due when it fails, or after the longest wait if it is lost."""
         self._probe_at = now + LONGEST_WAIT
+        self._probing = True
 
     def answered(self) -> bool:
         """Count an answer, whatever it says; returns whether the breaker closes by it."""
         closes = self._probe_at is not None
-        self._failures, self._wait, self._probe_at = 0, FIRST_WAIT, None
+        self._failures, self._wait, self._probe_at, self._probing = 0, FIRST_WAIT, None, False
         return closes
 
     def failed(self, count: int, now: float) -> bool:
-        """Count failures; returns whether the breaker opens by them."""
+        """Count failures; returns whether the breaker opens by them.
+
+        What was under way when it opened fails one by one; only a probe's failure makes the wait longer.
+        """
         self._failures += count
         if self._failures < THRESHOLD:
             return False
         opens = self._probe_at is None
-        self._probe_at = now + self._wait
-        self._wait = min(self._wait * 2, LONGEST_WAIT)
+        if opens or self._probing:
+            self._probe_at = now + self._wait
+            self._wait = min(self._wait * 2, LONGEST_WAIT)
+            self._probing = False
         return opens

@@ -33,8 +33,8 @@ AHEAD = 1000
 TURN = 250
 """Deliveries handed over in a turn; fewer while calls are about, which then wait less."""
 
-CLAIMS = 2
-"""Claims of lanes below calls in a turn: each may read a thousand recipients."""
+CLAIM = 500
+"""Deliveries of lanes below calls that a turn claims, about: reading them takes as long as a call may wait."""
 
 TURN_BESIDE_CALLS = 100
 
@@ -93,13 +93,13 @@ class Dispatch:
         done = False
         for spot in due:
             if spot[1] is Lane.CALL:
-                done |= await self._claim(spot, now)
+                done |= await self._claim(spot, now) > 0
         done |= await self._feed_calls(now)
-        claims = 0
+        claimed = 0
         for spot in due:
-            if spot[1] is not Lane.CALL and claims < CLAIMS:
-                claims += await self._claim(spot, now)
-        return await self._feed_routes(now) or done or claims > 0
+            if spot[1] is not Lane.CALL and claimed < CLAIM:
+                claimed += await self._claim(spot, now)
+        return await self._feed_routes(now) or done or claimed > 0
 
     def next(self) -> float | None:
         """Return the seconds until the next turn makes sense; None: not before something calls."""
@@ -123,18 +123,23 @@ class Dispatch:
 
     # --- claiming
 
-    async def _claim(self, spot: Spot, now: int) -> bool:
-        """Claim what is due at one spot, if its route may send; what can never be sent is settled at once."""
+    async def _claim(self, spot: Spot, now: int) -> int:
+        """Claim what is due at one spot, if its route may send, and return how many deliveries it was.
+
+        What can never be sent is settled at once.
+        """
         route, lane = spot
         way = self._table.way(route)
         if way is None:
             self._agenda.exhausted(spot)
-            return False
+            return 0
         limit, refusal = self._allowance(way, lane, now)
+        limit = min(limit, CLAIM)
         if limit <= 0:
-            return False
+            return 0
         jobs = await self._parts.queue.claim(route, lane, limit=limit, now=now)
-        if sum(len(job.recipients) // 8 for job in jobs) < limit:
+        taken = sum(len(job.recipients) // 8 for job in jobs)
+        if taken < limit:
             self._agenda.exhausted(spot)
         loads = await self._checks.loads(jobs)
         for load in loads:
@@ -143,10 +148,10 @@ class Dispatch:
         if refusal is not None:
             for load in loads:
                 self._checks.end_all(load, DeliveryState.FAILED, refusal)
-            return bool(jobs)
+            return taken
         for load in await self._checks.check(self._unbraked(way, loads)):
             self._shelf.add(spot, load)
-        return bool(jobs)
+        return taken
 
     def _allowance(self, way: Way, lane: Lane, now: int) -> tuple[int, Outcome | None]:
         """Return how much may be claimed, and the refusal it meets if it is not to be sent."""

@@ -5,7 +5,7 @@ No credential (901), a per-user limit (914) and a connected device end a deliver
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -30,10 +30,12 @@ _EVENTS_FOR_MISSING = 20
 
 
 class Draft(msgspec.Struct, kw_only=True):
-    """A submission on its way to be an admission."""
+    """A submission on its way to be an admission. `missing`: somebody who is named has nothing to send to."""
 
     terms: Terms
-    notification: Notification
+    key: int
+    created: int
+    missing: bool = False
     waiting: dict[tuple[int, Wait], list[int]] = msgspec.field(default_factory=dict)
     rows: list[DeliveryRow] = msgspec.field(default_factory=list)
     events: list[Event] = msgspec.field(default_factory=list)
@@ -47,6 +49,32 @@ class Draft(msgspec.Struct, kw_only=True):
         """Count its deliveries."""
         return sum(map(len, self.waiting.values())) + len(self.rows)
 
+    def notification(self, app: int, request_id: str) -> Notification:
+        """Return the notification; the names are kept where a walk or explain will ask for them."""
+        terms = self.terms
+        return Notification(
+            key=self.key,
+            app=app,
+            content=terms.content,
+            lane=terms.lane,
+            due=terms.due,
+            expires=terms.expires,
+            created=self.created,
+            bulk=terms.walked,
+            audience=terms.audience if terms.walked or self.missing else None,
+            only_if_absent=terms.only_if_absent,
+            recipients=0 if terms.walked else self.recipients,
+            walked=not terms.walked,
+            request_id=request_id,
+        )
+
+
+class Ready(msgspec.Struct):
+    """A draft with its notification: what a commit needs."""
+
+    draft: Draft
+    notification: Notification
+
 
 class Drafting:
     """Makes drafts. Nothing is kept by it but what it charges to the per-user limits."""
@@ -58,7 +86,7 @@ class Drafting:
 
     async def drafts(
         self, app: App, requests: Sequence[tuple[NotificationRequest, str]]
-    ) -> list[Draft | WakelineError]:
+    ) -> list[Ready | WakelineError]:
         """Return a draft, or what is wrong, for each (request, request id); look-ups are shared."""
         now = self._parts.clock.now()
         terms = [_terms(request, now) for request, _ in requests]
@@ -76,34 +104,19 @@ class Drafting:
             if isinstance(charge, Charge):
                 self._limits.refund(charge)
 
-    async def _draft(self, app: App, terms: Terms, directory: Directory, request_id: str) -> Draft | WakelineError:
-        draft = Draft(terms=terms, notification=self._notification(app, terms, request_id))
+    async def _draft(self, app: App, terms: Terms, directory: Directory, request_id: str) -> Ready | WakelineError:
+        draft = Draft(terms=terms, key=self._parts.ids.next(), created=self._parts.clock.now())
         try:
             if terms.walked:
                 await self._walk(app, draft)
             else:
                 await self._resolve(app, draft, directory)
-            self._check_size(draft)
+            notification = draft.notification(app.id, request_id)
+            self._check_size(draft.providers, notification)
         except InvalidRequest as error:
             self.refund(draft)
             return error
-        return draft
-
-    def _notification(self, app: App, terms: Terms, request_id: str) -> Notification:
-        return Notification(
-            key=self._parts.ids.next(),
-            app=app.id,
-            content=terms.content,
-            lane=terms.lane,
-            due=terms.due,
-            expires=terms.expires,
-            created=self._parts.clock.now(),
-            bulk=terms.walked,
-            audience=terms.audience if terms.walked else None,
-            only_if_absent=terms.only_if_absent,
-            walked=not terms.walked,
-            request_id=request_id,
-        )
+        return Ready(draft, notification)
 
     async def _walk(self, app: App, draft: Draft) -> None:
         audience = draft.terms.audience
@@ -118,14 +131,22 @@ class Drafting:
     async def _resolve(self, app: App, draft: Draft, directory: Directory) -> None:
         terms, now = draft.terms, self._parts.clock.now()
         named = directory.named(terms.audience, terms.content.type, app.settings)
-        places = await self._table.place(app, terms.content.type, {address_of(entry.candidate) for entry in named})
-        refused = [place for place in places.values() if isinstance(place, Outcome)]
-        if places and len(refused) == len(places):
-            raise _no_credential(app, refused[0])
-        for entry in named:
-            self._put(app, draft, entry, places[address_of(entry.candidate)], now)
+        places = await self._places(app, terms.content.type, named)
+        if named and all(isinstance(place, Outcome) for place in places):
+            refused = next(place for place in places if isinstance(place, Outcome))
+            raise _no_credential(app, refused)
+        for entry, place in zip(named, places, strict=True):
+            self._put(app, draft, entry, place, now)
         await self._missing(app, draft, directory, named)
-        draft.notification = msgspec.structs.replace(draft.notification, recipients=draft.recipients)
+
+    async def _places(self, app: App, push_type: PushType, named: list[Named]) -> list[int | Outcome]:
+        """Return where each goes; nearly always that is known without asking the store."""
+        places: list[int | Outcome] = []
+        for entry in named:
+            address = address_of(entry.candidate)
+            known = self._table.placed(app, push_type, address)
+            places.append(known if known is not None else (await self._table.place(app, push_type, [address]))[address])
+        return places
 
     def _put(self, app: App, draft: Draft, entry: Named, place: int | Outcome, now: int) -> None:
         """Decide about one target: which job it joins, or why it gets none."""
@@ -173,7 +194,7 @@ class Drafting:
         return charge
 
     def _refuse(self, app: App, draft: Draft, entry: Named, state: DeliveryState, outcome: Outcome) -> None:
-        key, target, at = draft.notification.key, entry.candidate.target, draft.notification.created
+        key, target, at = draft.key, entry.candidate.target, draft.created
         draft.rows.append(
             DeliveryRow(key, target, state, outcome.code, 0, outcome.reason, outcome.outcome_class, "", 0, at)
         )
@@ -183,12 +204,14 @@ class Drafting:
 
     async def _missing(self, app: App, draft: Draft, directory: Directory, named: list[Named]) -> None:
         """Tell of those who were named and have nothing to send to; keep the names, so that explain can tell too."""
-        audience, key, at = draft.terms.audience, draft.notification.key, draft.notification.created
-        if len({entry.subject for entry in named if entry.subject}) == len(audience.users) + len(audience.devices):
+        audience, key, at = draft.terms.audience, draft.key, draft.created
+        wanted = len(audience.users) + len(audience.devices)
+        if not wanted or (named and wanted == 1):
+            return
+        if len({entry.subject for entry in named if entry.subject}) == wanted:
             return
         users, devices = directory.missing_users(audience, named), directory.missing_devices(audience, named)
-        if users or devices:
-            draft.notification = msgspec.structs.replace(draft.notification, audience=audience)
+        draft.missing = bool(users or devices)
         if users:
             outcome = ours(Refusal.UNKNOWN_USER)
             event = report.unreachable(outcome, app=app.slug, notification=key, users=users, device="", at=at)
@@ -199,9 +222,9 @@ class Drafting:
             event = report.unreachable(outcome, app=app.slug, notification=key, users=(), device=device, at=at)
             draft.events.append(event)
 
-    def _check_size(self, draft: Draft) -> None:
-        for provider in draft.providers:
-            size, limit, field = self._parts.providers[provider].size(draft.notification)
+    def _check_size(self, providers: Iterable[ProviderKind], notification: Notification) -> None:
+        for provider in providers:
+            size, limit, field = self._parts.providers[provider].size(notification)
             if size > limit:
                 raise PayloadTooLarge(
                     f"The push would be {size} bytes, and {provider.value} takes {limit}",

@@ -7,6 +7,7 @@ a route on hold does not stop it: what waits there waits in the queue, 8 bytes a
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 
 from wakeline.model.app import App
@@ -19,13 +20,16 @@ from wakeline.pipeline.agenda import Agenda
 from wakeline.pipeline.audience import Directory, slice_of
 from wakeline.pipeline.dispatch import Dispatch
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.resolve import FANOUT_ROUTE, absent_at, address_of, choose, parts
+from wakeline.pipeline.resolve import FANOUT_ROUTE, Address, absent_at, choose, parts
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.terms import NAMED_LIMIT
 from wakeline.ports import BulkResult, Chunk, FanoutStep
 
 DEVICES = 1000
 """Devices in a step."""
+
+SLICE = 250
+"""Devices read at once: between two slices a call may pass."""
 
 AHEAD = 50
 """Jobs that a walk may be ahead of the senders, a route."""
@@ -137,38 +141,56 @@ class Fanout:
 
     async def _named(self, app: App, walk: Walk, reached: set[int]) -> bool:
         found = await self._look_up(app, walk, walk.cursor)
-        fresh = [(candidate, generation) for candidate, generation in found if candidate.target not in reached]
-        reached.update(candidate.target for candidate, _ in fresh)
+        fresh = [candidate for candidate, _ in found if candidate.target not in reached]
+        reached.update(candidate.target for candidate in fresh)
+        generations = {candidate.target: generation for candidate, generation in found}
         cursor = min(walk.cursor + NAMED_LIMIT, walk.named)
         finished = cursor == walk.named and not walk.audience.is_broad
-        return await self._commit(app, walk, fresh, cursor, finished=finished)
+        return await self._commit(app, walk, fresh, generations, cursor, finished=finished)
 
     async def _devices(self, app: App, walk: Walk, reached: set[int]) -> bool:
-        after = walk.cursor - walk.named
-        found = await self._parts.devices.walk(app.id, tags=walk.audience.tags, after=after, limit=DEVICES)
-        chosen = choose(found, walk.notification.content.type, app.settings)
-        fresh = [(candidate, 0) for candidate in chosen if candidate.target not in reached]
-        last = found[-1].device if found else after
-        return await self._commit(app, walk, fresh, walk.named + last, finished=not found)
+        after, chosen, finished = walk.cursor - walk.named, list[Candidate](), False
+        for _ in range(DEVICES // SLICE):
+            found = await self._parts.devices.walk(app.id, tags=walk.audience.tags, after=after, limit=SLICE)
+            if not found:
+                finished = True
+                break
+            after = found[-1].device
+            chosen += choose(found, walk.notification.content.type, app.settings)
+            await asyncio.sleep(0)
+        if reached:
+            chosen = [candidate for candidate in chosen if candidate.target not in reached]
+        return await self._commit(app, walk, chosen, {}, walk.named + after, finished=finished)
 
     async def _commit(
-        self, app: App, walk: Walk, found: list[tuple[Candidate, int]], cursor: int, *, finished: bool
+        self,
+        app: App,
+        walk: Walk,
+        found: list[Candidate],
+        generations: dict[int, int],
+        cursor: int,
+        *,
+        finished: bool,
     ) -> bool:
-        """Make jobs of what was found, and commit them with the cursor."""
-        addresses = {address_of(candidate) for candidate, _ in found}
-        places = await self._table.place(app, walk.notification.content.type, addresses)
+        """Make jobs of what was found, and commit them with the cursor. `generations` by target; absent means 0."""
+        groups: dict[Address, list[Candidate]] = {}
+        for candidate in found:
+            groups.setdefault(candidate[6:], []).append(candidate)
+        places = await self._table.place(app, walk.notification.content.type, groups)
         now = self._parts.clock.now()
         waiting: dict[tuple[int, int], list[int]] = {}
         unserved: list[int] = []
-        for candidate, generation in found:
-            place = places[address_of(candidate)]
+        for address, group in groups.items():
+            place = places[address]
+            packed = [pack(candidate.target, generations.get(candidate.target, 0)) for candidate in group]
             if isinstance(place, Outcome):
-                unserved.append(pack(candidate.target, generation))
-                continue
-            due = walk.job.due
-            if walk.notification.only_if_absent and candidate.connected_until > now:
-                due = absent_at(candidate, now)
-            waiting.setdefault((place, due), []).append(pack(candidate.target, generation))
+                unserved += packed
+            elif walk.notification.only_if_absent:
+                for candidate, recipient in zip(group, packed, strict=True):
+                    due = max(walk.job.due, absent_at(candidate, now))
+                    waiting.setdefault((place, due), []).append(recipient)
+            else:
+                waiting.setdefault((place, walk.job.due), []).extend(packed)
         jobs, chunks, results = _bulk(walk, waiting, unserved, now)
         counts = ((DeliveryState.FAILED, len(unserved)),) if unserved else ()
         step = FanoutStep(

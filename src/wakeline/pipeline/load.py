@@ -6,7 +6,7 @@ An index counts a job's recipients as claimed. `ready` are those that may be sen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from wakeline.model.delivery import Job, generation_matches, pack_all, unpack_all
@@ -17,6 +17,12 @@ from wakeline.wire.outcomes import Refusal, ours
 
 GONE = Recipient(0, "", 0, TargetState.RETIRED.value, "", 0)
 """Stands for a target whose row is gone."""
+
+MARKS = 0xFFFF
+"""The bits of a packed recipient that hold the generation mark."""
+
+_MARK = MARKS.__and__
+_STATE = Recipient._fields.index("state")
 
 HOP = 905
 """The code of a job that tries the other APNs environment once."""
@@ -73,13 +79,23 @@ class Load:
         self.next = len(self.ready)
         return part
 
-    def settle(self, indexes: Iterable[int]) -> list[int]:
+    def settle(self, indexes: Sequence[int]) -> Sequence[int]:
         """Mark recipients as settled and return those that were not before: an answer counts once."""
-        fresh = [index for index in indexes if not self.settled[index]]
-        for index in fresh:
-            self.settled[index] = 1
+        fresh = indexes
+        if isinstance(indexes, range) and not any(self.settled[indexes.start : indexes.stop]):
+            self.settled[indexes.start : indexes.stop] = b"\1" * len(indexes)
+        else:
+            fresh = [index for index in indexes if not self.settled[index]]
+            for index in fresh:
+                self.settled[index] = 1
         self._open -= len(fresh)
         return fresh
+
+    def slots(self, indexes: Sequence[int]) -> Sequence[int]:
+        """Return the positions of recipients in their bulk chunk."""
+        if isinstance(indexes, range):
+            return self.places[indexes.start : indexes.stop]
+        return [self.places[index] for index in indexes]
 
     def remaining(self) -> bytes:
         """Return the packed recipients that are not settled."""
@@ -100,27 +116,31 @@ def check(load: Load, found: dict[int, Recipient]) -> list[Refused]:
 
     The device may have changed its user since, and the token may have died: what was true at acceptance is not enough.
     """
+    active = TargetState.ACTIVE.value
+    load.recipients = [found.get(packed >> 16, GONE) for packed in load.packed]
+    if {recipient[_STATE] for recipient in load.recipients} == {active} and not any(map(_MARK, load.packed)):
+        # The usual case of a broadcast; a range slices without copying.
+        load.ready = range(len(load.packed))
+        return []
     refused: list[Refused] = []
     ready: list[int] = []
-    active = TargetState.ACTIVE.value
-    hop = load.job.code == HOP
-    for index, packed in enumerate(load.packed):
-        recipient = found.get(packed >> 16, GONE)
-        load.recipients.append(recipient)
-        mark = packed & 0xFFFF
-        if mark and not generation_matches(mark, recipient.generation) and recipient is not GONE:
-            refused.append(Refused(index, ours(Refusal.USER_CHANGED)))
-        elif recipient.state == active or (hop and recipient is not GONE):
+    for index, (packed, recipient) in enumerate(zip(load.packed, load.recipients, strict=True)):
+        outcome = _refusal(packed & MARKS, recipient, hop=load.job.code == HOP)
+        if outcome is None:
             ready.append(index)
         else:
-            refused.append(Refused(index, _dead(recipient)))
-    # A range slices without copying, and that is the usual case.
-    load.ready = range(len(ready)) if len(ready) == len(load.packed) else ready
+            refused.append(Refused(index, outcome))
+    load.ready = range(len(ready)) if not refused else ready
     return refused
 
 
-def _dead(recipient: Recipient) -> Outcome:
+def _refusal(mark: int, recipient: Recipient, *, hop: bool) -> Outcome | None:
+    """Return why a recipient must not get it; the other environment may be tried for a target in doubt."""
     if recipient is GONE:
         return ours(Refusal.NO_TARGET)
+    if mark and not generation_matches(mark, recipient.generation):
+        return ours(Refusal.USER_CHANGED)
+    if recipient.state == TargetState.ACTIVE or hop:
+        return None
     quarantined = recipient.state == TargetState.QUARANTINED
     return ours(Refusal.TOKEN_QUARANTINED if quarantined else Refusal.TOKEN_RETIRED)

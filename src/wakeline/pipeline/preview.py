@@ -11,7 +11,7 @@ from wakeline.model.notification import Notification, NotificationRequest, PushT
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Lane
 from wakeline.pipeline import report
-from wakeline.pipeline.draft import Draft, Drafting
+from wakeline.pipeline.draft import Drafting, Ready
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.resolve import address_of, choose
 from wakeline.pipeline.route import RouteTable, facing
@@ -58,11 +58,12 @@ class Previewing:
 
     async def preview(self, app: App, request: NotificationRequest) -> PreviewResult:
         """Return what a notification would become. Raises what `accept` would answer."""
-        [draft] = await self._drafting.drafts(app, [(request, "")])
-        if isinstance(draft, WakelineError):
-            raise draft
+        [ready] = await self._drafting.drafts(app, [(request, "")])
+        if isinstance(ready, WakelineError):
+            raise ready
+        draft = ready.draft
         self._drafting.refund(draft)
-        items = await self._sample(app, draft) if draft.terms.walked else await self._named(draft)
+        items = await self._sample(app, ready) if draft.terms.walked else await self._named(ready)
         return PreviewResult(
             type=draft.terms.content.type,
             lane=draft.terms.lane,
@@ -73,7 +74,8 @@ class Previewing:
             items=tuple(items),
         )
 
-    async def _named(self, draft: Draft) -> list[PreviewItem]:
+    async def _named(self, ready: Ready) -> list[PreviewItem]:
+        draft = ready.draft
         by_reason = {outcome.reason: outcome for outcome in draft.failures}
         wanted: list[tuple[int, int | Outcome, int]] = [
             (unpack(packed)[0], route, wait.due)
@@ -81,18 +83,19 @@ class Previewing:
             for packed in recipients
         ]
         wanted += [(row.target, by_reason[row.reason], row.at) for row in draft.rows]
-        return [await self._item(draft.notification, *one) for one in wanted]
+        return [await self._item(ready.notification, *one) for one in wanted]
 
-    async def _sample(self, app: App, draft: Draft) -> list[PreviewItem]:
+    async def _sample(self, app: App, ready: Ready) -> list[PreviewItem]:
         """Show the first devices that a walk would meet."""
-        audience, push_type = draft.terms.audience, draft.terms.content.type
+        terms = ready.draft.terms
+        audience, push_type = terms.audience, terms.content.type
         if not audience.is_broad:
             return []
         found = await self._parts.devices.walk(app.id, tags=audience.tags, after=0, limit=SAMPLE)
         chosen = choose(found, push_type, app.settings)
         places = await self._table.place(app, push_type, {address_of(candidate) for candidate in chosen})
         return [
-            await self._item(draft.notification, candidate.target, places[address_of(candidate)], draft.terms.due)
+            await self._item(ready.notification, candidate.target, places[address_of(candidate)], terms.due)
             for candidate in chosen
         ]
 

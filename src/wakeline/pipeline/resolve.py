@@ -8,6 +8,7 @@ Rule 3: what one job holds leaves together: same route, same due time, same reas
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -50,9 +51,15 @@ def kinds_for(push_type: PushType, settings: AppSettings) -> tuple[TargetKind, .
     return TARGET_KINDS[push_type]
 
 
+@functools.cache
+def _ranks(kinds: tuple[TargetKind, ...]) -> dict[str, int]:
+    """Return the rank of each kind by its name."""
+    return {kind.value: number for number, kind in enumerate(kinds)}
+
+
 def choose(candidates: Iterable[Candidate], push_type: PushType, settings: AppSettings) -> list[Candidate]:
     """Return one candidate a device: of the best kind, and the newest of that kind."""
-    rank = {kind.value: number for number, kind in enumerate(kinds_for(push_type, settings))}
+    rank = _ranks(kinds_for(push_type, settings))
     best: dict[int, Candidate] = {}
     for candidate in candidates:
         place = rank.get(candidate.kind)

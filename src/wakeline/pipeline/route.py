@@ -86,6 +86,10 @@ class RouteTable:
         stored = self._parts.routes.get(route)
         return self._adopt(stored) if stored is not None else None
 
+    def placed(self, app: App, push_type: PushType, address: Address) -> int | Outcome | None:
+        """Return where an address goes, if that is known already."""
+        return self._places.get((app.id, app.settings.apns_environment, push_type, address))
+
     async def place(self, app: App, push_type: PushType, addresses: Iterable[Address]) -> dict[Address, int | Outcome]:
         """Return for each address its route's id, or why it cannot be served."""
         found: dict[Address, int | Outcome] = {}

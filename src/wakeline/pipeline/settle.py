@@ -8,7 +8,8 @@ Rule 3: verdicts on tokens follow in a transaction of their own, which is idempo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 import structlog
@@ -62,7 +63,7 @@ class Settle:
         """Tell whether there is nothing to do."""
         return self._writing is None and not self._batch.size and not self._chores
 
-    def accepted(self, load: Load, indexes: Iterable[int], *, at: int, attempt: Attempt) -> int:
+    def accepted(self, load: Load, indexes: Sequence[int], *, at: int, attempt: Attempt) -> int:
         """Count recipients as accepted; returns how many were."""
         fresh = load.settle(indexes)
         if not fresh:
@@ -70,8 +71,7 @@ class Settle:
         key = load.notification.key
         if load.job.chunk:
             packed = entry(load, DeliveryState.ACCEPTED, attempt.number, 0, at)
-            places = load.places
-            self._batch.bulk.setdefault(load.job.chunk, []).extend([(places[index], packed) for index in fresh])
+            self._batch.bulk.setdefault(load.job.chunk, []).extend(zip(load.slots(fresh), repeat(packed), strict=False))
         else:
             state, accepted = DeliveryState.ACCEPTED, OutcomeClass.ACCEPTED.value
             self._batch.settlement.rows.extend(

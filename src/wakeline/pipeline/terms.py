@@ -60,7 +60,10 @@ TARGET_KINDS: dict[PushType, tuple[TargetKind, ...]] = {
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """A checked request. `due` and `expires` in Unix ms; `named` counts the recipients that it names."""
+    """A checked request. `due` and `expires` in Unix ms; `named` counts the recipients that it names.
+
+    `walked`: the audience has to be walked (tags, everyone, or too many names for one transaction).
+    """
 
     audience: Audience
     content: Content
@@ -69,11 +72,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     expires: int
     named: int
     only_if_absent: bool
-
-    @property
-    def walked(self) -> bool:
-        """Tell whether the audience has to be walked: tags, everyone, or too many names for one transaction."""
-        return self.audience.is_broad or self.named > NAMED_LIMIT
+    walked: bool
 
 
 def terms_of(request: NotificationRequest, now: int) -> Terms:
@@ -84,14 +83,16 @@ def terms_of(request: NotificationRequest, now: int) -> Terms:
     _check_targets(audience, push_type)
     due = _due(request.send_at, now)
     named = len(audience.users) + len(audience.devices) + len(audience.targets)
+    walked = audience.is_broad or named > NAMED_LIMIT
     return Terms(
         audience=audience,
         content=_content(request, push_type),
-        lane=_lane(request, push_type, broad=audience.is_broad or named > NAMED_LIMIT),
+        lane=_lane(request, push_type, broad=walked),
         due=due,
         expires=due + 1000 * (_ttl(request.ttl, push_type) or NOW_OR_NEVER),
         named=named,
         only_if_absent=request.only_if_absent,
+        walked=walked,
     )
 
 
@@ -156,7 +157,7 @@ def _check_content(request: NotificationRequest, push_type: PushType) -> None:
 
 def _overridden(request: NotificationRequest) -> bool:
     """Tell whether some provider gets a payload that is not made of the neutral content."""
-    return any(override != _NOTHING for override in (request.apns, request.fcm, request.webpush))
+    return request.apns != _NOTHING or request.fcm != _NOTHING or request.webpush != _NOTHING
 
 
 def _check_alert(alert: Alert) -> None:

@@ -45,6 +45,13 @@ def test_one_probe_at_a_time_and_ever_longer_waits() -> None:
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
 
 
+def test_what_was_under_way_when_it_opened_does_not_make_the_wait_longer() -> None:
+    breaker = opened()
+    for _ in range(40):
+        assert not breaker.failed(1, 0.5)
+    assert breaker.probe_at == 1
+
+
 def test_a_lost_probe_is_replaced() -> None:
     breaker = opened()
     breaker.probing(1.0)
