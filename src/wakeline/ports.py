@@ -494,6 +494,9 @@ class Apps(Protocol):
     async def delete(self, app: int) -> None:
         """Forget the app with its credentials, routes, queue and devices."""
 
+    def listen(self, changed: Callable[[int], None]) -> None:
+        """Have `changed(app id)` called after an app was changed: what a pause held back waits for that."""
+
 
 class NewCredential(msgspec.Struct, frozen=True, kw_only=True):
     """A credential that was inspected and found usable: `facts.id` is 0 until it is kept."""

@@ -47,6 +47,20 @@ class TestApps:
         with pytest.raises(NotFound):
             await store.apps.update(99, paused=True)
 
+    async def test_listeners_hear_of_a_change_once_it_can_be_read(self, store: Store) -> None:
+        heard: list[tuple[int, bool]] = []
+        app = await some_app(store)
+
+        def changed(number: int) -> None:
+            found = store.apps.by_id(number)
+            heard.append((number, found is not None and found.paused))
+
+        store.apps.listen(changed)
+        await store.apps.update(app.id, paused=True)
+        await store.apps.update(app.id, paused=False)
+
+        assert heard == [(app.id, True), (app.id, False)]
+
     async def test_go_with_all_that_is_theirs(self, store: Store) -> None:
         app, route = await some_app(store), await some_route(store)
         credential = await store.credentials.create(NewCredential(facts=FACTS, secret=SECRET), NOW)

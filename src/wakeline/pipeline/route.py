@@ -68,6 +68,7 @@ class RouteTable:
         self._changed: set[int] = set()
         self._closing: set[asyncio.Task[None]] = set()
         parts.credentials.listen(self.changed)
+        parts.apps.listen(self.changed)
 
     def load(self) -> None:
         """Take over the routes that the store knows, with their holds."""
@@ -194,7 +195,7 @@ class RouteTable:
         return coverage.choose(self._parts.credentials.of_app(route.app), need, self._parts.clock.now())
 
     def changed(self, app: int) -> None:
-        """Have the routes of an app look for their credentials anew."""
+        """Have the routes of an app look anew for their credentials, and for what its pause held back."""
         self._changed.add(app)
         self._places = {key: place for key, place in self._places.items() if key[0] != app}
         self._wake()

@@ -23,6 +23,11 @@ class MemoryApps:
         self._apps: dict[int, App] = {}
         self._last = 0
         self._deleted: list[Callable[[int], None]] = []
+        self._listeners: list[Callable[[int], None]] = []
+
+    def listen(self, changed: Callable[[int], None]) -> None:
+        """Have `changed(app id)` called after a change."""
+        self._listeners.append(changed)
 
     def on_delete(self, forget: Callable[[int], None]) -> None:
         """Have what belongs to an app forgotten with it."""
@@ -66,6 +71,8 @@ class MemoryApps:
             settings=found.settings if settings is None else settings,
             paused=found.paused if paused is None else paused,
         )
+        for changed in self._listeners:
+            changed(app)
         return found
 
     async def delete(self, app: int) -> None:

@@ -25,6 +25,11 @@ class SqliteApps:
         self._by_id: dict[int, App] = {}
         self._by_slug: dict[str, App] = {}
         self._forget: list[Callable[[int], Awaitable[None]]] = []
+        self._listeners: list[Callable[[int], None]] = []
+
+    def listen(self, changed: Callable[[int], None]) -> None:
+        """Have `changed(app id)` called after a change."""
+        self._listeners.append(changed)
 
     def on_delete(self, forget: Callable[[int], Awaitable[None]]) -> None:
         """Have what belongs to an app forgotten before the app's row is."""
@@ -99,8 +104,13 @@ class SqliteApps:
         )
         row = (changed.name, msgspec.json.encode(changed.settings), changed.paused, app)
         tx.execute(_SQL["update_app"], row)
-        tx.on_commit(lambda: self._remember(changed))
+        tx.on_commit(lambda: self._changed(changed))
         return changed
+
+    def _changed(self, app: App) -> None:
+        self._remember(app)
+        for listener in self._listeners:
+            listener(app.id)
 
     async def delete(self, app: int) -> None:
         """Forget the app with all that is its own; what is much goes in batches."""
