@@ -31,10 +31,15 @@ def token(number: int) -> str:
     return f"{number:064x}"
 
 
+def fcm_token(number: int) -> str:
+    return f"device{number:04d}-abc:APA91b{number:0140d}"
+
+
 def register(http: httpx2.Client, devices: int = DEVICES, kind: str = "apns") -> None:
     """Register devices d0, d1, ... with a token each."""
     for number in range(devices):
-        body = {"user": f"u{number}", "targets": [{"kind": kind, "value": token(number)}]}
+        value = fcm_token(number) if kind == "fcm" else token(number)
+        body = {"user": f"u{number}", "targets": [{"kind": kind, "value": value}]}
         http.put(f"/v1/apps/{APP}/devices/d{number}", json=body).raise_for_status()
 
 
@@ -80,5 +85,7 @@ def by_number(fake: Simulator) -> dict[int, list[dict[str, Any]]]:
     """Return what the push service received, grouped by the number that each notification bears."""
     found: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for request in fake.requests():
-        found[int(request["body"]["n"])].append(request)
+        body = request["body"]
+        data = body["message"]["data"] if request["provider"] == "fcm" else body
+        found[int(data["n"])].append(request)
     return found

@@ -55,6 +55,11 @@ async def wait(http: httpx2.AsyncClient, path: str, state: str) -> dict[str, Any
             await anyio.sleep(0.05)
 
 
+def registered(gateway: Gateway) -> None:
+    with gateway.client() as http:
+        register(http, 3)
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("offset", [HOUR * 1.5, -HOUR * 1.5])
 async def test_a_clock_that_is_off_holds_the_route_and_burns_nothing(
@@ -65,7 +70,7 @@ async def test_a_clock_that_is_off_holds_the_route_and_burns_nothing(
     key = await anyio.to_thread.run_sync(lambda: gateway.json("key", "create", "--scope", "admin")["key"])
     headers = {"authorization": f"Bearer {key}"}
     async with httpx2.AsyncClient(base_url=gateway.address, headers=headers, trust_env=False, timeout=30) as http:
-        await anyio.to_thread.run_sync(lambda: register(httpx2.Client(base_url=gateway.address, headers=headers), 3))
+        await anyio.to_thread.run_sync(registered, gateway)
         ids = [(await http.post(SEND, json=notification(number, 3))).json()["id"] for number in range(3)]
         for one in ids:
             await wait(http, f"{SEND}/{one}", "held")

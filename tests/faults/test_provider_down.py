@@ -14,12 +14,15 @@ pytestmark = pytest.mark.faults
 
 
 @pytest.mark.timeout(120)
-def test_alerts_wait_while_apns_is_away_and_go_out_when_it_is_back(tmp_path: Path, make: Make) -> None:
+@pytest.mark.parametrize("kind", ["fcm", pytest.param("apns", marks=pytest.mark.slow)])  # first retry: 10 s and 60 s
+def test_alerts_wait_while_a_push_service_is_away_and_go_out_when_it_is_back(
+    tmp_path: Path, make: Make, kind: str
+) -> None:
     ports = {"apns_port": free_port(), "fcm_port": free_port(), "control_port": free_port()}
     with simulator(tmp_path / "simulator", **ports) as fake:
         gateway = make(fake)
         with gateway.client() as http:
-            register(http, 5)
+            register(http, 5, kind)
             settled(http, [http.post(SEND, json=notification(0, 5)).json()["id"]], time.monotonic() + 10)
     with gateway.client() as http:
         ids = [http.post(SEND, json=notification(number, 5)).json()["id"] for number in range(1, 41)]
