@@ -81,9 +81,9 @@ def claim(
     )
 
 
-async def some_device(store: Store, device_id: str = "phone", token: str = "aa", user: str = "alice") -> Device:
+async def some_device(store: Store, device_id: str = "phone", value: str = "aa", user: str = "alice") -> Device:
     app = await some_app(store)
-    (registered,) = await store.devices.put([claim(app, device_id, users=(user,), tokens=(token,))])
+    (registered,) = await store.devices.put([claim(app, device_id, users=(user,), tokens=(value,))])
     return registered.device
 
 

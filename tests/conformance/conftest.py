@@ -19,11 +19,8 @@ def clock() -> ToldClock:
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ToldClock) -> AsyncIterator[Store]:
-    store: Store
-    if request.param == "memory":
-        store = MemoryStore(clock, Sealer(b"m" * 32))
-    else:
-        store = sqlite_store(tmp_path, clock)
+    in_memory = request.param == "memory"
+    store: Store = MemoryStore(clock, Sealer(b"m" * 32)) if in_memory else sqlite_store(tmp_path, clock)
     await store.open()
     await some_app(store)
     yield store

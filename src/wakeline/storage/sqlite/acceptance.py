@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from wakeline.model.delivery import DeliveryRow, DeliveryState, NewJob
+from wakeline.model.delivery import DeliveryRow, NewJob
 from wakeline.model.event import Event
 from wakeline.model.notification import Notification
 from wakeline.ports import Admission, Committed, Mismatch, Replayed, Running
@@ -65,7 +66,8 @@ class SqliteAcceptance:
                 finished.append(notification.key)
         self._flush(tx, notifications, jobs, rows)
         self._books.keep_events(tx, events)
-        self._books.complete(tx, finished)
+        if finished:
+            self._books.complete(tx, finished)
 
     def _jobs(self, tx: Transaction, admission: Admission) -> list[tuple[NewJob, int]]:
         chunks = self._books.add_chunks(tx, admission.notification.key, admission.chunks)
@@ -80,12 +82,10 @@ class SqliteAcceptance:
     ) -> None:
         tx.many(_LEDGER["insert_notification"], map(forms.notification_row, notifications))
         self._books.add_jobs(tx, jobs)
-        self._books.write(tx, rows)
-        counted: dict[tuple[int, DeliveryState], int] = {}
-        for row in rows:
-            if is_written(row.state):
-                counted[row.notification, row.state] = counted.get((row.notification, row.state), 0) + 1
-        self._books.count(tx, counted)
+        if rows:
+            self._books.write(tx, rows)
+            finals = Counter((row.notification, row.state) for row in rows if is_written(row.state))
+            self._books.count(tx, finals)
         notifications.clear()
         jobs.clear()
         rows.clear()

@@ -79,11 +79,13 @@ class SqliteQueue:
 
     def _ahead(self, place: Place, book: LaneBook, now: int) -> Generator[Job, None, None]:
         """Yield jobs from the cursor on, and move it along."""
-        with closing(self._reader.lazily(_QUEUE["claim"], (*place, *book.reached, now))) as rows:
-            for row in rows:
-                job = forms.job_of(row)
-                book.reached = (job.due, job.id)
-                yield job
+        same, later = (*place, *book.reached), (*place, book.reached[0], now)
+        for statement, parameters in (("claim_same", same), ("claim_later", later)):
+            with closing(self._reader.lazily(_QUEUE[statement], parameters)) as rows:
+                for row in rows:
+                    job = forms.job_of(row)
+                    book.reached = (job.due, job.id)
+                    yield job
 
     def _first_due(self, place: Place, book: LaneBook) -> int | None:
         """Return when the first free job of a place is due."""
@@ -93,8 +95,13 @@ class SqliteQueue:
             heapq.heappop(book.behind)
         if book.behind:
             return book.behind[0][0]
-        with closing(self._reader.lazily(_QUEUE["due"], (*place, *book.reached))) as rows:
-            return next((due for due, number in rows if self._lanes.is_free(number)), None)
+        same, later = (*place, *book.reached), (*place, book.reached[0])
+        for statement, parameters in (("due_same", same), ("due_later", later)):
+            with closing(self._reader.lazily(_QUEUE[statement], parameters)) as rows:
+                found = next((due for due, number in rows if self._lanes.is_free(number)), None)
+            if found is not None:
+                return int(found)
+        return None
 
     def _is_waiting(self, turn: Turn) -> bool:
         return self._lanes.is_free(turn[1]) and self._reader.one(_QUEUE["job"], (turn[1],)) is not None

@@ -3,14 +3,23 @@
 INSERT INTO job (id, notification, app, route, lane, due, expires, fanout, chunk, attempt, cursor, code, collapse_key, recipients)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
--- name: claim
--- Read due jobs of a route and lane behind the claim cursor, earliest first.
+-- name: claim_same
+-- Read the jobs of a route and lane that are due at the very time the claim cursor has reached, from its id on.
 SELECT id, notification, app, route, lane, due, expires, fanout, chunk, attempt, cursor, code, collapse_key, recipients
-FROM job WHERE route = ? AND lane = ? AND (due, id) > (?, ?) AND due <= ? ORDER BY due, id;
+FROM job WHERE route = ? AND lane = ? AND due = ? AND id > ? ORDER BY id;
 
--- name: due
--- Read when the jobs of a route and lane behind the claim cursor are due, earliest first.
-SELECT due, id FROM job WHERE route = ? AND lane = ? AND (due, id) > (?, ?) ORDER BY due, id;
+-- name: claim_later
+-- Read the jobs of a route and lane that are due after the time the claim cursor has reached, earliest first.
+SELECT id, notification, app, route, lane, due, expires, fanout, chunk, attempt, cursor, code, collapse_key, recipients
+FROM job WHERE route = ? AND lane = ? AND due > ? AND due <= ? ORDER BY due, id;
+
+-- name: due_same
+-- Read the jobs of a route and lane that are due at the very time the claim cursor has reached, from its id on.
+SELECT due, id FROM job WHERE route = ? AND lane = ? AND due = ? AND id > ? ORDER BY id;
+
+-- name: due_later
+-- Read when the jobs of a route and lane are due after the time the claim cursor has reached, earliest first.
+SELECT due, id FROM job WHERE route = ? AND lane = ? AND due > ? ORDER BY due, id;
 
 -- name: expired
 -- Read jobs whose time has ended, the longest ended first.

@@ -64,7 +64,7 @@ CREATE TABLE target_history (
     evidence BLOB
 ) STRICT;
 
-CREATE INDEX history_of_device ON target_history (device, id);
+CREATE INDEX history_of_device ON target_history (device);
 CREATE INDEX history_age ON target_history (at);
 
 -- How many devices, and targets by state, an app has: counting ten million rows takes a second, reading this none.

@@ -112,8 +112,9 @@ CREATE TABLE job (
     recipients BLOB NOT NULL
 ) STRICT;
 
-CREATE INDEX job_ready ON job (route, lane, due, id);
-CREATE INDEX job_expiring ON job (expires, id);
+-- Every index ends with the row id, which orders jobs that are due at the same time.
+CREATE INDEX job_ready ON job (route, lane, due);
+CREATE INDEX job_expiring ON job (expires);
 CREATE INDEX job_of_notification ON job (notification, chunk);
 CREATE INDEX job_limited ON job (app, collapse_key) WHERE code = 914;
 
@@ -128,7 +129,7 @@ CREATE TABLE chunk (
     results BLOB
 ) STRICT;
 
-CREATE INDEX chunk_of_notification ON chunk (notification, id);
+CREATE INDEX chunk_of_notification ON chunk (notification);
 
 -- `attempts` are JSON, one a line.
 CREATE TABLE delivery (

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wakeline.model.errors import MigrationChanged, SchemaTooNew
+from wakeline.storage.sqlite.migrate import KINDS, Kind, migrate, status
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(tmp_path / "some.db", isolation_level=None)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "migrations"
+    (folder / "main").mkdir(parents=True)
+    write(folder, "0001_first", "CREATE TABLE a (x INTEGER) STRICT;")
+    return folder
+
+
+def write(folder: Path, name: str, script: str) -> None:
+    (folder / "main" / f"{name}.sql").write_text(script)
+
+
+def tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fresh_file_gets_the_whole_schema_once(connection: sqlite3.Connection, kind: Kind) -> None:
+    before = status(connection, kind)
+    assert (before.version, before.pending[0]) == (0, "0001_initial")
+
+    assert migrate(connection, kind) == list(before.pending)
+    assert migrate(connection, kind) == []
+
+    after = status(connection, kind)
+    assert (after.version, after.pending) == (after.latest, ())
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_table_is_strict(connection: sqlite3.Connection, kind: Kind) -> None:
+    migrate(connection, kind)
+
+    loose = [
+        name
+        for _, name, what, _, _, strict in connection.execute("PRAGMA table_list")
+        if what == "table" and not strict and not name.startswith("sqlite_")
+    ]
+    assert loose == []
+
+
+def test_status_changes_nothing(connection: sqlite3.Connection) -> None:
+    status(connection, "main")
+
+    assert tables(connection) == set()
+
+
+def test_later_migrations_are_added_in_order(connection: sqlite3.Connection, folder: Path) -> None:
+    migrate(connection, "main", folder)
+    connection.execute("INSERT INTO a VALUES (1)")
+    write(
+        folder,
+        "0002_second",
+        "-- A comment; with a semicolon.\nCREATE TABLE b (x INTEGER) STRICT;\nINSERT INTO b SELECT x FROM a;",
+    )
+    write(folder, "0003_third", "CREATE TRIGGER t AFTER INSERT ON a BEGIN\n  INSERT INTO b VALUES (NEW.x);\nEND;")
+
+    assert migrate(connection, "main", folder) == ["0002_second", "0003_third"]
+
+    connection.execute("INSERT INTO a VALUES (2)")
+    assert connection.execute("SELECT x FROM b").fetchall() == [(1,), (2,)]
+
+
+def test_a_failing_migration_leaves_nothing_behind(connection: sqlite3.Connection, folder: Path) -> None:
+    write(folder, "0002_second", "CREATE TABLE b (x INTEGER) STRICT;\nINSERT INTO nowhere VALUES (1);")
+
+    with pytest.raises(sqlite3.OperationalError):
+        migrate(connection, "main", folder)
+
+    assert tables(connection) == set()
+    assert not connection.in_transaction
+
+
+def test_schema_of_a_newer_release_is_refused(connection: sqlite3.Connection, folder: Path) -> None:
+    write(folder, "0002_second", "CREATE TABLE b (x INTEGER) STRICT;")
+    migrate(connection, "main", folder)
+    (folder / "main" / "0002_second.sql").unlink()
+
+    with pytest.raises(SchemaTooNew, match="0002_second"):
+        migrate(connection, "main", folder)
+    with pytest.raises(SchemaTooNew):
+        status(connection, "main", folder)
+
+
+def test_changed_migration_is_refused(connection: sqlite3.Connection, folder: Path) -> None:
+    migrate(connection, "main", folder)
+    write(folder, "0001_first", "CREATE TABLE a (x TEXT) STRICT;")
+
+    with pytest.raises(MigrationChanged, match="0001_first"):
+        migrate(connection, "main", folder)
+
+
+def _race(path: Path, folder: Path, start: object, results: object) -> None:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+    start.wait()  # type: ignore[attr-defined]  # a barrier shared by processes has no public type
+    results.put(migrate(connection, "main", folder))  # type: ignore[attr-defined]  # nor has a queue
+
+
+def test_two_processes_at_once_apply_each_migration_once(tmp_path: Path, folder: Path) -> None:
+    write(folder, "0002_second", "CREATE TABLE b (x INTEGER) STRICT;\nINSERT INTO b VALUES (1);")
+    context = multiprocessing.get_context("spawn")
+    start, results = context.Barrier(2), context.Queue()
+    path = tmp_path / "raced.db"
+    racers = [context.Process(target=_race, args=(path, folder, start, results)) for _ in range(2)]
+    for racer in racers:
+        racer.start()
+    applied = sorted(results.get(timeout=15) for _ in racers)
+    for racer in racers:
+        racer.join(10)
+
+    assert applied == [[], ["0001_first", "0002_second"]]
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM b").fetchone() == (1,)
+    connection.close()

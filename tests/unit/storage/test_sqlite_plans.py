@@ -1,0 +1,120 @@
+"""The hot queries must go by their index: no full scan, no sorting of what an index could have given in order."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from wakeline.storage.sqlite.migrate import KINDS, Kind, migrate
+from wakeline.storage.sqlite.statements import load
+
+FILES: dict[str, Kind] = {
+    "queue": "main",
+    "ledger": "main",
+    "events": "main",
+    "registers": "main",
+    "devices": "devices",
+}
+
+PLANS = {
+    ("queue", "claim_same"): ["job USING INDEX job_ready (route=? AND lane=? AND due=? AND rowid>?)"],
+    ("queue", "claim_later"): ["job USING INDEX job_ready (route=? AND lane=? AND due>? AND due<?)"],
+    ("queue", "due_same"): ["job USING COVERING INDEX job_ready (route=? AND lane=? AND due=? AND rowid>?)"],
+    ("queue", "due_later"): ["job USING COVERING INDEX job_ready (route=? AND lane=? AND due>?)"],
+    ("queue", "expired"): ["job USING INDEX job_expiring (expires<?)"],
+    ("queue", "job"): ["job USING INTEGER PRIMARY KEY (rowid=?)"],
+    ("queue", "jobs_of_chunk"): ["job USING INDEX job_of_notification (notification=? AND chunk=?)"],
+    ("queue", "waiting_of"): ["job USING INDEX job_of_notification (notification=?)"],
+    ("queue", "limited"): ["job USING INDEX job_limited (app=? AND collapse_key=?)"],
+    ("queue", "stopping"): ["notification USING INDEX notification_stopping"],
+    ("ledger", "idle"): [
+        "notification USING INTEGER PRIMARY KEY (rowid=?)",
+        "job USING COVERING INDEX job_of_notification (notification=?)",
+    ],
+    ("ledger", "deliveries"): ["delivery USING PRIMARY KEY (notification=? AND target>?)"],
+    ("ledger", "chunks_of"): ["chunk USING INDEX chunk_of_notification (notification=? AND rowid>?)"],
+    ("ledger", "recent_of_app"): [
+        "n USING COVERING INDEX notification_of_app (app=?)",
+        "d USING PRIMARY KEY (notification=?)",
+    ],
+    ("ledger", "recent_of_target"): ["delivery USING INDEX delivery_of_target (target=?)"],
+    ("ledger", "done_before"): ["notification USING COVERING INDEX notification_done (done>? AND done<?)"],
+    ("events", "read"): ["event USING INTEGER PRIMARY KEY (rowid>?)"],
+    ("registers", "idempotency"): ["idempotency USING PRIMARY KEY (scope=? AND key=?)"],
+    ("registers", "prune_idempotency"): ["idempotency USING COVERING INDEX idempotency_age (at<?)"],
+    ("devices", "owner"): ["target USING INDEX sqlite_autoindex_target_1 (app=? AND kind=? AND value=?)"],
+    ("devices", "candidates_of_users"): [
+        "u USING PRIMARY KEY (app=? AND user=?)",
+        "d USING INTEGER PRIMARY KEY (rowid=?)",
+        "t USING COVERING INDEX target_of_device (device=? AND state=?)",
+    ],
+    ("devices", "candidates_of_devices"): [
+        "d USING INDEX sqlite_autoindex_device_1 (app=? AND device_id=?)",
+        "t USING COVERING INDEX target_of_device (device=? AND state=?)",
+    ],
+    ("devices", "walk"): [
+        "device USING INDEX device_of_app (app=? AND rowid>?)",
+        "target USING COVERING INDEX target_of_device (device=? AND state=?)",
+        "t USING COVERING INDEX target_of_device (device=? AND state=?)",
+    ],
+    ("devices", "walk_tag"): [
+        "device_tag USING PRIMARY KEY (app=? AND tag=? AND device>?)",
+        "target USING COVERING INDEX target_of_device (device=? AND state=?)",
+    ],
+    ("devices", "recipients"): [
+        "t USING INTEGER PRIMARY KEY (rowid=?)",
+        "d USING INTEGER PRIMARY KEY (rowid=?)",
+    ],
+    ("devices", "recipients_between"): [
+        "t USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        "d USING INTEGER PRIMARY KEY (rowid=?)",
+    ],
+    ("devices", "devices_of_user"): ["device_user USING PRIMARY KEY (app=? AND user=? AND device>?)"],
+    ("devices", "devices_fallen"): ["target USING COVERING INDEX target_fallen (app=? AND state=? AND device>?)"],
+    ("devices", "history"): ["target_history USING INDEX history_of_device (device=?)"],
+}
+
+SMALL_SCANS = {"SCAN d"}
+"""`d` is the page of devices that a walk has just read."""
+
+
+@pytest.fixture(scope="module")
+def schemas() -> Iterator[dict[Kind, sqlite3.Connection]]:
+    connections = {kind: sqlite3.connect(":memory:", isolation_level=None) for kind in KINDS}
+    for kind, connection in connections.items():
+        migrate(connection, kind)
+    yield connections
+    for connection in connections.values():
+        connection.close()
+
+
+def explain(connection: sqlite3.Connection, sql: str) -> list[str]:
+    named = dict.fromkeys(re.findall(r":(\w+)", sql))
+    parameters = named or (None,) * sql.count("?")
+    with closing(connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)) as cursor:
+        return [row[3] for row in cursor]
+
+
+@pytest.mark.parametrize(("file", "name"), PLANS, ids=["-".join(key) for key in PLANS])
+def test_hot_query_goes_by_its_index(schemas: dict[Kind, sqlite3.Connection], file: str, name: str) -> None:
+    steps = explain(schemas[FILES[file]], load(file)[name])
+
+    used = [step.removeprefix("SEARCH ").removeprefix("SCAN ") for step in steps if " USING " in step]
+    tables = [step for step in used if "TEMP B-TREE" not in step]
+    assert tables == PLANS[file, name]
+    assert not [step for step in steps if "TEMP B-TREE" in step]
+    scanned = [step for step in steps if step.startswith("SCAN") and "VIRTUAL TABLE" not in step]
+    assert not [step for step in scanned if step not in SMALL_SCANS and " USING " not in step]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_statement_fits_the_schema(schemas: dict[Kind, sqlite3.Connection], file: str) -> None:
+    statements = load(file)
+
+    assert len(statements) > 5
+    for sql in statements.values():
+        explain(schemas[FILES[file]], sql)
