@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import socket
 import sqlite3
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -127,3 +129,21 @@ def test_systemd_is_told_of_every_step(tmp_path: Path) -> None:
     words = [message.splitlines()[0] for message in heard]
     assert words == ["READY=1", "WATCHDOG=1", "RELOADING=1", "READY=1", "STOPPING=1"]
     assert "MONOTONIC_USEC=" in heard[2]
+
+
+def test_a_gateway_and_commands_started_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    running = Gateway(tmp_path)
+    running.data.mkdir(mode=0o700)
+    create = [sys.executable, "-m", "wakeline", "key", "create", "--scope", "read", "--config", str(running.config)]
+    with (running.data / "wakeline.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = subprocess.Popen(create, env=environment(), stdout=subprocess.DEVNULL)
+        with ThreadPoolExecutor(1) as pool:
+            started = pool.submit(running.start)
+            until(lambda: running.events("service.starting") if running.log.exists() else None, "the gateway starts")
+            assert running.cli("config", "check").returncode == 0
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            started.result(15)
+    assert command.wait(15) == 0
+    assert running.stop() == 0
+    assert len(running.json("key", "list")["keys"]) == 1

@@ -17,7 +17,7 @@ import msgspec
 from wakeline.cli.failures import Refused, of_answer
 from wakeline.config import Settings
 from wakeline.edges.rest import BY_NAME, Operation
-from wakeline.model.errors import TransportError
+from wakeline.model.errors import StoreBusy, TransportError
 from wakeline.service import admin_socket
 from wakeline.service.listeners import as_admin
 from wakeline.service.wiring import offline
@@ -93,14 +93,22 @@ class Client:
 async def connect(settings: Settings) -> AsyncIterator[Client]:
     """Give a client: of the gateway that owns the data directory, else of its store, which is made if absent."""
     directory = Path(settings.server.data_dir)
-    with contextlib.ExitStack() as opened:
-        if await admin_socket.answers(directory):
+    async with contextlib.AsyncExitStack() as opened:
+        online = await admin_socket.answers(directory)
+        if not online:
+            try:
+                app = await opened.enter_async_context(offline(settings))
+            except StoreBusy:
+                # A gateway that was starting when we looked answers by now.
+                online = await admin_socket.answers(directory)
+                if not online:
+                    raise
+        if online:
             address = opened.enter_context(admin_socket.address_of(directory))
-            async with _http(httpx2.AsyncHTTPTransport(uds=address)) as http:
-                yield Client(http, online=True)
-            return
-    async with offline(settings) as app, _http(httpx2.ASGITransport(app=as_admin(app))) as http:
-        yield Client(http, online=False)
+            transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(uds=address)
+        else:
+            transport = httpx2.ASGITransport(app=as_admin(app))
+        yield Client(await opened.enter_async_context(_http(transport)), online=online)
 
 
 def _http(transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncClient:

@@ -7,8 +7,10 @@ Opening makes what is absent: the data directory (0700), the master key (0600), 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,19 +19,25 @@ from starlette.types import ASGIApp
 from wakeline.config import Settings
 from wakeline.config.rules import sqlite_path
 from wakeline.edges import rest
-from wakeline.model.errors import ConfigError
+from wakeline.model.errors import ConfigError, StoreBusy
 from wakeline.model.route import ProviderKind
 from wakeline.observe.health import Health
 from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Parts, Pipeline
 from wakeline.ports import Clock, Provider, Secrets
 from wakeline.providers import PROVIDERS
+from wakeline.service import admin_socket
 from wakeline.service.clock import SystemClock
 from wakeline.service.ids import KeyMaker
 from wakeline.storage.sealing import Sealer, open_master_key
 from wakeline.storage.sqlite import SqliteStore
 from wakeline.transport.guard import Guard, system_resolver
 from wakeline.transport.http import GuardedClient
+
+_PATIENCE = 10.0
+"""Seconds to wait for a data directory that a command has, or that a starting gateway does not answer for yet."""
+
+_TRY_AGAIN = 0.05
 
 
 class Gateway:
@@ -126,7 +134,7 @@ class Gateway:
 async def opened(settings: Settings) -> AsyncIterator[Gateway]:
     """Open the store, making what is absent, and give a gateway that is not started.
 
-    Raises StoreBusy if another process owns the data directory, SchemaTooNew, MigrationChanged, StoreUnavailable,
+    Raises StoreBusy if a gateway owns the data directory, SchemaTooNew, MigrationChanged, StoreUnavailable,
     ConfigError for a missing or unreadable master key, a directory that cannot be made, or a bad `ca_file`.
     """
     path = Path(sqlite_path(settings.storage.url))
@@ -134,7 +142,7 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
     secrets = _sealer(Path(settings.secrets.master_key_file), path)
     clock = SystemClock()
     store = SqliteStore(path, clock=clock, secrets=secrets, settings=settings.storage)
-    await store.open()
+    await _own(store, Path(settings.server.data_dir))
     try:
         gateway = Gateway(settings, store, secrets, clock, await store.ledger.newest())
         try:
@@ -150,6 +158,21 @@ async def offline(settings: Settings) -> AsyncIterator[ASGIApp]:
     """Give the API on a store that no gateway serves: it answers and keeps, and sends nothing."""
     async with opened(settings) as gateway:
         yield gateway.app
+
+
+async def _own(store: SqliteStore, directory: Path) -> None:
+    """Open the store; an offline command has it for a moment only and is waited for, a gateway that answers is not.
+
+    Without this, `wakeline serve &` and the first command after it would race for the lock, and one of them would fail.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return await store.open()
+        except StoreBusy:
+            if await admin_socket.answers(directory) or time.monotonic() >= deadline:
+                raise
+        await asyncio.sleep(_TRY_AGAIN)
 
 
 def _sealer(master_key: Path, store: Path) -> Sealer:
