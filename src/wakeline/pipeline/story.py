@@ -42,6 +42,8 @@ FLUSH_AFTER = 0.02
 
 _TRY_AGAIN = 1.0
 
+_MAINTAIN = "maintain"
+
 
 class RouteStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How a route is. `hold` is what stops it now, `waiting` what is claimed and not handed over, `last` its last refusal."""
@@ -71,7 +73,7 @@ class Pipeline:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._bells = {name: Bell(parts.clock) for name in ("dispatch", "fanout", "settle", "maintain")}
+        self._bells = {name: Bell(parts.clock) for name in ("dispatch", "fanout", "settle", _MAINTAIN)}
         self.table = RouteTable(parts, self._wake)
         self.settle = Settle(parts, self._bells["settle"].ring)
         self._limits = UserLimits(parts.settings.limits)
@@ -82,7 +84,8 @@ class Pipeline:
         self.fanout = Fanout(parts, self.table, self.dispatch)
         self.maintain = Maintain(parts, self.table, self.dispatch, claims, self.watch, self._limits)
         self.accept = Accept(parts, self.table, self._limits)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._ending: set[str] = set()
         self.table.load()
         parts.queue.listen(self._on_work)
 
@@ -93,27 +96,37 @@ class Pipeline:
         rescued = await self._parts.queue.rescue()
         if rescued:
             _log.warning("queue.leases_rescued", jobs=rescued)
-        bodies: list[tuple[str, Callable[[], Awaitable[float | None]]]] = [
-            ("dispatch", self._dispatch),
-            ("fanout", self._fanout),
-            ("settle", self._settle),
-            ("maintain", self._maintain),
-        ]
-        self._tasks = [asyncio.create_task(self._run(name, body), name=name) for name, body in bodies]
+        bodies: dict[str, Callable[[], Awaitable[float | None]]] = {
+            "dispatch": self._dispatch,
+            "fanout": self._fanout,
+            "settle": self._settle,
+            _MAINTAIN: self._maintain,
+        }
+        self._tasks = {name: asyncio.create_task(self._run(name, body)) for name, body in bodies.items()}
 
     async def stop(self, *, drain: float) -> None:
         """Claim no more, let what is in flight come back within `drain` seconds, write it, give the rest back."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._end(_MAINTAIN, cancel=True)
+        await self._end("dispatch")
+        await self._end("fanout")
         await self.dispatch.stop()
         await self.fanout.stop()
         await self.table.close(drain=drain)
+        await self._end("settle")
         while not self.settle.idle and await self.settle.flush():
             pass
         left = await self.dispatch.leave()
         _log.info("pipeline.stopped", unfinished_jobs=left, unsettled=self.settle.size)
+
+    async def _end(self, name: str, *, cancel: bool = False) -> None:
+        """End a loop after its turn; a commit under way is not interrupted, or nobody would know whether it was made."""
+        self._ending.add(name)
+        self._bells[name].ring()
+        task = self._tasks.pop(name, None)
+        if task is not None:
+            if cancel:
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     def apply(self, settings: Settings, providers: Mapping[ProviderKind, Provider] | None) -> None:
         """Put new settings in force; new providers open new senders, and the old ones finish what is in flight."""
@@ -127,7 +140,7 @@ class Pipeline:
     async def _run(self, name: str, body: Callable[[], Awaitable[float | None]]) -> None:
         """Call a body for ever; it returns the seconds until it wants to be called again unless its bell rings."""
         bell = self._bells[name]
-        while True:
+        while name not in self._ending:
             try:
                 wait = await body()
             except WakelineError as error:
@@ -138,7 +151,7 @@ class Pipeline:
                 wait = _TRY_AGAIN
             if wait == 0.0:
                 await asyncio.sleep(0)
-            else:
+            elif name not in self._ending:
                 await bell.wait(wait)
 
     async def _dispatch(self) -> float | None:
@@ -153,7 +166,7 @@ class Pipeline:
             return None
         failed = self.settle.failing
         if not failed:
-            await self._parts.clock.sleep(FLUSH_AFTER)
+            await self._bells["settle"].wait(FLUSH_AFTER)
         if not await self.settle.flush():
             return self.settle.backoff
         if failed:
