@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -10,32 +10,19 @@ from wakeline.model.device import (
     Candidate,
     Device,
     DeviceClaim,
-    Recipient,
     Target,
     TargetChange,
     TargetClaim,
-    TargetKind,
     TargetState,
 )
-from wakeline.model.errors import NotFound
-from wakeline.ports import DevicePage, Moved, Registered, TargetVerdict
+from wakeline.ports import Moved, Registered, TargetVerdict
 from wakeline.storage import registration, verdicts
+from wakeline.storage.memory.device_lookups import MemoryDeviceLookups, candidate_of, target_in
 from wakeline.storage.raw import raw_device_id
-from wakeline.storage.rows import FORGOTTEN, Whose
 
 
-class MemoryDevices:
-    """Devices by row id, with indexes by name, token and target."""
-
-    def __init__(self) -> None:
-        self._devices: dict[int, Device] = {}
-        self._names: dict[tuple[int, str], int] = {}
-        self._tokens: dict[tuple[int, str, str], int] = {}
-        self._targets: dict[int, int] = {}
-        self._badges: dict[int, int] = {}
-        self._history: list[tuple[int, TargetChange]] = []
-        self._last_device = 0
-        self._last_target = 0
+class MemoryDevices(MemoryDeviceLookups):
+    """Registration, verdicts and presence; look-ups are in `device_lookups`."""
 
     # --- registration ---
 
@@ -66,7 +53,7 @@ class MemoryDevices:
             if number is not None:
                 device = self._devices[self._targets[number]]
                 if device.device_id != device_id:
-                    owners[token] = registration.Taken(_target(device, number), device)
+                    owners[token] = registration.Taken(target_in(device, number), device)
         return owners
 
     def _apply(self, plan: registration.Plan, at: int) -> Registered:
@@ -121,7 +108,7 @@ class MemoryDevices:
 
     def _drop_target(self, target: int, reason: str, at: int) -> None:
         device = self._devices[self._targets.pop(target)]
-        gone = _target(device, target)
+        gone = target_in(device, target)
         del self._tokens[device.app, gone.kind.value, gone.value]
         self._note(device.id, gone, reason, at)
         targets = tuple(kept for kept in device.targets if kept.id != target)
@@ -139,56 +126,6 @@ class MemoryDevices:
         del self._devices[device.id], self._names[device.app, device.device_id]
         self._badges.pop(device.id, None)
 
-    def _named(self, app: int, device_id: str) -> Device:
-        number = self._names.get((app, device_id))
-        if number is None:
-            raise NotFound(f"There is no device {device_id[:64]!r}")
-        return self._devices[number]
-
-    # --- reading ---
-
-    def whose(self, target: int) -> Whose:
-        """Return the device behind a target, for the ledger."""
-        number = self._targets.get(target)
-        if number is None:
-            return FORGOTTEN
-        device = self._devices[number]
-        return Whose(device.id, device.device_id, _target(device, target).kind.value)
-
-    async def get(self, app: int, device_id: str) -> Device | None:
-        """Return a device with all its targets."""
-        return self._devices.get(self._names.get((app, device_id), 0))
-
-    async def by_id(self, device: int) -> Device | None:
-        """Return a device by its row id."""
-        return self._devices.get(device)
-
-    async def by_target(self, app: int, kind: TargetKind, value: str) -> Device | None:
-        """Return the device that owns this token."""
-        return await self.by_target_id(self._tokens.get((app, kind.value, value), 0))
-
-    async def by_target_id(self, target: int) -> Device | None:
-        """Return the device that owns this target."""
-        return self._devices.get(self._targets.get(target, 0))
-
-    async def find(
-        self,
-        app: int,
-        *,
-        user: str | None = None,
-        state: TargetState | None = None,
-        cursor: int = 0,
-        limit: int = 50,
-    ) -> DevicePage:
-        """List devices by row id."""
-        found = [
-            device
-            for device in self._of_app(app, cursor)
-            if (user is None or user in device.users) and (state is None or (device.targets and device.state is state))
-        ]
-        more = len(found) > limit
-        return DevicePage(devices=tuple(found[:limit]), cursor=found[limit - 1].id if more else None)
-
     async def ensure_raw(self, app: int, claims: Sequence[TargetClaim], at: int) -> list[Candidate]:
         """Return a candidate for each raw token."""
         candidates = []
@@ -199,74 +136,8 @@ class MemoryDevices:
                 )
             number = self._tokens[app, claim.kind.value, claim.value]
             device = self._devices[self._targets[number]]
-            candidates.append(_candidate(device, _target(device, number)))
+            candidates.append(candidate_of(device, target_in(device, number)))
         return candidates
-
-    async def candidates_of_users(self, app: int, users: Sequence[str]) -> list[Candidate]:
-        """Return the active targets of all devices of these users."""
-        devices = list(self._of_app(app))
-        return [
-            candidate
-            for user in dict.fromkeys(users)
-            for device in devices
-            if user in device.users
-            for candidate in _candidates(device, user)
-        ]
-
-    async def candidates_of_devices(self, app: int, device_ids: Sequence[str]) -> list[Candidate]:
-        """Return the active targets of these devices."""
-        numbers = [self._names.get((app, device_id), 0) for device_id in dict.fromkeys(device_ids)]
-        return [candidate for number in numbers if number for candidate in _candidates(self._devices[number])]
-
-    async def walk(self, app: int, *, tags: Sequence[str], after: int, limit: int) -> list[Candidate]:
-        """Return the active targets of the next devices that have any."""
-        reached: list[list[Candidate]] = []
-        for device in self._of_app(app, after):
-            if len(reached) == limit:
-                break
-            candidates = list(_candidates(device)) if not tags or set(tags) & set(device.tags) else []
-            if candidates:
-                reached.append(candidates)
-        return [candidate for candidates in reached for candidate in candidates]
-
-    async def count(self, app: int, *, tags: Sequence[str]) -> int:
-        """Estimate how many devices a walk will meet."""
-        if not tags:
-            return len(list(self._of_app(app)))
-        return sum(len(set(tags) & set(device.tags)) for device in self._of_app(app))
-
-    async def recipients(self, targets: Sequence[int]) -> list[Recipient]:
-        """Return what sending needs."""
-        found = []
-        for number in targets:
-            if number in self._targets:
-                device = self._devices[self._targets[number]]
-                target = _target(device, number)
-                found.append(
-                    Recipient(
-                        number,
-                        target.value,
-                        device.generation,
-                        target.state.value,
-                        device.facts.locale,
-                        device.id,
-                        target.kind.value,
-                    )
-                )
-        return found
-
-    async def app_counts(self, app: int) -> dict[TargetState, int]:
-        """Count targets by state."""
-        states = [target.state for device in self._of_app(app) for target in device.targets]
-        return {state: states.count(state) for state in TargetState}
-
-    async def history(self, device: int, *, limit: int = 50) -> list[TargetChange]:
-        """Return what became of a device's targets, newest first."""
-        return [change for owner, change in reversed(self._history) if owner == device][:limit]
-
-    def _of_app(self, app: int, after: int = 0) -> Iterator[Device]:
-        """Yield an app's devices by row id."""
-        return (device for number, device in sorted(self._devices.items()) if number > after and device.app == app)
 
     # --- changes ---
 
@@ -322,7 +193,7 @@ class MemoryDevices:
         for verdict in verdicts_:
             number = self._targets.get(verdict.target)
             target = (
-                None if number is None else verdicts.applied(_target(self._devices[number], verdict.target), verdict)
+                None if number is None else verdicts.applied(target_in(self._devices[number], verdict.target), verdict)
             )
             if number is not None and target is not None:
                 self._replace(number, target, target.reason, verdict.at)
@@ -354,26 +225,3 @@ class MemoryDevices:
         for device in list(self._of_app(app)):
             self._forget(device, "app forgotten", device.seen)
             self._history = [item for item in self._history if item[0] != device.id]
-
-
-def _target(device: Device, number: int) -> Target:
-    return next(target for target in device.targets if target.id == number)
-
-
-def _candidates(device: Device, user: str = "") -> Iterator[Candidate]:
-    """Yield a device's active targets."""
-    return (_candidate(device, target, user) for target in device.targets if target.state is TargetState.ACTIVE)
-
-
-def _candidate(device: Device, target: Target, user: str = "") -> Candidate:
-    return Candidate(
-        device.id,
-        device.device_id,
-        device.generation,
-        device.connected_until,
-        user,
-        target.id,
-        target.kind.value,
-        target.environment.value,
-        target.topic,
-    )

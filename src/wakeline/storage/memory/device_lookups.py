@@ -1,0 +1,171 @@
+"""Reading the registry in dictionaries: whom a push reaches, and what a device is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from wakeline.model.device import (
+    Candidate,
+    Device,
+    Recipient,
+    Target,
+    TargetChange,
+    TargetKind,
+    TargetState,
+)
+from wakeline.model.errors import NotFound
+from wakeline.ports import DevicePage
+from wakeline.storage.rows import FORGOTTEN, Whose
+
+
+class MemoryDeviceLookups:
+    """Devices by row id, with indexes by name, token and target."""
+
+    def __init__(self) -> None:
+        self._devices: dict[int, Device] = {}
+        self._names: dict[tuple[int, str], int] = {}
+        self._tokens: dict[tuple[int, str, str], int] = {}
+        self._targets: dict[int, int] = {}
+        self._badges: dict[int, int] = {}
+        self._history: list[tuple[int, TargetChange]] = []
+        self._last_device = 0
+        self._last_target = 0
+
+    def whose(self, target: int) -> Whose:
+        """Return the device behind a target, for the ledger."""
+        number = self._targets.get(target)
+        if number is None:
+            return FORGOTTEN
+        device = self._devices[number]
+        return Whose(device.id, device.device_id, target_in(device, target).kind.value)
+
+    async def get(self, app: int, device_id: str) -> Device | None:
+        """Return a device with all its targets."""
+        return self._devices.get(self._names.get((app, device_id), 0))
+
+    async def by_id(self, device: int) -> Device | None:
+        """Return a device by its row id."""
+        return self._devices.get(device)
+
+    async def by_target(self, app: int, kind: TargetKind, value: str) -> Device | None:
+        """Return the device that owns this token."""
+        return await self.by_target_id(self._tokens.get((app, kind.value, value), 0))
+
+    async def by_target_id(self, target: int) -> Device | None:
+        """Return the device that owns this target."""
+        return self._devices.get(self._targets.get(target, 0))
+
+    async def find(
+        self,
+        app: int,
+        *,
+        user: str | None = None,
+        state: TargetState | None = None,
+        cursor: int = 0,
+        limit: int = 50,
+    ) -> DevicePage:
+        """List devices by row id."""
+        found = [
+            device
+            for device in self._of_app(app, cursor)
+            if (user is None or user in device.users) and (state is None or (device.targets and device.state is state))
+        ]
+        more = len(found) > limit
+        return DevicePage(devices=tuple(found[:limit]), cursor=found[limit - 1].id if more else None)
+
+    async def candidates_of_users(self, app: int, users: Sequence[str]) -> list[Candidate]:
+        """Return the active targets of all devices of these users."""
+        devices = list(self._of_app(app))
+        return [
+            candidate
+            for user in dict.fromkeys(users)
+            for device in devices
+            if user in device.users
+            for candidate in _candidates(device, user)
+        ]
+
+    async def candidates_of_devices(self, app: int, device_ids: Sequence[str]) -> list[Candidate]:
+        """Return the active targets of these devices."""
+        numbers = [self._names.get((app, device_id), 0) for device_id in dict.fromkeys(device_ids)]
+        return [candidate for number in numbers if number for candidate in _candidates(self._devices[number])]
+
+    async def walk(self, app: int, *, tags: Sequence[str], after: int, limit: int) -> list[Candidate]:
+        """Return the active targets of the next devices that have any."""
+        reached: list[list[Candidate]] = []
+        for device in self._of_app(app, after):
+            if len(reached) == limit:
+                break
+            candidates = list(_candidates(device)) if not tags or set(tags) & set(device.tags) else []
+            if candidates:
+                reached.append(candidates)
+        return [candidate for candidates in reached for candidate in candidates]
+
+    async def count(self, app: int, *, tags: Sequence[str]) -> int:
+        """Estimate how many devices a walk will meet."""
+        if not tags:
+            return len(list(self._of_app(app)))
+        return sum(len(set(tags) & set(device.tags)) for device in self._of_app(app))
+
+    async def recipients(self, targets: Sequence[int]) -> list[Recipient]:
+        """Return what sending needs."""
+        found = []
+        for number in targets:
+            if number in self._targets:
+                device = self._devices[self._targets[number]]
+                target = target_in(device, number)
+                found.append(
+                    Recipient(
+                        number,
+                        target.value,
+                        device.generation,
+                        target.state.value,
+                        device.facts.locale,
+                        device.id,
+                        target.kind.value,
+                    )
+                )
+        return found
+
+    async def app_counts(self, app: int) -> dict[TargetState, int]:
+        """Count targets by state."""
+        states = [target.state for device in self._of_app(app) for target in device.targets]
+        return {state: states.count(state) for state in TargetState}
+
+    async def history(self, device: int, *, limit: int = 50) -> list[TargetChange]:
+        """Return what became of a device's targets, newest first."""
+        return [change for owner, change in reversed(self._history) if owner == device][:limit]
+
+    def _of_app(self, app: int, after: int = 0) -> Iterator[Device]:
+        """Yield an app's devices by row id."""
+        return (device for number, device in sorted(self._devices.items()) if number > after and device.app == app)
+
+    def _named(self, app: int, device_id: str) -> Device:
+        number = self._names.get((app, device_id))
+        if number is None:
+            raise NotFound(f"There is no device {device_id[:64]!r}")
+        return self._devices[number]
+
+
+def target_in(device: Device, number: int) -> Target:
+    """Return a device's target by its row id."""
+    return next(target for target in device.targets if target.id == number)
+
+
+def _candidates(device: Device, user: str = "") -> Iterator[Candidate]:
+    """Yield a device's active targets."""
+    return (candidate_of(device, target, user) for target in device.targets if target.state is TargetState.ACTIVE)
+
+
+def candidate_of(device: Device, target: Target, user: str = "") -> Candidate:
+    """Return a target as `pipeline.resolve` chooses among them."""
+    return Candidate(
+        device.id,
+        device.device_id,
+        device.generation,
+        device.connected_until,
+        user,
+        target.id,
+        target.kind.value,
+        target.environment.value,
+        target.topic,
+    )
