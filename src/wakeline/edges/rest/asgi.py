@@ -21,9 +21,16 @@ from wakeline.edges.rest.auth import Gate
 from wakeline.edges.rest.decode import json_value, query_value
 from wakeline.edges.rest.operations import Answer, Call, Feed, Idempotent, Media, Operation, Reach
 from wakeline.edges.rest.ports import RestPorts
-from wakeline.edges.rest.routing import Router
+from wakeline.edges.rest.routing import Match, Router
 from wakeline.edges.rest.table import OPERATIONS
-from wakeline.model.errors import InvalidRequest, MalformedRequest, UnsupportedMedia, WakelineError
+from wakeline.model.errors import (
+    InvalidRequest,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotFound,
+    UnsupportedMedia,
+    WakelineError,
+)
 from wakeline.ports import IdempotencyKey, Reply
 
 log = structlog.get_logger()
@@ -97,7 +104,7 @@ class RestApp:
 
     async def _serve(self, scope: Scope, receive: Receive, headers: Headers, request_id: str) -> Answer | Feed:
         now = self._ports.clock.now()
-        found = self._router.match(scope["method"], scope)
+        found = self._found(scope, headers, now)
         operation = found.operation
         caller = self._gate.admit(operation, scope, headers, now)
         call = Call(
@@ -116,6 +123,14 @@ class RestApp:
         mark = b"" if operation.request is None else await self._read(call, receive)
         return await self._once(call, mark)
 
+    def _found(self, scope: Scope, headers: Headers, now: int) -> Match:
+        """Return what is asked for; who has no key does not learn which paths there are."""
+        try:
+            return self._router.match(scope["method"], scope)
+        except (NotFound, MethodNotAllowed):
+            self._gate.caller(scope, headers, now)
+            raise
+
     async def _read(self, call: Call, receive: Receive) -> bytes:
         """Fill in the call's body and return what a repeated request is recognised by."""
         operation = call.operation
@@ -128,6 +143,8 @@ class RestApp:
             fields = multipart.fields(call.headers["content-type"], data)
             call.body = multipart.form(operation.request, fields)
             return multipart.fingerprint(fields)
+        if media == Media.FORM and data.lstrip()[:1] not in {b"", b"{"}:
+            raise _unread(operation, media)
         call.body = self._json(operation, data)
         return data
 
@@ -189,13 +206,21 @@ def _query(scope: Scope) -> dict[str, str]:
 
 
 def _media(operation: Operation, headers: Headers) -> str:
-    """Return what the body is written in; a body without a type is taken for the usual one. Raises UnsupportedMedia."""
+    """Return what the body is written in; a body without a type is taken for the usual one. Raises UnsupportedMedia.
+
+    `curl -d '{...}'` calls its body a form, and so does its user's first request. JSON that comes so is read as JSON: the
+    type is no defence here, for a page that sends a form to us across sites (CSRF) has no Bearer key to send with it.
+    """
     given = headers.get("content-type", "").partition(";")[0].strip().lower()
     if given in operation.accepts:
         return given
-    if not given and operation.accepts[0] == Media.JSON:
-        return Media.JSON
-    raise UnsupportedMedia(
+    if operation.accepts[0] == Media.JSON and given in {"", Media.FORM}:
+        return given or Media.JSON
+    raise _unread(operation, given)
+
+
+def _unread(operation: Operation, given: str) -> UnsupportedMedia:
+    return UnsupportedMedia(
         f"a body of type {given[:64] or 'unknown'!r} is not read here",
         fix=f"Use Content-Type: {' or '.join(operation.accepts)}.",
     )

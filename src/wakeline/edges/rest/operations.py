@@ -38,6 +38,7 @@ class Media(StrEnum):
 
     JSON = "application/json"
     NDJSON = "application/x-ndjson"
+    FORM = "application/x-www-form-urlencoded"
     MULTIPART = "multipart/form-data"
     EVENTS = "text/event-stream"
     HTML = "text/html; charset=utf-8"

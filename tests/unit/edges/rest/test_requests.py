@@ -78,6 +78,23 @@ async def test_without_a_key_only_probes_and_documents_answer(gateway: Gateway) 
             assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/nothing"), ("PUT", "/v1/apps"), ("GET", "/")])
+async def test_without_a_key_nobody_learns_which_paths_there_are(gateway: Gateway, method: str, path: str) -> None:
+    assert (await gateway.call(method, path, key="")).status_code == 401
+
+
+async def test_json_that_curl_calls_a_form_is_read_as_json(gateway: Gateway) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+
+    json = await gateway.call("POST", "/v1/apps", content=b' {"id": "by-curl"}', headers=form)
+    other = await gateway.call("POST", "/v1/apps", content=b"id=by-curl", headers=form)
+    absent = await gateway.call("POST", "/v1/apps", content=b"", headers=form)
+
+    assert (json.status_code, json.json()["id"]) == (201, "by-curl")
+    assert (other.status_code, other.json()["code"]) == (415, "unsupported_media_type")
+    assert (absent.status_code, absent.json()["code"]) == (400, "malformed")
+
+
 @pytest.mark.parametrize("header", ["Basic abc", "Bearer", "Bearer wk_unknown", "wk_unknown", "Bearer wkd_x.y"])
 async def test_what_is_no_known_key_is_401(gateway: Gateway, header: str) -> None:
     answer = await gateway.call("GET", "/v1/apps", key="", headers={"authorization": header})
