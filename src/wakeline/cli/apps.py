@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from cyclopts import App
+from cyclopts import Parameter
 from msgspec import UNSET
 from rich.console import RenderableType
 
 from wakeline.cli.context import Ctx
+from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
 from wakeline.edges.rest.apps import AppList, AppPatch, AppView, NewApp, SettingsPatch
 from wakeline.model.app import ApnsEnvironment, CallsBy
 
-app = App(name="app", help="Mobile applications.")
+app = noun("app", "Mobile applications.")
 
 
 def _view(shown: AppView) -> RenderableType:
@@ -77,8 +78,8 @@ async def set_(
     name: str | None = None,
     calls_by: Literal["voip", "alert"] | None = None,
     apns_environment: Literal["as_registered", "production", "sandbox"] | None = None,
-    limits: bool | None = None,
-    keep_content: bool | None = None,
+    limits: Annotated[bool | None, Parameter(negative="--no-limits")] = None,
+    keep_content: Annotated[bool | None, Parameter(negative="--no-keep-content")] = None,
     max_devices_per_user: int | None = None,
     context: Ctx,
 ) -> None:

@@ -23,9 +23,7 @@ def _view(manifest: Manifest) -> RenderableType:
 
 
 async def backup(file: Path, /, *, context: Ctx) -> None:
-    """Copy the store into one file, also while the gateway runs.
-
-    Secrets stay sealed in it: keep the master key as well, elsewhere.
+    """Copy the store into one file.
 
     Parameters
     ----------
@@ -37,9 +35,7 @@ async def backup(file: Path, /, *, context: Ctx) -> None:
 
 
 def restore(file: Path, /, *, force: bool = False, context: Ctx) -> None:
-    """Bring a copy back, while no gateway runs. It starts held: what waits in it may have been sent since.
-
-    `wakeline queue release` lets it go once you have looked.
+    """Bring a copy of the store back.
 
     Parameters
     ----------

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from cyclopts import App
-
 from wakeline.cli.context import Ctx
+from wakeline.cli.noun import noun
 from wakeline.cli.printing import table
 from wakeline.config.reference import effective, example, toml
 
-app = App(name="config", help="Settings.")
+app = noun("config", "Settings.")
 
 
 @app.command

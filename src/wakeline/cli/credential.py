@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from cyclopts import App
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from wakeline.cli.choosing import AppOption, chosen
 from wakeline.cli.client import Upload
 from wakeline.cli.context import Ctx
+from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
 from wakeline.edges.rest.credentials import CheckView, CredentialList, CredentialView
 from wakeline.model.credential import Credential, CredentialKind, Grade, Verdict
@@ -22,7 +22,7 @@ from wakeline.model.errors import NotFound
 from wakeline.model.route import Environment
 from wakeline.wire.credential_file import Expectation, inspect
 
-app = App(name="credential", help="APNs keys and certificates, FCM service accounts.")
+app = noun("credential", "APNs keys and certificates, FCM service accounts.")
 
 _REFUSED = 4
 _FAILED = 1

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import msgspec
-from cyclopts import App
 
 from wakeline.cli.context import Ctx
+from wakeline.cli.noun import noun
 from wakeline.cli.printing import table
 from wakeline.service import store_care
 from wakeline.service.store_care import SchemaStatus
 
-app = App(name="db", help="The store's schema.")
+app = noun("db", "The store's schema.")
 
 
 class Databases(msgspec.Struct, frozen=True):

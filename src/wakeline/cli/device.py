@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
-from cyclopts import App
 from rich.console import Group, RenderableType
 
 from wakeline.cli.choosing import AppOption, chosen
 from wakeline.cli.context import Ctx
+from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
 from wakeline.edges.rest.device_views import DeviceView, TargetView
 from wakeline.edges.rest.devices import DeviceBody, DeviceList, RegisteredView, RestoreBody, RestoredView
@@ -18,7 +18,7 @@ from wakeline.model.device import TargetKind
 from wakeline.model.errors import InvalidRequest
 from wakeline.model.route import Environment
 
-app = App(name="device", help="Devices and their tokens.")
+app = noun("device", "Devices and their tokens.")
 
 COLUMNS = ("device", "user", "state", "targets", "platform", "app version", "seen")
 

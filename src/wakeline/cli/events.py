@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
-from cyclopts import App
 from rich.text import Text
 
 from wakeline.cli.context import Ctx
+from wakeline.cli.noun import noun
 from wakeline.edges.rest.events import EventView
 from wakeline.model.errors import StoreUnavailable
 
-app = App(name="events", help="What happens, as it happens.")
+app = noun("events", "What happens, as it happens.")
 _DATA = "data: "
 
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from wakeline.cli.context import Ctx
+from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
 from wakeline.edges.rest.keys import KeyList, KeyView, MadeKey, NewKey
 from wakeline.model.key import Scope
 
-app = App(name="key", help="API keys.")
+app = noun("key", "API keys.")
 
 
 @app.command
 async def create(
     *,
-    scope: Annotated[list[Scope], Parameter(negative="", consume_multiple=True)],
-    app: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
+    scope: Annotated[list[Scope], Parameter(consume_multiple=True)],
+    app: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     expires: datetime | None = None,
     name: str = "",
     context: Ctx,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from cyclopts import App
 from rich.console import Group, RenderableType
 
 from wakeline.cli.context import Ctx
+from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
 from wakeline.edges.rest.queue import QueueView, ReleaseBody, ReleasedView
 
-app = App(name="queue", help="What waits to be sent.")
+app = noun("queue", "What waits to be sent.")
 
 
 def _view(shown: QueueView) -> RenderableType:

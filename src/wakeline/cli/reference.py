@@ -18,5 +18,5 @@ an absent store is made. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 ref
 
 def page() -> str:
     """Return the reference page."""
-    body = root.generate_docs(output_format="markdown", recursive=True, heading_level=2)
+    body = root.generate_docs(output_format="markdown", recursive=True, heading_level=2, usage_name="wakeline")
     return _HEAD + "\n".join(line.rstrip() for line in body.strip().splitlines()) + "\n"

@@ -15,13 +15,42 @@ from wakeline import __version__
 from wakeline.cli import failures
 from wakeline.cli.context import Context
 from wakeline.cli.failures import Failure, Refused
+from wakeline.cli.noun import NO_NEGATIVE
 from wakeline.cli.printing import Printer
 from wakeline.model.errors import WakelineError
 
+_SERVE = """\
+Run the gateway.
+
+SIGTERM stops taking, finishes what is in flight and ends with 0; a second one ends at once. SIGHUP reads the settings again.
+Prints one line to stderr when it serves.
+"""
+_DEMO = """\
+See it work: gateway and stand-ins of the push services, on this machine.
+
+Shows for each notification what the push service received and how it is explained. Exit code 0 only if everything came out
+as it must.
+"""
+_SIMULATE = """\
+Run stand-ins of the push services.
+
+They answer like APNs, FCM and Google's token endpoint on loopback ports; prints one JSON line when they listen.
+"""
+_BACKUP = """\
+Copy the store into one file, also while the gateway runs.
+
+Secrets stay sealed in it: keep the master key as well, elsewhere.
+"""
+_RESTORE = """\
+Bring a copy of the store back, while no gateway runs.
+
+It starts held, since what waits in it may have been sent meanwhile; `wakeline queue release` lets it go once you have looked.
+"""
+
 NOUNS: tuple[tuple[str, str, str], ...] = (
-    ("serve", "wakeline.cli.serve:serve", "Run the gateway."),
-    ("demo", "wakeline.cli.demo:demo", "See it work: gateway and stand-ins of the push services, on this machine."),
-    ("simulate", "wakeline.cli.simulate:simulate", "Run stand-ins of the push services."),
+    ("serve", "wakeline.cli.serve:serve", _SERVE),
+    ("demo", "wakeline.cli.demo:demo", _DEMO),
+    ("simulate", "wakeline.cli.simulate:simulate", _SIMULATE),
     ("send", "wakeline.cli.send:send", "Send a notification."),
     ("explain", "wakeline.cli.explain:explain", "Say why a push did or did not arrive."),
     ("app", "wakeline.cli.apps:app", "Mobile applications."),
@@ -32,11 +61,11 @@ NOUNS: tuple[tuple[str, str, str], ...] = (
     ("queue", "wakeline.cli.queue:app", "What waits to be sent."),
     ("route", "wakeline.cli.route:app", "Routes and the holds on them."),
     ("events", "wakeline.cli.events:app", "What happens, as it happens."),
-    ("backup", "wakeline.cli.backup:backup", "Copy the store, also while the gateway runs."),
-    ("restore", "wakeline.cli.backup:restore", "Bring a copy of the store back."),
+    ("backup", "wakeline.cli.backup:backup", _BACKUP),
+    ("restore", "wakeline.cli.backup:restore", _RESTORE),
     ("db", "wakeline.cli.db:app", "The store's schema."),
     ("config", "wakeline.cli.config:app", "Settings."),
-    ("completion", "wakeline.cli.completion:completion", "Shell completion."),
+    ("completion", "wakeline.cli.completion:completion", "Print a completion script for a shell."),
 )
 """Each noun or verb, where it is and what it does: loaded when it is used, so that help and completion start at once."""
 
@@ -47,8 +76,8 @@ Administrative commands speak to the running gateway, or work on its store when 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 unavailable.
 """
 
-root = App(name="wakeline", help=_HELP, version=__version__)
-root.meta.group_parameters = Group("Everywhere", sort_key=0)
+root = App(name="wakeline", help=_HELP, version=__version__, default_parameter=NO_NEGATIVE)
+_EVERYWHERE = Group("Everywhere", sort_key=0)
 for _name, _where, _what in NOUNS:
     root.command(_where, name=_name, help=_what)
 
@@ -56,8 +85,10 @@ for _name, _where, _what in NOUNS:
 @root.meta.default
 def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    config: Annotated[Path | None, Parameter(help="Settings file; ./wakeline.toml if present.")] = None,
-    json: Annotated[bool, Parameter(help="Print one JSON document on one line of stdout.", negative="")] = False,
+    config: Annotated[
+        Path | None, Parameter(group=_EVERYWHERE, help="Settings file; ./wakeline.toml if present.")
+    ] = None,
+    json: Annotated[bool, Parameter(group=_EVERYWHERE, help="Print one JSON document on one line of stdout.")] = False,
 ) -> int:
     command, bound, ignored = root.parse_args(tokens)
     context = Context(config, Printer(as_json=json))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from cyclopts import App
-
 from wakeline.cli.context import Ctx
+from wakeline.cli.noun import noun
 from wakeline.cli.printing import table
 from wakeline.edges.rest.routes import HoldBody, RouteList, RouteView
 
-app = App(name="route", help="Routes and the holds on them.")
+app = noun("route", "Routes and the holds on them.")
 _COLUMNS = ("route", "app", "provider", "environment", "topic", "waiting", "held by", "code", "cause", "fix")
 
 

@@ -13,10 +13,7 @@ from wakeline.observe.names import LogEvent
 
 
 def serve(*, context: Ctx) -> int:
-    """Run the gateway. SIGTERM drains and stops, SIGHUP reads the settings again.
-
-    Prints one line to stderr when it serves. A second SIGTERM stops at once.
-    """
+    """Run the gateway until a signal ends it; returns the exit code."""
     from wakeline.service import lifecycle  # noqa: PLC0415 - the whole gateway; `serve --help` does not need it
 
     def ready(address: str) -> None:

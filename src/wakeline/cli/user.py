@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from cyclopts import App
-
 from wakeline.cli.choosing import AppOption, chosen
 from wakeline.cli.context import Ctx
 from wakeline.cli.device import COLUMNS, row
+from wakeline.cli.noun import noun
 from wakeline.cli.printing import table
 from wakeline.edges.rest.users import ErasedView, UserView
 
-app = App(name="user", help="Users: the callers' own ids of people.")
+app = noun("user", "Users: the callers' own ids of people.")
 
 
 @app.command

@@ -109,7 +109,7 @@ def test_every_noun_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_help_in_the_list_is_the_help_of_the_command() -> None:
     for name, _, words in NOUNS:
-        assert words.endswith(".")
+        assert words.strip().endswith(".")
         assert root[name].name[0] == name
 
 
