@@ -12,7 +12,7 @@ from wakeline.model.device import TargetState
 from wakeline.model.event import EventType
 from wakeline.model.route import Environment, HoldReason
 from wakeline.pipeline.route import Way
-from wakeline.wire.outcomes import apns, fcm
+from wakeline.wire.outcomes import Loss, apns, fcm, lost
 
 pytestmark = pytest.mark.anyio
 
@@ -195,6 +195,30 @@ async def test_a_call_is_repeated_inside_its_ring_time(world: World) -> None:
     delivery = await world.delivery(key)
     assert delivery.state is DeliveryState.ACCEPTED
     assert [attempt.number for attempt in delivery.attempts] == [1, 2, 3]
+
+
+async def test_what_cannot_be_repeated_in_time_says_so(world: World) -> None:
+    await world.device("phone", "ann")
+    world.apple.to_token["phone"].append(DOWN)
+    key = await world.send("ann", ttl=30)
+    await world.run()
+    delivery = await world.delivery(key)
+    assert (delivery.state, delivery.code, delivery.reason) == (DeliveryState.FAILED, 902, "ServiceUnavailable")
+    [failed] = await world.events(EventType.PUSH_FAILED)
+    assert failed.data.outcome is not None
+    assert "ttl ends" in failed.data.outcome.cause
+
+
+async def test_a_push_without_an_answer_is_repeated_unless_its_sender_said_stop(world: World) -> None:
+    await world.device("phone", "ann")
+    world.apple.to_token["phone"] += [lost(Loss.UNANSWERED), lost(Loss.UNANSWERED)]
+    stops = await world.send("ann", on_unknown="stop")
+    await world.run()
+    assert (await world.delivery(stops)).reason == "no_answer"
+    goes_on = await world.send("ann")
+    await world.later(120)
+    assert (await world.counts(goes_on)).accepted == 1
+    assert len(world.apple.sent) == 3
 
 
 async def test_google_asks_for_a_rest_and_calls_go_on(world: World) -> None:

@@ -21,6 +21,7 @@ from wakeline.pipeline.route import RouteTable, Way, identity
 from wakeline.pipeline.settle import Settle
 from wakeline.pipeline.watch import Watch
 from wakeline.ports import Shipment
+from wakeline.wire.outcomes import Refusal, ours
 
 _log = structlog.get_logger()
 
@@ -210,7 +211,7 @@ class Answers:
 
     def _again(self, answer: Answer, plan: retry.RetryAt | retry.GiveUp) -> None:
         if isinstance(plan, retry.GiveUp):
-            self._final(answer, DeliveryState.FAILED)
+            self._final(answer._replace(outcome=_given_up(answer.outcome, plan)), DeliveryState.FAILED)
             return
         self._parts.meter.retried(answer.flight.way.route.provider.value, 1)
         self._put(
@@ -260,3 +261,14 @@ class Answers:
             code=code,
             reason=reason,
         )
+
+
+def _given_up(outcome: Outcome, plan: retry.GiveUp) -> Outcome:
+    """Return the last word on a delivery that is not tried again: what was answered, and why that is the end."""
+    if plan.past_ttl:
+        exhausted = ours(Refusal.RETRIES_EXHAUSTED)
+        cause = f"{outcome.cause} The ttl ends before another attempt."
+        return msgspec.structs.replace(outcome, cause=cause, fix=exhausted.fix)
+    if outcome.outcome_class is OutcomeClass.UNKNOWN:
+        return msgspec.structs.replace(ours(Refusal.UNANSWERED), reason=outcome.reason)
+    return outcome

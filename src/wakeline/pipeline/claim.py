@@ -1,7 +1,7 @@
 """From claimed jobs to loads: everything that sending needs, fetched in few queries, and everything checked once more.
 
 What was true at acceptance is not enough: the notification may be cancelled or late, the device may have another user, the
-token may have died, the device may have answered meanwhile. What must not go is settled here.
+token may have died. What must not go is settled here.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from collections.abc import Iterable, Sequence
 
 from wakeline.model.delivery import DeliveryState, Job, JobKind
 from wakeline.model.outcome import Outcome
-from wakeline.pipeline.load import Load, Refused, check, load_of
+from wakeline.pipeline.load import Load, check, load_of
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.settle import Settle
 from wakeline.wire.outcomes import Refusal, ours
 
 COUNT_UP = "+1"
 _BADGES_KEPT = 10_000
-_SKIPPED = (Refusal.USER_CHANGED, Refusal.ACKNOWLEDGED)
 
 
 class Claims:
@@ -48,11 +47,9 @@ class Claims:
             return []
         found = {recipient.target: recipient for recipient in await self._parts.devices.recipients(targets)}
         for load in alive:
-            refused = check(load, found)
-            if load.notification.only_if_absent:
-                refused += await self._acknowledged(load)
-            for number, outcome in refused:
-                state = DeliveryState.SKIPPED if outcome.reason in _SKIPPED else DeliveryState.FAILED
+            for number, outcome in check(load, found):
+                skipped = outcome.reason == Refusal.USER_CHANGED
+                state = DeliveryState.SKIPPED if skipped else DeliveryState.FAILED
                 self.end(load, (number,), state, outcome)
             await self._count_badges(load)
         return [load for load in alive if load.unsent]
@@ -77,18 +74,6 @@ class Claims:
             return True
         return False
 
-    async def _acknowledged(self, load: Load) -> list[Refused]:
-        """Find those that were acknowledged while a connected device was given its time."""
-        refused = []
-        for number in load.ready:
-            key, target = load.notification.key, load.packed[number] >> 16
-            delivery = await self._parts.ledger.delivery(key, target, self._parts.clock.now())
-            if delivery is not None and delivery.state in (DeliveryState.ACKNOWLEDGED, DeliveryState.OPENED):
-                refused.append(Refused(number, ours(Refusal.ACKNOWLEDGED)))
-        gone = {entry.number for entry in refused}
-        load.ready = [number for number in load.ready if number not in gone]
-        return refused
-
     async def _count_badges(self, load: Load) -> None:
         """Count badges up, once a notification and device: a second attempt shows the number of the first."""
         alert = load.notification.content.alert
@@ -96,9 +81,9 @@ class Claims:
             return
         key = load.notification.key
         devices = {load.recipients[number].device for number in load.ready}
-        fresh = [device for device in devices if (key, device) not in self._badges]
-        if len(self._badges) + len(fresh) > _BADGES_KEPT:
+        if len(self._badges) + len(devices) > _BADGES_KEPT:
             self._badges = {}
-        for device, badge in (await self._parts.devices.bump_badges(fresh)).items():
+        fresh = [device for device in devices if (key, device) not in self._badges]
+        for device, badge in (await self._parts.devices.bump_badges(fresh)).items() if fresh else ():
             self._badges[key, device] = badge
         load.badges = {device: self._badges[key, device] for device in devices if (key, device) in self._badges}

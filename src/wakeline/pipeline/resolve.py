@@ -81,15 +81,6 @@ def absent_at(candidate: Candidate, now: int) -> int:
     return max(now, min(candidate.connected_until, now + LONGEST_ABSENCE_CHECK))
 
 
-def unique(*groups: Iterable[tuple[Candidate, int]]) -> list[tuple[Candidate, int]]:
-    """Join groups of (candidate, generation mark), each target once; the first mention counts."""
-    seen: dict[int, tuple[Candidate, int]] = {}
-    for group in groups:
-        for candidate, generation in group:
-            seen.setdefault(candidate.target, (candidate, generation))
-    return list(seen.values())
-
-
 def jobs_of(notification: Notification, waiting: Mapping[tuple[int, Wait], Sequence[int]]) -> list[NewJob]:
     """Return the jobs for packed recipients grouped by (route, wait)."""
     return [
