@@ -8,23 +8,21 @@ small numbers (`AHEAD`); a route that stops gives them back.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from wakeline.model.delivery import DeliveryState
 from wakeline.model.outcome import Outcome
-from wakeline.model.route import HoldReason, Lane, ProviderKind
+from wakeline.model.route import HoldReason, Lane
 from wakeline.pipeline.agenda import Agenda, Spot
 from wakeline.pipeline.answers import Answers
 from wakeline.pipeline.claim import Claims
-from wakeline.pipeline.flight import Flight
 from wakeline.pipeline.lanes import GRANT
 from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.resolve import FANOUT_ROUTE
-from wakeline.pipeline.route import RouteTable, Way, facing, identity, refusal_of
+from wakeline.pipeline.route import RouteTable, Way, refusal_of
 from wakeline.pipeline.settle import Settle
 from wakeline.pipeline.shelf import Shelf
-from wakeline.ports import Sender, Shipment
+from wakeline.pipeline.ship import Shipping
 from wakeline.wire.outcomes import Refusal, ours
 
 AHEAD = 1000
@@ -63,10 +61,10 @@ class Dispatch:
         self._table = table
         self._settle = settle
         self.wake = wake
-        self._answers = answers
         self._checks = checks
         self._agenda = Agenda()
         self._shelf = Shelf(parts, settle, checks)
+        self._shipping = Shipping(parts, answers, self._shelf)
         self._last_call = -CALLS_ABOUT
         self._turns = 0
         self.made: dict[int, int] = {}
@@ -201,7 +199,7 @@ class Dispatch:
         while (load := self._shelf.head((route, lane), now)) is not None:
             room = sender.room(call=True)
             if room > 0:
-                self._ship(way, sender, load, room)
+                self._shipping.ship(way, sender, load, room)
                 self._last_call = now
             elif way.breaker.open:
                 self._shelf.end(load, DeliveryState.FAILED, ours(Refusal.BREAKER))
@@ -237,48 +235,12 @@ class Dispatch:
                 break
             lane = way.turns.pick(heads)
             limit = min(room, left) if lane == min(heads) else min(room, left, GRANT)
-            sent = self._ship(way, sender, heads[lane], limit)
+            sent = self._shipping.ship(way, sender, heads[lane], limit)
             way.turns.sent(lane, sent, heads)
             left -= sent
         if way.breaker.open and left < budget:
             way.breaker.probing(monotonic)
         return budget - left
-
-    def _ship(self, way: Way, sender: Sender, load: Load, limit: int) -> int:
-        """Hand over a slice of a load; returns how many deliveries it was."""
-        indexes = load.take(limit)
-        if isinstance(indexes, range):
-            recipients = load.recipients[indexes.start : indexes.stop]
-        else:
-            recipients = [load.recipients[index] for index in indexes]
-        monotonic = self._parts.clock.monotonic()
-        flight = Flight(way, load, indexes, identity(way.credential))
-        shipment = Shipment(
-            route=facing(way.route),
-            lane=load.job.lane,
-            notification=load.notification,
-            recipients=recipients,
-            deadline=monotonic + self._patience(way, load),
-            on_results=partial(self._results, flight),
-            badges=load.badges,
-            attempt=load.job.attempt,
-            started=monotonic,
-        )
-        sender.send(shipment)
-        return len(indexes)
-
-    def _patience(self, way: Way, load: Load) -> float:
-        """Return how many seconds an answer may take: the provider's time limit, inside the ttl."""
-        providers = self._parts.settings.providers
-        apns = way.route.provider is ProviderKind.APNS
-        limit = providers.apns.request_timeout if apns else providers.fcm.request_timeout
-        return min(limit, (load.job.expires - self._parts.clock.now()) / 1000)
-
-    def _results(
-        self, flight: Flight, shipment: Shipment, accepted: list[int], others: list[tuple[int, Outcome]]
-    ) -> None:
-        self._answers.on_results(flight, shipment, accepted, others)
-        self._shelf.ended(flight.load)
 
     # --- taking back
 

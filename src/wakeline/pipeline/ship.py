@@ -1,0 +1,60 @@
+"""Handing a slice of a load to a sender, and taking its answers."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from wakeline.model.outcome import Outcome
+from wakeline.model.route import ProviderKind
+from wakeline.pipeline.answers import Answers
+from wakeline.pipeline.flight import Flight
+from wakeline.pipeline.load import Load
+from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.route import Way, facing, identity
+from wakeline.pipeline.shelf import Shelf
+from wakeline.ports import Sender, Shipment
+
+
+class Shipping:
+    """Makes shipments."""
+
+    def __init__(self, parts: Parts, answers: Answers, shelf: Shelf) -> None:
+        self._parts = parts
+        self._answers = answers
+        self._shelf = shelf
+
+    def ship(self, way: Way, sender: Sender, load: Load, limit: int) -> int:
+        """Hand over a slice of a load; returns how many deliveries it was."""
+        indexes = load.take(limit)
+        if isinstance(indexes, range):
+            recipients = load.recipients[indexes.start : indexes.stop]
+        else:
+            recipients = [load.recipients[index] for index in indexes]
+        monotonic = self._parts.clock.monotonic()
+        flight = Flight(way, load, indexes, identity(way.credential))
+        shipment = Shipment(
+            route=facing(way.route),
+            lane=load.job.lane,
+            notification=load.notification,
+            recipients=recipients,
+            deadline=monotonic + self._patience(way, load),
+            on_results=partial(self._results, flight),
+            badges=load.badges,
+            attempt=load.job.attempt,
+            started=monotonic,
+        )
+        sender.send(shipment)
+        return len(indexes)
+
+    def _patience(self, way: Way, load: Load) -> float:
+        """Return how many seconds an answer may take: the provider's time limit, inside the ttl."""
+        providers = self._parts.settings.providers
+        apns = way.route.provider is ProviderKind.APNS
+        limit = providers.apns.request_timeout if apns else providers.fcm.request_timeout
+        return min(limit, (load.job.expires - self._parts.clock.now()) / 1000)
+
+    def _results(
+        self, flight: Flight, shipment: Shipment, accepted: list[int], others: list[tuple[int, Outcome]]
+    ) -> None:
+        self._answers.on_results(flight, shipment, accepted, others)
+        self._shelf.ended(flight.load)
