@@ -10,7 +10,8 @@ import msgspec
 from wakeline.config.flat import values
 from wakeline.config.tree import Settings
 
-_AT_ONCE = ("limits.", "retention.", "logs.", "queue.", "providers.", "server.drain_timeout", "storage.low_disk")
+_AT_ONCE = ("limits.", "retention.", "logs.", "queue.", "providers.", "server.drain_timeout")
+_AT_START = frozenset({"logs.access"})
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +23,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 def takes_effect(path: str) -> bool:
     """Tell whether a new value of this key is in force after SIGHUP, without a restart."""
-    return path.startswith(_AT_ONCE)
+    return path.startswith(_AT_ONCE) and path not in _AT_START
 
 
 def changes(old: Settings, new: Settings) -> list[Change]:

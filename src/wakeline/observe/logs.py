@@ -22,6 +22,8 @@ from wakeline.observe.names import LogEvent
 _FIRST = ("timestamp", "level", "event")
 _LIBRARIES_FROM = logging.WARNING
 """Libraries speak of themselves; below a warning nobody asked them."""
+_REQUESTS = "uvicorn.access"
+"""uvicorn's logger of requests: its records bear (client, method, path, HTTP version, status)."""
 
 
 def configure(settings: Logs, stream: TextIO | None = None) -> None:
@@ -43,6 +45,7 @@ def configure(settings: Logs, stream: TextIO | None = None) -> None:
         cache_logger_on_first_use=False,
     )
     _adopt_libraries(level)
+    logging.getLogger(_REQUESTS).setLevel(logging.INFO if settings.access else _LIBRARIES_FROM)
 
 
 def _renderers(*, console: bool, colors: bool) -> list[Processor]:
@@ -65,6 +68,11 @@ class _Library(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record of the standard library's logging."""
+        if record.name == _REQUESTS and isinstance(record.args, tuple):
+            client, method, path, _, status = record.args
+            line = {"client": client, "method": method, "path": path, "status": status}
+            structlog.get_logger().info(LogEvent.REQUEST.value, **line)
+            return
         structlog.get_logger().log(
             record.levelno,
             LogEvent.LIBRARY.value,

@@ -43,6 +43,4 @@ class LogEvent(StrEnum):
     ADMIN_REFUSED = "admin.refused"
     REQUEST = "http.request"
     LIBRARY = "library.message"
-    UNCAUGHT = "uncaught"
-    LEASES_RESCUED = "queue.leases_rescued"
     UVLOOP_ABSENT = "service.uvloop_absent"

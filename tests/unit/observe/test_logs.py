@@ -129,3 +129,16 @@ def test_ids_of_notifications_are_not_mistaken_for_tokens() -> None:
 def test_a_short_token_shows_nothing() -> None:
     assert masked_token("abc") == "***"
     assert masked_token(APNS) == f"...{APNS[-6:]}"
+
+
+def test_requests_are_lines_of_their_own_if_asked_for() -> None:
+    out = io.StringIO()
+    record = ('%s - "%s %s HTTP/%s" %d', "10.0.0.1:5", "GET", f"/v1/explain?q={APNS}", "1.1", 200)
+    configure(Logs(format="json"), out)
+    logging.getLogger("uvicorn.access").info(*record)
+    assert out.getvalue() == ""
+    configure(Logs(format="json", access=True), out)
+    logging.getLogger("uvicorn.access").info(*record)
+    (line,) = lines(out)
+    assert (line["event"], line["method"], line["status"]) == ("http.request", "GET", 200)
+    assert line["path"] == f"/v1/explain?q=...{APNS[-6:]}"

@@ -1,0 +1,87 @@
+"""Settings at work in the real process: TLS, uvloop, access lines, metrics, a provider that is swapped while running."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import ssl
+from pathlib import Path
+
+import httpx2
+import trustme
+
+from acme import APP, Stack, furnish
+from processes import Gateway, Simulator, gateway, pointing_at, until
+from wakeline.observe.metrics import DEFINITIONS
+
+
+def test_a_listener_with_a_certificate_speaks_tls_and_serves_on_uvloop(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    leaf = authority.issue_cert("127.0.0.1")
+    leaf.private_key_pem.write_to_path(tmp_path / "key.pem")
+    leaf.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    running = Gateway(tmp_path)
+    running.start(
+        {
+            "WAKELINE_SERVER__TLS_CERTIFICATE": str(tmp_path / "cert.pem"),
+            "WAKELINE_SERVER__TLS_KEY": str(tmp_path / "key.pem"),
+            "WAKELINE_SERVER__UVLOOP": "true",
+        }
+    )
+    assert running.address.startswith("https://")
+    trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    assert httpx2.get(f"{running.address}/readyz", verify=trust, trust_env=False).status_code == 200
+    assert running.json("app", "list") == {"apps": []}
+    assert running.events("service.uvloop_absent") == []
+    assert running.stop() == 0
+
+
+def test_requests_are_logged_only_if_asked_for_and_without_tokens(tmp_path: Path) -> None:
+    token = "5e" * 32
+    running = Gateway(tmp_path)
+    running.config.write_text(running.config.read_text().replace('format = "json"', 'format = "json"\naccess = true'))
+    running.start()
+    running.cli("explain", token)
+    lines = until(lambda: running.events("http.request") or None, "a line is written")
+    assert running.stop() == 0
+    assert [(line["method"], line["status"]) for line in lines] == [("GET", 404)]
+    assert lines[0]["path"].startswith("/v1/explain")
+    assert token not in running.log.read_text()
+
+
+def test_no_request_is_logged_by_default(tmp_path: Path) -> None:
+    with gateway(tmp_path) as running:
+        httpx2.get(f"{running.address}/healthz", trust_env=False)
+    assert "/healthz" not in running.log.read_text()
+
+
+def test_every_metric_of_the_reference_is_scraped(stack: Stack) -> None:
+    stack.gateway.json("device", "put", "m1", "--app", APP, "--user", "met", "--target", f"apns={'6f' * 32}")
+    stack.gateway.json("send", "--app", APP, "--user", "met", "--title", "x", "--wait", "10")
+    text = stack.http.get("/metrics").raise_for_status().text
+    for item in DEFINITIONS:
+        assert re.search(rf"^# TYPE {item.name.removesuffix('_total')}", text, re.MULTILINE), item.name
+    assert re.search(r'^wakeline_deliveries_total\{outcome="accepted",provider="apns"\} [1-9]', text, re.MULTILINE)
+    assert re.search(r'^wakeline_accepted_total\{lane="alert"\} [1-9]', text, re.MULTILINE)
+    assert "6f6f6f" not in text
+
+
+def test_a_provider_authority_is_swapped_while_running(tmp_path: Path, fake: Simulator) -> None:
+    settings = pointing_at(fake)
+    blind = settings.replace(f'ca_file = "{fake.ca_file}"\n[providers.fcm]', "[providers.fcm]")
+    assert blind != settings
+    with gateway(tmp_path, blind) as running:
+        furnish(running, fake)
+        running.json("device", "put", "d1", "--app", APP, "--user", "ann", "--target", f"apns-voip={'7a' * 32}")
+        request = {"to": {"users": ["ann"]}, "call": {"id": "c1"}}
+        done = running.cli("send", "--app", APP, "--file", "-", "--json", stdin=json.dumps(request))
+        notification = json.loads(done.stdout)["id"]
+        until(lambda: running.events("connect_failed") or None, "it is not trusted")
+        text = running.config.read_text()
+        running.config.write_text(text.replace("[providers.fcm]", f'ca_file = "{fake.ca_file}"\n[providers.fcm]'))
+        assert running.process is not None
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: running.events("settings.reloaded") or None, "the reload is logged")
+        until(lambda: "accepted" in running.json("explain", notification)["verdict"] or None, "the call goes out", 15)
