@@ -14,7 +14,7 @@ pytestmark = pytest.mark.faults
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("kind", ["fcm", pytest.param("apns", marks=pytest.mark.slow)])  # first retry: 10 s and 60 s
+@pytest.mark.parametrize("kind", ["fcm", "apns"])
 def test_alerts_wait_while_a_push_service_is_away_and_go_out_when_it_is_back(
     tmp_path: Path, make: Make, kind: str
 ) -> None:

@@ -19,6 +19,12 @@ CALL_WAITS = (0.5, 1.0, 2.0, 4.0)
 FIRST_WAIT = {ProviderKind.FCM: 10.0, ProviderKind.APNS: 60.0}
 """Seconds before the second attempt of anything else."""
 
+UNREACHED_WAIT = 1.0
+"""Seconds before the second attempt of a push that never left us: no provider has asked for patience."""
+
+LONGEST_UNREACHED_WAIT = 60.0
+"""Seconds; when a provider is away for long it is the route's breaker that asks rarely, and its pushes are due when it answers."""
+
 LONGEST_WAIT = 900.0
 """Seconds; the tier that Apple asks for."""
 
@@ -69,6 +75,8 @@ def wait(outcome: Outcome, *, provider: ProviderKind, lane: Lane, attempt: int, 
     """Return the seconds to wait after attempt number `attempt`; what the provider asks for is the floor, never the ceiling."""
     if lane is Lane.CALL:
         usual = CALL_WAITS[min(attempt, len(CALL_WAITS)) - 1]
+    elif outcome.outcome_class is OutcomeClass.TRANSIENT and not outcome.status:  # no connection: nobody has seen it
+        usual = min(UNREACHED_WAIT * 2.0 ** min(attempt - 1, 16), LONGEST_UNREACHED_WAIT)
     else:
         usual = min(FIRST_WAIT[provider] * 2.0 ** min(attempt - 1, 16), LONGEST_WAIT)
     jitter = 0.0 if lane is Lane.CALL else usual * _JITTER * entropy

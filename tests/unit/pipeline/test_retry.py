@@ -49,7 +49,10 @@ def plan(outcome: Outcome, **given: object) -> RetryAt | GiveUp:
         (lost(Loss.TIMEOUT), {}, 60),
         (apns(503, "Shutdown"), {}, 0),
         (lost(Loss.REFUSED_STREAM), {"attempt": REPLAYS - 1}, 0),
-        (lost(Loss.REFUSED_STREAM), {"attempt": REPLAYS}, 900),
+        (lost(Loss.REFUSED_STREAM), {"attempt": REPLAYS}, 16),
+        (lost(Loss.CONNECT_REFUSED), {}, 1),
+        (lost(Loss.DNS), {"attempt": 3}, 4),
+        (lost(Loss.CONNECT_REFUSED), {"provider": ProviderKind.FCM, "attempt": 40}, 60),
     ],
 )
 def test_waits(outcome: Outcome, given: dict[str, object], seconds: float) -> None:
