@@ -12,8 +12,9 @@ from typing import Any
 import httpx2
 import msgspec
 
-from acme import APP, Stack
+from acme import APP, BUNDLE, Stack
 from processes import until
+from wakeline.cli.demo import material
 
 _numbers = itertools.count(1)
 
@@ -119,6 +120,19 @@ class Caller:
     def received(self, phone: Phone) -> list[dict[str, Any]]:
         """Return the requests that the push service got for a phone."""
         return self.simulator.requests(phone.token)
+
+
+def own_app(stack: Stack) -> Caller:
+    """Make an app with credentials of its own, for a test after which routes may be held."""
+    caller = Caller(stack, f"own-{next(_numbers)}")
+    stack.http.post("/v1/apps", json={"id": caller.app}).raise_for_status()
+    for file, form in (
+        (material.auth_key(), {"key_id": material.KEY_ID, "team_id": material.TEAM_ID, "topics": BUNDLE}),
+        (material.service_account(stack.simulator.token_uri), {}),
+    ):
+        answer = stack.http.post(f"{caller.path}/credentials", files={"file": file}, data=form)
+        assert answer.status_code == 201, answer.text
+    return caller
 
 
 def counted(shown: Mapping[str, Any]) -> dict[str, int]:
