@@ -5,6 +5,7 @@ Rule: pure, and every refusal names the field by a JSON Pointer. Defaults are th
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import partial
 
@@ -41,6 +42,9 @@ _TTL = {PushType.CALL: 32, PushType.BACKGROUND: 3600}
 _DEFAULT_TTL = 86400
 _COLLAPSE_LIMIT = 64
 _VALUE_LIMIT = 4096
+_NAME_LIMIT = 255
+# What a bundle id or a project id is made of; a topic becomes a header of HTTP/2.
+_TOPIC = re.compile(r"[A-Za-z0-9._:-]{0,255}").fullmatch
 _NOTHING = Override()
 
 TARGET_KINDS: dict[PushType, tuple[TargetKind, ...]] = {
@@ -177,8 +181,9 @@ def _audience(to: Audience) -> Audience:
             "The audience is empty", pointer="/to", fix="Name users, devices, targets, tags or everyone."
         )
     for field, names in (("users", to.users), ("devices", to.devices), ("tags", to.tags)):
-        if "" in names:
-            raise InvalidRequest("A name is empty", pointer=f"/to/{field}/{names.index('')}")
+        for position, name in enumerate(names):
+            if not 0 < len(name) <= _NAME_LIMIT:
+                raise InvalidRequest(f"A name has 1 to {_NAME_LIMIT} characters", pointer=f"/to/{field}/{position}")
     if len(to.users) + len(to.devices) + len(to.targets) == 1:
         return to
     return Audience(
@@ -214,6 +219,9 @@ def _check_target(target: RawTarget, push_type: PushType, pointer: str) -> None:
         raise refuse("`environment` is production or sandbox", pointer=f"{pointer}/environment")
     if not 0 < len(target.value) <= _VALUE_LIMIT or not target.value.isascii() or not target.value.isprintable():
         raise refuse("The token is empty, too long, or no printable ASCII", pointer=f"{pointer}/value")
+    for field in ("topic", "project"):
+        if not _TOPIC(getattr(target, field)):
+            raise refuse(f"The {field} is no bundle id and no project id", pointer=f"{pointer}/{field}")
 
 
 def _ttl(ttl: int | None, push_type: PushType) -> int:

@@ -54,6 +54,7 @@ def test_only_background_pushes_are_less_urgent_by_default() -> None:
     [
         ({"to": {}, "alert": ALERT}, "/to"),
         ({"to": {"users": ["ann", ""]}, "alert": ALERT}, "/to/users/1"),
+        ({"to": {"tags": ["x" * 256]}, "alert": ALERT}, "/to/tags/0"),
         ({"type": "call"}, "/call"),
         ({"type": "call", "call": {"id": ""}}, "/call/id"),
         ({"type": "alert", "alert": ALERT, "call": CALL}, "/call"),
@@ -73,6 +74,8 @@ def test_only_background_pushes_are_less_urgent_by_default() -> None:
         ({"alert": ALERT, "to": {"targets": [RAW | {"environment": "moon"}]}}, "/to/targets/0/environment"),
         ({"alert": ALERT, "to": {"targets": [RAW | {"value": ""}]}}, "/to/targets/0/value"),
         ({"alert": ALERT, "to": {"targets": [RAW | {"value": "a\nb"}]}}, "/to/targets/0/value"),
+        ({"alert": ALERT, "to": {"targets": [RAW | {"topic": "com.a\r\nx: y"}]}}, "/to/targets/0/topic"),
+        ({"alert": ALERT, "to": {"targets": [RAW | {"project": "../x"}]}}, "/to/targets/0/project"),
         ({"call": CALL, "to": {"targets": [RAW | {"kind": "apns-location"}]}}, "/to/targets/0/kind"),
     ],
 )

@@ -100,6 +100,22 @@ def test_the_topic_is_one_that_the_credential_covers(
     assert apns.topic_with(apns.rule_for(push_type), bundle, _credential(kind, *topics)) == expected
 
 
+def _nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def _languages(number: int) -> dict[str, Translation]:
+    return {f"x-{at}": Translation(body="b") for at in range(number)}
+
+
+def test_data_may_be_nested_and_spoken_in_every_language() -> None:
+    alert = Alert(title="t", localized=_languages(300))
+    apns.check(Content(type=PushType.ALERT, alert=alert, data={"deep": _nested(62)}))
+
+
 def _refused(content: Content, kind: str = "") -> InvalidRequest:
     with pytest.raises(InvalidRequest) as caught:
         apns.validate(content, kind)
@@ -126,7 +142,16 @@ def _refused(content: Content, kind: str = "") -> InvalidRequest:
         (Content(apns=Override(headers={":path": "/"})), "/apns/headers/:path"),
         (Content(apns=Override(headers={"Apns-Topic": "x"})), "/apns/headers/Apns-Topic"),
         (Content(apns=Override(headers={"x/y": "1"})), "/apns/headers/x~1y"),
-        (Content(apns=Override(headers={"apns-topic": "a\r\nb: c"})), "/apns/headers/apns-topic"),
+        (Content(apns=Override(headers={"apns-topic": "com.example.other"})), "/apns/headers/apns-topic"),
+        (Content(apns=Override(headers={"x-note": "a\r\nb: c"})), "/apns/headers/x-note"),
+        (Content(apns=Override(headers={"content-length": "1"})), "/apns/headers/content-length"),
+        (Content(apns=Override(headers={"x-http-method-override": "GET"})), "/apns/headers/x-http-method-override"),
+        (Content(apns=Override(headers={f"x-{number}": "1" for number in range(17)})), "/apns/headers"),
+        (Content(apns=Override(headers={"x-long": "1" * 2050})), "/apns/headers"),
+        (Content(data={"deep": _nested(64)}), "/data"),
+        (Content(type=PushType.ALERT, apns=Override(raw={"deep": _nested(2000)})), "/apns/raw"),
+        (Content(type=PushType.ALERT, alert=Alert(localized=_languages(301))), "/alert/localized"),
+        (Content(type=PushType.ALERT, alert=Alert(localized={"-" * 65: Translation(body="x")})), "/alert/localized"),
         (Content(type=PushType.ALERT, alert=Alert(body="\ud83d")), "/alert/body"),
         (Content(data={"a/b": ["ok", "\udc00"]}), "/data/a~1b/1"),
         (Content(data={"\ud800": 1}), "/data"),

@@ -5,6 +5,7 @@ A PUT is the whole truth about a device: what it does not name is gone. A phone 
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import msgspec
@@ -22,6 +23,7 @@ from wakeline.model.key import Scope
 from wakeline.ports import Registered
 
 _LONGEST_ID = 255
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Users = Annotated[tuple[Opaque, ...], msgspec.Meta(max_length=64)]
 
@@ -161,8 +163,10 @@ async def _restore(call: Call, device: str | None) -> Answer:
 def device_id(call: Call) -> str:
     """Return the device's id of the path. Raises InvalidRequest for one that cannot be kept."""
     given = call.path["device"]
-    if len(given) > _LONGEST_ID or "\0" in given:
-        raise InvalidRequest(f"a device id has at most {_LONGEST_ID} characters")
+    if len(given) > _LONGEST_ID or _CONTROL.search(given):
+        raise InvalidRequest(
+            f"a device id has at most {_LONGEST_ID} characters, and none of them is a control character"
+        )
     return given
 
 

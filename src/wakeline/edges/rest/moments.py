@@ -25,5 +25,5 @@ def moment_or_none(milliseconds: int | None) -> datetime | None:
 
 
 def milliseconds(at: datetime) -> int:
-    """Return the Unix milliseconds of a time with an offset."""
-    return (at - _EPOCH) // _MILLISECOND
+    """Return the Unix milliseconds of a time with an offset; what its offset puts beyond the year 9999 is that year's end."""
+    return min((at - _EPOCH) // _MILLISECOND, _LAST)

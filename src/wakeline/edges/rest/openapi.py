@@ -43,13 +43,13 @@ _DESCRIPTION = (
 
 def problems_of(operation: Operation) -> tuple[type[WakelineError], ...]:
     """Return every error that an operation may answer with, by what it is made of."""
-    found: list[type[WakelineError]] = [InvalidRequest, WakelineError]
+    found: list[type[WakelineError]] = [MalformedRequest, InvalidRequest, WakelineError]
     if operation.reach is not Reach.ANYBODY:
         found += [Unauthenticated, NotAllowed, StoreUnavailable]
     if operation.parameters:
         found.append(NotFound)
     if operation.request is not None:
-        found += [MalformedRequest, BodyTooLarge, UnsupportedMedia]
+        found += [BodyTooLarge, UnsupportedMedia]
     if operation.idempotent is not Idempotent.NO:
         found += [IdempotencyRunning, IdempotencyMismatch]
     if operation.idempotent is Idempotent.STORED:

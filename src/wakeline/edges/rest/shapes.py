@@ -6,14 +6,16 @@ from typing import Annotated
 
 import msgspec
 
-SLUG = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+# Before a line's end `$` holds in Python and not in ECMA-262, whose patterns OpenAPI has: the newline is refused by name.
+SLUG = r"^[a-z0-9][a-z0-9._-]{0,62}(?!\n)$"
+PRINTABLE = r"^[^\x00-\x1f\x7f]*(?!\n)$"
 
 Slug = Annotated[
     str, msgspec.Meta(pattern=SLUG, description="lower-case letters, digits, `.`, `_` and `-`; at most 63")
 ]
 Name = Annotated[str, msgspec.Meta(max_length=200)]
-Opaque = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-"""An id that the caller chose: a user, a device, a tag."""
+Opaque = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=PRINTABLE)]
+"""An id that the caller chose: a user, a device, a tag. Control characters would forge lines of logs and terminals."""
 Fact = Annotated[str, msgspec.Meta(max_length=100)]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=500)]
 

@@ -18,7 +18,8 @@ from wakeline.model.route import Environment, ProviderKind
 LONGEST = 4096
 
 Token = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST)]
-Topic = Annotated[str, msgspec.Meta(max_length=255)]
+# A topic becomes a header of HTTP/2 and part of a route's name: a phone may not put anything else there.
+Topic = Annotated[str, msgspec.Meta(max_length=255, pattern=r"^[A-Za-z0-9._:-]*(?!\n)$")]
 
 _HEX = frozenset("0123456789abcdef")
 _FORMS = "APNs tokens are sent as hex: two digits a byte, nothing between."

@@ -22,6 +22,9 @@ from wakeline.wire.content import (
 COLLAPSE_ID_LIMIT = 64
 """Bytes of UTF-8."""
 
+# The id leads back to the delivery. The topic is the route's: another one would be answered with refusals that count against
+# the credential and the tokens of this one.
+_RESERVED = frozenset({"apns-id", "apns-topic"})
 _PUSH_TYPES = frozenset(rule.name for rule in RULES.values())
 
 
@@ -68,7 +71,7 @@ def _check_collapse_id(value: str, where: str) -> None:
 
 
 def _check_headers(headers: dict[str, str], rule: Rule) -> None:
-    check_headers(headers, "apns", reserved=frozenset({"apns-id"}))
+    check_headers(headers, "apns", reserved=_RESERVED)
     where = pointer("apns", "headers")
     _check_collapse_id(headers.get("apns-collapse-id", ""), f"{where}/apns-collapse-id")
     allowed = {"5"} if rule.priorities == (5,) else {"10", "5", "1"}

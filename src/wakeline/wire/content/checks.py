@@ -31,8 +31,16 @@ _OURS = frozenset(
         "transfer-encoding",
         "upgrade",
         "user-agent",
+        # Google reads a method and a billed project out of these: a push could become another call of ours.
+        "x-goog-user-project",
+        "x-http-method-override",
     }
 )
+_MOST_HEADERS = 16
+_MOST_LEVELS = 64
+_MOST_LANGUAGES = 300
+_LONGEST_TAG = 64
+_MOST_HEADER_BYTES = 2048
 
 
 class Measure(NamedTuple):
@@ -49,11 +57,38 @@ def pointer(*steps: str | int) -> str:
 
 
 def check_text(content: Content) -> None:
-    """Refuse text that UTF-8 cannot hold (a lone surrogate, left by a broken decoder). Raises InvalidRequest."""
+    """Refuse objects nested without end, and text that UTF-8 cannot hold (a lone surrogate). Raises InvalidRequest."""
+    for steps, value in _free_form(content):
+        _check_depth(value, pointer(*steps))
     try:
         msgspec.json.encode(content)
     except UnicodeEncodeError:
         _name_the_half_character(content)
+
+
+def _free_form(content: Content) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield what callers write as they like, with where it stands."""
+    yield ("data",), content.data
+    for provider in ("apns", "fcm", "webpush"):
+        override: Override = getattr(content, provider)
+        yield (provider, "payload"), override.payload
+        if override.raw is not None:
+            yield (provider, "raw"), override.raw
+
+
+def _check_depth(value: Any, where: str) -> None:
+    """Refuse what a reader or writer of JSON might run out of stack with, later and for everybody."""
+    level, depth = [value], 0
+    while level := [inner for outer in level for inner in _containers(outer)]:
+        depth += 1
+        if depth >= _MOST_LEVELS:
+            raise InvalidRequest(f"it is nested more than {_MOST_LEVELS} levels deep", pointer=where)
+
+
+def _containers(value: dict[str, Any] | list[Any]) -> Iterator[dict[str, Any] | list[Any]]:
+    for inner in value.values() if isinstance(value, dict) else value:
+        if isinstance(inner, dict | list):
+            yield inner
 
 
 def _name_the_half_character(content: Content) -> None:
@@ -80,7 +115,12 @@ def _texts(value: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
 
 
 def check_alert(alert: Alert) -> None:
-    """Refuse a badge that is neither a number from 0 nor "+1". Raises InvalidRequest."""
+    """Refuse a badge that is neither a number from 0 nor "+1", and more languages than there are. Raises InvalidRequest."""
+    if len(alert.localized) > _MOST_LANGUAGES or any(len(tag) > _LONGEST_TAG for tag in alert.localized):
+        raise InvalidRequest(
+            f"there are more than {_MOST_LANGUAGES} languages, or one whose tag is longer than {_LONGEST_TAG} characters",
+            pointer="/alert/localized",
+        )
     badge = alert.badge
     if badge is None or badge == "+1":
         return
@@ -91,7 +131,16 @@ def check_alert(alert: Alert) -> None:
 
 
 def check_headers(headers: dict[str, str], provider: str, reserved: frozenset[str] = frozenset()) -> None:
-    """Refuse header names and values that HTTP/2 or we cannot take. Raises InvalidRequest."""
+    """Refuse header names and values that HTTP/2 or we cannot take. Raises InvalidRequest.
+
+    They travel with every push of the notification, and a server that finds them too many ends the connection that all
+    share, so their number and size are bounded.
+    """
+    if len(headers) > _MOST_HEADERS or sum(map(len, (*headers, *headers.values()))) > _MOST_HEADER_BYTES:
+        raise InvalidRequest(
+            f"there are more than {_MOST_HEADERS} headers, or they have more than {_MOST_HEADER_BYTES} characters",
+            pointer=pointer(provider, "headers"),
+        )
     for name, value in headers.items():
         where = pointer(provider, "headers", name)
         if not _HEADER_NAME.fullmatch(name):

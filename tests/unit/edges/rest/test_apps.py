@@ -41,7 +41,7 @@ async def test_the_same_app_again_is_answered_and_another_name_is_a_conflict(gat
     assert (other.status_code, other.json()["code"]) == (409, "conflict")
 
 
-@pytest.mark.parametrize("slug", ["", "UPPER", "a b", "-a", "a/b", "x" * 64])
+@pytest.mark.parametrize("slug", ["", "UPPER", "a b", "-a", "a/b", "x" * 64, "acme\n"])
 async def test_a_slug_that_cannot_stand_in_a_path_is_refused_with_its_pointer(gateway: Gateway, slug: str) -> None:
     answer = await gateway.call("POST", "/v1/apps", json={"id": slug})
 

@@ -65,6 +65,30 @@ async def test_an_id_may_hold_a_slash_and_any_script(gateway: Gateway) -> None:
     assert user.json()["devices"][0]["device_id"] == "urn:uuid:1/2 é"
 
 
+@pytest.mark.parametrize("character", ["\0", "\n", "\x1b", "\x7f"])
+async def test_names_have_no_control_characters(gateway: Gateway, character: str) -> None:
+    await gateway.with_app()
+    quoted = f"/v1/apps/acme-chat/devices/a%{ord(character):02x}b"
+
+    device = await gateway.call("PUT", quoted, json={"user": "alice"})
+    user = await gateway.call("PUT", DEVICE, json={"user": f"a{character}"})
+    tag = await gateway.call("PUT", DEVICE, json={"tags": [f"{character}a"]})
+
+    assert [answer.status_code for answer in (device, user, tag)] == [422, 422, 422]
+    assert tag.json()["errors"][0]["pointer"] == "/tags/0"
+
+
+async def test_a_time_beyond_the_year_9999_is_its_end_wherever_it_is_shown(gateway: Gateway) -> None:
+    await gateway.with_app()
+    until = {"connected_until": "9999-12-31T23:59:59-12:00"}
+
+    said = await gateway.call("PUT", f"{DEVICE}/presence", json=until)
+    explained = await gateway.call("GET", "/v1/explain?q=device:ios-1")
+
+    assert said.json()["connected_until"] == "9999-12-31T23:59:59.999000Z"
+    assert explained.status_code == 200
+
+
 async def test_an_apns_token_is_kept_in_lower_case(gateway: Gateway) -> None:
     await gateway.with_app()
 
@@ -81,6 +105,10 @@ async def test_an_apns_token_is_kept_in_lower_case(gateway: Gateway) -> None:
         (apns(""), "/targets/0/value"),
         (apns(project="acme"), "/targets/0/project"),
         (apns(environment="test"), "/targets/0/environment"),
+        (apns(topic="com.acme.chat\r\nx: y"), "/targets/0/topic"),
+        (apns(topic="com.acme.chat\n"), "/targets/0/topic"),
+        (apns(topic="com.acme/.voip"), "/targets/0/topic"),
+        ({"kind": "fcm", "value": "t", "project": "acme/../other"}, "/targets/0/project"),
         ({"kind": "sms", "value": "1"}, "/targets/0/kind"),
         ({"kind": "fcm", "value": "two words"}, "/targets/0/value"),
         ({"kind": "fcm", "value": "t", "environment": "sandbox"}, "/targets/0/environment"),
