@@ -12,13 +12,16 @@ import pytest
 ROOT = Path(__file__).parents[3]
 LINT = Path(sys.executable).with_name("lint-imports")
 
+STRANGER = "utils/__init__.py"
+"""A package that no contract names: the layers are exhaustive."""
+
 PLANTED = [
     ("model/app.py", "import wakeline.config"),
     ("model/app.py", "import asyncio"),
     ("wire/__init__.py", "import socket"),
     ("wire/__init__.py", "import time"),
     ("wire/__init__.py", "import wakeline.ports"),
-    ("config.py", "import wakeline.ports"),
+    ("config/__init__.py", "import wakeline.ports"),
     ("ports.py", "import wakeline.observe"),
     ("observe/__init__.py", "import wakeline.transport"),
     ("transport/__init__.py", "import wakeline.storage"),
@@ -33,7 +36,7 @@ PLANTED = [
     ("service/__init__.py", "import wakeline.cli"),
     ("simulator/__init__.py", "import wakeline.wire"),
     ("cli/__init__.py", "import wakeline.storage"),
-    ("utils/__init__.py", ""),
+    (STRANGER, ""),
 ]
 
 
@@ -60,13 +63,14 @@ def test_the_house_keeps_its_contracts(copy: Path) -> None:
 @pytest.mark.parametrize(("path", "line"), PLANTED, ids=[f"{path}: {line}" for path, line in PLANTED])
 def test_a_planted_violation_is_caught(copy: Path, path: str, line: str) -> None:
     file = copy / "src" / "wakeline" / path
-    before = file.read_text() if file.exists() else None
-    file.parent.mkdir(exist_ok=True)
-    file.write_text((before or "") + f"\n{line}\n")
+    if path == STRANGER:
+        file.parent.mkdir()
+    before = "" if path == STRANGER else file.read_text()
+    file.write_text(f"{before}\n{line}\n")
     try:
         result = lint(copy)
     finally:
-        if before is None:
+        if path == STRANGER:
             shutil.rmtree(file.parent)
         else:
             file.write_text(before)
