@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wakeline.edges.rest import multipart
-from wakeline.model.errors import InvalidRequest
+from wakeline.model.errors import InvalidRequest, MalformedRequest
 
 
 @given(file=st.binary(max_size=300), text=st.text(max_size=50))
@@ -33,3 +33,47 @@ def test_forms_with_the_same_fields_have_one_fingerprint() -> None:
 
     assert multipart.fingerprint(one) == multipart.fingerprint(other)
     assert multipart.fingerprint(one) != multipart.fingerprint({"a": "12", "file": b""})
+
+
+TYPE = "multipart/form-data; boundary=b"
+PART = b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n'
+
+
+def test_a_boundary_may_be_quoted_and_text_around_the_parts_is_skipped() -> None:
+    body = b"preamble\r\n" + PART + b"--b--\r\nepilogue"
+
+    assert multipart.fields('multipart/form-data; charset=utf-8; boundary="b"', body) == {"x": "1"}
+
+
+def test_as_many_parts_as_a_form_may_have_are_read() -> None:
+    assert multipart.fields(TYPE, PART * 32 + b"--b--") == {"x": ",".join("1" * 32)}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (TYPE, PART * 33 + b"--b--"),
+        (TYPE, PART * 20_000 + b"--b--"),
+        (TYPE, b"--b\r\nContent-Disposition: form-data; name=x; " + b"a*0=b; " * 10_000 + b"\r\n\r\n1\r\n--b--"),
+        (TYPE, b"--b\r\n\r\n1\r\n--b--"),
+        (TYPE, b"--b\r\nContent-Disposition: form-data\r\n\r\n1\r\n--b--"),
+        (TYPE, b"--bc\r\nContent-Disposition: form-data; name=x\r\n\r\n1\r\n--b--"),
+        (TYPE, PART),
+        (TYPE, PART[:20]),
+        (TYPE, b""),
+        ("multipart/form-data", PART + b"--b--"),
+        ("multipart/form-data; boundary=b; x=" + "(" * 2000, PART + b"--b--"),
+    ],
+    ids=lambda value: None if isinstance(value, bytes) else value[:40],
+)
+@pytest.mark.timeout(2)
+def test_what_is_no_form_is_refused_whatever_it_costs_to_read(content_type: str, body: bytes) -> None:
+    with pytest.raises(MalformedRequest):
+        multipart.fields(content_type, body)
+
+
+def test_parts_inside_parts_are_content() -> None:
+    inner = b"--c\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n" * 5000
+    body = b"--b\r\nContent-Disposition: form-data; name=file\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n"
+
+    assert multipart.fields(TYPE, body + inner + b"\r\n--b--") == {"file": inner}
