@@ -182,6 +182,13 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int = 0
 
 
+NOW_OR_NEVER = 9_999
+"""Milliseconds that a push with ttl 0 may take inside the gateway: providers read 0 as "now or never", and now is not nothing.
+
+No ttl in whole seconds is as long, so it tells such a push from all others.
+"""
+
+
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """A notification as kept. `key` is its integer id (`model.ids`); times in Unix ms.
 
@@ -203,3 +210,8 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     walked: bool = True
     cancelled: bool = False
     request_id: str = ""
+
+    @property
+    def now_or_never(self) -> bool:
+        """Tell whether the ttl is 0: the push service tries once and stores nothing."""
+        return self.expires - self.due in (0, NOW_OR_NEVER)

@@ -14,6 +14,7 @@ import msgspec
 from wakeline.model.device import TargetKind
 from wakeline.model.errors import InvalidRequest
 from wakeline.model.notification import (
+    NOW_OR_NEVER,
     Alert,
     Audience,
     Content,
@@ -31,9 +32,6 @@ NAMED_LIMIT = 500
 
 MAX_TTL = 28 * 86400
 """Seconds; FCM keeps a message no longer (Firebase: "Set the lifespan of a message")."""
-
-NOW_OR_NEVER = 10
-"""Seconds a push with ttl 0 may take inside the gateway: APNs and FCM read 0 as "now or never", and now is not nothing."""
 
 MAX_AHEAD = 366 * 86400
 """Seconds that a push may be scheduled ahead."""
@@ -93,7 +91,7 @@ def terms_of(request: NotificationRequest, now: int) -> Terms:
         content=_content(request, push_type),
         lane=_lane(request, push_type, broad=walked),
         due=due,
-        expires=due + 1000 * (_ttl(request.ttl, push_type) or NOW_OR_NEVER),
+        expires=due + (1000 * _ttl(request.ttl, push_type) or NOW_OR_NEVER),
         named=named,
         only_if_absent=request.only_if_absent,
         walked=walked,

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from wakeline.model.errors import InvalidRequest
-from wakeline.model.notification import NotificationRequest, OnUnknown, Priority, PushType
+from wakeline.model.notification import NOW_OR_NEVER, NotificationRequest, OnUnknown, Priority, PushType
 from wakeline.model.route import Lane
-from wakeline.pipeline.terms import MAX_TTL, NOW_OR_NEVER, Terms, terms_of
+from wakeline.pipeline.terms import MAX_TTL, Terms, terms_of
 
 NOW = 1_795_000_000_000
 ANN = {"users": ["ann"]}
@@ -35,12 +35,12 @@ def terms(**body: Any) -> Terms:
         ({"alert": ALERT, "to": {"users": [str(n) for n in range(501)]}}, PushType.ALERT, Lane.BULK, 86400),
         ({"type": "liveactivity", "data": {"a": 1}}, PushType.LIVEACTIVITY, Lane.ALERT, 86400),
         ({"alert": ALERT, "ttl": 60}, PushType.ALERT, Lane.ALERT, 60),
-        ({"alert": ALERT, "ttl": 0}, PushType.ALERT, Lane.ALERT, NOW_OR_NEVER),
+        ({"alert": ALERT, "ttl": 0}, PushType.ALERT, Lane.ALERT, NOW_OR_NEVER / 1000),
     ],
 )
-def test_defaults_follow_what_is_sent(body: dict[str, Any], push_type: PushType, lane: Lane, ttl: int) -> None:
+def test_defaults_follow_what_is_sent(body: dict[str, Any], push_type: PushType, lane: Lane, ttl: float) -> None:
     found = terms(**body)
-    assert (found.content.type, found.lane, found.due, found.expires) == (push_type, lane, NOW, NOW + ttl * 1000)
+    assert (found.content.type, found.lane, found.due, found.expires) == (push_type, lane, NOW, NOW + round(ttl * 1000))
 
 
 def test_only_background_pushes_are_less_urgent_by_default() -> None:

@@ -97,7 +97,7 @@ def prepare(notification: Notification, topic: str, rule: Rule) -> Prepared:
 
 def _expiration(notification: Notification) -> str:
     """Return epoch seconds, or 0 for a ttl of 0: one try, never stored."""
-    return "0" if notification.expires <= notification.due else str(-(-notification.expires // 1000))
+    return "0" if notification.now_or_never else str(-(-notification.expires // 1000))
 
 
 def _collapse_id(notification: Notification, rule: Rule) -> str:

@@ -83,10 +83,10 @@ class Prepared(msgspec.Struct, eq=False):
 def prepare(notification: Notification, now: int) -> Prepared:
     """Return what all devices share; `now` in Unix milliseconds, for FCM counts the ttl from its own arrival."""
     content = notification.content
-    left = 0 if notification.expires <= notification.due else -(-(notification.expires - now) // 1000)
+    left = 0 if notification.now_or_never else -(-(notification.expires - now) // 1000)
     timing = Timing(
         ttl=max(0, min(left, LONGEST_TTL)),
-        expiration=0 if notification.expires <= notification.due else -(-notification.expires // 1000),
+        expiration=0 if notification.now_or_never else -(-notification.expires // 1000),
         collapse=content.collapse_id or uuid_of(notification.key),
     )
     return Prepared(
