@@ -150,8 +150,9 @@ def feed(answer: httpx2.Response) -> Iterator[dict[str, Any]]:
     event: dict[str, Any] = {}
     for line in answer.iter_lines():
         name, _, value = line.partition(":")
-        if not line and event:
-            yield event
+        if not line:
+            if "data" in event:
+                yield event
             event = {}
         elif name:
             event[name] = json.loads(value) if name == "data" else value.strip()
