@@ -56,6 +56,7 @@ class Caller:
     """A backend that speaks to one app of a running gateway."""
 
     def __init__(self, stack: Stack, app: str = APP) -> None:
+        self.stack = stack
         self.http = stack.http
         self.simulator = stack.simulator
         self.app = app
