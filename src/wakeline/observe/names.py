@@ -40,6 +40,7 @@ class LogEvent(StrEnum):
     RELOADED = "settings.reloaded"
     RELOAD_REFUSED = "settings.refused"
     RESTART_NEEDED = "settings.need_restart"
+    DOOR_FAILED = "service.door_failed"
     ADMIN_REFUSED = "admin.refused"
     REQUEST = "http.request"
     LIBRARY = "library.message"

@@ -63,14 +63,13 @@ class _Process:
         chores: list[asyncio.Task[None]] = []
         try:
             await self._gateway.start()
-            for door in doors:
-                door.start()
+            serving = [door.start() for door in doors]
             address = listeners.address_of(self._gateway.settings, doors[0].port)
             self._ready(address)
             announce(address)
             chores = [asyncio.create_task(chore) for chore in (self._reload(), self._give_signs())]
-            await self._signals.stop.wait()
-            return await self._drain()
+            served = await self._until_stop(serving)
+            return max(served, await self._drain())
         finally:
             self._signals.remove()
             for task in chores:
@@ -87,6 +86,16 @@ class _Process:
             listeners.public(app, settings),
             listeners.admin(app, settings, admin_socket.listen(self._directory)),
         ]
+
+    async def _until_stop(self, serving: list[asyncio.Task[None]]) -> int:
+        """Wait for a signal. A door that closes by itself ends the process too: its supervisor starts a whole one."""
+        told = asyncio.create_task(self._signals.stop.wait())
+        ended, _ = await asyncio.wait({told, *serving}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if told in ended:
+            return DRAINED
+        _log.error(LogEvent.DOOR_FAILED.value, causes=[repr(task.exception()) for task in serving if task.done()])
+        return CUT_SHORT
 
     def _ready(self, address: str) -> None:
         self._gateway.health.phase = Phase.READY

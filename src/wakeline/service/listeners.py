@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,11 +17,12 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from wakeline.config import Settings
+from wakeline.config import Server, Settings
 from wakeline.config.rules import listen_address
-from wakeline.model.errors import ConnectFailed
+from wakeline.model.errors import ConfigError, ConnectFailed
 from wakeline.observe.names import LogEvent
 from wakeline.service import admin_socket
+from wakeline.service.connections import BoundedConnection, sweep
 
 ADMIN_SCOPE = "wakeline.admin"
 """ASGI scope key that marks a connection of the administrator; nothing that comes over TCP bears it."""
@@ -28,15 +30,26 @@ ADMIN_SCOPE = "wakeline.admin"
 _KEEP_ALIVE = 75
 _LAST_ANSWERS = 5
 _BACKLOG = 2048
+_SWEEP_TICKS = 50
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals alone."""
+    """A uvicorn server that leaves signals alone and hangs up on strangers who keep it waiting."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Take no signal."""
         yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at the connections every few seconds; uvicorn calls this ten times a second."""
+        if counter % _SWEEP_TICKS == 0:
+            self.sweep(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+    def sweep(self, now: float) -> None:
+        """See `connections.sweep`."""
+        sweep([one for one in self.server_state.connections if isinstance(one, BoundedConnection)], now)
 
 
 class _AdminProtocol(HttpToolsProtocol):
@@ -73,30 +86,35 @@ class Listener:
         """Return the TCP port bound (useful with port 0)."""
         return int(self._socket.getsockname()[1])
 
-    def start(self) -> None:
-        """Serve from the next turn of the loop on."""
+    def start(self) -> asyncio.Task[None]:
+        """Serve from the next turn of the loop on; the task ends with `stop`, and sooner only if serving failed."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        return self._task
+
+    def sweep(self, now: float) -> None:
+        """Hang up on those who have kept us waiting too long. `now` on the loop's clock."""
+        self._server.sweep(now)
 
     async def stop(self, *, at_once: bool = False) -> None:
         """Take no connection any more, let requests under way end (a few seconds; `at_once`: not at all), close."""
         self._server.should_exit = True
         self._server.force_exit = at_once
         if self._task is not None:
-            await self._task
+            await asyncio.wait({self._task})
         self._socket.close()
 
 
 def public(app: ASGIApp, settings: Settings) -> Listener:
-    """Bind `[server] listen`. Raises ConnectFailed if the address is taken or not ours."""
+    """Bind `[server] listen`. Raises ConnectFailed if the address is taken or not ours, ConfigError for a bad certificate."""
     server = settings.server
+    context = _context(server) if server.tls_certificate else None
     config = _config(
         app,
         settings,
-        http="httptools",
+        http=BoundedConnection,
         proxy_headers=bool(server.trusted_proxies),
         forwarded_allow_ips=list(server.trusted_proxies),
-        ssl_certfile=server.tls_certificate or None,
-        ssl_keyfile=server.tls_key or None,
+        ssl_context_factory=None if context is None else lambda *_: context,
     )
     return Listener(config, _bind(server.listen))
 
@@ -118,6 +136,21 @@ def _config(app: ASGIApp, settings: Settings, **more: Any) -> uvicorn.Config:
         timeout_graceful_shutdown=_LAST_ANSWERS,
         **more,
     )
+
+
+def _context(server: Server) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    try:
+        # Without a password at hand OpenSSL would ask for one on the server's terminal.
+        context.load_cert_chain(server.tls_certificate, server.tls_key or None, password="")
+    except OSError as error:  # ssl.SSLError is one too
+        raise ConfigError(
+            f"server.tls_certificate: {server.tls_certificate} and its key cannot be used: {error.strerror or error}",
+            fix="Name readable PEM files: the certificate with its chain, and its own key without a password.",
+        ) from None
+    return context
 
 
 def _bind(listen: str) -> socket.socket:

@@ -18,10 +18,16 @@ import anyio
 import httpx2
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from starlette.types import Receive, Scope, Send
 
 from wakeline.config import Server, Settings
-from wakeline.model.errors import ConnectFailed
+from wakeline.model.errors import ConfigError, ConnectFailed
 from wakeline.service import admin_socket, listeners
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +98,24 @@ async def test_an_address_in_use_is_told_with_its_fix() -> None:
             listeners.public(echo, Settings(server=Server(listen=address)))
     assert address in caught.value.detail
     assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize("content", ["", "no PEM", "encrypted"])
+async def test_a_certificate_beyond_use_is_told_before_anything_is_served(tmp_path: Path, content: str) -> None:
+    leaf = trustme.CA().issue_cert("127.0.0.1")
+    leaf.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    if content == "encrypted":
+        key = load_pem_private_key(leaf.private_key_pem.bytes(), None)
+        sealed = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+        await anyio.Path(tmp_path / "key.pem").write_bytes(sealed)
+    elif content:
+        await anyio.Path(tmp_path / "key.pem").write_text(content)
+    server = Server(listen="127.0.0.1:0", tls_certificate=str(tmp_path / "cert.pem"), tls_key=str(tmp_path / "key.pem"))
+
+    with pytest.raises(ConfigError) as caught:
+        listeners.public(echo, Settings(server=server))
+
+    assert "tls_certificate" in caught.value.detail
 
 
 async def test_the_private_socket_marks_its_connections_and_is_private(tmp_path: Path) -> None:
