@@ -106,8 +106,8 @@ class _Process:
         _log.info(LogEvent.READY.value, address=address)
 
     def _apply(self, settings: Settings) -> None:
-        logs.configure(settings.logs)
         self._gateway.apply(settings)
+        logs.configure(settings.logs)
 
     async def _reload(self) -> None:
         while True:

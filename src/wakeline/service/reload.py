@@ -31,6 +31,9 @@ class Reloader:
         """Read again and swap; returns whether the settings were right."""
         try:
             wanted = self._read().settings
+            merged = _merged(self._settings, wanted)
+            # What only shows when it is used, such as the content of a `ca_file`, shows here.
+            self._apply(merged)
         except ConfigError as error:
             _log.error(LogEvent.RELOAD_REFUSED.value, detail=error.detail)
             return False
@@ -38,8 +41,6 @@ class Reloader:
         waiting = [change.key for change in found if not change.at_once]
         if waiting:
             _log.warning(LogEvent.RESTART_NEEDED.value, keys=waiting)
-        merged = _merged(self._settings, wanted)
-        self._apply(merged)
         self._settings = merged
         _log.info(LogEvent.RELOADED.value, keys=[change.key for change in found if change.at_once])
         return True

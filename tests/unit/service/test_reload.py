@@ -46,3 +46,20 @@ def test_wrong_settings_change_nothing() -> None:
         assert not Reloader(OLD, wrong, applied.append).reload()
     assert applied == []
     assert "alert_burst" in lines[0]["detail"]
+
+
+def test_settings_that_prove_wrong_when_they_are_used_change_nothing_and_may_be_mended() -> None:
+    applied: list[Settings] = []
+
+    def apply(settings: Settings) -> None:
+        if not applied:
+            applied.append(settings)
+            raise ConfigError("ca_file '/x' cannot be used: No such file or directory")
+        applied.append(settings)
+
+    reloader = Reloader(OLD, lambda: read(NEW), apply)
+    with capture_logs() as lines:
+        assert not reloader.reload()
+        assert reloader.reload()
+    assert [line["event"] for line in lines] == ["settings.refused", "settings.need_restart", "settings.reloaded"]
+    assert "limits.alert_burst" in lines[2]["keys"]
