@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: setup check test demo bench bench-quick test-interop test-faults test-soak test-fuzz test-cluster docs format
+.PHONY: setup check test demo bench bench-quick test-interop test-faults test-soak test-fuzz docs format
 
 setup: $(STAMP)  ## Python packages, in .venv, with every extra
 
@@ -44,8 +44,14 @@ bench-quick: $(STAMP) system-packages
 test-interop: $(STAMP) system-packages
 	$(BIN)/python -m pytest tests/interop
 
-test-faults: $(STAMP)
-	$(BIN)/python -m pytest tests/faults
+test-faults: $(STAMP)  ## kill -9 ten times under 20,000 notifications, full disks, wrong clocks
+	$(BIN)/python -m pytest tests/faults --deselect tests/faults/test_soak.py
+
+test-soak: $(STAMP)  ## Steady traffic for SOAK minutes (60): nothing lost, memory flat
+	SOAK=$(or $(SOAK),60) $(BIN)/python -m pytest tests/faults/test_soak.py
+
+test-fuzz: $(STAMP)  ## Property tests FUZZ times as hard (50), elsewhere each time
+	FUZZ=$(or $(FUZZ),50) $(BIN)/python -m pytest -m hypothesis --timeout 0
 
 docs: $(STAMP)
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html

@@ -5,6 +5,12 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+from fuzzing import examples
+
+settings.register_profile("wakeline", max_examples=examples(100), deadline=None)
+settings.load_profile("wakeline")
 
 
 @pytest.fixture

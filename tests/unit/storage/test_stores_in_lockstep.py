@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from fuzzing import examples
 from storing import NOW, Store, ToldClock, admission, bulk_admission, job, row, some_app, some_route, sqlite_store
 from wakeline.model.delivery import BULK_ENTRY, STATE_NUMBERS, DeliveryState, Job, pack_all, unpack_all
 from wakeline.model.route import Hold, HoldReason, Lane
@@ -209,5 +210,5 @@ def _fields(value: Any) -> dict[str, Any]:
 
 TestLockstep = Lockstep.TestCase
 TestLockstep.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(40), stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

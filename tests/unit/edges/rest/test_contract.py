@@ -12,6 +12,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from fuzzing import examples
 from unit.edges.rest.gateway import Gateway
 from wakeline.edges.rest import OPERATIONS, openapi
 from wakeline.edges.rest.operations import Media
@@ -44,7 +45,7 @@ def _with_key() -> Iterator[None]:
 
 
 @schema.parametrize()
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck), database=None)
 def test_the_api_does_what_its_document_says(case: schemathesis.Case[Any]) -> None:
     """An app that exists takes the place of a made-up one, so that requests come further than its 404."""
     if case.method != "DELETE" and "app" in case.path_parameters:

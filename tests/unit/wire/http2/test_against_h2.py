@@ -28,6 +28,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from fuzzing import REPEATABLE, examples
 from wakeline.wire.http2 import Answer, Answered, Connection, ErrorCode, Fields, Lost, RequestBatch
 
 NEVER = 1e9
@@ -388,10 +389,10 @@ class AgainstH2(RuleBasedStateMachine):
 
 TestAgainstH2 = AgainstH2.TestCase
 TestAgainstH2.settings = settings(
-    max_examples=120,
+    max_examples=examples(120),
     stateful_step_count=40,
     deadline=None,
-    derandomize=True,
+    derandomize=REPEATABLE,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 

@@ -32,6 +32,7 @@ from hyperframe.frame import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzing import REPEATABLE, examples
 from wakeline.wire.http2 import Answer, Answered, Connection, Fields, RequestBatch
 
 HUFFMAN = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH)
@@ -225,7 +226,7 @@ def conversations(draw: st.DrawFn) -> tuple[list[Sent], bytes]:
     return sent, output
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(200), deadline=None, derandomize=REPEATABLE)
 @given(conversations(), st.booleans(), st.lists(st.integers(0, 3000), max_size=6))
 def test_any_encoding_gives_the_same_answers(
     conversation: tuple[list[Sent], bytes], keep: bool, cuts: list[int]
@@ -249,7 +250,7 @@ def test_any_encoding_gives_the_same_answers(
             assert got.headers == list(one.fields)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=examples(60), deadline=None, derandomize=REPEATABLE)
 @given(conversations(), st.booleans())
 def test_bytes_one_by_one_give_what_one_read_gives(conversation: tuple[list[Sent], bytes], keep: bool) -> None:
     sent, data = conversation
@@ -262,7 +263,7 @@ def test_bytes_one_by_one_give_what_one_read_gives(conversation: tuple[list[Sent
     assert slow.take() == whole.take()
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(200), deadline=None, derandomize=REPEATABLE)
 @given(conversations(), st.data())
 def test_damaged_bytes_end_the_connection_or_a_stream_and_nothing_else(
     conversation: tuple[list[Sent], bytes], data: st.DataObject
