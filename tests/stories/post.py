@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from wakeline.model.credential import Credential, CredentialSecret
 from wakeline.model.device import Recipient
+from wakeline.model.errors import CredentialRefused
 from wakeline.model.notification import Notification, PushType
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import ProviderKind, Route
@@ -48,6 +49,7 @@ class Post:
         self.to_environment: dict[tuple[str, str], Outcome] = {}
         self.to_all: Outcome | None = None
         self.on_check: Outcome = OK
+        self.unusable: set[int] = set()
         self.answers = True
         self.capacity = 1000
         self.limit = 4096
@@ -55,6 +57,8 @@ class Post:
 
     def open(self, route: Route, credential: Credential, secret: CredentialSecret, wake: Callable[[], None]) -> Office:
         assert secret.kind is credential.kind
+        if credential.id in self.unusable:
+            raise CredentialRefused("the client certificate or its key cannot be used")
         office = Office(self, route, credential, wake)
         self.offices.append(office)
         return office

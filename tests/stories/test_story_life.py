@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from structlog.testing import capture_logs
 
+from stories.post import REVOKED
 from stories.world import World
 from wakeline.model.delivery import DeliveryState
 from wakeline.model.event import EventType
@@ -106,3 +108,33 @@ async def test_a_stalled_queue_is_told_of_once(world: World) -> None:
         await world.later(400, step=60)
     [stalled] = await world.events(EventType.QUEUE_STALLED)
     assert "deliveries have been due" in stalled.data.note
+
+
+async def test_a_loop_outlives_a_cancelled_future_of_somebody_else(world: World) -> None:
+    await world.device("phone", "ann")
+    world.queue.interruptions = 1
+    await world.pipeline.start()
+    key = await world.send("ann")
+
+    async def accepted() -> bool:
+        return (await world.counts(key)).accepted == 1
+
+    with capture_logs() as lines:
+        await until(world, accepted)
+    await world.pipeline.stop(drain=1)
+
+    assert ("loop.crashed", "dispatch") in [(line["event"], line.get("loop")) for line in lines]
+
+
+async def test_a_duty_that_crashes_does_not_starve_the_others(world: World) -> None:
+    await world.device("phone", "ann")
+    world.apple.to_credential[1] = REVOKED
+    key = await world.send("ann", ttl=30)
+    await world.run()
+    world.disk.unreadable = True
+
+    with capture_logs() as lines:
+        await world.later(40)
+
+    assert (await world.delivery(key)).state is DeliveryState.EXPIRED
+    assert ("duty.crashed", "disk") in [(line["event"], line.get("duty")) for line in lines]

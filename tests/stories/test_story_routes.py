@@ -10,7 +10,8 @@ from wakeline.model.credential import CredentialKind, CredentialState
 from wakeline.model.delivery import DeliveryState
 from wakeline.model.device import TargetState
 from wakeline.model.event import EventType
-from wakeline.model.route import Environment, HoldReason
+from wakeline.model.notification import PushType
+from wakeline.model.route import Environment, HoldReason, ProviderKind
 from wakeline.pipeline.route import Way
 from wakeline.wire.outcomes import Loss, apns, fcm, lost
 
@@ -112,6 +113,45 @@ async def test_one_route_does_not_notice_the_other(world: World) -> None:
     await world.run()
     counts = await world.counts(key)
     assert (counts.accepted, counts.held) == (1, 1)
+
+
+async def test_a_credential_that_cannot_be_used_stops_its_own_route_alone(world: World) -> None:
+    google = await world.android()
+    await world.device("phone", "ann")
+    await world.device("android", "ann", "fcm:android")
+    world.google.unusable.add(google.id)
+
+    key = await world.send("ann")
+    await world.run()
+
+    counts = await world.counts(key)
+    assert (counts.accepted, counts.held) == (1, 1)
+    held = next(way for way in world.pipeline.table.ways() if way.hold is not None)
+    assert held.hold is not None
+    assert (held.route.provider, held.hold.code) == (ProviderKind.FCM, 904)
+
+
+async def test_a_credential_that_could_not_be_used_is_tried_again_by_itself(world: World) -> None:
+    await world.device("phone", "ann")
+    world.apple.unusable.add(1)
+    key = await world.send("ann")
+    await world.later(60)
+    assert (await world.counts(key)).held == 1
+
+    world.apple.unusable.clear()
+    await world.later(700, step=30)
+
+    assert (await world.counts(key)).accepted == 1
+
+
+async def test_places_that_callers_make_up_are_not_remembered_for_ever(world: World) -> None:
+    await world.credential(replace=1, topics=("com.acme",))
+    made_up = [("apns", "production", f"com.made-up.n{number}") for number in range(10_001)]
+
+    await world.pipeline.table.place(world.app, PushType.ALERT, made_up)
+
+    assert world.pipeline.table.placed(world.app, PushType.ALERT, made_up[0]) is None
+    assert world.pipeline.table.placed(world.app, PushType.ALERT, made_up[-1]) is not None
 
 
 async def test_a_key_for_one_environment_goes_on_in_the_other(world: World) -> None:

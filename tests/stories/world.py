@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from wakeline.model.event import Event, EventType
 from wakeline.model.notification import Counts, NotificationRequest
 from wakeline.model.route import Environment, ProviderKind
 from wakeline.pipeline import Parts, Pipeline, Submission, Taken
-from wakeline.ports import IdempotencyKey, NewCredential, Replayed, Reply, Settlement, StoreHealth
+from wakeline.ports import Due, IdempotencyKey, NewCredential, Replayed, Reply, Settlement, StoreHealth
 from wakeline.service.ids import KeyMaker
 from wakeline.storage.memory import MemoryStore
 from wakeline.storage.memory.queue import MemoryQueue
@@ -33,8 +34,11 @@ class Disk:
 
     def __init__(self) -> None:
         self.low = False
+        self.unreadable = False
 
     def health(self) -> StoreHealth:
+        if self.unreadable:
+            raise ValueError("statvfs said something new")
         return StoreHealth(writable=True, low_disk=self.low)
 
     async def checkpoint(self) -> None:
@@ -45,6 +49,13 @@ class FragileQueue(MemoryQueue):
     """A queue whose commits can fail."""
 
     broken = False
+    interruptions = 0
+
+    async def due(self, now: int) -> list[Due]:
+        if self.interruptions:
+            self.interruptions -= 1
+            raise asyncio.CancelledError
+        return await super().due(now)
 
     async def settle(self, settlement: Settlement) -> None:
         if self.broken:

@@ -91,6 +91,8 @@ class Maintain:
                 await duty.work()
             except WakelineError as error:
                 _log.error("duty.failed", duty=duty.name, detail=error.detail)
+            except Exception:  # noqa: BLE001 - a defect in one duty must not starve those after it
+                _log.exception("duty.crashed", duty=duty.name)
         return max(0.0, min(duty.at for duty in self.duties) - self._parts.clock.monotonic())
 
     async def watch_disk(self) -> None:
@@ -133,7 +135,10 @@ class Maintain:
         for way in due:
             way.check_at = now + CHECK_EVERY
         for credential in {way.credential.id: way.credential for way in due if way.credential is not None}.values():
-            await self._watch.check(credential)
+            try:
+                await self._watch.check(credential)
+            except WakelineError as error:
+                _log.warning("credential.cannot_be_checked", credential=credential.id, detail=error.detail)
 
     async def warn_of_expiry(self) -> None:
         """Tell of credentials that end soon, once a step; hold the routes of those that have ended."""

@@ -31,6 +31,7 @@ from wakeline.wire.outcomes import Refusal, ours
 _log = structlog.get_logger()
 
 _DRAIN = 20.0
+_REMEMBERED = 10_000
 
 
 class Way:
@@ -98,6 +99,8 @@ class RouteTable:
             key = app.id, app.settings.apns_environment, push_type, address
             place = self._places.get(key)
             if place is None:
+                if len(self._places) >= _REMEMBERED:  # callers name topics as they like
+                    self._places.clear()
                 place = self._places[key] = await self._place(app, push_type, address)
             found[address] = place
         return found
@@ -146,20 +149,22 @@ class RouteTable:
         return None
 
     async def sender(self, way: Way) -> Sender | None:
-        """Return the sender of a route, opening it at the first need; None: no credential, or its secret cannot be opened."""
+        """Return the sender of a route, opening it at the first need; None: no credential, or one that cannot be used."""
         if way.sender is not None or way.credential is None:
             return way.sender
         credential = way.credential
         try:
             secret = await self._parts.credentials.secret(credential.id)
+            if way.credential is credential and way.sender is None:
+                provider = self._parts.providers[way.route.provider]
+                way.sender = provider.open(facing(way.route), credential, secret, self._wake)
         except WakelineError as error:
+            now = self._parts.clock.now()
             outcome = ours(Refusal.CREDENTIAL_ERROR, detail=error.detail)
-            await self.put_hold(way, hold_of(HoldReason.CREDENTIAL, outcome, self._parts.clock.now()))
+            _log.error("route.cannot_open", route=way.route.id, credential=credential.id, detail=error.detail)
+            await self.put_hold(way, hold_of(HoldReason.CREDENTIAL, outcome, now))
+            way.check_at = now
             return None
-        if way.credential is credential and way.sender is None:
-            way.sender = self._parts.providers[way.route.provider].open(
-                facing(way.route), credential, secret, self._wake
-            )
         return way.sender
 
     async def put_hold(self, way: Way, hold: Hold | None) -> None:

@@ -146,6 +146,12 @@ class Pipeline:
             except WakelineError as error:
                 _log.error("loop.failed", loop=name, detail=error.detail)
                 wait = _TRY_AGAIN
+            except asyncio.CancelledError:
+                # Somebody else's cancelled future looks the same as the end of this loop, which is asked for by name.
+                if _is_cancelled():
+                    raise
+                _log.exception("loop.crashed", loop=name)
+                wait = _TRY_AGAIN
             except Exception:  # noqa: BLE001 - a defect in one turn must not silence the gateway
                 _log.exception("loop.crashed", loop=name)
                 wait = _TRY_AGAIN
@@ -255,3 +261,9 @@ class Pipeline:
         if way is None:
             raise NotFound(f"There is no route {route}", fix="`wakeline route list` shows them.")
         return way
+
+
+def _is_cancelled() -> bool:
+    """Tell whether somebody wants the running task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
