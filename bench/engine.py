@@ -9,11 +9,11 @@ from statistics import median
 
 from bench import h2load, payload
 from bench.machine import Cost, Machine, cost
-from bench.report import Figure, Run
+from bench.report import Figure, Goal, Run
 from bench.server import Server, serving
 
 OURS, ANCHOR, REPEATED = "wakeline", "h2load", "h2load, one path"
-GOAL = 0.9
+GOAL = Goal(ratio=0.9)
 _PER = 100_000
 _TO_START = 1_000
 

@@ -13,7 +13,10 @@ HERE = Path(__file__).parent
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One run of one program. CPU seconds are per 100,000 requests, the server's too; `server_saw` is its own count."""
+    """One run of one program. CPU seconds are per 100,000 requests, the server's too; `server_saw` is its own count.
+
+    `more`: what else was measured, by name and unit.
+    """
 
     round: int
     program: str
@@ -22,16 +25,29 @@ class Run(msgspec.Struct, frozen=True):
     cpu: float
     server_cpu: float
     wall_seconds: float
+    more: dict[str, float] = {}
+
+
+class Goal(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wanted at most: of the anchor's CPU (this judges), of CPU seconds per 100,000 and of what else was measured.
+
+    `next_idea` says what would be tried next.
+    """
+
+    ratio: float
+    seconds: float | None = None
+    more: dict[str, float] = {}
+    next_idea: str = ""
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """What one module measured. The first program is ours, the second the anchor; `goal` is the largest good ratio.
+    """What one module measured. The first program is ours, the second the anchor.
 
     `start_seconds`: CPU that each program takes before its first request; not part of the runs' figures.
     """
 
     name: str
-    goal: float
+    goal: Goal
     payload: str
     durability: str
     method: str
@@ -60,6 +76,19 @@ class Figure(msgspec.Struct, frozen=True):
             by_round.setdefault(run.round, {})[run.program] = run.cpu
         ratios = [costs[ours] / costs[program] for costs in by_round.values()]
         return median(ratios)
+
+    def also(self, name: str) -> float:
+        """The median of what else was measured of our runs."""
+        return median(run.more[name] for run in self.runs if name in run.more)
+
+    def others(self) -> list[str]:
+        """The names of what else was measured."""
+        return list(dict.fromkeys(name for run in self.runs for name in run.more))
+
+    @property
+    def reached(self) -> bool:
+        """Whether the ratio is as wanted; CPU seconds and times are the machine's and judge nothing."""
+        return self.ratio <= self.goal.ratio
 
     @property
     def complete(self) -> bool:
@@ -108,12 +137,12 @@ def _page(machine: Machine, figures: list[Figure], at: str) -> str:
         "; ".join(f"{name} {text}" for name, text in machine.versions.items()) + ".",
     ]
     for figure in figures:
-        lines += ["", *_section(figure)]
+        lines += ["", *section(figure)]
     return "\n".join(lines) + "\n"
 
 
-def _section(figure: Figure) -> list[str]:
-    verdict = "met" if figure.ratio <= figure.goal else "missed"
+def section(figure: Figure) -> list[str]:
+    """The part of the page about one figure, in lines."""
     counted = "The server counted every request." if figure.complete else "**The server missed requests.**"
     table = [
         f"| {program} | {figure.median(program, 'cpu'):.3f} | {_rate(figure, program):,.0f} "
@@ -123,7 +152,8 @@ def _section(figure: Figure) -> list[str]:
     return [
         f"## {figure.name}",
         "",
-        f"**{figure.ratio:.2f}x the CPU of {figure.programs()[1]}** (goal at most {figure.goal:g}: {verdict}). {counted}",
+        f"**{figure.ratio:.2f}x the CPU of {figure.programs()[1]}** {_wanted(figure)} {counted}{_absolute(figure)}",
+        *([] if figure.reached else ["", f"Missed; the next idea: {figure.goal.next_idea}."]),
         "",
         f"Payload: {figure.payload}. Durability: {figure.durability}. {figure.method}",
         "",
@@ -131,13 +161,42 @@ def _section(figure: Figure) -> list[str]:
         "|---|---|---|---|---|",
         *table,
         "",
+        *_others(figure),
         *_rounds(figure),
     ]
 
 
+def _wanted(figure: Figure) -> str:
+    return f"(goal at most {figure.goal.ratio:g}: {_verdict(figure.ratio, figure.goal.ratio)})."
+
+
+def _verdict(measured: float, goal: float) -> str:
+    return "met" if measured <= goal else "missed"
+
+
+def _absolute(figure: Figure) -> str:
+    """The goal in seconds, which a machine as fast as the one it was set on should meet."""
+    if figure.goal.seconds is None:
+        return ""
+    seconds = figure.median(figure.programs()[0], "cpu")
+    verdict = _verdict(seconds, figure.goal.seconds)
+    return f" {seconds:.2f} CPU s per 100,000 (goal at most {figure.goal.seconds:g}: {verdict})."
+
+
+def _others(figure: Figure) -> list[str]:
+    lines = []
+    for name in figure.others():
+        measured, goal = figure.also(name), figure.goal.more.get(name)
+        judged = f" (goal at most {goal:g}: {_verdict(measured, goal)})" if goal is not None else ""
+        by_round = ", ".join(f"{run.more[name]:.1f}" for run in figure.runs if name in run.more)
+        lines.append(f"- {name}: {measured:.1f}{judged}; by round {by_round}")
+    return lines
+
+
 def _rounds(figure: Figure) -> list[str]:
+    starts = {program: f"start {seconds:.2f} s, then " for program, seconds in figure.start_seconds.items()}
     return [
-        f"- {program}: start {figure.start_seconds[program]:.2f} s, then by round "
+        f"- {program}: CPU {starts.get(program, '')}by round "
         + ", ".join(f"{run.cpu:.3f}" for run in figure.runs if run.program == program)
         + f" ({sum(run.server_saw for run in figure.runs if run.program == program):,} requests counted)"
         for program in figure.programs()

@@ -1,0 +1,181 @@
+"""The gateway as its users run it: `wakeline serve` in a process of its own, and what that process costs, seen from outside.
+
+The per-user limits are off; nothing else is changed for a bench. Devices are registered through the store before the
+gateway starts: registration is no part of any figure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench import payload
+from bench.machine import pinned
+from bench.server import Server
+from wakeline.cli.demo import material
+from wakeline.model.device import DeviceClaim, TargetClaim, TargetKind
+from wakeline.service.clock import SystemClock
+from wakeline.storage.sealing import Sealer, open_master_key
+from wakeline.storage.sqlite import SqliteStore
+
+APP = "bench"
+TOPIC = payload.HEADERS["apns-topic"]
+_READY = "Wakeline serves on "
+_TICK = os.sysconf("SC_CLK_TCK")
+_KIB = 1024
+_START_SECONDS = 20.0
+_AT_ONCE = 1000
+_STATE = """SELECT count(*), coalesce(sum(done IS NOT NULL), 0), coalesce(sum(accepted), 0) FROM notification"""
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """What the store holds: notifications, how many of them are done, accepted deliveries, jobs that wait."""
+
+    notifications: int
+    done: int
+    accepted: int
+    jobs: int
+
+    def __sub__(self, before: Tally) -> Tally:
+        """Return what came since `before`; the jobs are those of now."""
+        return Tally(
+            self.notifications - before.notifications,
+            self.done - before.done,
+            self.accepted - before.accepted,
+            self.jobs,
+        )
+
+
+class Gateway(msgspec.Struct, frozen=True):
+    """A running gateway; `key` is an API key with the scope admin."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    key: str
+    database: Path
+
+    def cpu_seconds(self) -> float:
+        """User + system seconds of the process so far, all threads."""
+        fields = self._proc("stat").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICK
+
+    def resident(self) -> int:
+        """Bytes resident now."""
+        return self._status("VmRSS:")
+
+    def peak(self) -> int:
+        """Most bytes resident since `forget_peak`."""
+        return self._status("VmHWM:")
+
+    def forget_peak(self) -> None:
+        """Begin a new measurement of the peak (proc(5), clear_refs)."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")
+
+    def _status(self, name: str) -> int:
+        line = next(line for line in self._proc("status").splitlines() if line.startswith(name))
+        return int(line.split()[1]) * _KIB
+
+    def _proc(self, name: str) -> str:
+        return Path(f"/proc/{self.process.pid}/{name}").read_text(encoding="utf-8")
+
+    def tally(self) -> Tally:
+        """Count in the database itself what was accepted, settled and is left."""
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
+            notifications, done, accepted = connection.execute(_STATE).fetchone()
+            (jobs,) = connection.execute("SELECT count(*) FROM job").fetchone()
+        return Tally(notifications, done, accepted, jobs)
+
+    def settled(self, seconds: float) -> None:
+        """Wait until nothing waits or is on its way. Raises RuntimeError after `seconds`."""
+        end = time.monotonic() + seconds
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
+            while connection.execute("SELECT EXISTS (SELECT 1 FROM job)").fetchone()[0]:
+                if time.monotonic() >= end:
+                    raise RuntimeError(f"not settled within {seconds} s: {self.tally()}")
+                time.sleep(0.02)
+
+
+@contextmanager
+def serving(directory: Path, server: Server, core: int, devices: int) -> Iterator[Gateway]:
+    """A gateway on `core` until the context ends, with an app whose `devices` all live at `server`."""
+    config, data = directory / "wakeline.toml", directory / "data"
+    config.write_text(
+        f'[server]\nlisten = "127.0.0.1:0"\ndata_dir = "{data}"\n[logs]\nformat = "json"\nlevel = "warning"\n'
+        f'[providers.apns]\nproduction = "https://127.0.0.1:{server.port}"\nca_file = "{server.ca_file}"\n'
+        "[limits]\nper_user = false\n",
+        encoding="utf-8",
+    )
+    key_file = directory / f"AuthKey_{material.KEY_ID}.p8"
+    key_file.write_bytes(material.auth_key())
+    _command(config, "app", "create", APP)
+    _command(config, "credential", "add", str(key_file), "--team-id", material.TEAM_ID, "--topics", TOPIC)
+    key = _command(config, "key", "create", "--scope", "admin")["key"]
+    asyncio.run(_register(data, devices))
+    log = directory / "gateway.log"
+    with pinned(core), log.open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wakeline", "serve", "--config", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+    try:
+        yield Gateway(process=process, port=_port(process, log), key=key, database=data / "wakeline.db")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def user(number: int) -> str:
+    """The only user of a device."""
+    return f"user-{number:06d}"
+
+
+def _command(config: Path, *arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "wakeline", *arguments, "--config", str(config), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(arguments[:2])} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+async def _register(data: Path, devices: int) -> None:
+    clock, secrets = SystemClock(), Sealer(open_master_key(data / "master.key", create=False))
+    store = SqliteStore(data / "wakeline.db", clock=clock, secrets=secrets)
+    await store.open()
+    try:
+        app = store.apps.all()[0].id
+        for first in range(0, devices, _AT_ONCE):
+            numbers = range(first, min(first + _AT_ONCE, devices))
+            await store.devices.put([_claim(app, number, clock.now()) for number in numbers])
+    finally:
+        await store.close()
+
+
+def _claim(app: int, number: int, at: int) -> DeviceClaim:
+    # Tokens look like Apple's: 32 bytes that have nothing in common.
+    token = number.to_bytes(8, "big").hex() + f"{number * 0x9E3779B97F4A7C15 % (1 << 64):016x}" * 3
+    target = TargetClaim(kind=TargetKind.APNS, value=token, topic=TOPIC)
+    return DeviceClaim(app=app, device_id=f"device-{number:06d}", users=(user(number),), targets=(target,), at=at)
+
+
+def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        for line in log.read_text(encoding="utf-8").splitlines():
+            if line.startswith(_READY):
+                return int(line.rpartition(":")[2])
+        time.sleep(0.05)
+    raise RuntimeError(f"the gateway does not serve:\n{log.read_text(encoding='utf-8')[-2000:]}")

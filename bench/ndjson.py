@@ -1,0 +1,45 @@
+"""Figure "NDJSON": many notifications in one request, each to one user with one device."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from bench import gateway, pipeline
+from bench.pipeline import Stage
+from bench.report import Figure, Goal
+
+GOAL = Goal(
+    ratio=7.0,
+    seconds=4.0,
+    next_idea="one job for a range of notifications: a commit of 1,000 lines now makes 1,000 job rows, leases and deletes",
+)
+_METHOD = """{rounds} rounds; one POST of {requests:,} lines of NDJSON, each for another user with one device, from the POST
+until the last result is on disk. Every notification has its row, its job, its delivery with the attempt, and its events."""
+
+
+def measure(stage: Stage, *, rounds: int, requests: int, devices: int) -> Figure:
+    """Send `requests` notifications, to one of `devices` users each."""
+
+    def work(requests: int) -> tuple[float, dict[str, float]]:
+        content = json.dumps(pipeline.CONTENT)[1:]
+        lines = (f'{{"to":{{"users":["{gateway.user(n % devices)}"]}},{content}\n' for n in range(requests))
+        body = "".join(lines).encode()
+        started = time.monotonic()
+        answer = stage.post(body, pipeline.NDJSON)
+        if len(answer["accepted"]) != requests or answer["rejected"]:
+            raise RuntimeError(f"{len(answer['accepted'])} lines accepted, {answer['rejected'][:1]}")
+        accepted = time.monotonic() - started
+        stage.settled()
+        return time.monotonic() - started, {"seconds until the 202": accepted}
+
+    return pipeline.measure(
+        stage,
+        work,
+        name="NDJSON: many notifications, one device each",
+        goal=GOAL,
+        rounds=rounds,
+        requests=requests,
+        notifications=requests,
+        method=_METHOD,
+    )
