@@ -118,8 +118,10 @@ class Office:
 
     def send(self, shipment: Shipment) -> None:
         assert 0 < len(shipment.recipients) <= self.room(call=shipment.lane == 0)
-        self.flying.append(shipment)
         content = shipment.notification.content
+        if content.data.get("unwritable"):
+            raise ValueError("a defect of ours")
+        self.flying.append(shipment)
         self.post.sent += [
             Sent(
                 token=recipient.value,

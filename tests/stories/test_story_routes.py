@@ -131,6 +131,19 @@ async def test_a_credential_that_cannot_be_used_stops_its_own_route_alone(world:
     assert (held.route.provider, held.hold.code) == (ProviderKind.FCM, 904)
 
 
+async def test_a_push_that_cannot_be_written_fails_and_stops_nobody(world: World) -> None:
+    await world.device("phone", "ann")
+    broken = await world.send("ann", data={"unwritable": True})
+    other = await world.send("ann")
+    await world.run()
+
+    failed = await world.delivery(broken)
+    assert (failed.state, failed.code) == (DeliveryState.FAILED, 913)
+    assert (await world.target("phone")).state is TargetState.ACTIVE
+    assert (await world.counts(other)).accepted == 1
+    assert way_of(world).hold is None
+
+
 async def test_a_credential_that_could_not_be_used_is_tried_again_by_itself(world: World) -> None:
     await world.device("phone", "ann")
     world.apple.unusable.add(1)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
+import structlog
+
+from wakeline.model.ids import uuid_of
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import ProviderKind
 from wakeline.pipeline.answers import Answers
@@ -13,6 +16,9 @@ from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import Way, facing, identity
 from wakeline.pipeline.shelf import Shelf
 from wakeline.ports import Sender, Shipment
+from wakeline.wire.outcomes import Refusal, ours
+
+_log = structlog.get_logger()
 
 
 class Shipping:
@@ -43,7 +49,14 @@ class Shipping:
             attempt=load.job.attempt,
             started=monotonic,
         )
-        sender.send(shipment)
+        try:
+            sender.send(shipment)
+        except Exception:  # noqa: BLE001 - what cannot be written fails, or it would stop the loop again and again
+            _log.exception(
+                "shipment.cannot_be_written", route=way.route.id, notification=uuid_of(load.notification.key)
+            )
+            refused = ours(Refusal.PAYLOAD)
+            self._results(flight, shipment, [], [(position, refused) for position in range(len(indexes))])
         return len(indexes)
 
     def _patience(self, way: Way, load: Load) -> float:

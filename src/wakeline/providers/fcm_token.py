@@ -10,6 +10,7 @@ errors are worth another try.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -98,7 +99,7 @@ class AccessTokens:
             self._failure, self._failed_at = outcome, self._clock.monotonic()
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:
-                waiter(outcome)
+                _tell(waiter, outcome)
         if outcome is not None:
             log.warning("oauth_failed", account=self._secret.client_email, reason=outcome.reason, cause=outcome.cause)
 
@@ -133,6 +134,13 @@ class AccessTokens:
         return None
 
 
+def _tell(waiter: Waiter, outcome: Outcome | None) -> None:
+    try:
+        waiter(outcome)
+    except Exception:  # a defect behind one waiter must not leave the others waiting for ever
+        log.exception("oauth_waiter_failed")
+
+
 def _granted(body: bytes) -> tuple[str, float] | None:
     """Return token and life in seconds of a token endpoint's answer; None if it grants nothing."""
     try:
@@ -140,5 +148,5 @@ def _granted(body: bytes) -> tuple[str, float] | None:
         token, life = document["access_token"], float(document.get("expires_in", 3600))  # it may be a string
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError):
         return None
-    usable = isinstance(token, str) and token.isascii() and token.isprintable() and token
+    usable = isinstance(token, str) and token.isascii() and token.isprintable() and token and math.isfinite(life)
     return (token, life) if usable else None

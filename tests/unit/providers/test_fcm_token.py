@@ -8,6 +8,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from structlog.testing import capture_logs
 
 from wakeline.model.credential import CredentialKind, CredentialSecret
 from wakeline.model.errors import AddressRefused, TimedOut, TransportError
@@ -222,3 +223,26 @@ async def test_a_listed_host_may_be_plain_http() -> None:
     refused = await _ready(AccessTokens(secret, ManualClock(), http, ()))
     assert refused is not None
     assert refused.reason == "token_uri"
+
+
+async def test_a_defect_behind_one_waiter_leaves_no_other_waiting() -> None:
+    tokens = _tokens(ScriptedHttp(GRANT))
+
+    def broken(_: Outcome | None) -> None:
+        raise ValueError("a defect of ours")
+
+    tokens.when_ready(broken)
+    with capture_logs() as lines:
+        assert await _ready(tokens) is None
+
+    assert [line["event"] for line in lines] == ["oauth_waiter_failed"]
+
+
+@pytest.mark.parametrize("life", [b'"nan"', b'"inf"', b'"-inf"'])
+async def test_a_life_that_is_no_number_grants_nothing(life: bytes) -> None:
+    tokens = _tokens(ScriptedHttp(b'{"access_token":"ya29.abc","expires_in":%s}' % life))
+
+    outcome = await _ready(tokens)
+
+    assert outcome is not None
+    assert outcome.action is Action.RETRY
