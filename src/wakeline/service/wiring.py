@@ -29,6 +29,7 @@ from wakeline.providers import PROVIDERS
 from wakeline.service import admin_socket
 from wakeline.service.clock import SystemClock
 from wakeline.service.ids import KeyMaker
+from wakeline.service.judging import Judge
 from wakeline.storage.sealing import Sealer, open_master_key
 from wakeline.storage.sqlite import SqliteStore
 from wakeline.transport.guard import Guard, system_resolver
@@ -118,6 +119,7 @@ class Gateway:
             settings=self.settings,
             health=self.health,
             metrics=self._metrics,
+            inspect=Judge().inspect,
         )
 
     def _providers(self, settings: Settings) -> dict[ProviderKind, Provider]:

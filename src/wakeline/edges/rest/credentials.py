@@ -18,7 +18,7 @@ from wakeline.model.key import Scope
 from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Environment
 from wakeline.ports import NewCredential
-from wakeline.wire.credential_file import Expectation, Inspection, inspect
+from wakeline.wire.credential_file import Expectation, Inspection
 
 _READERS = (Scope.CREDENTIALS, Scope.READ)
 _SOUND = (OutcomeClass.ACCEPTED, OutcomeClass.TOKEN_DEAD, OutcomeClass.TOKEN_DOUBTFUL)
@@ -108,7 +108,7 @@ def view(credential: Credential) -> CredentialView:
 async def upload(call: Call) -> Answer:
     """Judge a credential file and keep it."""
     form: CredentialForm = call.body
-    new = _inspected(call, form)
+    new = await _inspected(call, form)
     store = call.ports.credentials
     decision = decide(new.facts, store.of_app(call.app.id), replace=form.replace, add=form.add)
     old = decision.credential
@@ -141,8 +141,8 @@ async def delete(call: Call) -> Answer:
     return Answer(status=204)
 
 
-def _inspected(call: Call, form: CredentialForm) -> NewCredential:
-    found = inspect(
+async def _inspected(call: Call, form: CredentialForm) -> NewCredential:
+    found = await call.ports.inspect(
         form.file,
         Expectation(
             now=call.now,

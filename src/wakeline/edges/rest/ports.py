@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 
 from wakeline import ports
@@ -9,6 +11,10 @@ from wakeline.config import Settings
 from wakeline.observe.health import Health
 from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Pipeline
+from wakeline.wire.credential_file import Expectation, Inspection
+
+Inspect = Callable[[bytes, Expectation], Awaitable[Inspection]]
+"""Judges a credential file without keeping anybody waiting, whatever the file asks for."""
 
 
 class RestPorts(msgspec.Struct, kw_only=True):
@@ -34,4 +40,5 @@ class RestPorts(msgspec.Struct, kw_only=True):
     settings: Settings
     health: Health
     metrics: Metrics
+    inspect: Inspect
     heartbeat: float = 15.0

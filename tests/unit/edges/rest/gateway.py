@@ -21,6 +21,7 @@ from wakeline.ports import NewCredential
 from wakeline.service.ids import KeyMaker
 from wakeline.storage.memory import MemoryStore
 from wakeline.storage.sealing import Sealer
+from wakeline.wire.credential_file import Expectation, Inspection, inspect
 
 START = 1_795_000_000_000
 TOKEN = "ab" * 32
@@ -94,6 +95,7 @@ class Gateway:
             settings=self.settings,
             health=self.health,
             metrics=Metrics(),
+            inspect=inspect_here,
             heartbeat=0.02,
         )
         self.app: RestApp = build(self.ports)
@@ -145,6 +147,11 @@ class Gateway:
             f"/v1/apps/{slug}/devices/ios-1",
             json={"user": "alice", "targets": [{"kind": "apns", "value": TOKEN, "topic": "com.acme.chat"}]},
         )
+
+
+async def inspect_here(data: bytes, expectation: Expectation) -> Inspection:
+    """Judge a file in this process."""
+    return inspect(data, expectation)
 
 
 def _client(app: Any) -> httpx2.AsyncClient:
