@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 
 import pytest
 from hypothesis import settings
 
 from fuzzing import examples
+
+# As in `wakeline.cli.main`: msgspec's types do not survive the interpreter's last collection.
+atexit.register(gc.freeze)
 
 settings.register_profile("wakeline", max_examples=examples(100), deadline=None)
 settings.load_profile("wakeline")
