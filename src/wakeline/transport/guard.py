@@ -22,6 +22,7 @@ import msgspec
 
 from wakeline.model.errors import AddressRefused, ConnectFailed
 from wakeline.transport.addresses import Address, refusal
+from wakeline.wire.credential_file.service_account import GOOGLE_TOKEN_HOSTS
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Addresses of a host name, as text; raises OSError when the name has none."""
@@ -33,16 +34,6 @@ _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*
 _NUMERIC = re.compile(r"(.*\.)?(0x[0-9a-f]*|[0-9]+)")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(:[0-9]{1,5})?")
-# Where service accounts send their assertion: the token_uri values Google's consoles have written over the years.
-GOOGLE_TOKEN_HOSTS = frozenset(
-    {
-        "accounts.google.com",
-        "oauth2.googleapis.com",
-        "oauth2.mtls.googleapis.com",
-        "sts.googleapis.com",
-        "www.googleapis.com",
-    }
-)
 
 
 class Origin(msgspec.Struct, frozen=True):

@@ -295,6 +295,27 @@ def test_a_service_account_with_a_cut_key_is_refused() -> None:
     assert "private_key cannot be read" in refusal(judge(service_account(private_key=pem(RSA_KEY).decode()[:200])))
 
 
+@pytest.mark.parametrize("project", ["../x", "a b", "a\r\nb", "a/b?c", "Ünïcode", "a" * 65])
+def test_a_project_that_would_not_stay_in_its_path_is_refused(project: str) -> None:
+    assert "no project id" in refusal(judge(service_account(project_id=project)))
+
+
+def test_the_older_form_of_a_project_id_is_usable() -> None:
+    inspection = judge(service_account(project_id="example.com:chat"))
+    assert inspection.facts is not None
+    assert inspection.facts.topics == ("example.com:chat",)
+
+
+@pytest.mark.parametrize("data", [b'{"type":"\xff"}', b'{"project_info":' + b"[" * 20_000])
+def test_json_that_cannot_be_read_is_refused(data: bytes) -> None:
+    assert "broken" in refusal(judge(data))
+
+
+def test_a_certificate_with_a_topic_that_is_no_bundle_id_is_refused() -> None:
+    leaf = certificate(RSA_KEY, topics=("com.example.chat\r\nx: y",))
+    assert "no bundle id" in refusal(judge(p12(RSA_KEY, leaf)))
+
+
 def test_a_foreign_token_host_is_refused_unless_listed() -> None:
     data = service_account(token_uri="https://127.0.0.1:9000/token")
 

@@ -6,6 +6,7 @@ kinds; the subject's UID is the bundle id where the list is missing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from cryptography import x509
@@ -31,6 +32,7 @@ _PRODUCTION = x509.ObjectIdentifier(f"{_APPLE}.2")
 _VOIP_TOPICS = x509.ObjectIdentifier(f"{_APPLE}.4")
 _TOPICS = x509.ObjectIdentifier(f"{_APPLE}.6")
 _UTF8_STRING, _SEQUENCE, _LONG_FORM = 0x0C, 0x30, 0x80
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,255}").fullmatch
 _DAY = 86_400_000
 _SOON_DAYS = 30
 
@@ -136,6 +138,9 @@ def _environments(leaf: x509.Certificate, expectation: Expectation, notes: Notes
 
 def _topics(leaf: x509.Certificate, expectation: Expectation, notes: Notes) -> tuple[str, ...]:
     listed = [topic for oid in (_TOPICS, _VOIP_TOPICS) for topic in _topic_list(leaf, oid)]
+    if any(not _TOPIC(topic) for topic in listed):
+        notes.refuse("The certificate names a topic that is no bundle id: it was not made by Apple.")
+        return ()
     topics = tuple(dict.fromkeys(listed)) or tuple(filter(None, [_attribute(leaf.subject, NameOID.USER_ID)]))
     if not topics:
         if not expectation.topics:

@@ -23,8 +23,18 @@ from wakeline.wire.credential_file.inspection import Expectation, Inspection, No
 
 _LEGACY_KEY = re.compile(rb"AAAA[\w-]{7}:APA91b[\w-]{100,}\Z")
 _CREATE = "In the Firebase console open Project settings, Service accounts, Generate new private key, and upload that JSON file."
-GOOGLE_TOKEN_HOSTS = frozenset({"oauth2.googleapis.com", "accounts.google.com", "www.googleapis.com"})
-"""Hosts to which Google's own service accounts point (`token_uri`)."""
+# Google, "Creating and managing projects", and the older form with a domain in front; it becomes part of a path.
+_PROJECT = re.compile(r"([a-z0-9.-]{1,100}:)?[a-z0-9-]{1,64}").fullmatch
+GOOGLE_TOKEN_HOSTS = frozenset(
+    {
+        "accounts.google.com",
+        "oauth2.googleapis.com",
+        "oauth2.mtls.googleapis.com",
+        "sts.googleapis.com",
+        "www.googleapis.com",
+    }
+)
+"""Hosts to which Google's own service accounts point: the `token_uri` values its consoles have written over the years."""
 
 _REQUIRED = ("project_id", "private_key_id", "private_key", "client_email", "token_uri")
 
@@ -59,7 +69,7 @@ def from_json(text: bytes, expectation: Expectation) -> Inspection:
         file = msgspec.json.decode(text, type=_File)
     except msgspec.ValidationError as error:
         return Inspection.refused(f"A field of this JSON file has the wrong type: {error}. {_CREATE}")
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Inspection.refused(f"The file begins like JSON and is broken: {error}. Download it again.")
     if file.project_info is not None:
         return Inspection.refused(
@@ -72,6 +82,8 @@ def from_json(text: bytes, expectation: Expectation) -> Inspection:
     missing = [name for name in _REQUIRED if not getattr(file, name)]
     if missing:
         return Inspection.refused(f"The service account lacks {', '.join(missing)}. Download it again. {_CREATE}")
+    if not _PROJECT(file.project_id):
+        return Inspection.refused(f"{file.project_id[:80]!r} is no project id. Download the file again. {_CREATE}")
     return _service_account(file, expectation)
 
 
