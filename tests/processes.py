@@ -50,13 +50,17 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def wakeline(
-    *arguments: str, cwd: Path, stdin: str | None = None, seconds: float = STOP_SECONDS
+    *arguments: str,
+    cwd: Path,
+    stdin: str | None = None,
+    seconds: float = STOP_SECONDS,
+    variables: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in `cwd` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "wakeline", *arguments],
         cwd=cwd,
-        env=environment(),
+        env=environment(variables),
         input=stdin,
         capture_output=True,
         text=True,

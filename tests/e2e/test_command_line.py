@@ -126,6 +126,16 @@ def test_a_whole_request_comes_from_standard_input(stack: Stack) -> None:
     assert broken.returncode == 4
 
 
+def test_a_password_need_not_stand_on_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "voice.p12").write_bytes(material.certificate("com.example.voice"))
+    password = {"WAKELINE_CREDENTIAL_PASSWORD": material.PASSWORD}
+
+    done = wakeline("credential", "inspect", "voice.p12", "--json", cwd=tmp_path, variables=password)
+
+    assert done.returncode == 0, done.stderr
+    assert document(done)["verdict"]["grade"] in {"ok", "warning"}
+
+
 def test_inspecting_a_credential_keeps_nothing(tmp_path: Path) -> None:
     (tmp_path / "voice.p12").write_bytes(material.certificate("com.example.voice"))
     good = wakeline("credential", "inspect", "voice.p12", "--password", material.PASSWORD, "--json", cwd=tmp_path)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from cyclopts import Parameter
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -23,6 +24,8 @@ from wakeline.model.route import Environment
 from wakeline.wire.credential_file import Expectation, inspect
 
 app = noun("credential", "APNs keys and certificates, FCM service accounts.")
+
+Password = Annotated[str, Parameter(env_var="WAKELINE_CREDENTIAL_PASSWORD", show_env_var=False)]
 
 _REFUSED = 4
 _FAILED = 1
@@ -68,7 +71,7 @@ def _view(shown: CredentialView | Inspected) -> RenderableType:
 async def add(
     *files: Path,
     app: AppOption = None,
-    password: str = "",
+    password: Password = "",
     key_id: str = "",
     team_id: str = "",
     topics: str = "",
@@ -84,7 +87,7 @@ async def add(
     files
         AuthKey_....p8, a .p12 or .pem certificate with its key, or a service account .json.
     password
-        Of a .p12 or an encrypted key.
+        Of a .p12 or an encrypted key. Others can read a command line; better set WAKELINE_CREDENTIAL_PASSWORD.
     key_id
         Of a .p8 key: the ten characters in its file name.
     team_id
@@ -152,7 +155,7 @@ def inspect_(
     file: Path,
     /,
     *,
-    password: str = "",
+    password: Password = "",
     key_id: str = "",
     team_id: str = "",
     topics: str = "",
@@ -165,7 +168,7 @@ def inspect_(
     file
         AuthKey_....p8, a .p12 or .pem certificate with its key, or a service account .json.
     password
-        Of a .p12 or an encrypted key.
+        Of a .p12 or an encrypted key. Others can read a command line; better set WAKELINE_CREDENTIAL_PASSWORD.
     key_id
         Of a .p8 key.
     team_id
