@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import tempfile
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -77,14 +78,18 @@ def open_master_key(path: Path, *, create: bool = True) -> bytes:
 
 
 def _create(path: Path) -> bytes:
-    key = os.urandom(_KEY_BYTES)
+    """Make the key whole in a file beside it and then give it its name: a crash or a twin never leaves half a key."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = os.urandom(_KEY_BYTES)
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with mode 0600
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(base64.b64encode(key) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(draft)
     except FileExistsError:  # another process was first: its key is the key
         return open_master_key(path, create=False)
-    with os.fdopen(handle, "wb") as file:
-        file.write(base64.b64encode(key) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    finally:
+        Path(draft).unlink()
     return key

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,16 @@ def test_a_master_key_is_made_once_and_only_for_its_owner(tmp_path: Path) -> Non
 
     assert open_master_key(path) == first
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_two_who_make_the_master_key_at_once_share_one(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(open_master_key, [path] * 32))
+
+    assert len(keys) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["master.key"]
 
 
 def test_an_absent_master_key_is_an_error_when_it_has_to_be_there(tmp_path: Path) -> None:
