@@ -6,8 +6,9 @@ with a line is said beside the others, and a line is idempotent by (Idempotency-
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import msgspec
 
@@ -36,6 +37,11 @@ from wakeline.ports import IdempotencyKey, Replayed, Reply
 
 LINE_LIMIT = 64 * 1024
 BATCH = 1000
+MOST_REJECTED = 10_000
+"""Wrong lines after which a stream is not read on: each costs an answer, and a stream of nothing else has no end."""
+
+_BREATH = 50
+"""Wrong lines after which others get their turn; right ones wait for a commit anyway."""
 
 _RESTART = 5.0
 """Seconds in which a gateway that stops is usually back."""
@@ -139,18 +145,30 @@ class _Stream:
         """Read all lines; each batch is on disk before the next is read."""
         batch: list[tuple[int, Submission]] = []
         async for number, line in _lines(stream):
+            if len(self._rejected) >= MOST_REJECTED:
+                self._reject(number, _not_read_on())
+                break
             try:
                 batch.append((number, self._submission(number, line)))
             except RequestError as error:
                 self._reject(number, error)
+                if len(self._rejected) % _BREATH == 0:
+                    await asyncio.sleep(0)
             if len(batch) >= BATCH:
                 await self._commit(batch)
                 batch = []
         if batch:
             await self._commit(batch)
         self._rejected.sort(key=lambda rejected: rejected.line)
-        headers = (idempotency.REPLAYED,) if self._replayed and self._replayed == len(self._accepted) else ()
-        return Answer(status=202, body=LinesView(accepted=self._accepted, rejected=self._rejected), headers=headers)
+        return Answer(
+            status=202, body=LinesView(accepted=self._accepted, rejected=self._rejected), headers=tuple(self._headers())
+        )
+
+    def _headers(self) -> Iterator[tuple[str, str]]:
+        if self._replayed and self._replayed == len(self._accepted):
+            yield idempotency.REPLAYED
+        if len(self._rejected) > MOST_REJECTED:
+            yield "connection", "close"
 
     def _submission(self, number: int, line: bytes | None) -> Submission:
         if line is None:
@@ -185,6 +203,13 @@ class _Stream:
 
     def _reject(self, number: int, error: WakelineError) -> None:
         self._rejected.append(RejectedLine(line=number, problem=problem_of(error, self._call.request_id)))
+
+
+def _not_read_on() -> BodyTooLarge:
+    return BodyTooLarge(
+        f"{MOST_REJECTED} lines before this one were wrong, so it and what follows were not read",
+        fix="Mend the lines, and send on from this one.",
+    )
 
 
 async def _lines(stream: Lines) -> AsyncIterator[tuple[int, bytes | None]]:

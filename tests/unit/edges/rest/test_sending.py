@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -177,6 +178,30 @@ class TestNdjson:
         answer = await lines(app, *[padded] * 1100)
 
         assert len(answer.json()["accepted"]) == 1100
+
+    async def test_a_stream_of_wrong_lines_is_not_read_for_ever_and_lets_others_in(self, app: Gateway) -> None:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        good = b'{"to":{"users":["alice"]},"alert":{"title":"hi"}}\n'
+        task = asyncio.create_task(others())
+        answer = await app.call(
+            "POST", PATH, content=good + b"1\n" * 10_005 + good, headers={"content-type": "application/x-ndjson"}
+        )
+        task.cancel()
+
+        body = answer.json()
+        assert [entry["line"] for entry in body["accepted"]] == [1]
+        assert len(body["rejected"]) == 10_001
+        assert body["rejected"][-1]["line"] == 10_002
+        assert body["rejected"][-1]["problem"]["code"] == "body_too_large"
+        assert answer.headers["connection"] == "close"
+        assert turns > 100
 
     async def test_lines_are_idempotent_by_key_and_number(self, app: Gateway) -> None:
         mark = {"idempotency-key": "batch-1"}
