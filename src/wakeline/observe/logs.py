@@ -45,7 +45,9 @@ def configure(settings: Logs, stream: TextIO | None = None) -> None:
         cache_logger_on_first_use=False,
     )
     _adopt_libraries(level)
-    logging.getLogger(_REQUESTS).setLevel(logging.INFO if settings.access else _LIBRARIES_FROM)
+    requests = logging.getLogger(_REQUESTS)
+    requests.setLevel(logging.INFO if settings.access else _LIBRARIES_FROM)
+    requests.propagate = settings.access
 
 
 def _renderers(*, console: bool, colors: bool) -> list[Processor]:
