@@ -89,22 +89,36 @@ class Metrics:
             for item in _of("histogram")
         }
         self._gauges[Metric.BUILD].labels(__version__).set(1)
+        # Looking a child up by its labels costs more than counting; there are few, and they are never removed.
+        self._counts: dict[tuple[str, ...], Counter] = {}
+        self._seconds: dict[str, Histogram] = {}
 
     def accepted(self, lane: str, deliveries: int) -> None:
         """Count deliveries taken from callers."""
-        self._counters[Metric.ACCEPTED].labels(lane).inc(deliveries)
+        self._counter(Metric.ACCEPTED, lane).inc(deliveries)
 
     def answered(self, provider: str, outcome: str, deliveries: int = 1) -> None:
         """Count answers of one outcome class."""
-        self._counters[Metric.DELIVERIES].labels(provider, outcome).inc(deliveries)
+        self._counter(Metric.DELIVERIES, provider, outcome).inc(deliveries)
 
     def retried(self, provider: str, deliveries: int = 1) -> None:
         """Count deliveries that will be tried again."""
-        self._counters[Metric.RETRIES].labels(provider).inc(deliveries)
+        self._counter(Metric.RETRIES, provider).inc(deliveries)
 
     def sent(self, provider: str, seconds: float) -> None:
         """Note how long a batch took from hand-over to answers."""
-        self._histograms[Metric.SEND_SECONDS].labels(provider).observe(seconds)
+        child = self._seconds.get(provider)
+        if child is None:
+            child = self._seconds[provider] = self._histograms[Metric.SEND_SECONDS].labels(provider)
+        child.observe(seconds)
+
+    def _counter(self, *named: str) -> Counter:
+        """Return the counter of a metric and its labels."""
+        child = self._counts.get(named)
+        if child is None:
+            name, *labels = named
+            child = self._counts[named] = self._counters[Metric(name)].labels(*labels)
+        return child
 
     def render(self, reading: Reading) -> bytes:
         """Return the exposition text with these gauges (`CONTENT_TYPE`)."""

@@ -27,6 +27,8 @@ from wakeline.service.wiring import Gateway
 
 _log = structlog.get_logger()
 
+_OBJECTS_BETWEEN_COLLECTIONS = 20_000
+
 DRAINED = 0
 CUT_SHORT = 1
 
@@ -99,9 +101,11 @@ class _Process:
 
     def _ready(self, address: str) -> None:
         self._gateway.health.phase = Phase.READY
-        # What was made so far lives as long as the process: the collector need not look at it again.
+        # What was made so far lives as long as the process: the collector need not look at it again. Hardly anything that a
+        # push makes is in a cycle; at the usual 700 objects the collector took 8 % of the CPU of single pushes.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
         self._supervisor.ready(f"Serving on {address}")
         _log.info(LogEvent.READY.value, address=address)
 
