@@ -14,6 +14,8 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from wakeline.model.errors import ConnectFailed
+
 NAME = "wakeline.sock"
 _ADDRESS_BYTES = 107
 _CREDENTIALS = struct.Struct("3i")
@@ -35,13 +37,22 @@ def address_of(directory: Path) -> Iterator[str]:
 
 
 def listen(directory: Path) -> socket.socket:
-    """Bind the socket in `directory`; one left by a killed process goes first (whoever holds the store's lock may)."""
-    remove(directory)
+    """Bind the socket in `directory`; one left by a killed process goes first (whoever holds the store's lock may).
+
+    Raises ConnectFailed where no socket can be made.
+    """
     door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(_PRIVATE)
     try:
+        remove(directory)
         with address_of(directory) as address:
             door.bind(address)
+    except OSError as error:
+        door.close()
+        raise ConnectFailed(
+            f"Cannot listen on {directory / NAME}: {error.strerror or error}",
+            fix="Give the data directory to the user that the gateway runs as, on a file system that knows sockets.",
+        ) from None
     finally:
         os.umask(before)
     door.listen()

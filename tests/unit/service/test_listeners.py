@@ -133,6 +133,15 @@ async def test_a_data_directory_with_a_very_long_path_has_a_socket_too(tmp_path:
         assert (await client.get("http://wakeline/")).json()["admin"] is True
 
 
+async def test_a_socket_that_cannot_be_made_is_told_with_its_fix(tmp_path: Path) -> None:
+    (tmp_path / admin_socket.NAME).mkdir()
+
+    with pytest.raises(ConnectFailed) as caught:
+        admin_socket.listen(tmp_path)
+
+    assert str(tmp_path / admin_socket.NAME) in caught.value.detail
+
+
 async def test_a_socket_left_by_a_killed_process_is_replaced(tmp_path: Path) -> None:
     left = admin_socket.listen(tmp_path)
     left.close()

@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from wakeline.model.errors import StoreBusy
+from wakeline.model.errors import StoreBusy, StoreUnavailable
 
 NAME = "wakeline.lock"
 
@@ -19,8 +19,15 @@ class OwnerLock:
         self._handle: int | None = None
 
     def take(self) -> None:
-        """Take the lock. Raises StoreBusy, naming the owner's pid."""
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Take the lock. Raises StoreBusy, naming the owner's pid, and StoreUnavailable for a directory we may not write."""
+        try:
+            # Whoever else may write here must not have us empty a file of ours by a link.
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"{self._path} cannot be opened: {error.strerror}",
+                fix="Give the data directory, and what is in it, to the user that the gateway runs as.",
+            ) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
