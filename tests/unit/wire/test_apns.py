@@ -151,6 +151,11 @@ def _refused(content: Content, kind: str = "") -> InvalidRequest:
         (Content(data={"deep": _nested(64)}), "/data"),
         (Content(type=PushType.ALERT, apns=Override(raw={"deep": _nested(2000)})), "/apns/raw"),
         (Content(type=PushType.ALERT, alert=Alert(localized=_languages(301))), "/alert/localized"),
+        (Content(type=PushType.ALERT, alert=Alert(body="x" * 16_385), truncate=True), "/alert/body"),
+        (
+            Content(type=PushType.ALERT, alert=Alert(localized={"de": Translation(title="x" * 16_385)}), truncate=True),
+            "/alert/localized/de/title",
+        ),
         (Content(type=PushType.ALERT, alert=Alert(localized={"-" * 65: Translation(body="x")})), "/alert/localized"),
         (Content(type=PushType.ALERT, alert=Alert(body="\ud83d")), "/alert/body"),
         (Content(data={"a/b": ["ok", "\udc00"]}), "/data/a~1b/1"),

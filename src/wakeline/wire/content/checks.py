@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from wakeline.model.errors import InvalidRequest
-from wakeline.model.notification import Alert, Content, Override
+from wakeline.model.notification import Alert, Content, Override, Translation
 from wakeline.wire.content.json import encode
 from wakeline.wire.content.language import texts_for
 
@@ -40,6 +40,7 @@ _MOST_HEADERS = 16
 _MOST_LEVELS = 64
 _MOST_LANGUAGES = 300
 _LONGEST_TAG = 64
+_LONGEST_TEXT = 16 * 1024
 _MOST_HEADER_BYTES = 2048
 
 
@@ -115,12 +116,18 @@ def _texts(value: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
 
 
 def check_alert(alert: Alert) -> None:
-    """Refuse a badge that is neither a number from 0 nor "+1", and more languages than there are. Raises InvalidRequest."""
+    """Refuse a badge that is neither a number from 0 nor "+1", and more languages or words than any push can bear.
+
+    Raises InvalidRequest.
+    """
+    _check_words(alert, "alert")
     if len(alert.localized) > _MOST_LANGUAGES or any(len(tag) > _LONGEST_TAG for tag in alert.localized):
         raise InvalidRequest(
             f"there are more than {_MOST_LANGUAGES} languages, or one whose tag is longer than {_LONGEST_TAG} characters",
             pointer="/alert/localized",
         )
+    for tag, translation in alert.localized.items():
+        _check_words(translation, "alert", "localized", tag)
     badge = alert.badge
     if badge is None or badge == "+1":
         return
@@ -128,6 +135,16 @@ def check_alert(alert: Alert) -> None:
         raise InvalidRequest(
             f"{badge!r} is no badge", pointer="/alert/badge", fix='Give a number from 0, or "+1" to count up.'
         )
+
+
+def _check_words(said: Alert | Translation, *home: str) -> None:
+    """Refuse what is too long even to be shortened: each language would be written and measured with it."""
+    for name in ("title", "subtitle", "body"):
+        if len(getattr(said, name, "")) > _LONGEST_TEXT:
+            raise InvalidRequest(
+                f"the text has more than {_LONGEST_TEXT} characters; a push bears 4096 bytes",
+                pointer=pointer(*home, name),
+            )
 
 
 def check_headers(headers: dict[str, str], provider: str, reserved: frozenset[str] = frozenset()) -> None:
