@@ -170,7 +170,7 @@ class World:
         raise AssertionError("it never comes to rest")
 
     async def step(self) -> bool:
-        await self.pipeline.watch.refresh()
+        self.pipeline.watch.refresh()
         busy = await self.pipeline.dispatch.turn()
         busy |= await self.pipeline.fanout.turn()
         busy |= self.apple.deliver()

@@ -5,11 +5,11 @@ To be read in this order:
     terms      what a request asks for, with its defaults          (pure)
     accept     check, look up, resolve, one commit, 202            draft, audience, limits, preview
     resolve    which target of a device, on which route, in which job  (pure; coverage: which credential)
-    fanout     walking tags, everyone and long lists of names
+    fanout     walking tags, everyone and long lists of names    ahead
     dispatch   claiming by route and lane, feeding the senders     agenda, claim, load, shelf, ship, lanes
     route      routes at run time: credential, sender, hold        breaker, brake
     answers    what each answer does                               flight, retry, verdicts
-    settle     one settlement a flush, then verdicts on tokens     batch
+    settle     one settlement a flush, then verdicts on tokens     batch, apart
     report     the events
     watch      holds and releases: breaker, brake, credentials
     maintain   background duties

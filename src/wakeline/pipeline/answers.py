@@ -10,7 +10,6 @@ import msgspec
 import structlog
 
 from wakeline.model.delivery import Attempt, DeliveryState
-from wakeline.model.errors import StorageError
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
 from wakeline.model.route import ProviderKind
 from wakeline.pipeline import retry, verdicts
@@ -27,6 +26,9 @@ _log = structlog.get_logger()
 
 _PAUSE_AFTER = 3
 """Throttled answers in a row after which the whole route waits: one alone may concern one device only."""
+
+Plans = dict[tuple[str, int, float | None], retry.RetryAt | retry.GiveUp]
+"""What follows, for each (reason, status, Retry-After) in one shipment."""
 
 _ACCEPTED = OutcomeClass.ACCEPTED.value
 
@@ -50,12 +52,20 @@ class Answers:
         self._watch.breathing(flight.way, accepted, others)
         if accepted:
             self._accepted(flight, accepted, now, taken)
-        plans: dict[tuple[str, int, float | None], retry.RetryAt | retry.GiveUp] = {}
+        plans: Plans = {}
         for place, outcome in others:
             flight.way.last = outcome
             self._parts.meter.answered(provider, outcome.outcome_class.value, 1)
             made = attempt_of(flight.load, outcome, now, taken)
-            self._other(Answer(flight, flight.indexes[place], outcome, made, now), plans)
+            self._safely(Answer(flight, flight.indexes[place], outcome, made, now), plans)
+
+    def _safely(self, answer: Answer, plans: Plans) -> None:
+        """Judge one answer; a defect in that ends this delivery, for nobody would ever settle it otherwise."""
+        try:
+            self._other(answer, plans)
+        except Exception:  # noqa: BLE001 - whatever it is, the other answers are to be judged
+            _log.exception("answer.cannot_be_judged", route=answer.flight.way.route.id, target=answer.target)
+            self._final(answer._replace(outcome=ours(Refusal.DEFECT)), DeliveryState.FAILED)
 
     def _accepted(self, flight: Flight, accepted: list[int], now: int, taken: float) -> None:
         indexes = flight.indexes
@@ -86,7 +96,7 @@ class Answers:
         """The other environment took it: that is where the token lives."""
         self._settle.verdict(verdicts.corrected(load.packed[index] >> 16, way.route.environment, now))
 
-    def _other(self, answer: Answer, plans: dict[tuple[str, int, float | None], retry.RetryAt | retry.GiveUp]) -> None:
+    def _other(self, answer: Answer, plans: Plans) -> None:
         outcome = answer.outcome
         if self._parts.settings.logs.push:
             self._log(answer.flight, answer.number, outcome.outcome_class.value, outcome.code, outcome.reason)
@@ -101,7 +111,7 @@ class Answers:
                 if not self._braked(answer):
                     self._final(answer, DeliveryState.FAILED)
             case Action.RETRY | Action.REPLAY:
-                self._pace(answer.flight.way, outcome, answer.now)
+                self._pace(answer.flight.way, outcome)
                 key = outcome.reason, outcome.status, outcome.retry_after
                 if key not in plans:
                     plans[key] = self._plan(answer)
@@ -163,14 +173,16 @@ class Answers:
         way, job = answer.flight.way, answer.flight.load.job
         try:
             other = await self._table.elsewhere(way)
-        except StorageError as error:
-            _log.error("store.failed", detail=error.detail)
+        except Exception:  # noqa: BLE001 - then the doubt stands
+            _log.exception("route.cannot_be_made", beside=way.route.id)
             other = None
-        at = max(answer.now, way.next_hop)
+        monotonic = self._parts.clock.monotonic()
+        wait = max(0.0, way.next_hop - monotonic)
+        at = answer.now + round(1000 * wait)
         if other is None or other.hold is not None or at >= job.expires or (answer.calls and at > answer.now):
             self._doubted(answer)
             return
-        way.next_hop = at + 1000
+        way.next_hop = monotonic + wait + 1.0
         self._put(answer, due=at, attempt=job.attempt + 1, made=answer.made, route=other.route.id, code=HOP)
 
     def _wait(self, answer: Answer) -> None:
@@ -200,14 +212,14 @@ class Answers:
             entropy=self._parts.entropy(),
         )
 
-    def _pace(self, way: Way, outcome: Outcome, now: int) -> None:
+    def _pace(self, way: Way, outcome: Outcome) -> None:
         """Let the route rest if Google asks for it. A 429 of Apple's concerns one device, and a single one of Google's may."""
         if way.route.provider is not ProviderKind.FCM or outcome.retry_after is None:
             return
         if outcome.outcome_class is OutcomeClass.THROTTLED:
             way.throttled += 1
         if way.throttled >= _PAUSE_AFTER or outcome.outcome_class is OutcomeClass.TRANSIENT:
-            way.paused_until = max(way.paused_until, now + round(1000 * outcome.retry_after))
+            way.paused_until = max(way.paused_until, self._parts.clock.monotonic() + outcome.retry_after)
 
     def _again(self, answer: Answer, plan: retry.RetryAt | retry.GiveUp) -> None:
         if isinstance(plan, retry.GiveUp):

@@ -45,7 +45,7 @@ class Doubt(NamedTuple):
 
 
 class Batch(msgspec.Struct):
-    """What was gathered since the last flush."""
+    """What was gathered since the last flush; `apart`: pieces of it still to be written, if the whole could not be."""
 
     settlement: Settlement = msgspec.field(default_factory=Settlement)
     again: dict[NewJob, list[int]] = msgspec.field(default_factory=dict)
@@ -54,6 +54,7 @@ class Batch(msgspec.Struct):
     reports: list[Report] = msgspec.field(default_factory=list)
     doubts: list[Doubt] = msgspec.field(default_factory=list)
     verdicts: list[TargetVerdict] = msgspec.field(default_factory=list)
+    apart: list[Settlement] = msgspec.field(default_factory=list)
     size: int = 0
 
     def cut(self) -> None:

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from wakeline.model.delivery import DeliveryState, Job, JobKind
+import structlog
+
+from wakeline.model.delivery import DeliveryState, Job, JobKind, unpack_all
+from wakeline.model.device import Recipient
+from wakeline.model.errors import WakelineError
+from wakeline.model.notification import Content, Notification
 from wakeline.model.outcome import Outcome
-from wakeline.pipeline.load import Load, check, load_of
+from wakeline.pipeline.load import Load, Refused, check, check_again, load_of
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.settle import Settle
 from wakeline.wire.outcomes import Refusal, ours
+
+_log = structlog.get_logger()
 
 COUNT_UP = "+1"
 _BADGES_KEPT = 10_000
@@ -28,10 +35,21 @@ class Claims:
         self._badges: dict[tuple[int, int], int] = {}
 
     async def loads(self, jobs: Sequence[Job]) -> list[Load]:
-        """Return loads for leased jobs, unchecked."""
+        """Return loads for leased jobs, unchecked; a job of which none can be made is settled as failed.
+
+        Raises StoreUnavailable; then nothing was settled.
+        """
         sends = [job for job in jobs if job.kind is JobKind.SEND]
         if not sends:
             return []
+        try:
+            return await self._loads(sends)
+        except WakelineError:
+            raise
+        except Exception:  # noqa: BLE001 - one of them is to blame, and the others must not wait for ever
+            return [load for job in sends for load in await self._one_load(job)]
+
+    async def _loads(self, sends: Sequence[Job]) -> list[Load]:
         known = await self._parts.ledger.notifications(list({job.notification for job in sends}))
         wanted = [job.chunk for job in sends if job.chunk]
         chunks = await self._parts.queue.chunks(wanted) if wanted else {}
@@ -39,20 +57,49 @@ class Claims:
             load_of(job, known[job.notification], chunks.get(job.chunk)) for job in sends if job.notification in known
         ]
 
+    async def _one_load(self, job: Job) -> list[Load]:
+        try:
+            return await self._loads([job])
+        except WakelineError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, nobody else would end this job
+            _log.exception("job.unreadable", job=job.id, notification=job.notification)
+            packed = unpack_all(job.recipients)
+            load = Load(job, _nameless(job), packed, range(len(packed)))
+            self.end_all(load, DeliveryState.FAILED, ours(Refusal.DEFECT))
+            return [load]
+
     async def check(self, loads: Sequence[Load]) -> list[Load]:
-        """Fill in recipients as they are now, settle those that must not get it, return the loads that may go."""
-        alive = [load for load in loads if not self._over(load)]
+        """Fill in recipients as they are now, settle those that must not get it, return the loads that may go.
+
+        Raises StoreUnavailable; then some of them may be settled in part.
+        """
+        alive = [load for load in loads if not load.finished and not self._over(load)]
         targets = list({packed >> 16 for load in alive for packed in load.packed})
         if not targets:
             return []
-        found = {recipient.target: recipient for recipient in await self._parts.devices.recipients(targets)}
+        found = await self._found(targets)
+        now = self._parts.clock.monotonic()
         for load in alive:
-            for number, outcome in check(load, found):
-                skipped = outcome.reason == Refusal.USER_CHANGED
-                state = DeliveryState.SKIPPED if skipped else DeliveryState.FAILED
-                self.end(load, (number,), state, outcome)
+            load.checked = now
+            self._refuse(load, check(load, found))
             await self._count_badges(load)
         return [load for load in alive if load.unsent]
+
+    async def check_again(self, load: Load) -> None:
+        """Look once more at what of a load has waited for room: users and tokens may have changed since it was claimed."""
+        targets = [load.packed[index] >> 16 for index in load.ready[load.next :]]
+        found = await self._found(targets)
+        load.checked = self._parts.clock.monotonic()
+        self._refuse(load, check_again(load, found))
+
+    async def _found(self, targets: Sequence[int]) -> dict[int, Recipient]:
+        return {recipient.target: recipient for recipient in await self._parts.devices.recipients(targets)}
+
+    def _refuse(self, load: Load, refused: Iterable[Refused]) -> None:
+        for number, outcome in refused:
+            skipped = outcome.reason == Refusal.USER_CHANGED
+            self.end(load, (number,), DeliveryState.SKIPPED if skipped else DeliveryState.FAILED, outcome)
 
     def end(self, load: Load, numbers: Iterable[int], state: DeliveryState, outcome: Outcome) -> None:
         """Settle recipients for which no request was made."""
@@ -87,3 +134,17 @@ class Claims:
         for device, badge in (await self._parts.devices.bump_badges(fresh)).items() if fresh else ():
             self._badges[key, device] = badge
         load.badges = {device: self._badges[key, device] for device in devices if (key, device) in self._badges}
+
+
+def _nameless(job: Job) -> Notification:
+    """Return what stands for a notification that cannot be read."""
+    return Notification(
+        key=job.notification,
+        app=job.app,
+        content=Content(),
+        lane=job.lane,
+        due=job.due,
+        expires=job.expires,
+        created=job.due,
+        bulk=bool(job.chunk),
+    )

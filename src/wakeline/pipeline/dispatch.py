@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
+
 from wakeline.model.delivery import DeliveryState
+from wakeline.model.errors import WakelineError
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import HoldReason, Lane
 from wakeline.pipeline.agenda import Agenda, Spot
+from wakeline.pipeline.ahead import Ahead
 from wakeline.pipeline.answers import Answers
 from wakeline.pipeline.claim import Claims
 from wakeline.pipeline.lanes import GRANT
@@ -25,6 +29,8 @@ from wakeline.pipeline.shelf import Shelf
 from wakeline.pipeline.ship import Shipping
 from wakeline.wire.outcomes import Refusal, ours
 
+_log = structlog.get_logger()
+
 AHEAD = 1000
 """Deliveries of one route and lane that may be claimed and not yet handed over."""
 
@@ -36,8 +42,14 @@ CLAIM = 500
 
 TURN_BESIDE_CALLS = 100
 
-CALLS_ABOUT = 1000
-"""Milliseconds after a call during which turns stay short."""
+CALLS_ABOUT = 1.0
+"""Seconds after a call during which turns stay short."""
+
+FRESH = 0.25
+"""Seconds for which a look at users and tokens is good; what waits longer for room is looked at again before it goes."""
+
+LOOK_AGAIN = 1.0
+"""Seconds until the next turn while nothing is claimed; whoever ends that state calls."""
 
 _BRAKED_AGAIN = 60_000
 """Milliseconds after which a target whose route is braked is looked at again."""
@@ -67,8 +79,7 @@ class Dispatch:
         self._shipping = Shipping(parts, answers, self._shelf)
         self._last_call = -CALLS_ABOUT
         self._turns = 0
-        self.made: dict[int, int] = {}
-        """Bulk jobs of a route that a walk made and nobody has claimed yet."""
+        self.ahead = Ahead(wake)
         self.stopped = False
         self.full = False
         """The disk is nearly full: nothing is claimed (promise 7)."""
@@ -86,6 +97,7 @@ class Dispatch:
             return False
         if self._agenda.unread(self._parts.clock.monotonic()):
             self._agenda.read([due for due in await self._parts.queue.due(now) if due.route != FANOUT_ROUTE])
+            self.ahead.keep(self._agenda.due(now))
             self._shelf.tidy()
         due = self._agenda.due(now)
         done = False
@@ -101,13 +113,15 @@ class Dispatch:
 
     def next(self) -> float | None:
         """Return the seconds until the next turn makes sense; None: not before something calls."""
+        if not self.claims:
+            return LOOK_AGAIN
         now, monotonic = self._parts.clock.now(), self._parts.clock.monotonic()
         waits = [wait for wait in [self._agenda.next(now, monotonic)] if wait is not None]
         for way in self._table.ways():
             if way.breaker.probe_at is not None and way.breaker.probe_at > monotonic:
                 waits.append(way.breaker.probe_at - monotonic)
-            if way.paused_until > now:
-                waits.append((way.paused_until - now) / 1000)
+            if way.paused_until > monotonic:
+                waits.append(way.paused_until - monotonic)
         return min(waits, default=None)
 
     @property
@@ -124,14 +138,14 @@ class Dispatch:
     async def _claim(self, spot: Spot, now: int) -> int:
         """Claim what is due at one spot, if its route may send, and return how many deliveries it was.
 
-        What can never be sent is settled at once.
+        What can never be sent is settled at once; what the store cannot be asked about now is given back.
         """
         route, lane = spot
         way = self._table.way(route)
         if way is None:
             self._agenda.exhausted(spot)
             return 0
-        limit, refusal = self._allowance(way, lane, now)
+        limit, refusal = self._allowance(way, lane)
         limit = min(limit, CLAIM)
         if limit <= 0:
             return 0
@@ -139,26 +153,33 @@ class Dispatch:
         taken = sum(len(job.recipients) // 8 for job in jobs)
         if taken < limit:
             self._agenda.exhausted(spot)
-        loads = await self._checks.loads(jobs)
-        for load in loads:
-            if load.job.chunk and load.job.attempt == 1:
-                self.made[route] = max(0, self.made.get(route, 0) - 1)
+        self.ahead.claimed(spot, jobs, exhausted=taken < limit)
+        loads: list[Load] = []
+        try:
+            loads += await self._checks.loads(jobs)
+            if refusal is None:
+                for load in await self._checks.check(self._unbraked(way, loads)):
+                    self._shelf.add(spot, load)
+        except Exception as error:
+            self._agenda.exhausted(spot)
+            await self._shelf.give_back(jobs, loads)
+            if not isinstance(error, WakelineError):
+                raise
+            _log.error("claim.failed", route=route, lane=lane.name, detail=error.detail)
+            return 0
         if refusal is not None:
             for load in loads:
                 self._checks.end_all(load, DeliveryState.FAILED, refusal)
-            return taken
-        for load in await self._checks.check(self._unbraked(way, loads)):
-            self._shelf.add(spot, load)
         return taken
 
-    def _allowance(self, way: Way, lane: Lane, now: int) -> tuple[int, Outcome | None]:
+    def _allowance(self, way: Way, lane: Lane) -> tuple[int, Outcome | None]:
         """Return how much may be claimed, and the refusal it meets if it is not to be sent."""
         if way.credential is None:
             return AHEAD, ours(Refusal.NO_CREDENTIAL)
         hold = self._table.barrier(way)
         ahead = self._shelf.ahead((way.route.id, lane))
         if hold is None:
-            paused = way.paused_until > now and lane is not Lane.CALL
+            paused = way.paused_until > self._parts.clock.monotonic() and lane is not Lane.CALL
             return (0 if paused or ahead > AHEAD // 2 else AHEAD - ahead), None
         silent = hold.reason is HoldReason.BREAKER
         if lane is Lane.CALL:
@@ -196,11 +217,11 @@ class Dispatch:
         if way is None or sender is None:
             return False
         done = False
-        while (load := self._shelf.head((route, lane), now)) is not None:
+        while (load := await self._head((route, lane), now)) is not None:
             room = sender.room(call=True)
             if room > 0:
                 self._shipping.ship(way, sender, load, room)
-                self._last_call = now
+                self._last_call = self._parts.clock.monotonic()
             elif way.breaker.open:
                 self._shelf.end(load, DeliveryState.FAILED, ours(Refusal.BREAKER))
             else:
@@ -208,10 +229,19 @@ class Dispatch:
             done = True
         return done
 
+    async def _head(self, spot: Spot, now: int) -> Load | None:
+        """Return the first load of a spot that has something to send, to people and tokens as they are now."""
+        while (load := self._shelf.head(spot, now)) is not None:
+            if self._parts.clock.monotonic() - load.checked < FRESH:
+                return load
+            await self._checks.check_again(load)
+        return None
+
     async def _feed_routes(self, now: int) -> bool:
         """Hand over a turn's worth of the other lanes; the route that comes first changes from turn to turn."""
         routes = list(dict.fromkeys(route for route, lane in self._shelf.spots() if lane is not Lane.CALL))
-        budget = left = TURN_BESIDE_CALLS if now - self._last_call < CALLS_ABOUT else TURN
+        calls_about = self._parts.clock.monotonic() - self._last_call < CALLS_ABOUT
+        budget = left = TURN_BESIDE_CALLS if calls_about else TURN
         self._turns += 1
         for place in range(len(routes)):
             if left <= 0:
@@ -223,14 +253,14 @@ class Dispatch:
         """Hand over what one route has room for, its lanes in turns; a silent provider gets one request to show that it is back."""
         way = self._table.way(route)
         sender = await self._table.sender(way) if way is not None else None
-        if way is None or sender is None or way.paused_until > now:
-            return 0
         monotonic = self._parts.clock.monotonic()
+        if way is None or sender is None or way.paused_until > monotonic:
+            return 0
         if way.breaker.open:
             budget = 1 if way.breaker.may_probe(monotonic) else 0
         left = budget
         while left > 0 and (room := sender.room()) > 0:
-            heads = {lane: load for lane in _LOWER if (load := self._shelf.head((route, lane), now)) is not None}
+            heads = {lane: load for lane in _LOWER if (load := await self._head((route, lane), now)) is not None}
             if not heads:
                 break
             lane = way.turns.pick(heads)
@@ -253,14 +283,21 @@ class Dispatch:
             if hold is None and way is not None and way.credential is not None:
                 continue
             loads = self._shelf.at(spot)
+            probing = silent and way is not None and way.breaker.may_probe(self._parts.clock.monotonic())
             if spot[1] is not Lane.CALL:
-                # What has begun stays for the probe of a silent provider.
-                if await self._shelf.retract(spot, [load for load in loads if not (silent and load.touched)]):
+                # What has begun, or waits for room, stays for the probe of a silent provider.
+                if not probing and await self._shelf.retract(
+                    spot, [load for load in loads if not (silent and load.touched)]
+                ):
                     self._agenda.spoil()
             elif not silent:
                 refusal = refusal_of(hold) if hold is not None else ours(Refusal.NO_CREDENTIAL)
                 for load in loads:
                     self._shelf.end(load, DeliveryState.FAILED, refusal)
+
+    def expire(self) -> None:
+        """End what waited too long for room: no sender is asked, and nobody else would notice."""
+        self._shelf.expire(self._parts.clock.now())
 
     def cancel(self, notification: int) -> int:
         """Take the claimed and unsent deliveries of a notification out; returns how many."""

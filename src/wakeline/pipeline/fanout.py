@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 
 from wakeline.model.app import App
 from wakeline.model.delivery import BULK_ENTRY, STATE_NUMBERS, DeliveryState, Job, NewJob, pack, pack_all
@@ -18,7 +19,7 @@ from wakeline.model.outcome import Outcome
 from wakeline.model.route import Lane
 from wakeline.pipeline.agenda import Agenda
 from wakeline.pipeline.audience import Directory, slice_of
-from wakeline.pipeline.dispatch import Dispatch
+from wakeline.pipeline.dispatch import LOOK_AGAIN, Dispatch
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.resolve import FANOUT_ROUTE, Address, absent_at, choose, parts
 from wakeline.pipeline.route import RouteTable
@@ -73,12 +74,24 @@ class Fanout:
         if not self._walks or self._far_ahead():
             return False
         walk = self._walks.popleft()
-        if not await self._step(walk):
+        try:
+            over = await self._step(walk)
+        except BaseException:
+            # What it remembers may be ahead of what was written: it begins anew where the store says.
+            await self._give_back([walk.job])
+            raise
+        if not over:
             self._walks.append(walk)
         return True
 
+    async def _give_back(self, jobs: Sequence[Job]) -> None:
+        self._agenda.spoil()
+        await self._parts.queue.release([job.id for job in jobs])
+
     def next(self) -> float | None:
         """Return the seconds until a walk may begin; None: not before something calls."""
+        if not self._dispatch.claims:
+            return LOOK_AGAIN
         return self._agenda.next(self._parts.clock.now(), self._parts.clock.monotonic())
 
     async def stop(self) -> None:
@@ -98,16 +111,17 @@ class Fanout:
             jobs = await self._parts.queue.claim(*spot, limit=room, now=now)
             if len(jobs) < room:
                 self._agenda.exhausted(spot)
-            known = await self._parts.ledger.notifications([job.notification for job in jobs])
+            try:
+                known = await self._parts.ledger.notifications([job.notification for job in jobs])
+            except BaseException:
+                await self._give_back(jobs)
+                raise
             self._walks.extend(Walk(job, known[job.notification]) for job in jobs if job.notification in known)
 
     def _far_ahead(self) -> bool:
         """Tell whether a route that may send has enough ahead of it."""
-        for route, jobs in self._dispatch.made.items():
-            way = self._table.way(route) if jobs >= AHEAD else None
-            if way is not None and self._table.barrier(way) is None:
-                return True
-        return False
+        ways = [self._table.way(route) for route in self._dispatch.ahead.routes(AHEAD)]
+        return any(way is not None and self._table.barrier(way) is None for way in ways)
 
     async def _step(self, walk: Walk) -> bool:
         """Commit one step; returns whether the walk is over."""
@@ -204,9 +218,8 @@ class Fanout:
             counts=counts,
             results=tuple(results),
         )
-        for job in jobs:
-            self._dispatch.made[job.route] = self._dispatch.made.get(job.route, 0) + 1
         await self._parts.queue.step(step)
+        self._dispatch.ahead.made(jobs)
         walk.cursor = cursor
         return finished
 

@@ -13,6 +13,9 @@ import msgspec
 from wakeline.config import Limits
 from wakeline.model.notification import PushType
 
+_STEP = 1000
+"""Milliseconds: a wall clock that goes back further was set, and what users have left is counted from the new time."""
+
 _HOUR = 3_600_000
 _MINUTE = 60_000
 
@@ -57,6 +60,7 @@ class UserLimits:
         self.configure(limits)
         self._arrivals: dict[tuple[int, str, PushType], float] = {}
         self._booked: dict[tuple[int, str, PushType, str], int] = {}
+        self._now = 0
 
     def configure(self, limits: Limits) -> None:
         """Put new rates in force; what was booked stays booked."""
@@ -71,6 +75,7 @@ class UserLimits:
         self, app: int, subject: str, push_type: PushType, collapse: str, *, now: int, latest: int
     ) -> Charge | int:
         """Take a slot: return the charge, or the next free time (Unix ms) if that is not before `latest`; then nothing is taken."""
+        self._follow(now)
         rate = self._rates[push_type]
         key = app, subject, push_type
         booked = self._booked.get((*key, collapse), 0) if collapse else 0
@@ -84,6 +89,12 @@ class UserLimits:
         if collapse and at > now:
             self._booked[(*key, collapse)] = at
         return Charge(app, subject, push_type, at, collapse, taken_over=False)
+
+    def _follow(self, now: int) -> None:
+        """Keep what users have left when the wall clock is set back."""
+        back, self._now = self._now - now, now
+        if back > _STEP:
+            self._arrivals = {key: arrival - back for key, arrival in self._arrivals.items()}
 
     def refund(self, charge: Charge) -> None:
         """Give a slot back: what it was for was not kept (a repeated request, a failed commit)."""

@@ -38,7 +38,19 @@ class Refused(NamedTuple):
 class Load:
     """One leased job."""
 
-    __slots__ = ("_open", "badges", "job", "next", "notification", "packed", "places", "ready", "recipients", "settled")
+    __slots__ = (
+        "_open",
+        "badges",
+        "checked",
+        "job",
+        "next",
+        "notification",
+        "packed",
+        "places",
+        "ready",
+        "recipients",
+        "settled",
+    )
 
     def __init__(self, job: Job, notification: Notification, packed: list[int], places: Sequence[int]) -> None:
         self.job = job
@@ -47,6 +59,8 @@ class Load:
         self.places = places
         self.recipients: list[Recipient] = []
         self.badges: dict[int, int] = {}
+        self.checked = float("-inf")
+        """When its recipients were last looked at, on the monotonic clock."""
         self.ready: Sequence[int] = ()
         self.next = 0
         self.settled = bytearray(len(packed))
@@ -97,6 +111,10 @@ class Load:
             return self.places[indexes.start : indexes.stop]
         return [self.places[index] for index in indexes]
 
+    def unsettled(self) -> list[int]:
+        """Return the indexes of recipients that are not settled."""
+        return [index for index, settled in enumerate(self.settled) if not settled]
+
     def remaining(self) -> bytes:
         """Return the packed recipients that are not settled."""
         return pack_all([packed for packed, settled in zip(self.packed, self.settled, strict=True) if not settled])
@@ -131,6 +149,23 @@ def check(load: Load, found: dict[int, Recipient]) -> list[Refused]:
         else:
             refused.append(Refused(index, outcome))
     load.ready = range(len(ready)) if not refused else ready
+    return refused
+
+
+def check_again(load: Load, found: dict[int, Recipient]) -> list[Refused]:
+    """Do as `check` for those that have waited for room, and forget those that must not get it any more."""
+    refused: list[Refused] = []
+    ready: list[int] = []
+    for index in load.ready[load.next :]:
+        packed = load.packed[index]
+        recipient = load.recipients[index] = found.get(packed >> 16, GONE)
+        outcome = _refusal(packed & MARKS, recipient, hop=load.job.code == HOP)
+        if outcome is None:
+            ready.append(index)
+        else:
+            refused.append(Refused(index, outcome))
+    if refused:
+        load.ready = [*load.ready[: load.next], *ready]
     return refused
 
 

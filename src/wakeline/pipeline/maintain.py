@@ -5,13 +5,13 @@ A duty that fails is logged and comes again: none of them may stop the others, o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 import structlog
 
 from wakeline.model.credential import Credential
-from wakeline.model.delivery import DeliveryState, JobKind
+from wakeline.model.delivery import DeliveryState, Job, JobKind
 from wakeline.model.device import TargetState
 from wakeline.model.errors import WakelineError
 from wakeline.model.event import EventType
@@ -22,8 +22,9 @@ from wakeline.pipeline.claim import Claims
 from wakeline.pipeline.dispatch import Dispatch
 from wakeline.pipeline.limits import UserLimits
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.route import RouteTable, Way, hold_of
-from wakeline.pipeline.watch import CHECK_EVERY, Watch
+from wakeline.pipeline.route import CHECK_EVERY, RouteTable, Way, hold_of
+from wakeline.pipeline.settle import Settle
+from wakeline.pipeline.watch import Watch
 from wakeline.ports import FanoutStep
 from wakeline.wire.outcomes import Refusal, ours
 
@@ -38,6 +39,12 @@ STALLED_AFTER = 300_000
 """Milliseconds that due work may wait on a route that may send."""
 
 _BATCH = 1000
+
+_PIECE = 500
+"""Deliveries that are ended, and written, at once."""
+
+_SPELL = 0.5
+"""Seconds that ending what waited too long may take before the other duties have their turn."""
 
 
 class Duty(msgspec.Struct):
@@ -56,6 +63,7 @@ class Maintain:
         self,
         parts: Parts,
         table: RouteTable,
+        settle: Settle,
         dispatch: Dispatch,
         claims: Claims,
         watch: Watch,
@@ -63,6 +71,7 @@ class Maintain:
     ) -> None:
         self._parts = parts
         self._table = table
+        self._settle = settle
         self._dispatch = dispatch
         self._claims = claims
         self._watch = watch
@@ -105,20 +114,32 @@ class Maintain:
             self._dispatch.wake()
 
     async def expire(self) -> None:
-        """End what waited too long: on a held route, behind a limit, behind others."""
-        while self._dispatch.claims:
-            now = self._parts.clock.now()
-            jobs = await self._parts.queue.claim_expired(limit=_BATCH, now=now)
-            for job in jobs:
-                if job.kind is JobKind.FANOUT:
-                    step = FanoutStep(
-                        job=job.id, notification=job.notification, cursor=job.cursor, finished=True, found=0
-                    )
-                    await self._parts.queue.step(step)
-            for load in await self._claims.loads(jobs):
-                self._claims.end_all(load, DeliveryState.EXPIRED, self._expired(load.job.route))
-            if len(jobs) < _BATCH:
+        """End what waited too long: for room, on a held route, behind a limit, behind others."""
+        self._dispatch.expire()
+        enough = self._parts.clock.monotonic() + _SPELL
+        while self._dispatch.claims and self._parts.clock.monotonic() < enough:
+            jobs = await self._parts.queue.claim_expired(limit=_PIECE, now=self._parts.clock.now())
+            if not jobs:
                 return
+            await self._end_late(jobs)
+            await self._settle.flush()
+
+    async def _end_late(self, jobs: Sequence[Job]) -> None:
+        walks = [job for job in jobs if job.kind is JobKind.FANOUT]
+        sends = [job for job in jobs if job.kind is JobKind.SEND]
+        try:
+            while walks:
+                walk = walks[-1]
+                await self._parts.queue.step(
+                    FanoutStep(job=walk.id, notification=walk.notification, cursor=walk.cursor, finished=True, found=0)
+                )
+                walks.pop()
+            loads = await self._claims.loads(sends)
+        except BaseException:
+            await self._parts.queue.release([job.id for job in (*walks, *sends)])
+            raise
+        for load in loads:
+            self._claims.end_all(load, DeliveryState.EXPIRED, self._expired(load.job.route))
 
     def _expired(self, route: int) -> Outcome:
         """Return the outcome of a push whose ttl ended: with the code and the cause of what it waited for."""
@@ -130,7 +151,7 @@ class Maintain:
 
     async def check_failed(self) -> None:
         """Check credentials that failed: they may have been repaired on the provider's side."""
-        now = self._parts.clock.now()
+        now = self._parts.clock.monotonic()
         due = [way for way in self._table.ways() if way.check_at is not None and way.check_at <= now]
         for way in due:
             way.check_at = now + CHECK_EVERY
@@ -178,7 +199,7 @@ class Maintain:
         stuck = [
             depth
             for depth in await self._parts.queue.depth()
-            if depth.oldest is not None and now - depth.oldest >= STALLED_AFTER and self._may_send(depth.route, now)
+            if depth.oldest is not None and now - depth.oldest >= STALLED_AFTER and self._may_send(depth.route)
         ]
         if stuck and not self._stalled:
             waiting = sum(depth.deliveries for depth in stuck)
@@ -186,9 +207,10 @@ class Maintain:
             await self._parts.events.append([report.stalled(note, now)])
         self._stalled = bool(stuck)
 
-    def _may_send(self, route: int, now: int) -> bool:
+    def _may_send(self, route: int) -> bool:
         way = self._table.way(route)
-        return way is None or (self._table.barrier(way) is None and way.paused_until <= now)
+        resting = way is not None and way.paused_until > self._parts.clock.monotonic()
+        return way is None or (self._table.barrier(way) is None and not resting)
 
     async def try_quarantined(self) -> None:
         """Let devices that have nothing but quarantined targets be tried again after a day."""

@@ -30,12 +30,15 @@ from wakeline.wire.outcomes import Refusal, ours
 
 _log = structlog.get_logger()
 
+CHECK_EVERY = 600.0
+"""Seconds after which a credential that failed is checked again: it may have been repaired on the provider's side."""
+
 _DRAIN = 20.0
 _REMEMBERED = 10_000
 
 
 class Way:
-    """A route at run time. Times in Unix ms, but for the breaker's."""
+    """A route at run time. Waits end on the monotonic clock (seconds), for the wall clock may be set; `accepted_at` is Unix ms."""
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -45,11 +48,11 @@ class Way:
         self.breaker = Breaker()
         self.brake = Brake()
         self.turns = Turns()
-        self.paused_until = 0
+        self.paused_until = 0.0
         self.accepted_at: int | None = None
-        self.next_hop = 0
+        self.next_hop = 0.0
         self.throttled = 0
-        self.check_at: int | None = None
+        self.check_at: float | None = None
         self.last: Outcome | None = None
 
     @property
@@ -78,15 +81,17 @@ class RouteTable:
 
     def ways(self) -> list[Way]:
         """Return all routes by id."""
-        return [self._ways[route] for route in sorted(self._ways)]
+        return [way for route in sorted(self._ways) if (way := self.way(route)) is not None]
 
     def way(self, route: int) -> Way | None:
         """Return a route, or None if it is not known (its app was deleted)."""
-        known = self._ways.get(route)
-        if known is not None:
-            return known
         stored = self._parts.routes.get(route)
-        return self._adopt(stored) if stored is not None else None
+        if stored is None:
+            gone = self._ways.pop(route, None)
+            if gone is not None:
+                self._retire_sender(gone)
+            return None
+        return self._ways.get(route) or self._adopt(stored)
 
     def placed(self, app: App, push_type: PushType, address: Address) -> int | Outcome | None:
         """Return where an address goes, if that is known already."""
@@ -159,17 +164,20 @@ class RouteTable:
                 provider = self._parts.providers[way.route.provider]
                 way.sender = provider.open(facing(way.route), credential, secret, self._wake)
         except WakelineError as error:
-            now = self._parts.clock.now()
             outcome = ours(Refusal.CREDENTIAL_ERROR, detail=error.detail)
             _log.error("route.cannot_open", route=way.route.id, credential=credential.id, detail=error.detail)
-            await self.put_hold(way, hold_of(HoldReason.CREDENTIAL, outcome, now))
-            way.check_at = now
+            way.check_at = self._parts.clock.monotonic()
+            await self.put_hold(way, hold_of(HoldReason.CREDENTIAL, outcome, self._parts.clock.now()))
             return None
         return way.sender
 
     async def put_hold(self, way: Way, hold: Hold | None) -> None:
-        """Hold a route or release it; survives restarts."""
+        """Hold a route or release it; survives restarts. One that is held for its credential is checked from time to time."""
         way.hold = hold
+        if hold is None or hold.reason is not HoldReason.CREDENTIAL:
+            way.check_at = None
+        elif way.check_at is None:
+            way.check_at = self._parts.clock.monotonic() + CHECK_EVERY
         way.route = await self._parts.routes.hold(way.route.id, hold)
         if hold is None:
             self._wake()
@@ -191,8 +199,11 @@ class RouteTable:
             way = self._ways[route.id] = Way(route)
             choice = self._choice(route)
             way.credential = choice.credential if choice is not None else None
+            # What held it when the process ended may have passed meanwhile.
             if route.hold is not None and route.hold.reason is HoldReason.BREAKER:
                 way.breaker.trip(self._parts.clock.monotonic())
+            elif route.hold is not None and route.hold.reason is HoldReason.CREDENTIAL:
+                way.check_at = self._parts.clock.monotonic()
         return way
 
     def _choice(self, route: Route) -> coverage.Choice | None:

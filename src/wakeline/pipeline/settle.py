@@ -1,7 +1,8 @@
 """What answers change, gathered and written: one settlement a flush, at most 50 ms after the first answer of it.
 
 Rule 1: what is gathered is cut off at one instant: job progress and the rows that explain it are of the same commit.
-Rule 2: a settlement that cannot be written is kept and tried again; meanwhile nothing new is claimed (`failing`).
+Rule 2: a settlement that cannot be written is kept and tried again; meanwhile nothing new is claimed (`failing`). One that
+the store chokes on is taken apart, so that a single defect does not stop everything.
 Rule 3: verdicts on tokens follow in a transaction of their own, which is idempotent; the registry has its own database.
 """
 
@@ -21,15 +22,16 @@ from wakeline.model.delivery import (
     NewJob,
 )
 from wakeline.model.device import Device
-from wakeline.model.errors import StorageError
+from wakeline.model.errors import NotFound, StorageError, WakelineError
 from wakeline.model.event import Event, EventType
 from wakeline.model.ids import delivery_id
 from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.pipeline import report, verdicts
+from wakeline.pipeline.apart import by_notification, plainly
 from wakeline.pipeline.batch import Batch, Doubt, Report, entry, row
 from wakeline.pipeline.load import Load
 from wakeline.pipeline.parts import Parts
-from wakeline.ports import TargetVerdict
+from wakeline.ports import Settlement, TargetVerdict
 from wakeline.wire.outcomes import apns
 
 _log = structlog.get_logger()
@@ -162,9 +164,7 @@ class Settle:
         if batch is None:
             return True
         try:
-            devices = await self._described(batch)
-            batch.settlement.events = list(self._events(batch, devices))
-            await self._parts.queue.settle(batch.settlement)
+            devices = await self._write(batch)
         except StorageError as error:
             _log.error("settle.failed", detail=error.detail, results=batch.size)
             self.failing, self.backoff = True, min(self.backoff * 2, LONGEST_BACKOFF)
@@ -176,12 +176,44 @@ class Settle:
         await self._guarded(self._judge(batch, devices))
         return True
 
+    async def _write(self, batch: Batch) -> dict[int, Device]:
+        """Write a batch, or what is left of it; returns the devices that it is about."""
+        devices: dict[int, Device] = {}
+        try:
+            if not batch.apart:
+                devices = await self._described(batch)
+                batch.settlement.events = list(self._events(batch, devices))
+                await self._parts.queue.settle(batch.settlement)
+                return devices
+        except StorageError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, the results of the others are to be written
+            _log.exception("settle.crashed", results=batch.size)
+            batch.apart = list(by_notification(batch))
+        while batch.apart:
+            await self._write_apart(batch.apart[-1])
+            batch.apart.pop()
+        return devices
+
+    async def _write_apart(self, part: Settlement) -> None:
+        try:
+            await self._parts.queue.settle(part)
+        except StorageError:
+            raise
+        except Exception:  # noqa: BLE001 - the same
+            _log.exception("settle.crashed", jobs=len(part.finished) + len(part.progress))
+            await self._parts.queue.settle(plainly(part))
+
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do what may be lost without harm: the next answer says it again."""
+        """Do what may be lost without harm: the next answer says it again. What has vanished meanwhile is no error."""
         try:
             await work
-        except StorageError as error:
+        except NotFound:
+            pass
+        except WakelineError as error:
             _log.error("store.failed", detail=error.detail)
+        except Exception:  # noqa: BLE001 - what comes after it concerns other deliveries
+            _log.exception("chore.crashed")
 
     async def _described(self, batch: Batch) -> dict[int, Device]:
         """Look up the devices that events and verdicts are about."""

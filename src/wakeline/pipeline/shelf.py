@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from wakeline.model.delivery import DeliveryState
+from wakeline.model.delivery import DeliveryState, Job
 from wakeline.model.outcome import Outcome
 from wakeline.pipeline.agenda import Spot
 from wakeline.pipeline.claim import Claims
@@ -48,6 +48,12 @@ class Shelf:
     def waiting(self, route: int) -> int:
         """Count the deliveries of a route that wait here."""
         return sum(load.unsent for (owner, _), loads in self._queues.items() if owner == route for load in loads)
+
+    def expire(self, now: int) -> None:
+        """End what is too late, wherever it stands."""
+        for loads in self._queues.values():
+            for load in [load for load in loads if load.unsent and load.job.expires <= now]:
+                self.end(load, DeliveryState.EXPIRED, ours(Refusal.EXPIRED))
 
     def head(self, spot: Spot, now: int) -> Load | None:
         """Return the first load of a spot that has something to send; what is too late ends here."""
@@ -91,6 +97,14 @@ class Shelf:
         if whole:
             await self._parts.queue.release(whole)
         return bool(whole)
+
+    async def give_back(self, jobs: Sequence[Job], loads: Iterable[Load]) -> None:
+        """Undo a claim that failed half-way: no lease may outlive the attempt to make loads of its jobs."""
+        begun = [load for load in loads if load.touched]
+        for load in begun:
+            self.put_off(load, load.unsettled(), self._parts.clock.now(), ours(Refusal.ROUTE_HELD))
+        kept = {load.job.id for load in begun}
+        await self._parts.queue.release([job.id for job in jobs if job.id not in kept])
 
     def _put_back(self, load: Load) -> None:
         self.put_off(load, load.drop(), self._parts.clock.now(), ours(Refusal.ROUTE_HELD))

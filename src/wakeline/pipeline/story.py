@@ -53,7 +53,6 @@ class RouteStatus(msgspec.Struct, frozen=True, kw_only=True):
     hold: Hold | None
     credential: int | None
     breaker_open: bool
-    paused_until: int
     waiting: int
     stats: SenderStats | None
     last: Outcome | None
@@ -82,7 +81,7 @@ class Pipeline:
         answers = Answers(parts, self.table, self.settle, self.watch)
         self.dispatch = Dispatch(parts, self.table, self.settle, answers, claims, self._wake)
         self.fanout = Fanout(parts, self.table, self.dispatch)
-        self.maintain = Maintain(parts, self.table, self.dispatch, claims, self.watch, self._limits)
+        self.maintain = Maintain(parts, self.table, self.settle, self.dispatch, claims, self.watch, self._limits)
         self.accept = Accept(parts, self.table, self._limits)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[str] = set()
@@ -161,7 +160,7 @@ class Pipeline:
                 await bell.wait(wait)
 
     async def _dispatch(self) -> float | None:
-        await self.watch.refresh()
+        self.watch.refresh()
         return 0.0 if await self.dispatch.turn() else self.dispatch.next()
 
     async def _fanout(self) -> float | None:
@@ -210,8 +209,8 @@ class Pipeline:
         if known is None:
             raise NotFound(f"There is no credential with id {credential}")
         outcome = await self.watch.check(known)
+        self.watch.refresh()
         await self.settle.flush()
-        await self.watch.refresh()
         return outcome
 
     def routes(self) -> list[RouteStatus]:
@@ -226,7 +225,6 @@ class Pipeline:
             hold=self.table.barrier(way),
             credential=way.credential.id if way.credential is not None else None,
             breaker_open=way.breaker.open,
-            paused_until=way.paused_until,
             waiting=self.dispatch.waiting(way.route.id),
             stats=way.sender.stats() if way.sender is not None else None,
             last=way.last,

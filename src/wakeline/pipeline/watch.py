@@ -15,14 +15,11 @@ from wakeline.model.outcome import Action, Outcome, OutcomeClass
 from wakeline.model.route import Environment, Hold, HoldReason, Route
 from wakeline.pipeline import report
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.route import RouteTable, Way, facing, hold_of, identity
+from wakeline.pipeline.route import CHECK_EVERY, RouteTable, Way, facing, hold_of, identity
 from wakeline.pipeline.settle import Settle
 from wakeline.wire.outcomes import Refusal, ours
 
 _log = structlog.get_logger()
-
-CHECK_EVERY = 600_000
-"""Milliseconds after which a credential that failed is checked again: it may have been repaired on the provider's side."""
 
 _SOUND = (OutcomeClass.ACCEPTED, OutcomeClass.TOKEN_DEAD, OutcomeClass.TOKEN_DOUBTFUL)
 """What a check may learn from a provider that took the credential."""
@@ -73,7 +70,7 @@ class Watch:
         for other in self._table.ways():
             same = identity(other.credential) == identity(credential)
             if same and (not scoped or other.route.environment is way.route.environment):
-                other.check_at = now + max(CHECK_EVERY, round(1000 * (outcome.retry_after or 0)))
+                other.check_at = self._parts.clock.monotonic() + max(CHECK_EVERY, outcome.retry_after or 0.0)
                 if other.hold is None or other.hold.reason is HoldReason.BREAKER:
                     self._hold(other, hold_of(HoldReason.CREDENTIAL, outcome, now))
         if not scoped:
@@ -91,7 +88,7 @@ class Watch:
         self._proving.add(known)
         self._settle.chore(self._set_state(credential, CredentialState.WORKING, ""))
 
-    async def refresh(self) -> None:
+    def refresh(self) -> None:
         """Follow changes of credentials: a new, replaced or working one releases what the old one held."""
         recovered: dict[int, Credential] = {}
         for way, before in self._table.refresh():
@@ -102,13 +99,12 @@ class Watch:
             swapped = identity(before) != identity(after)
             if after.state is CredentialState.FAILED and not held and way.hold is None:
                 outcome = ours(Refusal.CREDENTIAL_ERROR, detail=after.state_note)
-                await self._table.put_hold(way, hold_of(HoldReason.CREDENTIAL, outcome, self._parts.clock.now()))
+                self._hold(way, hold_of(HoldReason.CREDENTIAL, outcome, self._parts.clock.now()))
             elif held and after.state is not CredentialState.FAILED and (swapped or _was_failed(before)):
-                way.check_at = None
-                await self._table.put_hold(way, None)
+                self._release(way)
                 recovered[after.id] = after
         for credential in recovered.values():
-            await self._tell_recovered(credential)
+            self._settle.chore(self._tell_recovered(credential))
 
     async def _checked(self, credential: Credential, outcome: Outcome, environment: Environment) -> None:
         """Draw the consequences of a live check in an environment."""
@@ -117,7 +113,6 @@ class Watch:
             await self._parts.credentials.set_state(credential.id, CredentialState.WORKING, "")
             held = [way for way in ways if way.hold is not None and way.hold.reason is HoldReason.CREDENTIAL]
             for way in held:
-                way.check_at = None
                 await self._table.put_hold(way, None)
             if held:
                 await self._tell_recovered(credential)
@@ -145,7 +140,6 @@ class Watch:
         hold, now = way.hold, self._parts.clock.now()
         if hold is None:
             return
-        way.check_at = None
         way.brake.forget()
         way.breaker.answered()
         await self._table.put_hold(way, None)

@@ -48,6 +48,7 @@ class Refusal(StrEnum):
     UNKNOWN_DEVICE = "unknown_device"
     NO_TARGET = "no_target"
     UNANSWERED = "unanswered"
+    DEFECT = "defect"
 
 
 _HELD = "Nothing for this push: it waits until its ttl ends. `wakeline route list` says why the route waits."
@@ -116,6 +117,8 @@ OURS = Table.of(
     _E(Refusal.UNANSWERED, Is.UNKNOWN, Do.FAIL, 902,
        "The push was written and never answered, and it was asked not to send again in that case.",
        "Nothing: it may have been shown. Set `on_unknown` to `retry` if twice is better than never."),
+    _E(Refusal.DEFECT, Is.BUG, Do.FAIL, 0, "The gateway met a defect of its own in this delivery.",
+       "Report it with the lines of the log at its time; other deliveries go on."),
 )
 # fmt: on
 
