@@ -16,7 +16,8 @@ from wakeline.model.notification import Notification
 from wakeline.model.route import Environment, ProviderKind, Route
 from wakeline.observe.masking import masked_token
 from wakeline.ports import Clock, Preview
-from wakeline.providers.apns_sender import ApnsSender, obstacle_of, unfit
+from wakeline.providers.apns_fit import obstacle_of, unfit
+from wakeline.providers.apns_sender import ApnsSender
 from wakeline.providers.apns_token import ProviderTokens
 from wakeline.providers.sharing import PoolRegistry
 from wakeline.transport.guard import Origin as Address

@@ -13,12 +13,14 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from wakeline import __version__
-from wakeline.model.credential import Credential, CredentialKind
-from wakeline.model.device import Recipient, TargetKind
-from wakeline.model.notification import Content, PushType
+from wakeline.model.credential import Credential
+from wakeline.model.device import Recipient
+from wakeline.model.notification import PushType
 from wakeline.model.outcome import Action, Outcome
 from wakeline.model.route import Lane, Route
 from wakeline.ports import Clock, SenderStats, Shipment
+from wakeline.providers.apns_fit import by_rule, obstacle_of, sort_out
+from wakeline.providers.apns_singles import SHORTEST, Gathered, Single, Singles
 from wakeline.providers.apns_token import ProviderTokens
 from wakeline.providers.losses import certificate_outcome, goaway_outcome, outcome_of_loss
 from wakeline.providers.sharing import SharedPool
@@ -26,7 +28,6 @@ from wakeline.transport.guard import Origin as Address
 from wakeline.transport.http2_pool import Pool
 from wakeline.wire import apns, outcomes
 from wakeline.wire.http2 import Answer, Fields, Lost, RequestBatch
-from wakeline.wire.outcomes import Refusal
 
 _RECONNECT_FLOOR = 60.0
 """Seconds between two replacements of a credential's connections: Apple takes rapid ones for an attack."""
@@ -36,27 +37,6 @@ _CHECK_TIMEOUT = 15.0
 IMPOSSIBLE_TOKEN = b"wakeline-check"
 """Not hexadecimal, so it can be no device's: Apple answers BadDeviceToken, after it has accepted the credential."""
 _REACHES_NOBODY = frozenset({"BadDeviceToken", "MissingTopic"})
-
-
-def obstacle_of(rule: apns.Rule, route: Route, credential: Credential, topic: str, now: int) -> Outcome | None:
-    """Return why this credential cannot send this type of push on this route; None if it can. `now` in Unix ms."""
-    certificate = credential.kind is CredentialKind.APNS_CERTIFICATE
-    if certificate and credential.not_after is not None and credential.not_after <= now:
-        return outcomes.ours(Refusal.CERTIFICATE_EXPIRED)
-    if credential.environments and route.environment not in credential.environments:
-        return outcomes.ours(Refusal.WRONG_ENVIRONMENT, detail=f"The token is of {route.environment.value}.")
-    if topic:
-        return None
-    wanted = f"{route.topic or '(the only one)'}{rule.suffix}"
-    known = ", ".join(credential.topics) or "none"
-    return outcomes.ours(Refusal.TOPIC_MISMATCH, detail=f"Wanted: {wanted}; the credential names: {known}.")
-
-
-def unfit(content: Content, recipient: Recipient) -> Outcome | None:
-    """Return why this recipient cannot get this push; None if it can."""
-    if recipient.kind == TargetKind.APNS_VOIP and content.type is not PushType.CALL:
-        return outcomes.ours(Refusal.NOT_A_CALL)
-    return None if apns.normal_token(recipient.value) else outcomes.ours(Refusal.BAD_TOKEN)
 
 
 class ApnsSender:
@@ -85,6 +65,8 @@ class ApnsSender:
         self._own_pool = own_pool
         self._reconnected: float | None = None
         self._doubted: float | None = None
+        self._singles = Singles(self._hand_over)
+        self._topics: dict[str, str] = {}
         authority = address.bracketed if address.port == 443 else f"{address.bracketed}:{address.port}"
         self._stable: Fields = (
             (b":method", b"POST"),
@@ -95,7 +77,8 @@ class ApnsSender:
 
     def room(self, *, call: bool = False) -> int:
         """See `ports.Sender`."""
-        return self._shared.pool.room(call=call)
+        room = self._shared.pool.room(call=call)
+        return room if call else max(0, room - self._singles.size)
 
     def stats(self) -> SenderStats:
         """See `ports.Sender`."""
@@ -103,24 +86,64 @@ class ApnsSender:
 
     async def close(self, *, drain: float) -> None:
         """See `ports.Sender`."""
+        self._singles.flush()
         await self._shared.leave(self._wake, drain=drain)
 
     def send(self, shipment: Shipment) -> None:
         """See `ports.Sender`."""
         refused: list[tuple[int, Outcome]] = []
-        for rule, positions in _by_rule(shipment):
-            topic = apns.topic_with(rule, self.route.topic, self.credential)
+        for rule, positions in by_rule(shipment):
+            topic = self._topic(rule)
             obstacle = obstacle_of(rule, self.route, self.credential, topic, self._clock.now())
             if obstacle is not None:
                 refused += [(position, obstacle) for position in positions]
                 continue
             prepared = apns.prepare(shipment.notification, topic, rule)
-            able, unable = _sort_out(shipment, positions)
+            able, unable = sort_out(shipment, positions)
             refused += unable
-            self.submit(_Flight(self, shipment, prepared, able))
+            if len(shipment.recipients) == 1 and able and self._may_wait(shipment):
+                self._singles.add(Single.of(shipment, prepared))
+            else:
+                self.submit(_Flight(self, shipment, prepared, able))
         if refused:
             # Results never come from inside `send`: whoever sends may not be ready for them.
             asyncio.get_running_loop().call_soon(shipment.on_results, shipment, [], refused)
+
+    def _topic(self, rule: apns.Rule) -> str:
+        """Return the topic for a push type: always the same, for route and credential are."""
+        topic = self._topics.get(rule.name)
+        if topic is None:
+            topic = self._topics[rule.name] = apns.topic_with(rule, self.route.topic, self.credential)
+        return topic
+
+    def _may_wait(self, shipment: Shipment) -> bool:
+        """Tell whether a single push may go together with others. A call goes at once."""
+        return shipment.lane is not Lane.CALL and shipment.deadline - self._clock.monotonic() >= SHORTEST
+
+    def _hand_over(self, singles: list[Single]) -> None:
+        """Hand pushes of one turn to the pool as one batch."""
+        authorization = self._tokens.authorization() if self._tokens is not None else b""
+        gathered = Gathered(singles, authorization, self._told_single)
+        batch = RequestBatch(
+            stable=self._stable + singles[0].prepared.stable,
+            literal=((b"authorization", authorization),) if authorization else (),
+            paths=[single.path for single in singles],
+            extra=[single.fields for single in singles],
+            body=[single.body for single in singles],
+            deadline=self._deadline(min(single.shipment.deadline for single in singles)),
+            on_answers=gathered.answered,
+        )
+        self._shared.pool.submit(batch)
+
+    def _told_single(self, gathered: Gathered, index: int, answer: Answer) -> None:
+        """Take an answer that is not plain acceptance as if the push had gone alone."""
+        single = gathered.singles[index]
+        flight = _Flight(self, single.shipment, single.prepared, range(1))
+        flight.authorization = gathered.authorization
+        flight.told([], [(0, answer)])
+
+    def _deadline(self, asked: float) -> float:
+        return min(asked, self._clock.monotonic() + self._request_timeout)
 
     def submit(self, flight: _Flight) -> None:
         """Hand a flight to the pool."""
@@ -136,7 +159,7 @@ class ApnsSender:
             extra=[((b"apns-id", prepared.id_of(recipient.target)),) for recipient in recipients],
             body=_bodies(prepared, shipment, recipients),
             call=shipment.lane is Lane.CALL,
-            deadline=min(shipment.deadline, self._clock.monotonic() + self._request_timeout),
+            deadline=self._deadline(shipment.deadline),
             on_answers=flight.answered,
         )
         self._shared.pool.submit(batch)
@@ -240,6 +263,12 @@ class _Flight:
 
     def answered(self, _: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
         """Tell the shipment what became of its recipients; runs on the loop for many at once."""
+        if not isinstance(self.positions, range):
+            accepted = [self.positions[index] for index in accepted]
+        self.told(accepted, others)
+
+    def told(self, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+        """Judge answers by index, try again what may be, and tell the rest; `accepted` are positions already."""
         positions, told, retry = self.positions, [], []
         for index, answer in others:
             outcome = self.sender.judge(answer)
@@ -249,35 +278,10 @@ class _Flight:
                     continue
                 outcome = msgspec.structs.replace(outcome, action=Action.HOLD)
             told.append((positions[index], outcome))
-        if not isinstance(positions, range):
-            accepted = [positions[index] for index in accepted]
         if retry:
             self.sender.submit(_Flight(self.sender, self.shipment, self.prepared, retry, again=True))
         if accepted or told:
             self.shipment.on_results(self.shipment, accepted, told)
-
-
-def _by_rule(shipment: Shipment) -> list[tuple[apns.Rule, Sequence[int]]]:
-    """Split a call's recipients by the form that their tokens take; everything else has one form."""
-    push_type, recipients = shipment.notification.content.type, shipment.recipients
-    if push_type is not PushType.CALL:
-        return [(apns.rule_for(push_type), range(len(recipients)))]
-    shown = [at for at, recipient in enumerate(recipients) if recipient.kind == TargetKind.APNS]
-    if not shown:
-        return [(apns.rule_for(push_type), range(len(recipients)))]
-    ringing = [at for at, recipient in enumerate(recipients) if recipient.kind != TargetKind.APNS]
-    parts = ((apns.rule_for(push_type, TargetKind.APNS), shown), (apns.rule_for(push_type), ringing))
-    return [(rule, positions) for rule, positions in parts if positions]
-
-
-def _sort_out(shipment: Shipment, positions: Sequence[int]) -> tuple[Sequence[int], list[tuple[int, Outcome]]]:
-    """Return the positions that can be sent to, and the others with the reason."""
-    content, recipients = shipment.notification.content, shipment.recipients
-    unable = [(at, outcome) for at in positions if (outcome := unfit(content, recipients[at])) is not None]
-    if not unable:
-        return positions, unable
-    refused = {at for at, _ in unable}
-    return [at for at in positions if at not in refused], unable
 
 
 def _bodies(prepared: apns.Prepared, shipment: Shipment, recipients: list[Recipient]) -> bytes | list[bytes]:

@@ -195,7 +195,7 @@ class Rig:
         badges: dict[int, int] | None = None,
         bulk: bool = False,
         ttl: int = 3600,
-        within: float = 5.0,
+        within: float = 10.0,
     ) -> Results:
         """Send to these tokens and wait for all results."""
         results = Results(len(values))
@@ -217,7 +217,7 @@ class Rig:
         kinds: Sequence[str] = (),
         badges: dict[int, int] | None = None,
         ttl: int = 3600,
-        within: float = 5.0,
+        within: float = 10.0,
     ) -> Shipment:
         now = self.clock.now()
         notification = Notification(

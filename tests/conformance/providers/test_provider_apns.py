@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from conformance.providers.conftest import DEADLINE, Results
 from wakeline.model.errors import InvalidRequest
 from wakeline.model.ids import delivery_id
 from wakeline.model.notification import Alert, Call, Content, Override, PushType, Translation
@@ -315,3 +316,64 @@ async def test_size_refuses_what_apple_would_refuse_and_measures_the_rest(rig: R
     bad = rig.shipment(TOKEN, content=Content(apns=Override(headers={"authorization": "x"})))
     with pytest.raises(InvalidRequest):
         rig.apns.size(bad.notification)
+
+
+async def test_pushes_to_one_device_each_go_together_and_each_hears_its_own_answer(rig: Rig) -> None:
+    sender = rig.open_apns(rig.key())
+    tokens = _tokens(40)
+    await rig.script(tokens[7], {"status": 410, "reason": "Unregistered", "timestamp": 1_700_000_000_000})
+    heard = [Results(1) for _ in tokens]
+    before = sender.room()
+    for number, (token, results) in enumerate(zip(tokens, heard, strict=True)):
+        content = Content(type=PushType.ALERT, alert=Alert(body=f"number {number}"), collapse_id=f"c{number}")
+        sender.send(rig.shipment(token, results=results, content=content))
+    assert sender.room() == before - len(tokens), "what is gathered takes room"
+    async with asyncio.timeout(DEADLINE):
+        for results in heard:
+            await results.complete.wait()
+
+    assert heard[7].only.action is Action.RETIRE
+    assert all(results.accepted == [0] for results in heard if results is not heard[7])
+    received = {request["path"]: request for request in await rig.requests(provider="apns")}
+    assert len(received) == len(tokens)
+    for number, token in enumerate(tokens):
+        request = received[f"/3/device/{token}"]
+        assert request["body"]["aps"]["alert"] == {"body": f"number {number}"}
+        assert request["headers"]["apns-collapse-id"] == f"c{number}"
+
+
+async def test_single_pushes_are_sent_again_one_by_one_with_a_renewed_token(rig: Rig) -> None:
+    sender = rig.open_apns(rig.key())
+    tokens = _tokens(3)
+    await rig.script(tokens[1], {"status": 403, "reason": "ExpiredProviderToken"})
+    heard = [Results(1) for _ in tokens]
+    for token, results in zip(tokens, heard, strict=True):
+        sender.send(rig.shipment(token, results=results))
+    async with asyncio.timeout(DEADLINE):
+        for results in heard:
+            await results.complete.wait()
+
+    assert [results.accepted for results in heard] == [[0], [0], [0]]
+    assert [request["path"][-1] for request in await rig.requests(provider="apns")].count("2") == 2
+
+
+async def test_what_was_gathered_is_sent_before_the_sender_closes(rig: Rig) -> None:
+    sender, results = rig.open_apns(rig.key()), Results(1)
+    sender.send(rig.shipment(TOKEN, results=results))
+    await sender.close(drain=5.0)
+    assert results.accepted == [0]
+
+
+async def test_a_defect_in_one_shipments_results_leaves_no_other_waiting(rig: Rig) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    sender, results = rig.open_apns(rig.key()), Results(1)
+    first, second = _tokens(2)
+    shipment = rig.shipment(first)
+    shipment.on_results = broken
+    sender.send(shipment)
+    sender.send(rig.shipment(second, results=results))
+    async with asyncio.timeout(DEADLINE):
+        await results.complete.wait()
+    assert results.accepted == [0]

@@ -204,19 +204,23 @@ def _blocks(batch: RequestBatch, prefix: Prefix, indexes: Sequence[int]) -> Iter
 
 
 def _usual_blocks(batch: RequestBatch, prefix: Prefix, indexes: Sequence[int]) -> Iterator[bytes]:
-    """Nearly always a request has its path and one field, as long as those of the one before: the rest is the same then."""
+    """Nearly always a request has its path and one field, as long as those of the one before: the rest is the same then.
+
+    Several fields are joined, without asking again whether the path is among the stable ones.
+    """
     paths, extra = batch.paths, batch.extra
     path_size = value_size = -1
     head = middle = last = b""
     for index in indexes:
         path, fields = paths[index], extra[index]
-        if len(fields) != 1:
-            yield _block(batch, prefix, index)
-            continue
-        ((name, value),) = fields
         if len(path) != path_size:
             path_size = len(path)
             head = prefix.before + _PATH + text_length(path_size)
+        if len(fields) != 1:
+            own = [literal_start(name) + text_length(len(value)) + value for name, value in fields]
+            yield b"".join((head, path, prefix.after, *own))
+            continue
+        ((name, value),) = fields
         if len(value) != value_size or name != last:
             last, value_size = name, len(value)
             middle = prefix.after + literal_start(name) + text_length(value_size)
