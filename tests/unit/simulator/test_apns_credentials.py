@@ -61,7 +61,9 @@ def bearer(
         (bearer(issued_at=time.time() + HOUR), "InvalidProviderToken"),
     ],
 )
-async def test_a_token_that_is_malformed_or_old_is_refused(peer: ApnsPeer, authorization: str | None, reason: str) -> None:
+async def test_a_token_that_is_malformed_or_old_is_refused(
+    peer: ApnsPeer, authorization: str | None, reason: str
+) -> None:
     reply = await peer.push(headers={"authorization": authorization})
     assert (reply.status, reply.reason) == (403, reason)
 
