@@ -442,7 +442,7 @@ class Devices(Protocol):
         """Return the active targets of these devices."""
 
     async def walk(self, app: int, *, tags: Sequence[str], after: int, limit: int) -> list[Candidate]:
-        """Return the active targets of the next `limit` devices after that row id, in device order; no tags means everyone."""
+        """Return the active targets of the next `limit` devices after that row id, in device order; no tags: all registered."""
 
     async def count(self, app: int, *, tags: Sequence[str]) -> int:
         """Estimate how many devices a walk will meet."""

@@ -541,6 +541,16 @@ class TestRawTokens:
         assert (device.users, device.targets[0].confirmed) == ((), 0)
         assert "x" not in device.device_id.removeprefix("raw-")
 
+    async def test_are_no_part_of_everyone(self, store: Store) -> None:
+        app = await some_app(store)
+        device = await put(store)
+        await store.devices.ensure_raw(app.id, [TargetClaim(kind=TargetKind.FCM, value="x")], NOW)
+
+        walked = await store.devices.walk(app.id, tags=(), after=0, limit=9)
+
+        assert {candidate.device for candidate in walked} == {device.id}
+        assert await store.devices.count(app.id, tags=()) == 1
+
     async def test_known_ones_keep_their_device_and_state(self, store: Store) -> None:
         app = await some_app(store)
         device = await put(store)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from acme import Stack
-from contract import Caller, counted, new_token, own_app
+from contract import Caller, counted, new_token, own_app, problem
+from processes import until
 
 CROWD = 5000
 
@@ -37,6 +38,22 @@ def test_everyone_is_everyone_once(crowd: Caller) -> None:
     assert answer.json()["estimate"] == CROWD
     shown = crowd.settled(answer.json()["id"], 20)
     assert (shown["lane"], shown["recipients"], counted(shown)) == ("bulk", CROWD, {"accepted": CROWD})
+
+
+def test_a_broadcast_that_is_cancelled_in_the_middle_stops(crowd: Caller) -> None:
+    crowd.simulator.behave("apns", min_latency_ms=100, max_streams=10)
+    try:
+        id_ = crowd.post(to={"everyone": True}, alert={"body": "to all"}).json()["id"]
+        until(lambda: crowd.show(id_)["counts"]["accepted"] > 0, "some are sent")
+        cancelled = crowd.http.delete(f"{crowd.path}/notifications/{id_}").json()["cancelled"]
+    finally:
+        crowd.simulator.behave("apns", min_latency_ms=None, max_streams=None)
+    until(lambda: crowd.show(id_)["counts"]["pending"] == 0, "what was in flight is answered")
+    shown = crowd.show(id_)
+    counts = counted(shown)
+    assert (shown["state"], set(counts)) == ("cancelled", {"accepted", "cancelled"})
+    assert 0 < cancelled <= counts["cancelled"]
+    assert shown["recipients"] == sum(counts.values()) <= CROWD
 
 
 def test_a_tag_reaches_those_who_bear_it(crowd: Caller) -> None:
@@ -116,3 +133,14 @@ def test_a_raw_target_needs_no_device(crowd: Caller, stack: Stack) -> None:
     assert answer.json()["recipients"] == 1
     assert counted(crowd.settled(answer.json()["id"])) == {"accepted": 1}
     assert len(stack.simulator.requests(token)) == 1
+
+
+def test_a_raw_target_is_no_part_of_everyone(stack: Stack) -> None:
+    caller = own_app(stack)
+    phone, token = caller.phone(), new_token()
+    caller.settled(caller.post(to={"targets": [{"kind": "apns", "value": token}]}, alert={"body": "x"}).json()["id"])
+    answer = caller.post(to={"everyone": True}, alert={"body": "to all"})
+    assert answer.json()["estimate"] == 1
+    assert counted(caller.settled(answer.json()["id"])) == {"accepted": 1}
+    assert (len(caller.received(phone)), len(stack.simulator.requests(token))) == (1, 1)
+    problem(caller.http.put(f"{caller.path}/devices/raw-mine", json={"user": "u"}), 422, "invalid")

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from acme import APP, Stack, furnish
+from acme import APP, Stack
 from contract import Caller, counted, in_future, own_app
 from processes import Gateway, Simulator, gateway, pointing_at, until
 
@@ -25,8 +25,7 @@ def limited(fake: Simulator) -> str:
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory, fake: Simulator) -> Iterator[Caller]:
     with gateway(tmp_path_factory.mktemp("strict"), limited(fake)) as running, running.client() as http:
-        furnish(running, fake)
-        yield Caller(Stack(gateway=running, simulator=fake, http=http))
+        yield own_app(Stack(gateway=running, simulator=fake, http=http))
 
 
 def test_alerts_beyond_the_limit_wait_and_say_so(strict: Caller) -> None:

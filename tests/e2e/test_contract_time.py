@@ -8,7 +8,6 @@ import pytest
 
 from acme import Stack
 from contract import Caller, counted, in_future, own_app, problem
-from processes import until
 
 
 def test_a_scheduled_push_waits_for_its_time(stack: Stack) -> None:
@@ -98,22 +97,6 @@ def test_presence_holds_back_for_90_seconds_at_most(stack: Stack) -> None:
 def test_a_phone_that_is_away_is_pushed_to_at_once(stack: Stack) -> None:
     caller = Caller(stack)
     assert counted(caller.settled(caller.send(caller.phone(), only_if_absent=True))) == {"accepted": 1}
-
-
-def test_an_audience_that_is_cancelled_in_the_middle_stops(stack: Stack) -> None:
-    caller = own_app(stack)
-    phones = [caller.phone(tags=["slow"]) for _ in range(30)]
-    for phone in phones:
-        stack.simulator.script(phone.token, {"status": 200, "delay_ms": 300})
-    caller.http.patch(caller.path, json={"paused": True}).raise_for_status()
-    answer = caller.post(to={"tags": ["slow"]}, alert={"body": "x"})
-    id_ = answer.json()["id"]
-    until(lambda: caller.show(id_)["counts"]["held"] == 30, "the walk has made its deliveries")
-    done = caller.http.delete(f"{caller.path}/notifications/{id_}").json()
-    assert done == {"id": id_, "cancelled": 30, "in_flight": 0}
-    caller.http.patch(caller.path, json={"paused": False}).raise_for_status()
-    assert counted(caller.settled(id_)) == {"cancelled": 30}
-    assert caller.received(phones[0]) == []
 
 
 def test_cancelling_what_nobody_sent_is_404(stack: Stack) -> None:

@@ -9,6 +9,9 @@ import msgspec
 
 from wakeline.model.route import Environment, ProviderKind
 
+RAW_PREFIX = "raw-"
+"""How the ids of devices begin that stand behind raw tokens. Nobody registered these: they are no part of an app's everyone."""
+
 
 class TargetKind(StrEnum):
     """Where a provider delivers. One APNs push type that has a token of its own is one kind."""

@@ -69,6 +69,18 @@ def choose(credentials: Iterable[Credential], need: Need, now: int) -> Choice | 
     return max(ranked, key=lambda entry: entry[:3])[3] if ranked else None
 
 
+def missing(credentials: Iterable[Credential], need: Need) -> str:
+    """Say what it would take to cover a need that nothing covers."""
+    fitting = (one for one in credentials if one.provider is need.provider and need.environment in one.environments)
+    if not need.topic and any(fitting):
+        return (
+            "There is one that is good for several bundle ids, and nothing says which one this is for: give the "
+            "credential its `topics`, or the device's target its `topic`."
+        )
+    wanted = " ".join((need.provider.value, need.environment.value, need.topic + need.rule.suffix)).strip()
+    return f"It would take one for {wanted}."
+
+
 def route_topic(credentials: Iterable[Credential], need: Need, choice: Choice, now: int) -> str:
     """Return the topic of the route: the bundle id, with the suffix beside it if another credential serves the bundle id."""
     if need.provider is ProviderKind.FCM or not need.rule.suffix:

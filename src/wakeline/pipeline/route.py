@@ -119,8 +119,7 @@ class RouteTable:
         credentials, now = self._parts.credentials.of_app(app.id), self._parts.clock.now()
         choice = coverage.choose(credentials, need, now)
         if choice is None:
-            missing = " ".join((need.provider.value, need.environment.value, need.topic + need.rule.suffix)).strip()
-            return ours(Refusal.NO_CREDENTIAL, detail=f"It would take one for {missing}.")
+            return ours(Refusal.NO_CREDENTIAL, detail=coverage.missing(credentials, need))
         topic = coverage.route_topic(credentials, need, choice, now)
         route = await self._parts.routes.ensure(app.id, need.provider, need.environment, topic)
         await self._begin(self._adopt(route))

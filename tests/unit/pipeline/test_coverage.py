@@ -88,3 +88,19 @@ def test_a_suffix_gets_a_route_of_its_own_only_if_its_credential_is_another(
 def test_the_alert_form_of_a_call_needs_no_suffix() -> None:
     need = coverage.need_of(TargetKind.APNS, PRODUCTION, "com.acme", PushType.CALL)
     assert coverage.choose([PLAIN], need, NOW) is not None
+
+
+@pytest.mark.parametrize(
+    ("known", "topic", "said"),
+    [
+        ([], "", "It would take one for apns production."),
+        ([], "com.acme", "It would take one for apns production com.acme."),
+        ([SCOPED], "com.other", "It would take one for apns production com.other."),
+        ([TEAM], "", "give the credential its `topics`, or the device's target its `topic`."),
+        ([PROJECT], "", "It would take one for apns production."),
+    ],
+)
+def test_what_is_missing_is_said_so_that_it_can_be_given(known: list[Credential], topic: str, said: str) -> None:
+    need = coverage.need_of(TargetKind.APNS, PRODUCTION, topic, PushType.ALERT)
+    assert coverage.choose(known, need, NOW) is None
+    assert coverage.missing(known, need).endswith(said)

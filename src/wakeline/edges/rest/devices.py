@@ -17,7 +17,7 @@ from wakeline.edges.rest.moments import Moment, milliseconds
 from wakeline.edges.rest.operations import Answer, Call, Idempotent, Operation
 from wakeline.edges.rest.shapes import Fact, Opaque, PageQuery, Strict, View
 from wakeline.edges.rest.targets import KindedTarget, TargetBody, claim, kind_of
-from wakeline.model.device import Device, DeviceClaim, DeviceFacts, TargetClaim, TargetKind, TargetState
+from wakeline.model.device import RAW_PREFIX, Device, DeviceClaim, DeviceFacts, TargetClaim, TargetKind, TargetState
 from wakeline.model.errors import InvalidRequest, NotAllowed, NotFound
 from wakeline.model.key import Scope
 from wakeline.ports import Registered
@@ -166,6 +166,10 @@ def device_id(call: Call) -> str:
     if len(given) > _LONGEST_ID or _CONTROL.search(given):
         raise InvalidRequest(
             f"a device id has at most {_LONGEST_ID} characters, and none of them is a control character"
+        )
+    if given.startswith(RAW_PREFIX) and call.operation.method == "PUT":
+        raise InvalidRequest(
+            f"device ids that begin with {RAW_PREFIX!r} are the gateway's own, for raw tokens", fix="Choose another id."
         )
     return given
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from wakeline.model.device import (
+    RAW_PREFIX,
     Candidate,
     Device,
     Recipient,
@@ -92,7 +93,7 @@ class MemoryDeviceLookups:
     async def walk(self, app: int, *, tags: Sequence[str], after: int, limit: int) -> list[Candidate]:
         """Return the active targets of the next devices that have any."""
         reached: list[list[Candidate]] = []
-        for device in self._of_app(app, after):
+        for device in self._registered(app, after):
             if len(reached) == limit:
                 break
             candidates = list(_candidates(device)) if not tags or set(tags) & set(device.tags) else []
@@ -103,8 +104,8 @@ class MemoryDeviceLookups:
     async def count(self, app: int, *, tags: Sequence[str]) -> int:
         """Estimate how many devices a walk will meet."""
         if not tags:
-            return len(list(self._of_app(app)))
-        return sum(len(set(tags) & set(device.tags)) for device in self._of_app(app))
+            return len(list(self._registered(app)))
+        return sum(len(set(tags) & set(device.tags)) for device in self._registered(app))
 
     async def recipients(self, targets: Sequence[int]) -> list[Recipient]:
         """Return what sending needs."""
@@ -134,6 +135,10 @@ class MemoryDeviceLookups:
     async def history(self, device: int, *, limit: int = 50) -> list[TargetChange]:
         """Return what became of a device's targets, newest first."""
         return [change for owner, change in reversed(self._history) if owner == device][:limit]
+
+    def _registered(self, app: int, after: int = 0) -> Iterator[Device]:
+        """Yield an app's devices by row id, without those that stand behind raw tokens."""
+        return (device for device in self._of_app(app, after) if not device.device_id.startswith(RAW_PREFIX))
 
     def _of_app(self, app: int, after: int = 0) -> Iterator[Device]:
         """Yield an app's devices by row id."""

@@ -115,11 +115,12 @@ SELECT d.id, d.device_id, d.generation, d.connected_until, '', t.id, t.kind, t.e
 FROM target AS t CROSS JOIN device AS d ON d.id = t.device WHERE t.id = ?;
 
 -- name: walk
--- Read the active targets of the next devices of an app that have any.
+-- Read the active targets of the next devices of an app that have any; those behind raw tokens were registered by nobody.
 SELECT d.id, d.device_id, d.generation, d.connected_until, '', t.id, t.kind, t.environment, t.topic
 FROM (
     SELECT id, device_id, generation, connected_until FROM device
-    WHERE app = ? AND id > ? AND EXISTS (SELECT 1 FROM target WHERE target.device = device.id AND target.state = 'active')
+    WHERE app = ? AND id > ? AND device_id NOT GLOB 'raw-*'
+        AND EXISTS (SELECT 1 FROM target WHERE target.device = device.id AND target.state = 'active')
     ORDER BY id LIMIT ?
 ) AS d
 CROSS JOIN target AS t ON t.device = d.id AND t.state = 'active';
