@@ -336,6 +336,9 @@ class Events(Protocol):
     def follow(self) -> AsyncIterator[None]:
         """Yield whenever something was appended; a slow follower misses wake-ups, never events (it reads by `seq`)."""
 
+    def followed(self) -> bool:
+        """Tell whether anybody follows at this moment, or did since this was last asked."""
+
     async def prune(self, before: int) -> int:
         """Delete events older than `before`; returns how many."""
 
@@ -406,6 +409,9 @@ class Devices(Protocol):
 
     async def by_target_id(self, target: int) -> Device | None:
         """Return the device that owns the target with this row id."""
+
+    async def by_target_ids(self, targets: Sequence[int]) -> dict[int, Device]:
+        """Return the devices that own these targets, by target, in as few queries as possible; unknown ones are left out."""
 
     async def find(
         self,

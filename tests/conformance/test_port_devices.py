@@ -62,6 +62,16 @@ class TestRegistering:
         assert await store.devices.by_target(app.id, TargetKind.APNS, "bb") == device
         assert await store.devices.by_target_id(device.targets[1].id) == device
 
+    async def test_is_found_by_any_of_its_targets_together_with_others(self, store: Store) -> None:
+        first = await put(store, device_id="one", tokens=("aa", "bb"))
+        second = await put(store, device_id="two", tokens=("cc", "dd"))
+        targets = [first.targets[1].id, second.targets[0].id, second.targets[1].id]
+
+        found = await store.devices.by_target_ids([*targets, 1 << 40])
+
+        assert found == dict(zip(targets, (first, second, second), strict=True))
+        assert await store.devices.by_target_ids([]) == {}
+
     async def test_again_changes_nothing(self, store: Store) -> None:
         first = await put(store)
 

@@ -89,6 +89,23 @@ async def test_follower_wakes_for_each_batch_and_reads_by_number(store: Store) -
     await asyncio.wait_for(waiting, 5)
 
 
+async def test_tells_whether_anybody_follows(store: Store) -> None:
+    assert not store.events.followed()
+    feed = store.events.follow()
+    assert store.events.followed()
+    assert store.events.followed()
+    del feed
+    assert store.events.followed(), "since it was last asked"
+    assert not store.events.followed()
+
+
+async def test_remembers_a_follower_who_came_and_left_unseen(store: Store) -> None:
+    feed = store.events.follow()
+    del feed
+    assert store.events.followed()
+    assert not store.events.followed()
+
+
 async def test_every_follower_hears(store: Store) -> None:
     feeds = [store.events.follow() for _ in range(3)]
 

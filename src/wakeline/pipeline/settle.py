@@ -219,8 +219,7 @@ class Settle:
         """Look up the devices that events and verdicts are about."""
         targets = {said.load.packed[said.number] >> 16 for said in batch.reports}
         targets |= {doubt.load.packed[doubt.number] >> 16 for doubt in batch.doubts}
-        found = [(target, await self._parts.devices.by_target_id(target)) for target in targets]
-        return {target: device for target, device in found if device is not None}
+        return await self._parts.devices.by_target_ids(list(targets)) if targets else {}
 
     def _events(self, batch: Batch, devices: dict[int, Device]) -> Iterable[Event]:
         for load, index, state, outcome, tries, at in batch.reports:

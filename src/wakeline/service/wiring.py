@@ -27,6 +27,7 @@ from wakeline.pipeline import Parts, Pipeline
 from wakeline.ports import Clock, Provider, Secrets
 from wakeline.providers import PROVIDERS
 from wakeline.service import admin_socket
+from wakeline.service.attention import Attention
 from wakeline.service.clock import SystemClock
 from wakeline.service.ids import KeyMaker
 from wakeline.service.judging import Judge
@@ -99,6 +100,7 @@ class Gateway:
             entropy=random.SystemRandom().random,
             settings=self.settings,
             meter=self._metrics,
+            wanted=Attention(store.events, self._clock).wanted,
         )
 
     def _edge_ports(self, store: SqliteStore, secrets: Secrets) -> rest.RestPorts:

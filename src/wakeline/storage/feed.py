@@ -43,12 +43,19 @@ class Feed:
     def __init__(self) -> None:
         self._followers: WeakSet[Follower] = WeakSet()
         self._closed = False
+        self._visited = False
 
     def follow(self) -> AsyncIterator[None]:
         """Return a new follower."""
         follower = Follower(ended=self._closed)
         self._followers.add(follower)
+        self._visited = True
         return follower
+
+    def followed(self) -> bool:
+        """Tell whether there is a follower, or was one since this was last asked."""
+        visited, self._visited = self._visited, bool(self._followers)
+        return visited or self._visited
 
     def ring(self) -> None:
         """Wake all."""

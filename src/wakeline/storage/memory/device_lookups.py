@@ -56,6 +56,10 @@ class MemoryDeviceLookups:
         """Return the device that owns this target."""
         return self._devices.get(self._targets.get(target, 0))
 
+    async def by_target_ids(self, targets: Sequence[int]) -> dict[int, Device]:
+        """Return the devices that own these targets."""
+        return {target: self._devices[self._targets[target]] for target in targets if target in self._targets}
+
     async def find(
         self,
         app: int,

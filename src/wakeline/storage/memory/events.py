@@ -54,6 +54,10 @@ class MemoryEvents:
         """Yield whenever something was appended."""
         return self._feed.follow()
 
+    def followed(self) -> bool:
+        """Tell whether anybody follows, or did since this was last asked."""
+        return self._feed.followed()
+
     async def prune(self, before: int) -> int:
         """Delete the oldest events until one is young enough."""
         old = next((place for place, event in enumerate(self._kept) if event.at >= before), len(self._kept))

@@ -70,6 +70,15 @@ class DeviceLookups:
         owner = self._reader.one(_SQL["owner_of_target"], (target,))
         return None if owner is None else load_device(self._reader, owner[0])
 
+    async def by_target_ids(self, targets: Sequence[int]) -> dict[int, Device]:
+        """Return the devices that own these targets: two queries, however many they are."""
+        owners = {row[0]: row[1:] for row in self._reader.all(_SQL["owners"], (json_list(targets),))}
+        numbers = json_list({row[0] for row in owners.values()})
+        theirs: dict[int, list[Any]] = {}
+        for row in self._reader.all(_SQL["targets_of_devices"], (numbers,)):
+            theirs.setdefault(row[-1], []).append(row)
+        return {target: device_forms.device_of(row, theirs.get(row[0], ())) for target, row in owners.items()}
+
     def whose(self, targets: Sequence[int]) -> Mapping[int, Whose]:
         """Return the devices behind targets, for the ledger."""
         return {row[0]: Whose(row[1], row[2], row[3]) for row in self._reader.all(_SQL["whose"], (json_list(targets),))}

@@ -63,6 +63,10 @@ class SqliteEvents:
         """Yield whenever something was appended."""
         return self._feed.follow()
 
+    def followed(self) -> bool:
+        """Tell whether anybody follows, or did since this was last asked."""
+        return self._feed.followed()
+
     async def prune(self, before: int) -> int:
         """Delete the oldest events until one is young enough, in batches."""
         kept = self._reader.one(_SQL["first_kept"], (before,))

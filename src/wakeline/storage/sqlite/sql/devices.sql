@@ -157,6 +157,16 @@ WHERE t.id BETWEEN ? AND ?;
 SELECT t.id, d.id, d.device_id, t.kind
 FROM json_each(?) AS wanted CROSS JOIN target AS t ON t.id = wanted.value CROSS JOIN device AS d ON d.id = t.device;
 
+-- name: owners
+-- Read the devices that own the targets named by a JSON list.
+SELECT t.id, d.id, d.app, d.device_id, d.generation, d.connected_until, d.created, d.seen, d.users, d.tags, d.facts
+FROM json_each(?) AS wanted CROSS JOIN target AS t ON t.id = wanted.value CROSS JOIN device AS d ON d.id = t.device;
+
+-- name: targets_of_devices
+-- Read the targets of the devices named by a JSON list, each device's in order.
+SELECT t.id, t.kind, t.value, t.environment, t.topic, t.state, t.reason, t.since, t.evidence, t.confirmed, t.device
+FROM json_each(?) AS wanted CROSS JOIN target AS t ON t.device = wanted.value ORDER BY t.id;
+
 -- name: tally
 -- Read how many devices and targets an app has.
 SELECT what, number FROM tally WHERE app = ?;
