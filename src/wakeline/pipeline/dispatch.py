@@ -258,16 +258,17 @@ class Dispatch:
             return 0
         if way.breaker.open:
             budget = 1 if way.breaker.may_probe(monotonic) else 0
-        left = budget
-        while left > 0 and (room := sender.room()) > 0:
-            heads = {lane: load for lane in _LOWER if (load := await self._head((route, lane), now)) is not None}
+        left, room = budget, sender.room()
+        lanes = [lane for lane in _LOWER if self._shelf.stands((route, lane))]
+        while left > 0 and room > 0:
+            heads = {lane: load for lane in lanes if (load := await self._head((route, lane), now)) is not None}
             if not heads:
                 break
             lane = way.turns.pick(heads)
             limit = min(room, left) if lane == min(heads) else min(room, left, GRANT)
             sent = self._shipping.ship(way, sender, heads[lane], limit)
             way.turns.sent(lane, sent, heads)
-            left -= sent
+            left, room = left - sent, room - sent
         if way.breaker.open and left < budget:
             way.breaker.probing(monotonic)
         return budget - left

@@ -8,6 +8,7 @@ Rule 3: a hold counts at once in memory and is written through right after, so t
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -251,6 +252,7 @@ class RouteTable:
         await asyncio.gather(*(sender.close(drain=drain) for sender in senders), *self._closing)
 
 
+@functools.lru_cache(maxsize=1024)  # asked for with every shipment
 def facing(route: Route) -> Route:
     """Return a route as its provider sees it: without the suffix, which the provider adds by itself."""
     return msgspec.structs.replace(route, topic=coverage.bundle_of_route(route.topic))

@@ -37,6 +37,10 @@ class Shelf:
         """Return where loads stand."""
         return [spot for spot, loads in self._queues.items() if loads]
 
+    def stands(self, spot: Spot) -> bool:
+        """Tell whether loads stand there."""
+        return bool(self._queues.get(spot))
+
     def at(self, spot: Spot) -> list[Load]:
         """Return the loads of a spot, in order."""
         return list(self._queues.get(spot, ()))

@@ -10,6 +10,7 @@ Source: Apple, "Sending notification requests to APNs".
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -75,24 +76,26 @@ class Prepared(msgspec.Struct, eq=False):
 
 def prepare(notification: Notification, topic: str, rule: Rule) -> Prepared:
     """Return what all devices share. `topic` is the whole one (`topic_with`), `rule` that of `rule_for`."""
-    content = notification.content
-    headers = {
-        "apns-topic": topic,
-        "apns-push-type": rule.name,
-        "apns-priority": str(priority_of(rule, content.priority)),
-        "apns-expiration": _expiration(notification),
-    }
+    content, given = notification.content, notification.content.apns.headers
+    headers = {"apns-expiration": _expiration(notification)}
     if collapse_id := _collapse_id(notification, rule):
         headers["apns-collapse-id"] = collapse_id
-    headers |= content.apns.headers
+    headers |= given
+    priority = given.get("apns-priority") or str(priority_of(rule, content.priority))
     return Prepared(
         rule=rule,
         content=content,
-        stable=tuple((name.encode(), headers[name].encode()) for name in _SHARED),
+        stable=_shared(given.get("apns-topic", topic), given.get("apns-push-type", rule.name), priority),
         literal=tuple((name.encode(), value.encode()) for name, value in headers.items() if name not in _SHARED),
         head=head_of(notification.key).encode(),
         counts_badges=content.alert is not None and content.alert.badge == "+1" and content.apns.raw is None,
     )
+
+
+@lru_cache(maxsize=1024)
+def _shared(*values: str) -> Fields:
+    """Return the fields that many notifications share, in the order of _SHARED."""
+    return tuple((name.encode(), value.encode()) for name, value in zip(_SHARED, values, strict=True))
 
 
 def _expiration(notification: Notification) -> str:

@@ -60,7 +60,8 @@ def pointer(*steps: str | int) -> str:
 def check_text(content: Content) -> None:
     """Refuse objects nested without end, and text that UTF-8 cannot hold (a lone surrogate). Raises InvalidRequest."""
     for steps, value in _free_form(content):
-        _check_depth(value, pointer(*steps))
+        if value:
+            _check_depth(value, steps)
     try:
         msgspec.json.encode(content)
     except UnicodeEncodeError:
@@ -77,13 +78,13 @@ def _free_form(content: Content) -> Iterator[tuple[tuple[str, ...], Any]]:
             yield (provider, "raw"), override.raw
 
 
-def _check_depth(value: Any, where: str) -> None:
+def _check_depth(value: Any, steps: tuple[str, ...]) -> None:
     """Refuse what a reader or writer of JSON might run out of stack with, later and for everybody."""
     level, depth = [value], 0
     while level := [inner for outer in level for inner in _containers(outer)]:
         depth += 1
         if depth >= _MOST_LEVELS:
-            raise InvalidRequest(f"it is nested more than {_MOST_LEVELS} levels deep", pointer=where)
+            raise InvalidRequest(f"it is nested more than {_MOST_LEVELS} levels deep", pointer=pointer(*steps))
 
 
 def _containers(value: dict[str, Any] | list[Any]) -> Iterator[dict[str, Any] | list[Any]]:
