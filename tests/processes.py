@@ -208,14 +208,20 @@ def end(process: subprocess.Popen[Any], number: int | None = signal.SIGTERM) -> 
 
 @contextlib.contextmanager
 def gateway(directory: Path, settings: str = "") -> Iterator[Gateway]:
-    """Run a gateway; it is stopped at the end if it still runs."""
-    running = Gateway(directory, settings)
+    """Run a new gateway until the context ends."""
+    with started(Gateway(directory, settings)) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def started(running: Gateway) -> Iterator[Gateway]:
+    """Start a gateway; whatever becomes of the test, it is ended with the context."""
     running.start()
     try:
         yield running
     finally:
-        if running.process is not None and running.process.poll() is None:
-            running.stop()
+        if running.process is not None:
+            end(running.process)
 
 
 def pointing_at(fake: Simulator, more: str = "") -> str:

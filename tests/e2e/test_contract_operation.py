@@ -10,7 +10,7 @@ import pytest
 
 from acme import APP, Stack
 from contract import Caller, counted, in_future, own_app
-from processes import Gateway, Simulator, gateway, pointing_at, until
+from processes import Gateway, Simulator, gateway, pointing_at, started, until
 
 LIMITED = (
     "[limits]\nper_user = true\nalert_per_hour = 60\nalert_burst = 2\nbackground_per_hour = 3\ncall_per_minute = 2\n"
@@ -91,29 +91,26 @@ def test_a_stop_in_the_middle_of_sending_loses_and_doubles_nothing(tmp_path: Pat
 
 def test_a_restored_backup_is_held_until_it_is_released(tmp_path: Path, fake: Simulator) -> None:
     first = Gateway(tmp_path / "first", pointing_at(fake))
-    first.start()
-    with first.client() as http:
+    with started(first), first.client() as http:
         before = own_app(Stack(gateway=first, simulator=fake, http=http))
         phone = before.phone()
         before.settled(before.send(phone))
-        waiting = before.send(phone, send_at=in_future(1))
+        waiting = before.send(phone, send_at=in_future(6))
         first.json("backup", str(tmp_path / "copy.bak"))
-    assert first.stop() == 0
     sent = len(before.received(phone))
     second = Gateway(tmp_path / "second", pointing_at(fake))
     second.data.mkdir(mode=0o700)
     (second.data / "master.key").write_bytes((first.data / "master.key").read_bytes())
     (second.data / "master.key").chmod(0o600)
     second.json("restore", str(tmp_path / "copy.bak"))
-    second.start()
-    after = at(before, second)
-    with after.http:
-        assert counted(after.in_state(waiting, "held")) == {"held": 1}
-        assert counted(after.in_state(after.send(phone), "held")) == {"held": 1}
-        assert len(after.received(phone)) == sent
-        assert second.json("queue", "release")["released"]
-        assert counted(after.settled(waiting)) == {"accepted": 1}
-    assert second.stop() == 0
+    with started(second):
+        after = at(before, second)
+        with after.http:
+            assert counted(after.in_state(waiting, "held")) == {"held": 1}
+            assert counted(after.in_state(after.send(phone), "held")) == {"held": 1}
+            assert len(after.received(phone)) == sent
+            assert second.json("queue", "release")["released"]
+            assert counted(after.settled(waiting)) == {"accepted": 1}
 
 
 def test_metrics_and_health_show_an_app(stack: Stack) -> None:

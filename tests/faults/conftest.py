@@ -33,5 +33,5 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
     yield new
     for gateway in made:
-        if gateway.process is not None and gateway.process.poll() is None:
+        if gateway.process is not None:
             end(gateway.process)

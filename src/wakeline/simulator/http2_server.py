@@ -16,11 +16,11 @@ from collections import deque
 import h2.events
 import msgspec
 from h2.config import H2Configuration
-from h2.connection import ConnectionState, H2Connection
+from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
-from hyperframe.frame import GoAwayFrame, SettingsFrame
+from hyperframe.frame import Frame, GoAwayFrame, SettingsFrame
 
 from wakeline.simulator.exchange import Answer, Effect, Peer, Request, Service, Wire
 
@@ -224,12 +224,8 @@ class Http2Session:
                 self._send_body(stream, body)
 
     def _client_leaves(self) -> None:
-        """The client sends nothing new, but its streams under way are still answered (RFC 9113 section 6.8).
-
-        h2 counts a received GOAWAY as the end of everything, so its state is put back.
-        """
+        """The client sends nothing new, but its streams under way are still answered (RFC 9113 section 6.8)."""
         self._last_stream = self._h2.highest_inbound_stream_id
-        self._h2.state_machine.state = ConnectionState.SERVER_OPEN
 
     def _limit(self) -> int:
         return self._service.behaviour.max_streams if self._trusted else 1
@@ -250,9 +246,20 @@ class Http2Session:
             self._wire.finish()
 
 
+class _Connection(H2Connection):
+    """An `h2` connection that goes on after the client's GOAWAY.
+
+    h2 counts that frame as the end of everything and refuses what follows it, be it the acknowledgement of our SETTINGS
+    in the same read.
+    """
+
+    def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[h2.events.Event]]:  # noqa: ARG002 - h2's form
+        return [], [h2.events.ConnectionTerminated()]
+
+
 def _server_connection() -> H2Connection:
     """An `h2` connection that never refuses by itself: refusing is the session's business, and its SETTINGS too."""
-    connection = H2Connection(_CONFIG)
+    connection = _Connection(_CONFIG)
     limits = {
         SettingCodes.MAX_CONCURRENT_STREAMS: _UNLIMITED,
         SettingCodes.MAX_HEADER_LIST_SIZE: _MAX_HEADER_LIST,

@@ -99,7 +99,8 @@ async def test_what_is_under_way_is_answered_after_the_clients_goaway(
     await behave(control, min_latency_ms=30)
     stream = peer.send()
     goaway = b"\x00\x00\x08\x07\x00\x00\x00\x00\x00" + bytes(8)
-    peer.writer.write(goaway)
+    ping = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00" + b"farewell"
+    peer.writer.write(goaway + ping)
     assert (await peer.answer(stream)).status == 200
 
 
