@@ -113,13 +113,13 @@ async def test_a_stalled_queue_is_told_of_once(world: World) -> None:
 async def test_a_loop_outlives_a_cancelled_future_of_somebody_else(world: World) -> None:
     await world.device("phone", "ann")
     world.queue.interruptions = 1
-    await world.pipeline.start()
-    key = await world.send("ann")
-
-    async def accepted() -> bool:
-        return (await world.counts(key)).accepted == 1
-
     with capture_logs() as lines:
+        await world.pipeline.start()
+        key = await world.send("ann")
+
+        async def accepted() -> bool:
+            return (await world.counts(key)).accepted == 1
+
         await until(world, accepted)
     await world.pipeline.stop(drain=1)
 

@@ -22,6 +22,7 @@ from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.preview import Previewing, PreviewResult
 from wakeline.pipeline.resolve import fanout_job, jobs_of
 from wakeline.pipeline.route import RouteTable
+from wakeline.pipeline.together import Together
 from wakeline.ports import IdempotencyKey, Replayed, Reply
 
 RETRY_AFTER = 30.0
@@ -53,14 +54,23 @@ class Accept:
         self._parts = parts
         self._drafting = Drafting(parts, table, limits)
         self._previewing = Previewing(parts, table, self._drafting)
+        self._together = Together(self._drafts, self._commit)
 
     async def accept(self, app: App, submissions: Sequence[Submission]) -> list[Taken | Replayed | WakelineError]:
-        """Take a batch in one commit; the answers are in its order. Raises StoreUnavailable for all of it."""
+        """Take a batch in one commit; the answers are in its order. Raises StoreUnavailable for all of it.
+
+        A single submission is taken together with others that come in the same turn of the loop.
+        """
         full = await self._full()
         if full is not None:
             return [full] * len(submissions)
+        if len(submissions) == 1:
+            return [await self._together.take(app, submissions[0])]
+        return await self._commit(submissions, await self._drafts(app, submissions))
+
+    async def _drafts(self, app: App, submissions: Sequence[Submission]) -> list[Ready | WakelineError]:
         requests = [(submission.request, submission.request_id) for submission in submissions]
-        return await self._commit(submissions, await self._drafting.drafts(app, requests))
+        return await self._drafting.drafts(app, requests)
 
     async def preview(self, app: App, request: NotificationRequest) -> PreviewResult:
         """Return what a notification would become; nothing leaves and nothing is kept. Raises what `accept` would answer."""
