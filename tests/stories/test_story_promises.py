@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import Awaitable
 from pathlib import Path
@@ -23,6 +24,7 @@ from hypothesis.stateful import (
 from stories.lives import Life
 from stories.post import BAD_TOKEN, DOWN, OK, REVOKED, unregistered
 from wakeline.model.credential import CredentialKind
+from wakeline.model.errors import StoreUnavailable
 from wakeline.model.event import EventType
 from wakeline.wire.outcomes import Loss, apns, fcm, lost
 
@@ -119,10 +121,21 @@ class Lives(RuleBasedStateMachine):
         if before := self.life.owner[name]:
             self.run(self.life.send({"users": [before]}))
         if claimed:
-            self.life.apple.capacity = 0
-            self.run(self.life.step(answers=False))
-            self.life.apple.capacity = 1000
+            self._wait_for_room()
         self.run(self.life.device(name, user))
+
+    @rule(user=st.sampled_from(USERS))
+    def think_better_of_it(self, user: str) -> None:
+        """Cancel what is claimed and waits for room."""
+        key = self.run(self.life.send({"users": [user]}))
+        self._wait_for_room()
+        if key is not None:
+            self.run(self.life.cancel(key))
+
+    def _wait_for_room(self) -> None:
+        self.life.apple.capacity = 0
+        self.run(self.life.step(answers=False))
+        self.life.apple.capacity = 1000
 
     @rule(name=st.sampled_from(DEVICES))
     def remove(self, name: str) -> None:
@@ -136,7 +149,8 @@ class Lives(RuleBasedStateMachine):
 
     @rule()
     def release(self) -> None:
-        self.run(self.life.pipeline.release())
+        with contextlib.suppress(StoreUnavailable):
+            self.run(self.life.pipeline.release())
 
     @rule(kind=st.sampled_from([CredentialKind.APNS_KEY, CredentialKind.FCM_SERVICE_ACCOUNT]))
     def replace(self, kind: CredentialKind) -> None:

@@ -198,6 +198,31 @@ async def test_a_credential_that_was_replaced_while_the_store_failed_still_frees
     assert [(await world.counts(one)).accepted for one in (key, other)] == [1, 1]
 
 
+async def test_a_route_whose_credential_was_deleted_a_moment_ago_can_be_released(world: World) -> None:
+    await world.device("phone", "ann")
+    world.apple.to_credential[1] = REVOKED
+    await world.send("ann")
+    await world.run()
+    await world.store.credentials.delete(1)
+    await world.pipeline.release()
+    [status] = world.pipeline.routes()
+    assert status.hold is None
+
+
+async def test_a_release_that_could_not_be_written_is_no_release(world: World, monkeypatch: Patch) -> None:
+    await world.device("phone", "ann")
+    await world.send("ann")
+    await world.run()
+    await world.pipeline.hold(1)
+    failing(monkeypatch, world.store.routes, "hold")
+    with pytest.raises(StoreUnavailable):
+        await world.pipeline.release()
+    assert world.pipeline.routes()[0].hold is not None
+    await world.pipeline.release()
+    world.restarted()
+    assert world.pipeline.routes()[0].hold is None
+
+
 # --- walks
 
 

@@ -172,15 +172,25 @@ class RouteTable:
         return way.sender
 
     async def put_hold(self, way: Way, hold: Hold | None) -> None:
-        """Hold a route or release it; survives restarts. One that is held for its credential is checked from time to time."""
+        """Hold a route or release it; survives restarts. One that is held for its credential is checked from time to time.
+
+        A hold counts before it is written, a release once it is.
+        """
+        before = way.hold
+        if hold is not None:
+            self._stop(way, hold)
+        way.route = await self._parts.routes.hold(way.route.id, hold)
+        if hold is None:
+            if way.hold is before:
+                way.hold = way.check_at = None
+            self._wake()
+
+    def _stop(self, way: Way, hold: Hold) -> None:
         way.hold = hold
-        if hold is None or hold.reason is not HoldReason.CREDENTIAL:
+        if hold.reason is not HoldReason.CREDENTIAL:
             way.check_at = None
         elif way.check_at is None:
             way.check_at = self._parts.clock.monotonic() + CHECK_EVERY
-        way.route = await self._parts.routes.hold(way.route.id, hold)
-        if hold is None:
-            self._wake()
 
     async def _begin(self, way: Way) -> None:
         """Hold a route from its beginning if its only credential is known not to work."""

@@ -148,7 +148,7 @@ class Watch:
             event = report.brake_event(EventType.BRAKE_RELEASED, way.route, app, at=now)
             await self._parts.events.append([event])
         if way.credential is not None and way.credential.state is CredentialState.FAILED:
-            await self._parts.credentials.set_state(way.credential.id, CredentialState.UNPROVEN, "")
+            await self._set_state(way.credential, CredentialState.UNPROVEN, "")
 
     def _route_to_check(self, credential: Credential) -> Route:
         """Return a held route of the credential if there is one, else what it covers."""
