@@ -13,6 +13,7 @@ import httpx2
 
 from acme import APP
 from processes import Gateway, Simulator
+from stories.lives import adds_up
 
 Make = Callable[..., Gateway]
 """Makes a furnished gateway: (stand-ins, more settings, directory)."""
@@ -73,8 +74,10 @@ def settled(http: httpx2.Client, ids: Iterable[str], until: float) -> dict[str, 
         while one not in found:
             answer = http.get(f"{SEND}/{one}")
             assert answer.status_code == 200, answer.text
-            if answer.json()["state"] == "done":
-                found[one] = answer.json()
+            shown = answer.json()
+            assert adds_up(shown["recipients"], shown["counts"]), answer.text
+            if shown["state"] == "done":
+                found[one] = shown
             else:
                 assert time.monotonic() < until, f"not settled: {answer.text}"
                 time.sleep(0.05)

@@ -121,7 +121,7 @@ class Acceptance(Protocol):
     """Notification + idempotency key + jobs, in one commit (promise 1)."""
 
     async def accept(self, admissions: Sequence[Admission]) -> list[Committed | Replayed | Mismatch | Running]:
-        """Keep all of them or, raising StoreUnavailable, none; returns when they are on disk.
+        """Keep all of them or, raising StoreUnavailable, or NotFound for a deleted app, none; returns when they are on disk.
 
         Calls that arrive while a commit runs share the next one. Twins of an idempotency key share one result.
         Queued `held` jobs of the same (app, collapse_key) are superseded by a new one with that key.

@@ -160,9 +160,11 @@ class Watch:
 
     async def _set_state(self, credential: Credential, state: CredentialState, note: str) -> None:
         known = self._parts.credentials.get(credential.id)
-        if known is not None and known.revision == credential.revision:
-            await self._parts.credentials.set_state(credential.id, state, note)
-        self._proving.discard((credential.id, credential.revision))
+        try:
+            if known is not None and known.revision == credential.revision:
+                await self._parts.credentials.set_state(credential.id, state, note)
+        finally:
+            self._proving.discard((credential.id, credential.revision))
 
     async def _tell_recovered(self, credential: Credential) -> None:
         app, now = self._parts.apps.by_id(credential.app), self._parts.clock.now()

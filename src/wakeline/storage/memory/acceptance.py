@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from wakeline.model.errors import StoreUnavailable
+from wakeline.model.errors import NotFound, StoreUnavailable
 from wakeline.ports import Admission, Committed, IdempotencyKey, Mismatch, Replayed, Reply, Running
 from wakeline.storage.memory.books import Account, Books
 from wakeline.storage.waiting import is_written
@@ -66,7 +66,9 @@ class MemoryAcceptance:
         self._idempotency = idempotency
 
     async def accept(self, admissions: Sequence[Admission]) -> list[Committed | Replayed | Mismatch | Running]:
-        """Keep all of them, or raise StoreUnavailable and keep none."""
+        """Keep all of them, or raise StoreUnavailable, or NotFound for a deleted app, and keep none."""
+        if any(self._books.apps.is_gone(admission.notification.app) for admission in admissions):
+            raise NotFound("The app was deleted")
         keys = [admission.notification.key for admission in admissions]
         if len({*keys}) < len(keys) or any(key in self._books.accounts for key in keys):
             raise StoreUnavailable("A notification with this key is kept already")

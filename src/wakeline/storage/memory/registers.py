@@ -24,6 +24,11 @@ class MemoryApps:
         self._last = 0
         self._deleted: list[Callable[[int], None]] = []
         self._listeners: list[Callable[[int], None]] = []
+        self._gone: set[int] = set()
+
+    def is_gone(self, app: int) -> bool:
+        """Tell whether an app was deleted."""
+        return app in self._gone
 
     def listen(self, changed: Callable[[int], None]) -> None:
         """Have `changed(app id)` called after a change."""
@@ -78,6 +83,7 @@ class MemoryApps:
     async def delete(self, app: int) -> None:
         """Forget the app with all that is its own."""
         if self._apps.pop(app, None) is not None:
+            self._gone.add(app)
             for forget in self._deleted:
                 forget(app)
 

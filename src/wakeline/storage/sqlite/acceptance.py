@@ -29,13 +29,14 @@ class SqliteAcceptance:
         self._books = books
 
     async def accept(self, admissions: Sequence[Admission]) -> list[Result]:
-        """Keep all of them, or raise StoreUnavailable and keep none; returns when they are on disk."""
+        """Keep all of them, or raise StoreUnavailable (NotFound: a deleted app) and keep none; returns when they are on disk."""
         return await self._writer.write(lambda tx: self._accept(tx, admissions))
 
     def _accept(self, tx: Transaction, admissions: Sequence[Admission]) -> list[Result]:
         results: list[Result] = []
         new: list[Admission] = []
         for admission in admissions:
+            self._books.check_app(admission.notification.app)
             result: Result = Committed()
             if admission.idempotency is not None:
                 result = claim(tx, admission.idempotency, admission.reply, admission.notification.created)

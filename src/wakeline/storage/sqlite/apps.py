@@ -26,6 +26,11 @@ class SqliteApps:
         self._by_slug: dict[str, App] = {}
         self._forget: list[Callable[[int], Awaitable[None]]] = []
         self._listeners: list[Callable[[int], None]] = []
+        self._gone: set[int] = set()
+
+    def is_gone(self, app: int) -> bool:
+        """Tell whether an app was deleted while this process runs: what still comes in for it would stay for ever."""
+        return app in self._gone
 
     def listen(self, changed: Callable[[int], None]) -> None:
         """Have `changed(app id)` called after a change."""
@@ -116,10 +121,17 @@ class SqliteApps:
         """Forget the app with all that is its own; what is much goes in batches."""
         found = self._by_id.get(app)
         if found is not None:
-            await self._writer.write(lambda tx: tx.execute(_SQL["mark_app"], (app,)))
-            self._by_id.pop(app, None)
-            self._by_slug.pop(found.slug, None)
+            await self._writer.write(lambda tx: self._mark(tx, found))
             await self._purge(app)
+
+    def _mark(self, tx: Transaction, app: App) -> None:
+        tx.execute(_SQL["mark_app"], (app.id,))
+        tx.on_commit(lambda: self._hide(app))
+
+    def _hide(self, app: App) -> None:
+        self._gone.add(app.id)
+        self._by_id.pop(app.id, None)
+        self._by_slug.pop(app.slug, None)
 
     async def _purge(self, app: int) -> None:
         for forget in self._forget:

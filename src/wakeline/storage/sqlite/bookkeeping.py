@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from wakeline.model.delivery import DeliveryRow, DeliveryState, Job, JobKind, NewJob, unpack, unpack_all
+from wakeline.model.errors import NotFound
 from wakeline.model.event import Event
 from wakeline.model.route import Lane
 from wakeline.ports import Chunk, Clock
@@ -41,6 +42,8 @@ class Bookkeeping:
         self.lanes = Lanes()
         self.cache = NotificationCache()
         self.wakes: list[Callable[[int, Lane, int], None]] = []
+        self.forgetting: set[int] = set()
+        """Notifications that a transaction which is not committed yet forgets: nothing is to be written about them."""
         self._apps = apps
         self._events = events
         self._whose = whose
@@ -189,6 +192,11 @@ class Bookkeeping:
     def keep_events(self, tx: Transaction, events: Sequence[Event]) -> None:
         """Keep events in this transaction."""
         self._events.keep(tx, events)
+
+    def check_app(self, app: int) -> None:
+        """Raise NotFound for an app that was deleted."""
+        if self._apps.is_gone(app):
+            raise NotFound("The app was deleted")
 
     def slug(self, app: int) -> str:
         """Return an app's slug; empty when it is forgotten."""

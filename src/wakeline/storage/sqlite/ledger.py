@@ -77,20 +77,19 @@ class SqliteLedger:
 
     async def counts(self, key: int, now: int) -> Counts:
         """Count deliveries by state: the written counters, and the jobs that wait."""
-        columns = self._reader.one(_LEDGER["written"], (key,))
+        with self._reader.snapshot():
+            columns = self._reader.one(_LEDGER["written"], (key,))
+            waiting = self._reader.all(_QUEUE["waiting_of"], (key,))
         if columns is None:
             return Counts()
-        waits = [
-            (self._standing.of(forms.job_of(row), now).state, row[-1])
-            for row in self._reader.all(_QUEUE["waiting_of"], (key,))
-        ]
+        waits = [(self._standing.of(forms.job_of(row), now).state, row[-1]) for row in waiting]
         return counts(forms.written_of(columns), waits)
 
     async def deliveries(
         self, key: int, *, now: int, state: DeliveryState | None = None, cursor: int = 0, limit: int = 50
     ) -> DeliveryPage:
         """Return a page of deliveries."""
-        with closing(self._lines(key, now, state, cursor)) as lines:
+        with self._reader.snapshot(), closing(self._lines(key, now, state, cursor)) as lines:
             wanted = (line for line in lines if state in (None, line.delivery.state))
             found = list(islice(wanted, limit + 1))
         page = found[:limit]
@@ -101,6 +100,10 @@ class SqliteLedger:
 
     async def delivery(self, key: int, target: int, now: int) -> Delivery | None:
         """Return one delivery, or None."""
+        with self._reader.snapshot():
+            return self._delivery(key, target, now)
+
+    def _delivery(self, key: int, target: int, now: int) -> Delivery | None:
         row = self._reader.one(_LEDGER["delivery"], (key, target))
         written = None if row is None else forms.delivery_of(row)
         pending = self._single_waits(key, now).get(target)

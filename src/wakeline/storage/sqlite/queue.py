@@ -185,6 +185,10 @@ class SqliteQueue:
             await self._writer.write(partial(self._forget, keys))
 
     def _forget(self, keys: Sequence[int], tx: Transaction) -> None:
+        forgetting = self._books.forgetting
+        forgetting.update(keys)
+        for ended in (tx.on_commit, tx.on_rollback):
+            ended(lambda: forgetting.difference_update(keys))
         for key in keys:
             entries = [forms.entry_of(forms.job_of(row)) for row in tx.all(_QUEUE["jobs_of"], (key,))]
             self._drop(tx, entries)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 from wakeline.model.errors import StoreUnavailable
@@ -13,7 +13,7 @@ _Parameters = Sequence[Any] | Mapping[str, Any]
 
 
 class Reader:
-    """The reading connection of a file; every method leaves no transaction open."""
+    """The reading connection of a file; no transaction stays open but inside `snapshot`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -36,6 +36,15 @@ class Reader:
                 yield from cursor
         except sqlite3.Error as error:
             raise _unreadable(error) from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Have all reads inside see the same commits, which land in another thread; await nothing inside."""
+        self.all("BEGIN")
+        try:
+            yield
+        finally:
+            self.all("COMMIT")
 
     def close(self) -> None:
         """Close the connection."""

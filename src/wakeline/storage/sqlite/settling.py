@@ -39,6 +39,7 @@ class Settling:
         self._shrink(tx, settlement.progress)
         # A leased job's notification exists; any other may have been forgotten with its app while pushes were on their way.
         known = {*touched, *(leases[item.job].notification for item in settlement.progress if item.job in leases)}
+        known -= books.forgetting
         doubtful = {row.notification for row in settlement.rows} - known
         standings = self._standings(tx, doubtful | {job.notification for job in settlement.again})
         known.update(standings)
@@ -60,7 +61,7 @@ class Settling:
         touched: dict[int, None] = {}
         for number in dict.fromkeys(finished):
             lease = self._books.lanes.leases.get(number)
-            if lease is not None:
+            if lease is not None and lease.notification not in self._books.forgetting:
                 entries.append(Entry(number, lease.place, lease.turn[0], lease.deliveries))
                 touched[lease.notification] = None
         tx.many(_QUEUE["delete_job"], ((entry.job,) for entry in entries))
