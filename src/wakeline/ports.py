@@ -2,7 +2,8 @@
 
 Rule: what is asynchronous here may touch a disk or a network; what is not must return at once.
 The conformance suites under tests/conformance are the definition; adapters satisfy them by shape (`typing.Protocol`).
-Times are Unix milliseconds unless said otherwise.
+Times are Unix milliseconds unless said otherwise. One long file on purpose: whoever writes an adapter reads it once,
+from top to bottom, in the order in which a push meets them.
 """
 
 from __future__ import annotations
@@ -724,13 +725,3 @@ class HttpClient(Protocol):
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> HttpAnswer:
         """POST without following redirects. Raises TransportError; `timeout` in seconds."""
-
-
-class Probe(Protocol):
-    """What doctor and health ask of the machine."""
-
-    async def resolve(self, host: str) -> list[str]:
-        """Return addresses of a host. Raises TransportError."""
-
-    def disk_free(self, path: str) -> int:
-        """Return free bytes."""

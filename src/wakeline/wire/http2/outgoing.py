@@ -153,10 +153,6 @@ class Outgoing:
             self.pieces.append(frames.frame(frames.DATA, flags, stream, part))
         del self._uploads[stream]
 
-    def is_uploading(self, stream: int) -> bool:
-        """Whether a part of this stream's request is not written yet: nobody can have processed it."""
-        return stream in self._uploads
-
     def drop(self, stream: int) -> bool:
         """Forget the unwritten part of a request; return whether there was one."""
         return self._uploads.pop(stream, None) is not None
