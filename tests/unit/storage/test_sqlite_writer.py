@@ -176,6 +176,19 @@ class TestFullDisk:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")
 
+    async def test_a_ballast_that_cannot_be_given_up_keeps_nobody_waiting(
+        self, connection: sqlite3.Connection, tmp_path: Path
+    ) -> None:
+        def refused() -> bool:
+            raise PermissionError(1, "Operation not permitted")
+
+        writer = Writer(connection, "test", refused)
+        self.fill(connection)
+
+        with pytest.raises(StoreUnavailable):
+            await asyncio.wait_for(writer.write(lambda tx: put(tx, "x" * 100_000), essential=True), 5)
+        await writer.close()
+
     async def test_says_so_and_keeps_nothing(
         self, writer: Writer, connection: sqlite3.Connection, disk: Disk, tmp_path: Path
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +35,8 @@ class SqliteKeeper:
         free = self._disk.free()
         low = free < self._low_disk
         if free < self._low_disk // 4:
-            self._ballast.give_up()
+            with contextlib.suppress(OSError):  # health is asked for by everybody, and goes on to say what is wrong
+                self._ballast.give_up()
         failures = [writer.failure for writer in self._writers if writer.failure and _recent(writer)]
         detail = failures[0] if failures else f"{free} bytes are left on the disk" if low else ""
         return StoreHealth(

@@ -8,6 +8,7 @@ callbacks run after the COMMIT, `on_rollback` callbacks when the caller's part w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -249,12 +250,13 @@ class Writer:
 
     def _give_up(self, members: list[_Member[Any]], error: sqlite3.Error) -> None:
         """Undo the group; what is essential goes back to the front if there is room again."""
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        with contextlib.suppress(sqlite3.Error):  # whoever waits must hear of the first error, whatever follows from it
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
         failure = unavailable(error)
         self.failure, self.failed_at = failure.detail, perf_counter()
         _log.error("commit_failed", error=str(error), callers=len(members))
-        again = _full(error) and self._relieve()
+        again = _full(error) and self._relieved()
         for member in reversed(members):
             if again and member.essential and not member.future.done():
                 if member.transaction is not None:
@@ -263,6 +265,13 @@ class Writer:
                 self._waiting.appendleft(member)
             else:
                 member.fail(failure)
+
+    def _relieved(self) -> bool:
+        try:
+            return self._relieve()
+        except OSError as failed:
+            _log.warning("no_room_made", error=failed.strerror)
+            return False
 
 
 def unavailable(error: sqlite3.Error) -> StoreUnavailable:
