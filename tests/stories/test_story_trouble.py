@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -117,6 +117,21 @@ async def test_an_answer_that_cannot_be_judged_loses_no_delivery(world: World, m
 
 def _raise(*_: object) -> None:
     raise ValueError("nobody thought of this")
+
+
+async def test_a_push_cancelled_while_its_badge_is_counted_is_not_sent(world: World, monkeypatch: Patch) -> None:
+    await world.device("phone", "ann")
+    key = await world.send("ann", alert={"title": "hello", "badge": "+1"})
+    bump = world.store.devices.bump_badges
+
+    async def slow(devices: Sequence[int]) -> dict[int, int]:
+        await world.pipeline.cancel(world.app, key)
+        return await bump(devices)
+
+    monkeypatch.setattr(world.store.devices, "bump_badges", slow)
+    await world.run()
+    assert not world.apple.sent
+    assert (await world.counts(key)).cancelled == 1
 
 
 # --- settling

@@ -101,6 +101,14 @@ class Claims:
             skipped = outcome.reason == Refusal.USER_CHANGED
             self.end(load, (number,), DeliveryState.SKIPPED if skipped else DeliveryState.FAILED, outcome)
 
+    async def _stop_if_cancelled(self, load: Load) -> None:
+        """End a load that was cancelled while its badges were written: it stands on no shelf yet, where a cancel would find it."""
+        key = load.notification.key
+        known = (await self._parts.ledger.notifications([key])).get(key)
+        if known is None or known.cancelled:
+            load.drop()
+            self.end_all(load, DeliveryState.CANCELLED, ours(Refusal.CANCELLED))
+
     def end(self, load: Load, numbers: Iterable[int], state: DeliveryState, outcome: Outcome) -> None:
         """Settle recipients for which no request was made."""
         now = self._parts.clock.now()
@@ -131,8 +139,10 @@ class Claims:
         if len(self._badges) + len(devices) > _BADGES_KEPT:
             self._badges = {}
         fresh = [device for device in devices if (key, device) not in self._badges]
-        for device, badge in (await self._parts.devices.bump_badges(fresh)).items() if fresh else ():
-            self._badges[key, device] = badge
+        if fresh:
+            bumped = await self._parts.devices.bump_badges(fresh)
+            self._badges.update(((key, device), badge) for device, badge in bumped.items())
+            await self._stop_if_cancelled(load)
         load.badges = {device: self._badges[key, device] for device in devices if (key, device) in self._badges}
 
 
