@@ -22,7 +22,7 @@ from wakeline.model.notification import Counts, Notification
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Environment, ProviderKind
 from wakeline.pipeline import Parts, Pipeline, Taken
-from wakeline.pipeline.dispatch import FRESH
+from wakeline.pipeline.feed import FRESH
 from wakeline.ports import NewCredential, Replayed, Shipment
 from wakeline.service.ids import KeyMaker
 from wakeline.storage.memory import MemoryStore

@@ -108,7 +108,7 @@ async def test_an_answer_that_cannot_be_judged_loses_no_delivery(world: World, m
         await world.device(f"phone{number}", "ann")
     world.apple.to_token["phone1"].append(DOWN)
     dispatch = world.pipeline.dispatch
-    monkeypatch.setattr(dispatch._shipping._answers, "_plan", _raise)
+    monkeypatch.setattr(dispatch._feed._shipping._answers, "_plan", _raise)
     key = await world.send("ann")
     await alive(world)
     counts = await world.counts(key)

@@ -6,7 +6,8 @@ To be read in this order:
     accept     check, look up, resolve, one commit, 202            draft, audience, limits, preview
     resolve    which target of a device, on which route, in which job  (pure; coverage: which credential)
     fanout     walking tags, everyone and long lists of names    ahead
-    dispatch   claiming by route and lane, feeding the senders     agenda, claim, load, shelf, ship, lanes
+    dispatch   claiming by route and lane                          agenda, claim, load, shelf
+    feed       handing over what senders have room for             ship, lanes
     route      routes at run time: credential, sender, hold        breaker, brake
     answers    what each answer does                               flight, retry, verdicts
     settle     one settlement a flush, then verdicts on tokens     batch, apart

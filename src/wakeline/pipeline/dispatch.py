@@ -1,4 +1,4 @@
-"""Feeding the senders: one loop, no task for a delivery.
+"""Claiming for the senders: one loop, no task for a delivery.
 
 A turn claims what is due and hands over as much as each sender has room for: calls of all routes first, then each route's
 lanes in turns. A turn is bounded, so that a call never waits for the end of a newsletter. Claimed jobs wait in memory in
@@ -19,7 +19,7 @@ from wakeline.pipeline.agenda import Agenda, Spot
 from wakeline.pipeline.ahead import Ahead
 from wakeline.pipeline.answers import Answers
 from wakeline.pipeline.claim import Claims
-from wakeline.pipeline.lanes import GRANT
+from wakeline.pipeline.feed import Feed
 from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.resolve import FANOUT_ROUTE
@@ -34,27 +34,14 @@ _log = structlog.get_logger()
 AHEAD = 1000
 """Deliveries of one route and lane that may be claimed and not yet handed over."""
 
-TURN = 250
-"""Deliveries handed over in a turn; fewer while calls are about, which then wait less."""
-
 CLAIM = 500
 """Deliveries of lanes below calls that a turn claims, about: reading them takes as long as a call may wait."""
-
-TURN_BESIDE_CALLS = 100
-
-CALLS_ABOUT = 1.0
-"""Seconds after a call during which turns stay short."""
-
-FRESH = 0.25
-"""Seconds for which a look at users and tokens is good; what waits longer for room is looked at again before it goes."""
 
 LOOK_AGAIN = 1.0
 """Seconds until the next turn while nothing is claimed; whoever ends that state calls."""
 
 _BRAKED_AGAIN = 60_000
 """Milliseconds after which a target whose route is braked is looked at again."""
-
-_LOWER = (Lane.ALERT, Lane.BACKGROUND, Lane.BULK)
 
 
 class Dispatch:
@@ -76,9 +63,7 @@ class Dispatch:
         self._checks = checks
         self._agenda = Agenda()
         self._shelf = Shelf(parts, settle, checks)
-        self._shipping = Shipping(parts, answers, self._shelf)
-        self._last_call = -CALLS_ABOUT
-        self._turns = 0
+        self._feed = Feed(parts, table, checks, self._shelf, Shipping(parts, answers, self._shelf))
         self.ahead = Ahead(wake)
         self.stopped = False
         self.full = False
@@ -104,12 +89,12 @@ class Dispatch:
         for spot in due:
             if spot[1] is Lane.CALL:
                 done |= await self._claim(spot, now) > 0
-        done |= await self._feed_calls(now)
+        done |= await self._feed.calls(now)
         claimed = 0
         for spot in due:
             if spot[1] is not Lane.CALL and claimed < CLAIM:
                 claimed += await self._claim(spot, now)
-        return await self._feed_routes(now) or done or claimed > 0
+        return await self._feed.routes(now) or done or claimed > 0
 
     def next(self) -> float | None:
         """Return the seconds until the next turn makes sense; None: not before something calls."""
@@ -200,78 +185,6 @@ class Dispatch:
             if load.job.code == HOP:
                 self._shelf.put_off(load, range(len(load.packed)), later, ours(Refusal.BRAKE))
         return [load for load in loads if not load.finished]
-
-    # --- handing over
-
-    async def _feed_calls(self, now: int) -> bool:
-        """Hand over all calls that there is room for."""
-        done = False
-        for route, lane in self._shelf.spots():
-            if lane is Lane.CALL:
-                done |= await self._feed_calls_of(route, lane, now)
-        return done
-
-    async def _feed_calls_of(self, route: int, lane: Lane, now: int) -> bool:
-        way = self._table.way(route)
-        sender = await self._table.sender(way) if way is not None else None
-        if way is None or sender is None:
-            return False
-        done = False
-        while (load := await self._head((route, lane), now)) is not None:
-            room = sender.room(call=True)
-            if room > 0:
-                self._shipping.ship(way, sender, load, room)
-                self._last_call = self._parts.clock.monotonic()
-            elif way.breaker.open:
-                self._shelf.end(load, DeliveryState.FAILED, ours(Refusal.BREAKER))
-            else:
-                break
-            done = True
-        return done
-
-    async def _head(self, spot: Spot, now: int) -> Load | None:
-        """Return the first load of a spot that has something to send, to people and tokens as they are now."""
-        while (load := self._shelf.head(spot, now)) is not None:
-            if self._parts.clock.monotonic() - load.checked < FRESH:
-                return load
-            await self._checks.check_again(load)
-        return None
-
-    async def _feed_routes(self, now: int) -> bool:
-        """Hand over a turn's worth of the other lanes; the route that comes first changes from turn to turn."""
-        routes = list(dict.fromkeys(route for route, lane in self._shelf.spots() if lane is not Lane.CALL))
-        calls_about = self._parts.clock.monotonic() - self._last_call < CALLS_ABOUT
-        budget = left = TURN_BESIDE_CALLS if calls_about else TURN
-        self._turns += 1
-        for place in range(len(routes)):
-            if left <= 0:
-                break
-            left -= await self._feed_route(routes[(place + self._turns) % len(routes)], now, left)
-        return left < budget
-
-    async def _feed_route(self, route: int, now: int, budget: int) -> int:
-        """Hand over what one route has room for, its lanes in turns; a silent provider gets one request to show that it is back."""
-        way = self._table.way(route)
-        sender = await self._table.sender(way) if way is not None else None
-        monotonic = self._parts.clock.monotonic()
-        if way is None or sender is None or way.paused_until > monotonic:
-            return 0
-        if way.breaker.open:
-            budget = 1 if way.breaker.may_probe(monotonic) else 0
-        left, room = budget, sender.room()
-        lanes = [lane for lane in _LOWER if self._shelf.stands((route, lane))]
-        while left > 0 and room > 0:
-            heads = {lane: load for lane in lanes if (load := await self._head((route, lane), now)) is not None}
-            if not heads:
-                break
-            lane = way.turns.pick(heads)
-            limit = min(room, left) if lane == min(heads) else min(room, left, GRANT)
-            sent = self._shipping.ship(way, sender, heads[lane], limit)
-            way.turns.sent(lane, sent, heads)
-            left, room = left - sent, room - sent
-        if way.breaker.open and left < budget:
-            way.breaker.probing(monotonic)
-        return budget - left
 
     # --- taking back
 
