@@ -35,7 +35,7 @@ system-packages:  ## Real programs that judge us; NO_APT=1 forbids the install
 demo: $(STAMP)  ## Gateway and simulators up, notifications sent and explained; KEEP=1 stays up
 	$(BIN)/wakeline demo $(if $(KEEP),--keep)
 
-bench: $(STAMP) system-packages  ## Engine against h2load, as ratios within one run
+bench: $(STAMP) system-packages  ## Engine and whole pipeline against h2load, as ratios within one run (5 minutes)
 	$(BIN)/python -m bench
 
 bench-quick: $(STAMP) system-packages
