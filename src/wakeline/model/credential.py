@@ -15,6 +15,18 @@ class CredentialKind(StrEnum):
     APNS_KEY = "apns_key"
     APNS_CERTIFICATE = "apns_certificate"
     FCM_SERVICE_ACCOUNT = "fcm_service_account"
+    VAPID_KEY = "vapid_key"
+
+    @property
+    def provider(self) -> ProviderKind:
+        """Name the push service that takes this kind."""
+        match self:
+            case CredentialKind.APNS_KEY | CredentialKind.APNS_CERTIFICATE:
+                return ProviderKind.APNS
+            case CredentialKind.FCM_SERVICE_ACCOUNT:
+                return ProviderKind.FCM
+            case CredentialKind.VAPID_KEY:
+                return ProviderKind.WEBPUSH
 
 
 class Grade(StrEnum):
@@ -45,6 +57,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
     `environments`: for an APNs key or certificate the worlds it may speak to; `topics`: bundle ids (a certificate's exact
     topics, suffixes included) or the FCM project id; empty for a team-scoped APNs key: it covers every bundle id.
+    `public_key`: of a VAPID key, as browsers want it (`applicationServerKey`: 65 bytes in base64url without padding).
     `not_after`, `created` in Unix ms; `revision` grows with each replacement, so that a hot swap is seen.
     """
 
@@ -61,13 +74,14 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     state: CredentialState = CredentialState.UNPROVEN
     state_note: str = ""
     fingerprint: str = ""
+    public_key: str = ""
     created: int = 0
     revision: int = 1
 
     @property
     def provider(self) -> ProviderKind:
         """Name the push service this credential is for."""
-        return ProviderKind.FCM if self.kind is CredentialKind.FCM_SERVICE_ACCOUNT else ProviderKind.APNS
+        return self.kind.provider
 
 
 class CredentialSecret(msgspec.Struct, frozen=True, kw_only=True):

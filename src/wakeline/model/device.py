@@ -27,11 +27,18 @@ class TargetKind(StrEnum):
     APNS_WIDGETS = "apns-widgets"
     APNS_CONTROLS = "apns-controls"
     FCM = "fcm"
+    WEBPUSH = "webpush"
 
     @property
     def provider(self) -> ProviderKind:
         """Name the push service that serves this kind."""
-        return ProviderKind.FCM if self is TargetKind.FCM else ProviderKind.APNS
+        match self:
+            case TargetKind.FCM:
+                return ProviderKind.FCM
+            case TargetKind.WEBPUSH:
+                return ProviderKind.WEBPUSH
+            case _:
+                return ProviderKind.APNS
 
 
 class TargetState(StrEnum):

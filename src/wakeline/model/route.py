@@ -12,6 +12,7 @@ class ProviderKind(StrEnum):
 
     APNS = "apns"
     FCM = "fcm"
+    WEBPUSH = "webpush"
 
 
 class Environment(StrEnum):
