@@ -519,7 +519,19 @@ class Credentials(Protocol):
         """Seal and keep it."""
 
     async def replace(self, credential: int, new: NewCredential, at: int) -> Credential:
-        """Put new content in place of the old, same id, next revision; state becomes `unproven`."""
+        """Put new content in place of the old, same id, next revision; state becomes `unproven`.
+
+        The last content that was `working` is kept as the former one, until `revert` or `forget_former`.
+        """
+
+    def former(self, credential: int) -> Credential | None:
+        """Return the content that worked before the last replacement, while it is kept; from memory."""
+
+    async def revert(self, credential: int, note: str) -> Credential:
+        """Put the former content back, next revision, state `working` with this note. Raises NotFound if none is kept."""
+
+    async def forget_former(self, credential: int) -> None:
+        """Forget the former content, facts and secret."""
 
     def of_app(self, app: int) -> list[Credential]:
         """Return an app's credentials, oldest first, from memory."""
@@ -530,8 +542,8 @@ class Credentials(Protocol):
     def all(self) -> list[Credential]:
         """Return all, from memory."""
 
-    async def secret(self, credential: int) -> CredentialSecret:
-        """Open the sealed half. Raises NotFound, SecretError."""
+    async def secret(self, credential: int, *, former: bool = False) -> CredentialSecret:
+        """Open the sealed half, or that of the former content. Raises NotFound, SecretError."""
 
     async def set_state(self, credential: int, state: CredentialState, note: str) -> None:
         """Remember what the provider thought of it."""

@@ -116,6 +116,45 @@ class TestCredentials:
         assert store.credentials.of_app(2) == []
         assert await store.credentials.secret(kept.id) == SECRET
 
+    async def test_keep_what_worked_until_it_is_forgotten(self, store: Store) -> None:
+        kept = await store.credentials.create(NewCredential(facts=FACTS, secret=SECRET), NOW)
+        await store.credentials.set_state(kept.id, CredentialState.WORKING, "")
+        worked = store.credentials.get(kept.id)
+        other = NewCredential(
+            facts=msgspec.structs.replace(FACTS, key_id="NEW"), secret=msgspec.structs.replace(SECRET, key_id="NEW")
+        )
+        await store.credentials.replace(kept.id, other, NOW + 1)
+        await store.credentials.replace(kept.id, other, NOW + 2)  # what never worked is not worth keeping
+
+        assert store.credentials.former(kept.id) == worked
+        assert await store.credentials.secret(kept.id, former=True) == SECRET
+
+        await store.credentials.forget_former(kept.id)
+
+        assert store.credentials.former(kept.id) is None
+        with pytest.raises(NotFound):
+            await store.credentials.secret(kept.id, former=True)
+        with pytest.raises(NotFound):
+            await store.credentials.revert(kept.id, "")
+
+    async def test_can_go_back_to_what_worked(self, store: Store) -> None:
+        kept = await store.credentials.create(NewCredential(facts=FACTS, secret=SECRET), NOW)
+        await store.credentials.set_state(kept.id, CredentialState.WORKING, "")
+        await store.credentials.replace(
+            kept.id, NewCredential(facts=FACTS, secret=msgspec.structs.replace(SECRET, key_id="NEW")), NOW + 1
+        )
+        heard: list[int] = []
+        store.credentials.listen(heard.append)
+
+        back = await store.credentials.revert(kept.id, "The other one was for another team.")
+
+        assert back == store.credentials.get(kept.id)
+        assert (back.revision, back.state) == (3, CredentialState.WORKING)
+        assert (back.key_id, back.state_note) == (FACTS.key_id, "The other one was for another team.")
+        assert await store.credentials.secret(kept.id) == SECRET
+        assert store.credentials.former(kept.id) is None
+        assert heard == [1]
+
     async def test_are_replaced_in_place(self, store: Store) -> None:
         kept = await store.credentials.create(NewCredential(facts=FACTS, secret=SECRET), NOW)
         await store.credentials.set_state(kept.id, CredentialState.FAILED, "InvalidProviderToken")

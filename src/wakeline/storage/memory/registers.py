@@ -13,6 +13,7 @@ from wakeline.model.key import ApiKey
 from wakeline.model.route import Environment, Hold, ProviderKind, Route
 from wakeline.ports import HOLD_NEW_ROUTES, Clock, NewCredential, Secrets
 from wakeline.storage.holds import restored_hold
+from wakeline.storage.replacement import present, restored, successor
 from wakeline.storage.sealed import seal_context, sealed_form, secret_of
 
 
@@ -95,6 +96,7 @@ class MemoryCredentials:
         self._secrets = secrets
         self._facts: dict[int, Credential] = {}
         self._sealed: dict[int, bytes] = {}
+        self._former: dict[int, tuple[Credential, bytes]] = {}
         self._last = 0
         self._listeners: list[Callable[[int], None]] = []
 
@@ -110,16 +112,26 @@ class MemoryCredentials:
     async def replace(self, credential: int, new: NewCredential, at: int) -> Credential:
         """Put new content in place of the old. Raises NotFound."""
         old = self._found(credential)
-        facts = msgspec.structs.replace(
-            new.facts,
-            id=old.id,
-            app=old.app,
-            created=at,
-            revision=old.revision + 1,
-            state=CredentialState.UNPROVEN,
-            state_note="",
-        )
-        return self._keep(facts, new.secret)
+        if old.state is CredentialState.WORKING:
+            self._former[credential] = old, self._sealed[credential]
+        return self._keep(successor(old, new.facts, at), new.secret)
+
+    def former(self, credential: int) -> Credential | None:
+        """Return the content that worked before the last replacement, while it is kept."""
+        kept = self._former.get(credential)
+        return kept[0] if kept is not None else None
+
+    async def revert(self, credential: int, note: str) -> Credential:
+        """Put the former content back. Raises NotFound if none is kept."""
+        facts = restored(self._found(credential), self.former(credential), note)
+        self._facts[credential], self._sealed[credential] = facts, self._former.pop(credential)[1]
+        self._tell(facts.app)
+        return facts
+
+    async def forget_former(self, credential: int) -> None:
+        """Forget the former content, facts and secret."""
+        if self._former.pop(credential, None) is not None:
+            self._tell(self._found(credential).app)
 
     def of_app(self, app: int) -> list[Credential]:
         """Return an app's credentials, oldest first."""
@@ -133,10 +145,13 @@ class MemoryCredentials:
         """Return all."""
         return list(self._facts.values())
 
-    async def secret(self, credential: int) -> CredentialSecret:
-        """Open the sealed half. Raises NotFound, SecretError."""
-        facts = self._found(credential)
-        return secret_of(self._secrets.open(self._sealed[credential], seal_context(facts)))
+    async def secret(self, credential: int, *, former: bool = False) -> CredentialSecret:
+        """Open the sealed half, or that of the former content. Raises NotFound, SecretError."""
+        if former:
+            facts, sealed = present(self.former(credential), credential), self._former[credential][1]
+        else:
+            facts, sealed = self._found(credential), self._sealed[credential]
+        return secret_of(self._secrets.open(sealed, seal_context(facts)))
 
     async def set_state(self, credential: int, state: CredentialState, note: str) -> None:
         """Remember what the provider thought of it."""
@@ -150,19 +165,18 @@ class MemoryCredentials:
         facts = self._facts.pop(credential, None)
         if facts is not None:
             del self._sealed[credential]
+            self._former.pop(credential, None)
             self._tell(facts.app)
 
     def forget_app(self, app: int) -> None:
         """Forget an app's credentials."""
         for facts in self.of_app(app):
             del self._facts[facts.id], self._sealed[facts.id]
+            self._former.pop(facts.id, None)
         self._tell(app)
 
     def _found(self, credential: int) -> Credential:
-        facts = self._facts.get(credential)
-        if facts is None:
-            raise NotFound(f"There is no credential with id {credential}")
-        return facts
+        return present(self._facts.get(credential), credential)
 
     def _keep(self, facts: Credential, secret: CredentialSecret) -> Credential:
         self._sealed[facts.id] = self._secrets.seal(sealed_form(secret), seal_context(facts))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from wakeline.model.credential import Credential, CredentialSecret, CredentialState
-from wakeline.model.errors import NotFound
 from wakeline.ports import NewCredential, Secrets
+from wakeline.storage.replacement import present, restored, successor
 from wakeline.storage.sealed import seal_context, sealed_form, secret_of
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
@@ -26,13 +26,16 @@ class SqliteCredentials:
         self._reader = reader
         self._secrets = secrets
         self._known: dict[int, Credential] = {}
+        self._former: dict[int, Credential] = {}
         self._listeners: list[Callable[[int], None]] = []
 
     async def load(self) -> None:
         """Read all facts."""
-        for (facts,) in self._reader.all(_SQL["credentials"]):
+        for facts, former in self._reader.all(_SQL["credentials"]):
             credential = _facts.decode(facts)
             self._known[credential.id] = credential
+            if former is not None:
+                self._former[credential.id] = _facts.decode(former)
 
     def listen(self, changed: Callable[[int], None]) -> None:
         """Have `changed(app id)` called after a change."""
@@ -52,16 +55,38 @@ class SqliteCredentials:
 
     def _replace(self, tx: Transaction, credential: int, new: NewCredential, at: int) -> Credential:
         old = self._found(credential)
-        facts = msgspec.structs.replace(
-            new.facts,
-            id=old.id,
-            app=old.app,
-            created=at,
-            revision=old.revision + 1,
-            state=CredentialState.UNPROVEN,
-            state_note="",
-        )
-        return self._keep(tx, facts, new.secret)
+        if old.state is CredentialState.WORKING:
+            tx.execute(_SQL["keep_former"], (credential,))
+            tx.on_commit(lambda: self._former.__setitem__(credential, old))
+        return self._keep(tx, successor(old, new.facts, at), new.secret)
+
+    def former(self, credential: int) -> Credential | None:
+        """Return the content that worked before the last replacement, while it is kept."""
+        return self._former.get(credential)
+
+    async def revert(self, credential: int, note: str) -> Credential:
+        """Put the former content back. Raises NotFound if none is kept."""
+        return await self._writer.write(lambda tx: self._revert(tx, credential, note))
+
+    def _revert(self, tx: Transaction, credential: int, note: str) -> Credential:
+        facts = restored(self._found(credential), self._former.get(credential), note)
+        tx.execute(_SQL["revert_credential"], (msgspec.json.encode(facts), credential))
+        tx.on_commit(lambda: self._forget_former(facts))
+        return facts
+
+    async def forget_former(self, credential: int) -> None:
+        """Forget the former content, facts and secret."""
+        facts = self._known.get(credential)
+        if facts is not None and credential in self._former:
+            await self._writer.write(lambda tx: self._forget(tx, facts))
+
+    def _forget(self, tx: Transaction, facts: Credential) -> None:
+        tx.execute(_SQL["forget_former"], (facts.id,))
+        tx.on_commit(lambda: self._forget_former(self._known.get(facts.id, facts)))
+
+    def _forget_former(self, facts: Credential) -> None:
+        self._former.pop(facts.id, None)
+        self._remember(facts)
 
     def of_app(self, app: int) -> list[Credential]:
         """Return an app's credentials, oldest first."""
@@ -75,10 +100,10 @@ class SqliteCredentials:
         """Return all."""
         return list(self._known.values())
 
-    async def secret(self, credential: int) -> CredentialSecret:
-        """Open the sealed half. Raises NotFound, SecretError."""
-        facts = self._found(credential)
-        (sealed,) = self._reader.one(_SQL["sealed"], (credential,))
+    async def secret(self, credential: int, *, former: bool = False) -> CredentialSecret:
+        """Open the sealed half, or that of the former content. Raises NotFound, SecretError."""
+        facts = present(self._former.get(credential), credential) if former else self._found(credential)
+        sealed = self._reader.one(_SQL["sealed"], (credential,))[former]
         return secret_of(self._secrets.open(sealed, seal_context(facts)))
 
     async def set_state(self, credential: int, state: CredentialState, note: str) -> None:
@@ -96,6 +121,7 @@ class SqliteCredentials:
         """Forget it."""
         if credential in self._known:
             await self._writer.write(lambda tx: tx.execute(_SQL["delete_credential"], (credential,)))
+            self._former.pop(credential, None)
             facts = self._known.pop(credential, None)
             if facts is not None:
                 self._tell(facts.app)
@@ -104,13 +130,11 @@ class SqliteCredentials:
         """Forget an app's credentials."""
         await self._writer.write(lambda tx: tx.execute(_SQL["delete_credentials"], (app,)))
         self._known = {number: facts for number, facts in self._known.items() if facts.app != app}
+        self._former = {number: facts for number, facts in self._former.items() if facts.app != app}
         self._tell(app)
 
     def _found(self, credential: int) -> Credential:
-        facts = self._known.get(credential)
-        if facts is None:
-            raise NotFound(f"There is no credential with id {credential}")
-        return facts
+        return present(self._known.get(credential), credential)
 
     def _keep(self, tx: Transaction, facts: Credential, secret: CredentialSecret) -> Credential:
         sealed = self._secrets.seal(sealed_form(secret), seal_context(facts))

@@ -24,7 +24,7 @@ DELETE FROM app WHERE id = ?;
 
 -- name: credentials
 -- Read all credentials, oldest first.
-SELECT facts FROM credential ORDER BY id;
+SELECT facts, former FROM credential ORDER BY id;
 
 -- name: insert_credential!
 -- Reserve the row of a credential: the seal needs its id.
@@ -34,13 +34,25 @@ INSERT INTO credential (app, facts, sealed) VALUES (?, x'', x'');
 -- Write a credential.
 UPDATE credential SET facts = ?, sealed = ? WHERE id = ?;
 
+-- name: keep_former!
+-- Keep what a credential is, facts and secret, beside what will take its place.
+UPDATE credential SET former = facts, former_sealed = sealed WHERE id = ?;
+
+-- name: revert_credential!
+-- Put the former secret back with these facts.
+UPDATE credential SET facts = ?, sealed = former_sealed, former = NULL, former_sealed = NULL WHERE id = ?;
+
+-- name: forget_former!
+-- Forget what a credential was.
+UPDATE credential SET former = NULL, former_sealed = NULL WHERE id = ?;
+
 -- name: update_facts!
 -- Write what is known of a credential, not the secret.
 UPDATE credential SET facts = ? WHERE id = ?;
 
 -- name: sealed
--- Read the sealed half of a credential.
-SELECT sealed FROM credential WHERE id = ?;
+-- Read the sealed half of a credential, and that of what it was before.
+SELECT sealed, former_sealed FROM credential WHERE id = ?;
 
 -- name: delete_credential!
 -- Forget a credential.
