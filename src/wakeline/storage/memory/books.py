@@ -56,6 +56,8 @@ class Books:
         self.routes = routes
         self.accounts: dict[int, Account] = {}
         self.jobs: dict[int, Job] = {}
+        self.owed: dict[int, dict[int, None]] = {}
+        """The jobs of each notification that has any, in order: looking through all jobs would make long queues slow."""
         self.leased: set[int] = set()
         self.lines: dict[int, dict[int, Line]] = {}
         self.chunks: dict[int, ChunkBook] = {}
@@ -82,6 +84,7 @@ class Books:
             values = msgspec.structs.asdict(job)
             values["chunk"] = chunks[-job.chunk - 1] if job.chunk < 0 else job.chunk
             self.jobs[self._last_job] = Job(id=self._last_job, **values)
+            self.owed.setdefault(job.notification, {})[self._last_job] = None
             place = job.route, job.lane
             woken[place] = min(job.due, woken.get(place, job.due))
         for (route, lane), due in woken.items():
@@ -112,8 +115,13 @@ class Books:
 
     def drop_job(self, job: int) -> None:
         """End a job and its lease."""
-        self.jobs.pop(job, None)
+        known = self.jobs.pop(job, None)
         self.leased.discard(job)
+        if known is not None:
+            left = self.owed[known.notification]
+            del left[job]
+            if not left:
+                del self.owed[known.notification]
 
     def withdraw(self, jobs: Sequence[NewJob], state: DeliveryState, at: int) -> int:
         """Write the deliveries of jobs that leave the queue unsent; returns how many."""
@@ -159,10 +167,9 @@ class Books:
 
     def complete(self, notifications: Iterable[int]) -> None:
         """Complete those of which everything was walked and nothing waits."""
-        busy = {job.notification for job in self.jobs.values()}
         for key in notifications:
             account = self.accounts.get(key)
-            if account is None or account.done is not None or key in busy or not account.notification.walked:
+            if account is None or account.done is not None or key in self.owed or not account.notification.walked:
                 continue
             app = self.apps.by_id(account.notification.app)
             account.done = self.clock.now()
@@ -190,14 +197,15 @@ class Books:
 
     def jobs_of(self, notification: int) -> list[Job]:
         """Return a notification's jobs that send."""
-        return [job for job in self.jobs.values() if job.notification == notification and job.kind is JobKind.SEND]
+        jobs = [self.jobs[number] for number in self.owed.get(notification, ())]
+        return [job for job in jobs if job.kind is JobKind.SEND]
 
     def forget(self, notification: int) -> None:
         """Forget a notification with all that belongs to it."""
         self.accounts.pop(notification, None)
         self.lines.pop(notification, None)
         self.chunks = {number: chunk for number, chunk in self.chunks.items() if chunk.notification != notification}
-        for job in [job.id for job in self.jobs.values() if job.notification == notification]:
+        for job in list(self.owed.get(notification, ())):
             self.drop_job(job)
 
     def forget_app(self, app: int) -> None:

@@ -102,7 +102,7 @@ class MemoryQueue:
         if account is None or account.done is not None:
             return Cancelled(cancelled=0, in_flight=0)
         account.notification = msgspec.structs.replace(account.notification, cancelled=True)
-        jobs = [job for job in books.jobs.values() if job.notification == notification]
+        jobs = [books.jobs[job] for job in books.owed.get(notification, ())]
         free = [job for job in jobs if job.id not in books.leased]
         for job in free:
             books.drop_job(job.id)
