@@ -19,6 +19,7 @@ from wakeline.config.tree import (
     Settings,
     Storage,
     Webhooks,
+    WebPush,
 )
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Server",
     "Settings",
     "Storage",
+    "WebPush",
     "Webhooks",
     "load",
 ]

@@ -70,9 +70,12 @@ def _providers(settings: Settings) -> Iterator[Problem]:
     yield from _url("providers.apns.production", apns.production, ("https",))
     yield from _url("providers.apns.sandbox", apns.sandbox, ("https",))
     yield from _url("providers.fcm.base_url", fcm.base_url, ("https",))
-    for key, proxy in (("providers.apns.proxy", apns.proxy), ("providers.fcm.proxy", fcm.proxy)):
+    webpush = settings.providers.webpush
+    for section, proxy in (("apns", apns.proxy), ("fcm", fcm.proxy), ("webpush", webpush.proxy)):
         if proxy:
-            yield from _url(key, proxy, ("http",))
+            yield from _url(f"providers.{section}.proxy", proxy, ("http",))
+    if webpush.contact and not webpush.contact.startswith(("mailto:", "https://")):
+        yield "providers.webpush.contact", "not of the form mailto:push@example.com or https://example.com/contact"
 
 
 def _url(key: str, text: str, schemes: tuple[str, ...]) -> Iterator[Problem]:

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from wakeline.model.route import ProviderKind
+
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 WholeSeconds = Annotated[int, msgspec.Meta(gt=0)]
 Bytes = Annotated[int, msgspec.Meta(ge=0)]
@@ -93,11 +95,43 @@ class Fcm(_Section, frozen=True):
     """Seconds an answer may take (Google asks for at least 10)."""
 
 
+class WebPush(_Section, frozen=True):
+    """Web Push: browsers and UnifiedPush distributors. Each subscription names its own push service."""
+
+    contact: str = ""
+    """`mailto:` or `https:` address that push services may write to, for VAPID keys that name none themselves."""
+    ca_file: str = ""
+    """PEM file of certificate authorities trusted besides the system's."""
+    proxy: str = ""
+    """HTTP proxy, `http://[user:password@]host:port`."""
+    max_connections: Positive = 8
+    """Connections per push service and app; each carries one push at a time."""
+    max_origins: Positive = 100
+    """Push services an app may send to besides those of the browsers: a subscription names its own, so a phone chooses."""
+    request_timeout: Seconds = 30.0
+    """Seconds an answer may take; calls are held to their ring time as well."""
+    allow_private: bool = False
+    """True lets pushes go to private addresses, such as a UnifiedPush distributor in your own network."""
+    allow_http: bool = False
+    """True lets pushes go without TLS."""
+
+
 class Providers(_Section, frozen=True):
     """The push services."""
 
     apns: Apns = Apns()
     fcm: Fcm = Fcm()
+    webpush: WebPush = WebPush()
+
+    def of(self, provider: ProviderKind) -> Apns | Fcm | WebPush:
+        """Return the section of a push service."""
+        match provider:
+            case ProviderKind.APNS:
+                return self.apns
+            case ProviderKind.FCM:
+                return self.fcm
+            case ProviderKind.WEBPUSH:
+                return self.webpush
 
 
 class Limits(_Section, frozen=True):

@@ -213,8 +213,8 @@ class Answers:
         )
 
     def _pace(self, way: Way, outcome: Outcome) -> None:
-        """Let the route rest if Google asks for it. A 429 of Apple's concerns one device, and a single one of Google's may."""
-        if way.route.provider is not ProviderKind.FCM or outcome.retry_after is None:
+        """Let the route rest if its provider asks for it. A 429 of Apple's concerns one device, and a single one may."""
+        if way.route.provider is ProviderKind.APNS or outcome.retry_after is None:
             return
         if outcome.outcome_class is OutcomeClass.THROTTLED:
             way.throttled += 1

@@ -2,7 +2,8 @@
 
 A .p8 key's topics are bundle ids and cover every push type; without topics it speaks for the whole team. A certificate
 speaks for exactly the topics in it, suffixes included (Apple: "Establishing a certificate-based connection to APNs").
-A service account speaks for its project. An exact topic beats a team-wide key; what works beats what has failed.
+A service account speaks for its project, a VAPID key for every push service that browsers use (RFC 8292). An exact topic
+beats a team-wide key; what works beats what has failed.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Need(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The credential that covers a need, and the bundle id or project that goes with it."""
+    """The credential that covers a need, and the bundle id, project or origin that goes with it."""
 
     credential: Credential
     topic: str
@@ -45,14 +46,15 @@ class Choice(NamedTuple):
 
 def need_of(kind: str, environment: Environment, topic: str, push_type: PushType) -> Need:
     """Return what sending this push type to this kind of target needs."""
-    rule = rule_for(push_type, kind)
-    if kind == TargetKind.FCM:
-        return Need(ProviderKind.FCM, Environment.PRODUCTION, topic, rule)
-    return Need(ProviderKind.APNS, environment, topic, rule)
+    provider = TargetKind(kind).provider
+    worlds = provider is ProviderKind.APNS
+    return Need(provider, environment if worlds else Environment.PRODUCTION, topic, rule_for(push_type, kind))
 
 
 def need_of_route(provider: ProviderKind, environment: Environment, topic: str) -> Need:
     """Return what a route needs; `topic` as `route_topic` made it."""
+    if provider is not ProviderKind.APNS:
+        return Need(provider, environment, topic, RULES[PushType.ALERT])
     bundle, _, suffix = topic.partition(_SPLIT)
     return Need(provider, environment, bundle, _BY_SUFFIX.get(suffix, RULES[PushType.ALERT]))
 
@@ -71,6 +73,8 @@ def choose(credentials: Iterable[Credential], need: Need, now: int) -> Choice | 
 
 def missing(credentials: Iterable[Credential], need: Need) -> str:
     """Say what it would take to cover a need that nothing covers."""
+    if need.provider is ProviderKind.WEBPUSH:
+        return "It would take a VAPID key: `wakeline credential vapid` makes one, and browsers subscribe with its public half."
     fitting = (one for one in credentials if one.provider is need.provider and need.environment in one.environments)
     if not need.topic and any(fitting):
         return (
@@ -83,7 +87,7 @@ def missing(credentials: Iterable[Credential], need: Need) -> str:
 
 def route_topic(credentials: Iterable[Credential], need: Need, choice: Choice, now: int) -> str:
     """Return the topic of the route: the bundle id, with the suffix beside it if another credential serves the bundle id."""
-    if need.provider is ProviderKind.FCM or not need.rule.suffix:
+    if need.provider is not ProviderKind.APNS or not need.rule.suffix:
         return choice.topic
     plain = choose(credentials, need.plain._replace(topic=choice.topic), now)
     if plain is not None and plain.credential.id == choice.credential.id:
@@ -92,7 +96,7 @@ def route_topic(credentials: Iterable[Credential], need: Need, choice: Choice, n
 
 
 def bundle_of_route(topic: str) -> str:
-    """Return the bundle id or project in the topic of a route."""
+    """Return the bundle id in the topic of a route to APNs."""
     return topic.partition(_SPLIT)[0]
 
 
@@ -106,7 +110,9 @@ def _usable(credential: Credential, now: int) -> bool:
 
 
 def _covered(credential: Credential, need: Need) -> str | None:
-    """Return the bundle id or project that this credential covers for the need, or None."""
+    """Return the bundle id, project or origin that this credential covers for the need, or None."""
+    if need.provider is ProviderKind.WEBPUSH:
+        return need.topic
     if need.provider is ProviderKind.FCM:
         project = need.topic or next(iter(credential.topics), "")
         return project if project in credential.topics else None

@@ -12,6 +12,7 @@ import msgspec
 
 from wakeline.model.app import App
 from wakeline.model.delivery import DeliveryRow, DeliveryState, pack
+from wakeline.model.device import TargetKind
 from wakeline.model.errors import InvalidRequest, NoCredential, PayloadTooLarge, WakelineError
 from wakeline.model.event import Event
 from wakeline.model.notification import Notification, NotificationRequest, PushType
@@ -27,6 +28,7 @@ from wakeline.pipeline.terms import Terms, terms_of
 from wakeline.wire.outcomes import Refusal, ours
 
 _EVENTS_FOR_MISSING = 20
+_PROVIDERS = {kind.value: kind.provider for kind in TargetKind}
 
 
 class Draft(msgspec.Struct, kw_only=True):
@@ -245,7 +247,7 @@ def _no_credential(app: App, outcome: Outcome) -> NoCredential:
 
 
 def _provider(kind: str) -> ProviderKind:
-    return ProviderKind.FCM if kind == ProviderKind.FCM else ProviderKind.APNS
+    return _PROVIDERS[kind]
 
 
 def _worded(at: int) -> str:

@@ -20,7 +20,7 @@ from wakeline.model.errors import WakelineError
 from wakeline.model.notification import PushType
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Environment, Hold, HoldReason, ProviderKind, Route
-from wakeline.pipeline import coverage
+from wakeline.pipeline import coverage, origins
 from wakeline.pipeline.brake import Brake
 from wakeline.pipeline.breaker import Breaker
 from wakeline.pipeline.lanes import Turns
@@ -122,6 +122,10 @@ class RouteTable:
         if choice is None:
             return ours(Refusal.NO_CREDENTIAL, detail=coverage.missing(credentials, need))
         topic = coverage.route_topic(credentials, need, choice, now)
+        if need.provider is ProviderKind.WEBPUSH:
+            most = self._parts.settings.providers.webpush.max_origins
+            if not origins.admits(self._parts.routes.all(), app.id, topic, most):
+                return ours(Refusal.TOO_MANY_ORIGINS)
         route = await self._parts.routes.ensure(app.id, need.provider, need.environment, topic)
         await self._begin(self._adopt(route))
         return route.id
@@ -243,6 +247,7 @@ class RouteTable:
 
     def reopen(self) -> None:
         """Have every sender opened anew at its next need; the present ones finish what is in flight."""
+        self._places.clear()  # the settings of the providers decide about them too
         for way in self.ways():
             self._retire_sender(way)
 
@@ -265,6 +270,8 @@ class RouteTable:
 @functools.lru_cache(maxsize=1024)  # asked for with every shipment
 def facing(route: Route) -> Route:
     """Return a route as its provider sees it: without the suffix, which the provider adds by itself."""
+    if route.provider is not ProviderKind.APNS:
+        return route
     return msgspec.structs.replace(route, topic=coverage.bundle_of_route(route.topic))
 
 

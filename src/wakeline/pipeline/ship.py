@@ -8,7 +8,6 @@ import structlog
 
 from wakeline.model.ids import uuid_of
 from wakeline.model.outcome import Outcome
-from wakeline.model.route import ProviderKind
 from wakeline.pipeline.answers import Answers
 from wakeline.pipeline.flight import Flight
 from wakeline.pipeline.load import Load
@@ -61,9 +60,7 @@ class Shipping:
 
     def _patience(self, way: Way, load: Load) -> float:
         """Return how many seconds an answer may take: the provider's time limit, inside the ttl."""
-        providers = self._parts.settings.providers
-        apns = way.route.provider is ProviderKind.APNS
-        limit = providers.apns.request_timeout if apns else providers.fcm.request_timeout
+        limit = self._parts.settings.providers.of(way.route.provider).request_timeout
         return min(limit, (load.job.expires - self._parts.clock.now()) / 1000)
 
     def _results(

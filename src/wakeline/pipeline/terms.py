@@ -46,9 +46,9 @@ _TOPIC = re.compile(r"[A-Za-z0-9._:-]{0,255}").fullmatch
 _NOTHING = Override()
 
 TARGET_KINDS: dict[PushType, tuple[TargetKind, ...]] = {
-    PushType.ALERT: (TargetKind.APNS, TargetKind.FCM),
-    PushType.BACKGROUND: (TargetKind.APNS, TargetKind.FCM),
-    PushType.CALL: (TargetKind.APNS_VOIP, TargetKind.FCM, TargetKind.APNS),
+    PushType.ALERT: (TargetKind.APNS, TargetKind.FCM, TargetKind.WEBPUSH),
+    PushType.BACKGROUND: (TargetKind.APNS, TargetKind.FCM, TargetKind.WEBPUSH),
+    PushType.CALL: (TargetKind.APNS_VOIP, TargetKind.FCM, TargetKind.APNS, TargetKind.WEBPUSH),
     PushType.LIVEACTIVITY: (TargetKind.APNS_LIVEACTIVITY,),
     PushType.LOCATION: (TargetKind.APNS_LOCATION,),
     PushType.COMPLICATION: (TargetKind.APNS_COMPLICATION,),

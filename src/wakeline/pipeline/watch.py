@@ -12,7 +12,7 @@ import structlog
 from wakeline.model.credential import Credential, CredentialState
 from wakeline.model.event import EventType
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
-from wakeline.model.route import Environment, Hold, HoldReason, Route
+from wakeline.model.route import Environment, Hold, HoldReason, ProviderKind, Route
 from wakeline.pipeline import report
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import CHECK_EVERY, RouteTable, Way, facing, hold_of, identity
@@ -65,6 +65,9 @@ class Watch:
         if credential is None or (way.hold is not None and way.hold.reason is HoldReason.CREDENTIAL):
             return
         now = self._parts.clock.now()
+        if credential.provider is ProviderKind.WEBPUSH:
+            self._refused_by_origin(way, credential, outcome, now)
+            return
         # A key may be scoped to one environment: the other one goes on.
         scoped = outcome.code == 905
         for other in self._table.ways():
@@ -75,6 +78,15 @@ class Watch:
                     self._hold(other, hold_of(HoldReason.CREDENTIAL, outcome, now))
         if not scoped:
             self._settle.chore(self._set_state(credential, CredentialState.FAILED, outcome.cause))
+        app = self._parts.apps.by_id(credential.app)
+        event = report.credential_event(EventType.CREDENTIAL_FAILED, credential, app, at=now, outcome=outcome)
+        self._settle.chore(self._parts.events.append([event]))
+
+    def _refused_by_origin(self, way: Way, credential: Credential, outcome: Outcome, now: int) -> None:
+        """Hold one route to a push service of Web Push: phones choose these, so none may speak for the key everywhere."""
+        way.check_at = self._parts.clock.monotonic() + max(CHECK_EVERY, outcome.retry_after or 0.0)
+        if way.hold is None or way.hold.reason is HoldReason.BREAKER:
+            self._hold(way, hold_of(HoldReason.CREDENTIAL, outcome, now))
         app = self._parts.apps.by_id(credential.app)
         event = report.credential_event(EventType.CREDENTIAL_FAILED, credential, app, at=now, outcome=outcome)
         self._settle.chore(self._parts.events.append([event]))
@@ -109,7 +121,9 @@ class Watch:
     async def _checked(self, credential: Credential, outcome: Outcome, environment: Environment) -> None:
         """Draw the consequences of a live check in an environment."""
         ways = [way for way in self._table.ways() if identity(way.credential) == identity(credential)]
-        if outcome.outcome_class in _SOUND:
+        if credential.provider is ProviderKind.WEBPUSH:
+            await self._let_try(ways)
+        elif outcome.outcome_class in _SOUND:
             await self._parts.credentials.set_state(credential.id, CredentialState.WORKING, "")
             held = [way for way in ways if way.hold is not None and way.hold.reason is HoldReason.CREDENTIAL]
             for way in held:
@@ -122,6 +136,12 @@ class Watch:
                     self.credential_failed(way, outcome)
         elif outcome.action in _STOPS:
             await self._parts.credentials.set_state(credential.id, CredentialState.FAILED, outcome.cause)
+
+    async def _let_try(self, ways: Iterable[Way]) -> None:
+        """Let what a VAPID key is held for go out again: no push service can be asked about a key, only a push tells."""
+        for way in ways:
+            if way.hold is not None and way.hold.reason is HoldReason.CREDENTIAL:
+                await self._table.put_hold(way, None)
 
     async def check(self, credential: Credential) -> Outcome:
         """Ask the provider about a credential, reaching nobody, and act on the answer. Raises SecretError."""

@@ -104,3 +104,23 @@ def test_what_is_missing_is_said_so_that_it_can_be_given(known: list[Credential]
     need = coverage.need_of(TargetKind.APNS, PRODUCTION, topic, PushType.ALERT)
     assert coverage.choose(known, need, NOW) is None
     assert coverage.missing(known, need).endswith(said)
+
+
+ORIGIN = "https://push.example:8443"
+
+
+def test_a_vapid_key_speaks_for_every_push_service_and_the_route_is_the_origin() -> None:
+    vapid = credential(9, CredentialKind.VAPID_KEY, environments=(PRODUCTION,))
+    need = coverage.need_of(TargetKind.WEBPUSH, SANDBOX, ORIGIN, PushType.CALL)
+    assert need.environment is PRODUCTION  # there is one world
+    choice = coverage.choose([TEAM, PROJECT, vapid], need, NOW)
+    assert choice == coverage.Choice(vapid, ORIGIN)
+    assert coverage.route_topic([vapid], need, choice, NOW) == ORIGIN
+    again = coverage.need_of_route(ProviderKind.WEBPUSH, PRODUCTION, ORIGIN)
+    assert coverage.choose([vapid], again, NOW) == choice
+
+
+def test_without_a_vapid_key_it_is_said_how_to_make_one() -> None:
+    need = coverage.need_of(TargetKind.WEBPUSH, PRODUCTION, ORIGIN, PushType.ALERT)
+    assert coverage.choose([TEAM, PROJECT], need, NOW) is None
+    assert "wakeline credential vapid" in coverage.missing([TEAM, PROJECT], need)

@@ -48,6 +48,8 @@ class Refusal(StrEnum):
     UNKNOWN_DEVICE = "unknown_device"
     NO_TARGET = "no_target"
     UNANSWERED = "unanswered"
+    TOO_MANY_ORIGINS = "too_many_origins"
+    ADDRESS_REFUSED = "address_refused"
     DEFECT = "defect"
 
 
@@ -58,7 +60,8 @@ _REGISTER = "Have the app register again; `wakeline explain` with the device's i
 OURS = Table.of(
     _E(Refusal.NO_CREDENTIAL, Is.REFUSED, Do.FAIL, 901,
        "The app has no credential for this push service, environment and topic.",
-       "Upload a .p8 key (iPhone) or a service account (Android) for the app; `wakeline credential list` shows what is there."),
+       "Upload a .p8 key (iPhone) or a service account (Android), or make a VAPID key (browsers, UnifiedPush) for the app; "
+       "`wakeline credential list` shows what is there."),
     _E(Refusal.PAUSED, Is.REFUSED, Do.HOLD, 902, "The app was paused by an operator.",
        "Resume the app; what waits goes out until its ttl ends."),
     _E(Refusal.ROUTE_HELD, Is.REFUSED, Do.HOLD, 902, "An operator holds this route.",
@@ -117,6 +120,12 @@ OURS = Table.of(
     _E(Refusal.UNANSWERED, Is.UNKNOWN, Do.FAIL, 902,
        "The push was written and never answered, and it was asked not to send again in that case.",
        "Nothing: it may have been shown. Set `on_unknown` to `retry` if twice is better than never."),
+    _E(Refusal.TOO_MANY_ORIGINS, Is.REFUSED, Do.FAIL, 901,
+       "The subscription names a push service that the app does not send to yet, and it sends to as many as are allowed.",
+       "`wakeline route list` shows them. If they are all meant, raise `max_origins` in [providers.webpush]."),
+    _E(Refusal.ADDRESS_REFUSED, Is.REFUSED, Do.FAIL, 911,
+       "The push service that the subscription names is not reachable from here by rule.",
+       "For a distributor in your own network set `allow_private` (and `allow_http` if it has no TLS) in [providers.webpush]."),
     _E(Refusal.DEFECT, Is.BUG, Do.FAIL, 0, "The gateway met a defect of its own in this delivery.",
        "Report it with the lines of the log at its time; other deliveries go on."),
 )
