@@ -46,10 +46,17 @@ class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class RawTarget(_Strict, frozen=True):
-    """A token given directly, for callers who keep their own registry."""
+    """A token given directly, for callers who keep their own registry.
+
+    FCM reaches more than tokens: in place of `value`, `fid` is a Firebase installation id, `fcm_topic` a topic's name and
+    `condition` a condition over topics.
+    """
 
     kind: str
-    value: str
+    value: str = ""
+    fid: str = ""
+    fcm_topic: str = ""
+    condition: str = ""
     environment: str = "production"
     topic: str = ""
     project: str = ""
@@ -106,6 +113,30 @@ class Call(_Strict, frozen=True):
     video: bool = False
 
 
+class LiveActivityEvent(StrEnum):
+    """What happens to a Live Activity."""
+
+    START = "start"
+    UPDATE = "update"
+    END = "end"
+
+
+class LiveActivity(_Strict, frozen=True):
+    """A Live Activity on an iPhone is started, updated or ended (Apple: "ActivityKit push notifications").
+
+    `content_state` and `attributes` are the app's own; `attributes_type` names the Swift type and starts one, together with
+    `attributes`. `stale_at` and `dismiss_at` are RFC 3339 times; `dismiss_at` belongs to an end.
+    """
+
+    event: LiveActivityEvent
+    content_state: dict[str, Any] = {}
+    attributes_type: str = ""
+    attributes: dict[str, Any] = {}
+    stale_at: str = ""
+    dismiss_at: str = ""
+    relevance_score: float | None = None
+
+
 class Override(_Strict, frozen=True):
     """Per-provider additions, merged last: `headers` and `payload` are merged in, `raw` replaces the payload."""
 
@@ -120,6 +151,7 @@ class Content(_Strict, frozen=True):
     type: PushType = PushType.BACKGROUND
     call: Call | None = None
     alert: Alert | None = None
+    liveactivity: LiveActivity | None = None
     data: dict[str, Any] = {}
     priority: Priority = Priority.HIGH
     collapse_id: str = ""
@@ -140,6 +172,7 @@ class NotificationRequest(_Strict, frozen=True):
     type: PushType | None = None
     call: Call | None = None
     alert: Alert | None = None
+    liveactivity: LiveActivity | None = None
     data: dict[str, Any] = {}
     priority: Priority | None = None
     ttl: int | None = None
