@@ -169,7 +169,7 @@ def test_a_misspelt_team_is_refused() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (pem(RSA_KEY), "RSA key without a certificate"),
+        (pem(RSA_KEY), "RSA key and no certificate"),
         (pem(ec.generate_private_key(ec.SECP384R1())), "P-256"),
         (pem(KEY).replace(b"\n", b"\nAAAA", 1), "broken"),
         (pem(KEY)[:80], "was cut"),
@@ -244,7 +244,7 @@ def test_a_pem_pair_with_bag_attributes_is_read() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (p12(RSA_KEY, certificate(days=-1)), "expired 1 days ago"),
+        (p12(RSA_KEY, certificate(days=-1)), "expired 1 day ago"),
         (p12(RSA_KEY, certificate(starts=2)), "not valid yet"),
         (p12(RSA_KEY, None), "no certificate"),
         (p12(None, None, others=[certificate()]), "no private key"),

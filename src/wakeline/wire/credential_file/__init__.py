@@ -5,28 +5,40 @@ file: a verdict of grade `refused` says what is wrong and what to do; `facts` an
 
     bytes -> { -> service_account (JSON)
              AAAA...:APA91b -> a legacy FCM server key: refused, Google switched it off
-             -----BEGIN -> certificate + key (.pem), or a key alone (.p8)
-             0x30 -> PKCS#12 (.p12, .pfx)
+             -----BEGIN, 0x30 -> contents (PEM; PKCS#12, DER) -> key + certificate -> apple_certificate
+                                                                 key alone (.p8)   -> apns_key
 
 `alone=True` judges the file by itself (`wakeline credential inspect`): what else an upload would need only warns then.
 """
 
 from __future__ import annotations
 
-from wakeline.wire.credential_file.apple_certificate import from_pkcs12
+import msgspec
+
+from wakeline.wire.credential_file.apns_key import from_key
+from wakeline.wire.credential_file.apple_certificate import from_identity
+from wakeline.wire.credential_file.contents import contents, is_der, is_pem
 from wakeline.wire.credential_file.inspection import Expectation, Inspection
-from wakeline.wire.credential_file.pem import from_pem
+from wakeline.wire.credential_file.private_key import Unreadable
 from wakeline.wire.credential_file.service_account import from_json, from_legacy_key, is_legacy_key
+from wakeline.wire.credential_file.validity import aged
 
 __all__ = ["Expectation", "Inspection", "inspect"]
 
 MAX_BYTES = 64 * 1024
-_DER_SEQUENCE = 0x30
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def inspect(data: bytes, expectation: Expectation) -> Inspection:
     """Judge a credential file. Pure: the time and all that the caller knows besides the file is in `expectation`."""
-    text = data.strip()
+    found = _judged(data, expectation)
+    if found.facts is None:
+        return found
+    return msgspec.structs.replace(found, verdict=aged(found.verdict, found.facts.not_after, expectation.now))
+
+
+def _judged(data: bytes, expectation: Expectation) -> Inspection:
+    text = data.removeprefix(_BYTE_ORDER_MARK).strip()
     if not text:
         return Inspection.refused("The file is empty. Upload the .p8, .p12, .pem or service account .json itself.")
     if len(data) > MAX_BYTES:
@@ -37,11 +49,26 @@ def inspect(data: bytes, expectation: Expectation) -> Inspection:
         return from_json(text, expectation)
     if is_legacy_key(text):
         return from_legacy_key()
-    if b"-----BEGIN " in text:
-        return from_pem(text, expectation)
-    if data[0] == _DER_SEQUENCE:
-        return from_pkcs12(data, expectation)
+    if is_pem(data) or is_der(data):
+        return _from_contents(data, expectation)
     return Inspection.refused(
         "This is no PEM text, no PKCS#12 file and no service account JSON. "
         "Apple's keys come as AuthKey_<key id>.p8, certificates as .p12 or .pem, Google's as a .json file."
     )
+
+
+def _from_contents(data: bytes, expectation: Expectation) -> Inspection:
+    try:
+        held = contents(data, expectation.password)
+    except Unreadable as error:
+        return Inspection.refused(str(error))
+    if held.key is None:
+        return Inspection.refused(
+            "The file holds a certificate and no private key. In Keychain open the certificate's triangle, choose certificate "
+            "and key together and export both; or join them: `wakeline credential convert CERTIFICATE --key KEY --out FILE`."
+        )
+    if held.certificates:
+        return from_identity(held.key, held.certificates, expectation)
+    if held.pkcs12:
+        return Inspection.refused("The .p12 holds a private key and no certificate. Export both together.")
+    return from_key(held.key, expectation)

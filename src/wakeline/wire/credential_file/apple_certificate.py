@@ -1,7 +1,8 @@
 """APNs certificates: identity, topics, environment and days left, read from the certificate itself.
 
 The extensions are Apple's (1.2.840.113635.100.6.3.x): .1 development, .2 production, .6 the list of topics with their
-kinds; the subject's UID is the bundle id where the list is missing.
+kinds; the subject's UID is the bundle id where the list is missing. Apple marks what else it issues under the same arc
+(.1.x signing, .32 Apple Pay ...), and says by the extended key usage (RFC 5280 section 4.2.1.12) who may be a TLS client.
 """
 
 from __future__ import annotations
@@ -18,49 +19,24 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
-    pkcs12,
 )
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from wakeline.model.credential import Credential, CredentialKind, CredentialSecret
 from wakeline.model.route import Environment
 from wakeline.wire.credential_file.inspection import Expectation, Inspection, Notes
+from wakeline.wire.credential_file.validity import ends, expired
 
-_APPLE = "1.2.840.113635.100.6.3"
-_DEVELOPMENT = x509.ObjectIdentifier(f"{_APPLE}.1")
-_PRODUCTION = x509.ObjectIdentifier(f"{_APPLE}.2")
-_VOIP_TOPICS = x509.ObjectIdentifier(f"{_APPLE}.4")
-_TOPICS = x509.ObjectIdentifier(f"{_APPLE}.6")
+_APPLE = "1.2.840.113635.100.6"
+_PUSH = f"{_APPLE}.3"
+_DEVELOPMENT = x509.ObjectIdentifier(f"{_PUSH}.1")
+_PRODUCTION = x509.ObjectIdentifier(f"{_PUSH}.2")
+_VOIP_TOPICS = x509.ObjectIdentifier(f"{_PUSH}.4")
+_TOPICS = x509.ObjectIdentifier(f"{_PUSH}.6")
+_VOIP_NAME, _VOIP_SUFFIX = "VoIP Services", ".voip"
 _UTF8_STRING, _SEQUENCE, _LONG_FORM = 0x0C, 0x30, 0x80
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,255}").fullmatch
-_DAY = 86_400_000
-_SOON_DAYS = 30
-
-
-def from_pkcs12(data: bytes, expectation: Expectation) -> Inspection:
-    """Judge a .p12: "no password" has two encodings in the wild, absent and empty; both are tried."""
-    passwords = [expectation.password.encode()] if expectation.password else [None, b""]
-    store = None
-    for password in passwords:
-        try:
-            store = pkcs12.load_pkcs12(data, password)
-        except (ValueError, TypeError):
-            continue
-        break
-    if store is None:
-        return Inspection.refused(
-            "The .p12 cannot be opened: the password is wrong, or the file is broken."
-            if expectation.password
-            else "The .p12 cannot be opened without a password, or the file is broken. Give its password (--password)."
-        )
-    certificates = [entry.certificate for entry in ([store.cert] if store.cert else []) + list(store.additional_certs)]
-    if store.key is None:
-        return Inspection.refused(
-            "The .p12 holds no private key. In Keychain choose certificate and key together and export both."
-        )
-    if not certificates:
-        return Inspection.refused("The .p12 holds a private key and no certificate. Export both together.")
-    return from_identity(store.key, certificates, expectation)
+_CLIENT_USES = frozenset({ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
 
 
 def from_identity(
@@ -96,6 +72,7 @@ def from_identity(
 
 
 def _facts(leaf: x509.Certificate, expectation: Expectation, notes: Notes) -> Credential:
+    _judge_purpose(leaf, notes)
     environments = _environments(leaf, expectation, notes)
     topics = _topics(leaf, expectation, notes)
     not_after = int(leaf.not_valid_after_utc.timestamp() * 1000)
@@ -141,7 +118,7 @@ def _topics(leaf: x509.Certificate, expectation: Expectation, notes: Notes) -> t
     if any(not _TOPIC(topic) for topic in listed):
         notes.refuse("The certificate names a topic that is no bundle id: it was not made by Apple.")
         return ()
-    topics = tuple(dict.fromkeys(listed)) or tuple(filter(None, [_attribute(leaf.subject, NameOID.USER_ID)]))
+    topics = tuple(dict.fromkeys(listed)) or _topics_of_subject(leaf)
     if not topics:
         if not expectation.topics:
             notes.need(
@@ -155,16 +132,43 @@ def _topics(leaf: x509.Certificate, expectation: Expectation, notes: Notes) -> t
     return topics
 
 
+def _topics_of_subject(leaf: x509.Certificate) -> tuple[str, ...]:
+    """Return what the subject alone says: its UID; a VoIP Services certificate serves that bundle id's `.voip` and no other."""
+    bundle = _attribute(leaf.subject, NameOID.USER_ID)
+    if not bundle:
+        return ()
+    voip = _common_name(leaf).startswith(_VOIP_NAME) and not bundle.endswith(_VOIP_SUFFIX)
+    return (bundle + _VOIP_SUFFIX if voip else bundle,)
+
+
 def _judge_dates(not_before: int, not_after: int, now: int, notes: Notes) -> None:
+    """Refuse what does not work now; how many days are left is said by `validity.aged`."""
     if now >= not_after:
-        notes.refuse(
-            f"The certificate expired {(now - not_after) // _DAY} days ago. Renew it in the developer account, "
-            "or create an APNs key (.p8), which does not expire."
-        )
+        notes.refuse(expired(not_after, now))
     elif now < not_before:
-        notes.refuse("The certificate is not valid yet: this machine's clock is wrong, or it was made on one that is.")
-    elif not_after - now < _SOON_DAYS * _DAY:
-        notes.warn(f"The certificate expires in {(not_after - now) // _DAY} days. Renew it, or move to a .p8 key.")
+        notes.refuse(
+            f"The certificate is not valid yet: it begins {ends(not_before, now)}. This machine's clock is wrong, "
+            "or it was made on one that is."
+        )
+
+
+def _judge_purpose(leaf: x509.Certificate, notes: Notes) -> None:
+    marks = [extension.oid.dotted_string for extension in leaf.extensions]
+    if _below(_APPLE, marks) and not _below(_PUSH, marks):
+        notes.refuse(
+            f"Apple made this certificate ({_common_name(leaf)}) for something other than push: it lacks the APNs service. "
+            "Create an Apple Push Notification service SSL certificate or, better, an APNs key (.p8)."
+        )
+    try:
+        uses = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return
+    if not _CLIENT_USES.intersection(uses):
+        notes.refuse("The certificate may not be used by a TLS client, which is what a push certificate is for.")
+
+
+def _below(arc: str, identifiers: Sequence[str]) -> bool:
+    return any(one.startswith(f"{arc}.") for one in identifiers)
 
 
 def _public_bytes(certificate: x509.Certificate) -> bytes:

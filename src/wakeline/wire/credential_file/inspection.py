@@ -9,7 +9,10 @@ from wakeline.model.route import Environment
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True):
-    """What the caller says besides the file. `now` in Unix ms; `environment` None means "what the file allows"."""
+    """What the caller says besides the file. `now` in Unix ms; `environment` None means "what the file allows".
+
+    `file_name`: as its maker named it, for what only a name tells; the kind is never taken from it.
+    """
 
     now: int
     app: int = 0
@@ -19,6 +22,7 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     topics: tuple[str, ...] = ()
     environment: Environment | None = None
     token_hosts: tuple[str, ...] = ()
+    file_name: str = ""
     alone: bool = False
 
     def __repr__(self) -> str:
