@@ -13,12 +13,13 @@ from wakeline.model.notification import Notification, PushType
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import ProviderKind, Route
 from wakeline.ports import Preview, SenderStats, Shipment
-from wakeline.wire.outcomes import apns
+from wakeline.wire.outcomes import Loss, apns, lost
 
 OK = apns(200, "")
 BAD_TOKEN = apns(400, "BadDeviceToken")
 REVOKED = apns(403, "InvalidProviderToken")
 DOWN = apns(503, "ServiceUnavailable")
+NO_ANSWER = lost(Loss.TIMEOUT)
 
 
 def unregistered(since: int) -> Outcome:
@@ -36,6 +37,8 @@ class Sent(NamedTuple):
     attempt: int
     badge: int | None
     title: str
+    at: float
+    """Seconds on the monotonic clock."""
 
 
 class Post:
@@ -51,6 +54,8 @@ class Post:
         self.on_check: Outcome = OK
         self.unusable: set[int] = set()
         self.answers = True
+        self.latency = 0.0
+        self.silent = False
         self.capacity = 1000
         self.limit = 4096
         self.offices: list[Office] = []
@@ -88,14 +93,16 @@ class Post:
             return self.to_token[recipient.value].popleft()
         return self.to_environment.get((recipient.value, route.environment.value), OK)
 
-    def deliver(self) -> bool:
-        """Answer everything that was sent; returns whether there was anything."""
+    def deliver(self, now: float | None = None) -> bool:
+        """Answer what was sent, `latency` seconds ago if `now` (monotonic) is told; returns whether there was anything.
+
+        A silent service answers nothing; what is past its deadline is given up, as real senders do it.
+        """
         if not self.answers:
             return False
         flying = [office for office in self.offices if office.flying]
-        for office in flying:
-            office.deliver()
-        return bool(flying)
+        answered = [office.deliver(now) for office in flying]
+        return any(answered)
 
     def tokens(self) -> list[str]:
         return [sent.token for sent in self.sent]
@@ -132,22 +139,36 @@ class Office:
                 attempt=shipment.attempt,
                 badge=shipment.badges.get(recipient.device),
                 title=content.alert.title if content.alert else "",
+                at=shipment.started,
             )
             for recipient in shipment.recipients
         ]
 
-    def deliver(self) -> bool:
-        flying, self.flying = self.flying, []
-        for shipment in flying:
-            answers = [
-                self.post.answer_for(recipient, self.route, self.credential.id) for recipient in shipment.recipients
-            ]
+    def deliver(self, now: float | None = None) -> bool:
+        ready: list[Shipment] = []
+        flying: list[Shipment] = []
+        for shipment in self.flying:
+            (ready if self._ready(shipment, now) else flying).append(shipment)
+        self.flying = flying
+        for shipment in ready:
+            answers = [self._answer(shipment, recipient) for recipient in shipment.recipients]
             accepted = [place for place, answer in enumerate(answers) if answer is OK]
             others = [(place, answer) for place, answer in enumerate(answers) if answer is not OK]
             shipment.on_results(shipment, accepted, others)
-        if flying:
+        if ready:
             self.wake()
-        return bool(flying)
+        return bool(ready)
+
+    def _ready(self, shipment: Shipment, now: float | None) -> bool:
+        """Tell whether the answers to a shipment are here, or given up."""
+        if now is None:
+            return True
+        return shipment.deadline <= now if self.post.silent else shipment.started + self.post.latency <= now
+
+    def _answer(self, shipment: Shipment, recipient: Recipient) -> Outcome:
+        if self.post.silent:
+            return NO_ANSWER
+        return self.post.answer_for(recipient, shipment.route, self.credential.id)
 
     async def check(self) -> Outcome:
         return self.post.on_check

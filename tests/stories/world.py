@@ -129,7 +129,7 @@ class World:
     async def device(
         self, device_id: str, user: str | Sequence[str], *targets: str, tags: Sequence[str] = (), **claim: Any
     ) -> Device:
-        """Register a device; a target is written `kind:token`, or `kind:token@sandbox`."""
+        """Register a device; a target is written `kind:token`, `kind:token@sandbox` or `kind:token/topic`."""
         users = (user,) if isinstance(user, str) else tuple(user)
         values = DeviceClaim(
             app=self.app.id,
@@ -173,8 +173,9 @@ class World:
         self.pipeline.watch.refresh()
         busy = await self.pipeline.dispatch.turn()
         busy |= await self.pipeline.fanout.turn()
-        busy |= self.apple.deliver()
-        busy |= self.google.deliver()
+        monotonic = self.clock.monotonic()
+        busy |= self.apple.deliver(monotonic)
+        busy |= self.google.deliver(monotonic)
         if not self.pipeline.settle.idle:
             busy |= await self.pipeline.settle.flush()
         return busy
@@ -228,10 +229,11 @@ def _reply(taken: Taken) -> Reply:
 
 def _target(text: str) -> TargetClaim:
     kind, _, rest = text.partition(":")
+    rest, _, topic = rest.partition("/")
     value, _, environment = rest.partition("@")
     return TargetClaim(
         kind=TargetKind(kind),
         value=value,
         environment=Environment(environment or "production"),
-        topic="" if kind == "fcm" else "com.acme",
+        topic="" if kind == "fcm" else topic or "com.acme",
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
 import structlog
 
 from wakeline.model.delivery import DeliveryState, Job, JobKind, unpack_all
@@ -17,6 +18,7 @@ from wakeline.model.notification import Content, Notification
 from wakeline.model.outcome import Outcome
 from wakeline.pipeline.load import Load, Refused, check, check_again, load_of
 from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.settle import Settle
 from wakeline.wire.outcomes import Refusal, ours
 
@@ -29,8 +31,9 @@ _BADGES_KEPT = 10_000
 class Claims:
     """Makes loads."""
 
-    def __init__(self, parts: Parts, settle: Settle) -> None:
+    def __init__(self, parts: Parts, table: RouteTable, settle: Settle) -> None:
         self._parts = parts
+        self._table = table
         self._settle = settle
         self._badges: dict[tuple[int, int], int] = {}
 
@@ -125,9 +128,17 @@ class Claims:
             self.end_all(load, DeliveryState.CANCELLED, ours(Refusal.CANCELLED))
             return True
         if load.job.expires <= self._parts.clock.now():
-            self.end_all(load, DeliveryState.EXPIRED, ours(Refusal.EXPIRED))
+            self.end_all(load, DeliveryState.EXPIRED, self.late(load.job.route))
             return True
         return False
+
+    def late(self, route: int) -> Outcome:
+        """Return the outcome of a push whose ttl ended: with the code and the cause of what it waited for."""
+        way = self._table.way(route)
+        hold = self._table.barrier(way) if way is not None else None
+        if hold is None:
+            return ours(Refusal.EXPIRED)
+        return msgspec.structs.replace(ours(Refusal.EXPIRED, detail=hold.cause), code=hold.code, fix=hold.fix)
 
     async def _count_badges(self, load: Load) -> None:
         """Count badges up, once a notification and device: a second attempt shows the number of the first."""

@@ -15,7 +15,6 @@ from wakeline.model.delivery import DeliveryState, Job, JobKind
 from wakeline.model.device import TargetState
 from wakeline.model.errors import WakelineError
 from wakeline.model.event import EventType
-from wakeline.model.outcome import Outcome
 from wakeline.model.route import HoldReason
 from wakeline.pipeline import coverage, report, verdicts
 from wakeline.pipeline.claim import Claims
@@ -139,15 +138,7 @@ class Maintain:
             await self._parts.queue.release([job.id for job in (*walks, *sends)])
             raise
         for load in loads:
-            self._claims.end_all(load, DeliveryState.EXPIRED, self._expired(load.job.route))
-
-    def _expired(self, route: int) -> Outcome:
-        """Return the outcome of a push whose ttl ended: with the code and the cause of what it waited for."""
-        way = self._table.way(route)
-        hold = self._table.barrier(way) if way is not None else None
-        if hold is None:
-            return ours(Refusal.EXPIRED)
-        return msgspec.structs.replace(ours(Refusal.EXPIRED, detail=hold.cause), code=hold.code, fix=hold.fix)
+            self._claims.end_all(load, DeliveryState.EXPIRED, self._claims.late(load.job.route))
 
     async def check_failed(self) -> None:
         """Check credentials that failed: they may have been repaired on the provider's side."""

@@ -57,7 +57,7 @@ class Shelf:
         """End what is too late, wherever it stands."""
         for loads in self._queues.values():
             for load in [load for load in loads if load.unsent and load.job.expires <= now]:
-                self.end(load, DeliveryState.EXPIRED, ours(Refusal.EXPIRED))
+                self.end(load, DeliveryState.EXPIRED, self._checks.late(load.job.route))
 
     def head(self, spot: Spot, now: int) -> Load | None:
         """Return the first load of a spot that has something to send; what is too late ends here."""
@@ -65,7 +65,7 @@ class Shelf:
         while loads:
             load = loads[0]
             if load.unsent and load.job.expires <= now:
-                self.end(load, DeliveryState.EXPIRED, ours(Refusal.EXPIRED))
+                self.end(load, DeliveryState.EXPIRED, self._checks.late(load.job.route))
             if load.unsent:
                 return load
             loads.popleft()

@@ -77,7 +77,7 @@ class Pipeline:
         self.settle = Settle(parts, self._bells["settle"].ring)
         self._limits = UserLimits(parts.settings.limits)
         self.watch = Watch(parts, self.table, self.settle)
-        claims = Claims(parts, self.settle)
+        claims = Claims(parts, self.table, self.settle)
         answers = Answers(parts, self.table, self.settle, self.watch)
         self.dispatch = Dispatch(parts, self.table, self.settle, answers, claims, self._wake)
         self.fanout = Fanout(parts, self.table, self.dispatch)
