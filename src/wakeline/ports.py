@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from wakeline.model.app import App, AppSettings
+from wakeline.model.brake import BrakeEpisode
 from wakeline.model.credential import Credential, CredentialSecret, CredentialState
 from wakeline.model.delivery import Delivery, DeliveryRow, DeliveryState, Job, NewJob
 from wakeline.model.device import (
@@ -386,6 +387,21 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
     moved: tuple[Moved, ...] = ()
 
 
+class StaleTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """An active target that nobody vouched for in a long time: neither its app nor an operator since `seen` (Unix ms)."""
+
+    target: int
+    device: int
+    seen: int
+
+
+class StalePage(msgspec.Struct, frozen=True, kw_only=True):
+    """What of some devices is stale; `cursor` continues (None: the end)."""
+
+    targets: tuple[StaleTarget, ...]
+    cursor: int | None
+
+
 class Devices(Protocol):
     """The registry, in a database of its own."""
 
@@ -432,9 +448,22 @@ class Devices(Protocol):
         """Forget a user and every device that is only theirs; returns devices touched."""
 
     async def restore(
-        self, app: int, *, device_id: str | None = None, since: int = 0, until: int | None = None, at: int
+        self,
+        app: int,
+        *,
+        device_id: str | None = None,
+        since: int = 0,
+        until: int | None = None,
+        route: int | None = None,
+        proven: bool = True,
+        reason: str = "restored",
+        at: int,
     ) -> int:
-        """Make quarantined and retired targets active again: of one device, or all that fell in a time range. Returns how many."""
+        """Make quarantined and retired targets active again: of one device, or all that fell in a time range. Returns how many.
+
+        `route`: only those whose evidence is an answer given on that route; `proven=False`: not those whose evidence is proof
+        (`Evidence.proof`). History says `reason`.
+        """
 
     async def set_presence(self, app: int, device_id: str, connected_until: int) -> None:
         """Say that the device is connected until then. Raises NotFound."""
@@ -465,6 +494,13 @@ class Devices(Protocol):
 
     async def app_counts(self, app: int) -> dict[TargetState, int]:
         """Count targets by state."""
+
+    async def stale(self, app: int, *, before: int, cursor: int = 0, limit: int = 500) -> StalePage:
+        """Look at the next `limit` devices and return their active targets that were last vouched for before that time.
+
+        Whatever says that the app is alive counts: a registration, a connection, a target put back by an operator. Devices
+        behind raw tokens are left out: nobody ever registers them again.
+        """
 
     async def history(self, device: int, *, limit: int = 50) -> list[TargetChange]:
         """Return what became of this device's targets, newest first."""
@@ -569,6 +605,25 @@ class Routes(Protocol):
 
     async def hold(self, route: int, hold: Hold | None) -> Route:
         """Hold it, or (None) release it; survives restarts."""
+
+
+class Brakes(Protocol):
+    """Brake episodes; few, in memory, written through."""
+
+    async def keep(self, episode: BrakeEpisode) -> BrakeEpisode:
+        """Keep a new episode; its id is given by the store. Raises NotFound for a deleted app."""
+
+    async def change(self, episode: BrakeEpisode) -> None:
+        """Write what became of it. Raises NotFound."""
+
+    def get(self, episode: int) -> BrakeEpisode | None:
+        """Return one by id."""
+
+    def all(self) -> list[BrakeEpisode]:
+        """Return all, the newest first."""
+
+    async def prune(self, before: int) -> int:
+        """Forget released ones that closed before that time; returns how many."""
 
 
 class ApiKeys(Protocol):

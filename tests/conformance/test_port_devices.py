@@ -15,7 +15,7 @@ from wakeline.model.device import (
 )
 from wakeline.model.errors import NotFound
 from wakeline.model.route import Environment
-from wakeline.ports import TargetVerdict
+from wakeline.ports import StalePage, TargetVerdict
 
 pytestmark = pytest.mark.anyio
 
@@ -406,6 +406,41 @@ class TestRestoring:
         assert states == [QUARANTINED, ACTIVE, ACTIVE, QUARANTINED]
         assert await store.devices.app_counts(app.id) == {ACTIVE: 2, QUARANTINED: 2, RETIRED: 0}
 
+    async def test_brings_back_what_fell_on_one_route_and_not_what_was_proven(self, store: Store) -> None:
+        app = await some_app(store)
+        devices = [await put(store, device_id=f"d{number}", tokens=(f"t{number}",)) for number in range(4)]
+        for device, status, route in zip(devices, (400, 410, 404, 400), (7, 7, 7, 8), strict=True):
+            evidence = Evidence(status=status, reason="Reason", at=NOW, route=route)
+            await judge(store, device, RETIRED, evidence=evidence)
+
+        assert await store.devices.restore(app.id, route=7, proven=False, reason="undone", at=NOW + 9) == 1
+        states = [await state_of(store, device) for device in devices]
+        assert states == [ACTIVE, RETIRED, RETIRED, RETIRED]
+        assert (await store.devices.history(devices[0].id))[0].reason == "undone"
+
+        assert await store.devices.restore(app.id, route=7, at=NOW + 10) == 2
+        assert await store.devices.restore(app.id, device_id="d3", route=7, at=NOW + 10) == 0
+
+    async def test_brings_back_more_than_a_batch_past_what_is_left_alone(self, store: Store) -> None:
+        app = await some_app(store)
+        claims = [claim(app, f"d{number}", tokens=(f"t{number}",)) for number in range(1100)]
+        targets = [done.device.targets[0].id for done in await store.devices.put(claims)]
+        await store.devices.judge(
+            [
+                TargetVerdict(
+                    target=target,
+                    state=QUARANTINED,
+                    reason="x",
+                    at=NOW,
+                    evidence=Evidence(status=400, route=1 + (place >= 550)),
+                )
+                for place, target in enumerate(targets)
+            ]
+        )
+
+        assert await store.devices.restore(app.id, since=NOW, until=NOW, route=2, at=NOW + 1) == 550
+        assert await store.devices.app_counts(app.id) == {ACTIVE: 550, QUARANTINED: 550, RETIRED: 0}
+
     async def test_history_remembers_every_step(self, store: Store) -> None:
         app = await some_app(store)
         device = await put(store)
@@ -425,6 +460,44 @@ class TestRestoring:
         assert await store.devices.history(device.id, limit=1) == history[:1]
         assert await store.devices.prune(NOW + 2) == 1
         assert await store.devices.history(device.id) == history[:2]
+
+
+class TestStale:
+    async def test_are_targets_that_nobody_vouched_for(self, store: Store) -> None:
+        app = await some_app(store)
+        old = await put(store, device_id="old", tokens=("aa", "bb"))
+        await put(store, device_id="fresh", tokens=("cc",), at=NOW + 3 * DAY)
+        connected = await put(store, device_id="connected", tokens=("dd",))
+        await store.devices.set_presence(app.id, connected.device_id, NOW + 3 * DAY)
+        back = await put(store, device_id="back", tokens=("ee",))
+        await judge(store, back, QUARANTINED)
+        await store.devices.restore(app.id, device_id="back", at=NOW + 3 * DAY)
+        await judge(store, await put(store, device_id="gone", tokens=("ff",)), RETIRED)
+        await store.devices.ensure_raw(app.id, [TargetClaim(kind=TargetKind.APNS, value="99")], NOW)
+
+        found = await store.devices.stale(app.id, before=NOW + 2 * DAY)
+
+        assert {(one.target, one.device, one.seen) for one in found.targets} == {
+            (target.id, old.id, NOW) for target in old.targets
+        }
+        assert found.cursor is None
+        assert (await store.devices.stale(app.id, before=NOW)).targets == ()
+
+    async def test_are_found_device_by_device_in_pages(self, store: Store) -> None:
+        app = await some_app(store)
+        for number in range(5):
+            await put(store, device_id=f"d{number}", tokens=(f"t{number}",), at=NOW + (number % 2) * 3 * DAY)
+
+        found, cursor, pages = 0, 0, 0
+        while True:
+            page = await store.devices.stale(app.id, before=NOW + DAY, cursor=cursor, limit=2)
+            found, pages = found + len(page.targets), pages + 1
+            if page.cursor is None:
+                break
+            cursor = page.cursor
+
+        assert (found, pages) == (3, 3)
+        assert await store.devices.stale(99, before=NOW + DAY) == StalePage(targets=(), cursor=None)
 
 
 class TestReaching:

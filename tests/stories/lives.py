@@ -121,6 +121,7 @@ class Life:
                 **cast("Any", ports),
                 idempotency=self.store.idempotency,
                 apps=self.store.apps,
+                brakes=self.store.brakes,
                 facts=self.store.settings,
                 keeper=self.disk,
                 providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google},

@@ -88,6 +88,7 @@ class World:
             apps=self.store.apps,
             credentials=self.store.credentials,
             routes=self.store.routes,
+            brakes=self.store.brakes,
             facts=self.store.settings,
             keeper=self.disk,
             providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google},

@@ -49,8 +49,15 @@ class TargetState(StrEnum):
     RETIRED = "retired"
 
 
+PROOF = frozenset({404, 410})
+"""Statuses of answers that no wrong setting of ours explains: APNs' and Web Push's 410, FCM's and Web Push's 404."""
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What speaks against a target: the answer as received, when (Unix ms), for which delivery, and the strikes so far."""
+    """What speaks against a target: the answer as received, when (Unix ms), for which delivery, and the strikes so far.
+
+    `route` is the route of the target as it is registered, which the answer speaks for or against, too.
+    """
 
     status: int = 0
     reason: str = ""
@@ -58,6 +65,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     delivery: str = ""
     since: int | None = None
     strikes: int = 1
+    route: int = 0
+
+    @property
+    def proof(self) -> bool:
+        """Tell whether the push service said that the token is gone; anything else may as well come from a wrong setting."""
+        return self.status in PROOF
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

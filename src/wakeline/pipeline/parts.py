@@ -34,6 +34,7 @@ class Parts(msgspec.Struct, kw_only=True):
     apps: ports.Apps
     credentials: ports.Credentials
     routes: ports.Routes
+    brakes: ports.Brakes
     facts: ports.Settings
     keeper: ports.StoreKeeper
     providers: Mapping[ProviderKind, ports.Provider]

@@ -92,6 +92,7 @@ class Gateway:
             apps=store.apps,
             credentials=store.credentials,
             routes=store.routes,
+            brakes=store.brakes,
             facts=store.settings,
             keeper=store.keeper,
             providers=self._providers(self.settings),

@@ -106,6 +106,14 @@ def restored(target: Target, at: int) -> Target:
     return msgspec.structs.replace(target, state=TargetState.ACTIVE, reason="", since=at, evidence=None)
 
 
+def to_restore(target: Target, route: int | None, *, proven: bool) -> bool:
+    """Tell whether a fallen target is to be made active again: judged on this route (None: any), and not by proof."""
+    evidence = target.evidence
+    if target.state is TargetState.ACTIVE or (route is not None and (evidence is None or evidence.route != route)):
+        return False
+    return proven or evidence is None or not evidence.proof
+
+
 def surplus(seen: Sequence[tuple[int, int]], keep: int, newest: int) -> list[int]:
     """Return which of a user's devices, given as (seen, row id), are too many; the one just registered never is."""
     others = sorted(pair for pair in seen if pair[1] != newest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from wakeline.model.device import (
     RAW_PREFIX,
@@ -15,7 +16,7 @@ from wakeline.model.device import (
     TargetState,
 )
 from wakeline.model.errors import NotFound
-from wakeline.ports import DevicePage
+from wakeline.ports import DevicePage, StalePage, StaleTarget
 from wakeline.storage.rows import FORGOTTEN, Whose
 
 
@@ -135,6 +136,19 @@ class MemoryDeviceLookups:
         """Count targets by state."""
         states = [target.state for device in self._of_app(app) for target in device.targets]
         return {state: states.count(state) for state in TargetState}
+
+    async def stale(self, app: int, *, before: int, cursor: int = 0, limit: int = 500) -> StalePage:
+        """Return what of the next devices is stale."""
+        devices = list(islice(self._of_app(app, cursor), limit))
+        found = tuple(
+            StaleTarget(target=target.id, device=device.id, seen=vouched)
+            for device in devices
+            if not device.device_id.startswith(RAW_PREFIX)
+            for target in device.targets
+            if target.state is TargetState.ACTIVE
+            and (vouched := max(device.seen, device.connected_until, target.since, target.confirmed)) < before
+        )
+        return StalePage(targets=found, cursor=devices[-1].id if len(devices) == limit else None)
 
     async def history(self, device: int, *, limit: int = 50) -> list[TargetChange]:
         """Return what became of a device's targets, newest first."""

@@ -13,7 +13,6 @@ from wakeline.model.device import (
     Target,
     TargetChange,
     TargetClaim,
-    TargetState,
 )
 from wakeline.ports import Moved, Registered, TargetVerdict
 from wakeline.storage import registration, verdicts
@@ -160,27 +159,28 @@ class MemoryDevices(MemoryDeviceLookups):
         return len(touched)
 
     async def restore(
-        self, app: int, *, device_id: str | None = None, since: int = 0, until: int | None = None, at: int
+        self,
+        app: int,
+        *,
+        device_id: str | None = None,
+        since: int = 0,
+        until: int | None = None,
+        route: int | None = None,
+        proven: bool = True,
+        reason: str = "restored",
+        at: int,
     ) -> int:
         """Make targets active again."""
         restored = 0
         for device in list(self._of_app(app)):
-            if device_id is None or device.device_id == device_id:
-                restored += self._restore(device, since, until, at)
+            if device_id is not None and device.device_id != device_id:
+                continue
+            for target in device.targets:
+                in_time = since <= target.since and (until is None or target.since <= until)
+                if in_time and registration.to_restore(target, route, proven=proven):
+                    self._replace(device.id, registration.restored(target, at), reason, at)
+                    restored += 1
         return restored
-
-    def _restore(self, device: Device, since: int, until: int | None, at: int) -> int:
-        fallen = {
-            target.id
-            for target in device.targets
-            if target.state is not TargetState.ACTIVE
-            and since <= target.since
-            and (until is None or target.since <= until)
-        }
-        for target in device.targets:
-            if target.id in fallen:
-                self._replace(device.id, registration.restored(target, at), "restored", at)
-        return len(fallen)
 
     async def set_presence(self, app: int, device_id: str, connected_until: int) -> None:
         """Say that the device is connected until then. Raises NotFound."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wakeline.ports import Clock, Secrets
 from wakeline.storage.memory.acceptance import MemoryAcceptance, MemoryIdempotency
 from wakeline.storage.memory.books import Books
+from wakeline.storage.memory.brakes import MemoryBrakes
 from wakeline.storage.memory.devices import MemoryDevices
 from wakeline.storage.memory.events import MemoryEvents
 from wakeline.storage.memory.keeper import MemoryKeeper
@@ -24,6 +25,7 @@ class MemoryStore:
         self.routes = MemoryRoutes(self.settings, clock)
         self.api_keys = MemoryApiKeys()
         self.apps = MemoryApps()
+        self.brakes = MemoryBrakes(self.apps)
         books = Books(clock, self.events, self.devices, self.apps, self.routes)
         self.idempotency = MemoryIdempotency()
         self.acceptance = MemoryAcceptance(books, self.idempotency)
@@ -32,6 +34,7 @@ class MemoryStore:
         self.keeper = MemoryKeeper()
         self.apps.on_delete(self.credentials.forget_app)
         self.apps.on_delete(self.routes.forget_app)
+        self.apps.on_delete(self.brakes.forget_app)
         self.apps.on_delete(books.forget_app)
         self.apps.on_delete(self.devices.forget_app)
 

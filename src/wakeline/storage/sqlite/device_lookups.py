@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from wakeline.model.device import Candidate, Device, Recipient, TargetChange, TargetKind, TargetState
-from wakeline.ports import DevicePage
+from wakeline.ports import DevicePage, StalePage, StaleTarget
 from wakeline.storage.rows import Whose
 from wakeline.storage.sqlite import device_forms
 from wakeline.storage.sqlite.forms import json_list
@@ -169,6 +169,15 @@ class DeviceLookups:
 
     def _tally(self, app: int) -> dict[str, int]:
         return dict(self._reader.all(_SQL["tally"], (app,)))
+
+    async def stale(self, app: int, *, before: int, cursor: int = 0, limit: int = 500) -> StalePage:
+        """Return what of the next devices is stale: two queries, whatever they find."""
+        count, last = self._reader.one(_SQL["page_of_devices"], (app, cursor, limit))
+        if not count:
+            return StalePage(targets=(), cursor=None)
+        rows = self._reader.all(_SQL["stale"], (app, cursor, last, before, before))
+        targets = tuple(StaleTarget(target=row[0], device=row[1], seen=row[2]) for row in rows)
+        return StalePage(targets=targets, cursor=last if count == limit else None)
 
     async def history(self, device: int, *, limit: int = 50) -> list[TargetChange]:
         """Return what became of a device's targets, newest first."""

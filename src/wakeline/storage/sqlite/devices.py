@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,6 +25,23 @@ BATCH = 500
 """Devices or targets changed in one transaction by work that may touch all of them."""
 
 _ALWAYS = (1 << 62) - 1
+
+
+class _Span(NamedTuple):
+    """Which falls are meant: of this app, between two times; `at` is when they are undone."""
+
+    app: int
+    since: int
+    until: int
+    at: int
+
+
+class _Which(NamedTuple):
+    """Which evidence is meant, and the reason that history gives."""
+
+    route: int | None
+    proven: bool
+    reason: str
 
 
 class SqliteDevices(DeviceLookups):
@@ -225,33 +244,56 @@ class SqliteDevices(DeviceLookups):
         self._note(tx, [(device, target, reason)], at)
 
     async def restore(
-        self, app: int, *, device_id: str | None = None, since: int = 0, until: int | None = None, at: int
+        self,
+        app: int,
+        *,
+        device_id: str | None = None,
+        since: int = 0,
+        until: int | None = None,
+        route: int | None = None,
+        proven: bool = True,
+        reason: str = "restored",
+        at: int,
     ) -> int:
-        """Make targets active again, in batches."""
-        end = _ALWAYS if until is None else until
+        """Make targets active again, in batches by time of their fall."""
+        span = _Span(app, since, _ALWAYS if until is None else until, at)
+        which = _Which(route, proven, reason)
         if device_id is not None:
-            return await self._writer.write(lambda tx: self._restore_device(tx, app, device_id, since, end, at))
-        restored = 0
-        while batch := await self._writer.write(lambda tx: self._restore_some(tx, app, since, end, at)):
-            restored += batch
-        return restored
+            return await self._writer.write(lambda tx: self._restore_device(tx, device_id, span, which))
+        restored, reached = 0, (since, 0)
+        while True:
+            done, met, reached = await self._writer.write(
+                partial(self._restore_some, span=span, which=which, after=reached)
+            )
+            restored += done
+            if met < BATCH:
+                return restored
 
-    def _restore_device(self, tx: Transaction, app: int, device_id: str, since: int, until: int, at: int) -> int:
-        device = load_named(tx, app, device_id)
+    def _restore_device(self, tx: Transaction, device_id: str, span: _Span, which: _Which) -> int:
+        device = load_named(tx, span.app, device_id)
         fallen = [
             target
             for target in (device.targets if device else ())
-            if target.state.value != "active" and since <= target.since <= until
+            if span.since <= target.since <= span.until
+            and registration.to_restore(target, which.route, proven=which.proven)
         ]
         for target in fallen:
-            self._change(tx, device.id if device else 0, registration.restored(target, at), "restored", at)
+            self._change(tx, device.id if device else 0, registration.restored(target, span.at), which.reason, span.at)
         return len(fallen)
 
-    def _restore_some(self, tx: Transaction, app: int, since: int, until: int, at: int) -> int:
-        rows = tx.all(_SQL["fallen"], (app, since, until, BATCH))
+    def _restore_some(
+        self, tx: Transaction, *, span: _Span, which: _Which, after: tuple[int, int]
+    ) -> tuple[int, int, tuple[int, int]]:
+        """Restore what of the next BATCH fallen targets is meant; returns how many, how many were met, and the last of them."""
+        rows = tx.all(_SQL["fallen"], (span.app, *after, span.until, BATCH))
+        restored = 0
         for row in rows:
-            self._change(tx, row[10], registration.restored(device_forms.target_of(row), at), "restored", at)
-        return len(rows)
+            target = device_forms.target_of(row)
+            after = target.since, target.id
+            if registration.to_restore(target, which.route, proven=which.proven):
+                self._change(tx, row[10], registration.restored(target, span.at), which.reason, span.at)
+                restored += 1
+        return restored, len(rows), after
 
     async def set_presence(self, app: int, device_id: str, connected_until: int) -> None:
         """Say that the device is connected until then. Raises NotFound."""

@@ -15,6 +15,7 @@ from wakeline.storage.sqlite.acceptance import SqliteAcceptance
 from wakeline.storage.sqlite.api_keys import SqliteApiKeys
 from wakeline.storage.sqlite.apps import SqliteApps
 from wakeline.storage.sqlite.bookkeeping import Bookkeeping
+from wakeline.storage.sqlite.brakes import SqliteBrakes
 from wakeline.storage.sqlite.connection import open_reader, open_writer
 from wakeline.storage.sqlite.credentials import SqliteCredentials
 from wakeline.storage.sqlite.devices import SqliteDevices
@@ -60,6 +61,7 @@ class SqliteStore:
     apps: SqliteApps
     credentials: SqliteCredentials
     routes: SqliteRoutes
+    brakes: SqliteBrakes
     api_keys: SqliteApiKeys
     settings: SqliteSettings
     keeper: SqliteKeeper
@@ -112,6 +114,7 @@ class SqliteStore:
         self.apps = SqliteApps(main, reader)
         self.credentials = SqliteCredentials(main, reader, self._secrets)
         self.routes = SqliteRoutes(main, reader, self.settings, self._clock)
+        self.brakes = SqliteBrakes(main, reader, self.apps)
         self.api_keys = SqliteApiKeys(main, reader)
         self.idempotency = SqliteIdempotency(main)
         books = Bookkeeping(self._clock, self.apps, self.events, self.devices.whose)
@@ -137,8 +140,10 @@ class SqliteStore:
     async def _load(self) -> None:
         for register in (self.settings, self.apps, self.credentials, self.routes, self.api_keys, self.idempotency):
             await register.load()
+        await self.brakes.load()
         self.apps.on_delete(self.credentials.forget_app)
         self.apps.on_delete(self.routes.forget_app)
+        self.apps.on_delete(self.brakes.forget_app)
         self.apps.on_delete(lambda app: self.queue.forget_app(app, FORGET_BATCH))
         self.apps.on_delete(self.devices.forget_app)
         await self.apps.resume()

@@ -69,6 +69,7 @@ class Gateway:
                 apps=store.apps,
                 credentials=store.credentials,
                 routes=store.routes,
+                brakes=store.brakes,
                 facts=store.settings,
                 keeper=store.keeper,
                 providers=dict(self.posts),

@@ -176,9 +176,22 @@ SELECT what, number FROM tally WHERE app = ?;
 SELECT count(*) FROM device_tag WHERE app = ? AND tag = ?;
 
 -- name: fallen
--- Read some targets of an app that fell in a time range.
+-- Read the next targets of an app that fell in a time range, in order of their fall.
 SELECT id, kind, value, environment, topic, state, reason, since, evidence, confirmed, device FROM target
-WHERE app = ? AND state <> 'active' AND since BETWEEN ? AND ? LIMIT ?;
+WHERE app = ? AND state <> 'active' AND (since, id) > (?, ?) AND since <= ? ORDER BY since, id LIMIT ?;
+
+-- name: page_of_devices
+-- Read how many devices of an app come next, and the last of them.
+SELECT count(*), max(id) FROM (SELECT id FROM device WHERE app = ? AND id > ? ORDER BY id LIMIT ?);
+
+-- name: stale
+-- Read the active targets of the next devices that were vouched for by nobody since a time.
+SELECT t.id, d.id, max(d.seen, d.connected_until, t.since, t.confirmed) AS vouched
+FROM (
+    SELECT id, device_id, seen, connected_until FROM device WHERE app = ? AND id > ? AND id <= ? ORDER BY id
+) AS d
+CROSS JOIN target AS t ON t.device = d.id AND t.state = 'active'
+WHERE d.seen < ? AND d.device_id NOT GLOB 'raw-*' AND max(d.seen, d.connected_until, t.since, t.confirmed) < ?;
 
 -- name: set_presence!
 -- Say until when a device is connected.

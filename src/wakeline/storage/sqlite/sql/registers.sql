@@ -82,6 +82,26 @@ UPDATE route SET hold = ?;
 -- Forget an app's routes.
 DELETE FROM route WHERE app = ?;
 
+-- name: brakes
+-- Read all brake episodes.
+SELECT id, facts FROM brake;
+
+-- name: insert_brake!
+-- Keep a brake episode.
+INSERT INTO brake (app, facts) VALUES (?, ?);
+
+-- name: update_brake!
+-- Change a brake episode.
+UPDATE brake SET facts = ? WHERE id = ?;
+
+-- name: delete_brake!
+-- Forget a brake episode.
+DELETE FROM brake WHERE id = ?;
+
+-- name: delete_brakes!
+-- Forget an app's brake episodes.
+DELETE FROM brake WHERE app = ?;
+
 -- name: api_keys
 -- Read all API keys.
 SELECT id, digest, facts, revoked, last_used FROM api_key ORDER BY id;
