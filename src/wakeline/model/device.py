@@ -91,6 +91,20 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     confirmed: int = 0
 
 
+class SubscriptionKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys of a Web Push subscription, base64url: the browser's public key and its authentication secret (RFC 8291)."""
+
+    p256dh: str
+    auth: str
+
+
+class BrowserSubscription(msgspec.Struct, frozen=True, kw_only=True):
+    """A browser's `PushSubscription` as its `toJSON()` says it; what else it says is not needed."""
+
+    endpoint: str
+    keys: SubscriptionKeys | None = None
+
+
 class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a device says about itself; all optional, all shown by explain."""
 
@@ -131,7 +145,10 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TargetClaim(msgspec.Struct, frozen=True, kw_only=True):
-    """A target as an app registers it: no id and no state yet. `topic` is an APNs bundle id or an FCM project id."""
+    """A target as an app registers it: no id and no state yet.
+
+    `topic` is an APNs bundle id, an FCM project id, or the origin of a Web Push endpoint.
+    """
 
     kind: TargetKind
     value: str

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from wakeline.model.device import BrowserSubscription, SubscriptionKeys
 from wakeline.model.route import Lane
 
 
@@ -49,17 +50,24 @@ class RawTarget(_Strict, frozen=True):
     """A token given directly, for callers who keep their own registry.
 
     FCM reaches more than tokens: in place of `value`, `fid` is a Firebase installation id, `fcm_topic` a topic's name and
-    `condition` a condition over topics.
+    `condition` a condition over topics. Of a Web Push subscription `value` is the endpoint with `keys` beside it, or the
+    browser's own object, as such or as text.
     """
 
     kind: str
-    value: str = ""
+    value: str | BrowserSubscription = ""
+    keys: SubscriptionKeys | None = None
     fid: str = ""
     fcm_topic: str = ""
     condition: str = ""
     environment: str = "production"
     topic: str = ""
     project: str = ""
+
+    @property
+    def token(self) -> str:
+        """Return the token, or the endpoint of a subscription that was given as an object."""
+        return self.value if isinstance(self.value, str) else self.value.endpoint
 
 
 class Audience(_Strict, frozen=True):

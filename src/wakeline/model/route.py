@@ -57,7 +57,8 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Provider, environment and topic of an app: with the credential that covers them, the unit of hold, pacing and brake.
 
-    `topic` is an APNs bundle id or an FCM project id; empty means "the credential's only one", resolved when sending.
+    `topic` is an APNs bundle id, an FCM project id or the origin of Web Push endpoints; empty means "the credential's only
+    one", resolved when sending.
     `id` is the store's small integer, stable for ever.
     """
 

@@ -33,7 +33,7 @@ class Directory:
         """Fetch everybody these audiences name."""
         users = list(dict.fromkeys(user for audience in audiences for user in audience.users))
         named = list(dict.fromkeys(device for audience in audiences for device in audience.devices))
-        raw = {(target.kind, target.value): target for audience in audiences for target in audience.targets}
+        raw = {(target.kind, target.token): target for audience in audiences for target in audience.targets}
         if users:
             for candidate in await devices.candidates_of_users(app, users):
                 self._users.setdefault(candidate.user, []).append(candidate)
@@ -58,7 +58,7 @@ class Directory:
             for candidate in choose(self._devices.get(device, ()), push_type, settings):
                 found.setdefault(candidate.target, Named(candidate, candidate.generation, f"device {device}"))
         for target in audience.targets:
-            candidate = self._raw[target.kind, target.value]
+            candidate = self._raw[target.kind, target.token]
             found.setdefault(candidate.target, Named(candidate, 0, ""))
         return list(found.values())
 
@@ -94,11 +94,11 @@ def slice_of(audience: Audience, start: int, count: int) -> Audience:
 
 
 def _claim(target: RawTarget) -> TargetClaim:
-    """Return what to register; APNs tokens are hex, and one token has one spelling."""
+    """Return what to register: APNs tokens are hex, one token has one spelling; `terms` has written subscriptions out."""
     kind = TargetKind(target.kind)
     return TargetClaim(
         kind=kind,
-        value=target.value.lower() if kind.provider is ProviderKind.APNS else target.value,
+        value=target.token.lower() if kind.provider is ProviderKind.APNS else target.token,
         environment=Environment(target.environment),
         topic=target.topic or target.project,
     )

@@ -215,6 +215,8 @@ def _check_target(target: RawTarget, push_type: PushType, pointer: str) -> None:
         )
     if target.environment not in ("production", "sandbox"):
         raise refuse("`environment` is production or sandbox", pointer=f"{pointer}/environment")
+    if not isinstance(target.value, str) or target.keys is not None:
+        raise refuse("Only targets of kind webpush are subscriptions with keys", pointer=f"{pointer}/value")
     if not 0 < len(target.value) <= _VALUE_LIMIT or not target.value.isascii() or not target.value.isprintable():
         raise refuse("The token is empty, too long, or no printable ASCII", pointer=f"{pointer}/value")
     for field in ("topic", "project"):
