@@ -26,6 +26,7 @@ class EventType(StrEnum):
     CREDENTIAL_EXPIRED = "credential.expired"
     CREDENTIAL_FAILED = "credential.failed"
     CREDENTIAL_RECOVERED = "credential.recovered"
+    CHANGE_TAKEN_BACK = "change.taken_back"
     BRAKE_CLOSED = "brake.closed"
     BRAKE_RELEASED = "brake.released"
     QUEUE_STALLED = "queue.stalled"

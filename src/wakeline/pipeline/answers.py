@@ -13,6 +13,7 @@ from wakeline.model.delivery import Attempt, DeliveryState
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
 from wakeline.model.route import ProviderKind
 from wakeline.pipeline import retry, verdicts
+from wakeline.pipeline.canary import Canary
 from wakeline.pipeline.flight import Answer, Flight, attempt_of, doubtful
 from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.parts import Parts
@@ -36,11 +37,16 @@ _ACCEPTED = OutcomeClass.ACCEPTED.value
 class Answers:
     """Judges what comes back."""
 
-    def __init__(self, parts: Parts, table: RouteTable, settle: Settle, watch: Watch) -> None:
+    def __init__(self, parts: Parts, table: RouteTable, settle: Settle, watch: Watch, canary: Canary) -> None:
         self._parts = parts
         self._table = table
         self._settle = settle
         self._watch = watch
+        self._canary = canary
+
+    def sent(self, flight: Flight) -> None:
+        """Note that canaries are on their way."""
+        self._canary.sent(flight)
 
     def on_results(
         self, flight: Flight, shipment: Shipment, accepted: list[int], others: list[tuple[int, Outcome]]
@@ -49,7 +55,8 @@ class Answers:
         now, provider = self._parts.clock.now(), flight.way.route.provider.value
         taken = self._parts.clock.monotonic() - shipment.started
         self._parts.meter.sent(provider, taken)
-        self._watch.breathing(flight.way, accepted, others)
+        if flight.trial is None:
+            self._watch.breathing(flight.way, accepted, others)
         if accepted:
             self._accepted(flight, accepted, now, taken)
         plans: Plans = {}
@@ -78,15 +85,20 @@ class Answers:
         )
         count = self._settle.accepted(load, indexes, at=now, attempt=attempt)
         self._parts.meter.answered(way.route.provider.value, _ACCEPTED, count)
-        way.brake.good(count, now)
-        self._proven(flight, now)
+        self._good(flight, count, now)
+        if way.candidate is not None or flight.trial is not None:
+            self._canary.accepted(flight, indexes)
         for index in indexes if load.job.code == HOP else ():
             self._correct(way, load, index, now)
         if self._parts.settings.logs.push:
             for index in indexes:
                 self._log(flight, index, _ACCEPTED, 0, "")
 
-    def _proven(self, flight: Flight, now: int) -> None:
+    def _good(self, flight: Flight, count: int, now: int) -> None:
+        """Remember that the route's tokens and credential are sound; what a canary shows is the canary's."""
+        if flight.trial is not None:
+            return
+        flight.way.brake.good(count, now)
         flight.way.accepted_at = now
         flight.way.throttled = 0
         if identity(flight.way.credential) == flight.credential:
@@ -100,6 +112,10 @@ class Answers:
         outcome = answer.outcome
         if self._parts.settings.logs.push:
             self._log(answer.flight, answer.number, outcome.outcome_class.value, outcome.code, outcome.reason)
+        on_trial = answer.flight.trial is not None or answer.flight.way.candidate is not None
+        if on_trial and self._canary.refused(answer):
+            self._wait(answer)
+            return
         match outcome.action:
             case Action.DONE:
                 self._done(answer)
@@ -119,8 +135,7 @@ class Answers:
 
     def _done(self, answer: Answer) -> None:
         """Accepted, with something to keep: FCM names each message."""
-        answer.flight.way.brake.good(1, answer.now)
-        self._proven(answer.flight, answer.now)
+        self._good(answer.flight, 1, answer.now)
         self._final(answer, DeliveryState.ACCEPTED)
         if answer.hops:
             self._correct(answer.flight.way, answer.flight.load, answer.number, answer.now)
@@ -128,6 +143,10 @@ class Answers:
     def _credential(self, answer: Answer) -> None:
         """A broken credential burns nothing: the route is held and the delivery waits; a call cannot wait."""
         swapped = identity(answer.flight.way.credential) != answer.flight.credential
+        if not swapped and answer.flight.way.candidate is not None:
+            # What stood before the change is broken itself: there is nothing to go back to.
+            self._canary.insist(answer.flight.way.route.app)
+            swapped = True
         if not swapped:
             self._watch.credential_failed(answer.flight.way, answer.outcome)
         if answer.calls and not swapped:

@@ -18,6 +18,7 @@ from wakeline.model.route import HoldReason, Lane
 from wakeline.pipeline.agenda import Agenda, Spot
 from wakeline.pipeline.ahead import Ahead
 from wakeline.pipeline.answers import Answers
+from wakeline.pipeline.canary import Canary
 from wakeline.pipeline.claim import Claims
 from wakeline.pipeline.feed import Feed
 from wakeline.pipeline.load import HOP, Load
@@ -54,6 +55,7 @@ class Dispatch:
         settle: Settle,
         answers: Answers,
         checks: Claims,
+        canary: Canary,
         wake: Callable[[], None],
     ) -> None:
         self._parts = parts
@@ -63,7 +65,7 @@ class Dispatch:
         self._checks = checks
         self._agenda = Agenda()
         self._shelf = Shelf(parts, settle, checks)
-        self._feed = Feed(parts, table, checks, self._shelf, Shipping(parts, answers, self._shelf))
+        self._feed = Feed(parts, table, checks, self._shelf, Shipping(parts, answers, self._shelf), canary)
         self.ahead = Ahead(wake)
         self.stopped = False
         self.full = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 from wakeline.model.delivery import DeliveryState
 from wakeline.model.route import Lane
 from wakeline.pipeline.agenda import Spot
+from wakeline.pipeline.canary import Canary
 from wakeline.pipeline.claim import Claims
 from wakeline.pipeline.lanes import GRANT
 from wakeline.pipeline.load import Load
@@ -34,12 +35,15 @@ _LOWER = (Lane.ALERT, Lane.BACKGROUND, Lane.BULK)
 class Feed:
     """Feeds the senders from the shelf."""
 
-    def __init__(self, parts: Parts, table: RouteTable, checks: Claims, shelf: Shelf, shipping: Shipping) -> None:
+    def __init__(
+        self, parts: Parts, table: RouteTable, checks: Claims, shelf: Shelf, shipping: Shipping, canary: Canary
+    ) -> None:
         self._parts = parts
         self._table = table
         self._checks = checks
         self._shelf = shelf
         self._shipping = shipping
+        self._canary = canary
         self._last_call = -CALLS_ABOUT
         self._turns = 0
 
@@ -59,7 +63,10 @@ class Feed:
         done = False
         while (load := await self._head((route, lane), now)) is not None:
             room = sender.room(call=True)
-            if room > 0:
+            slot = await self._canary.slot(way, load, call=True)
+            if slot is not None:
+                self._shipping.ship(way, slot.sender, load, slot.limit, slot.candidate)
+            elif room > 0:
                 self._shipping.ship(way, sender, load, room)
                 self._last_call = self._parts.clock.monotonic()
             elif way.breaker.open:
@@ -106,7 +113,11 @@ class Feed:
                 break
             lane = way.turns.pick(heads)
             limit = min(room, left) if lane == min(heads) else min(room, left, GRANT)
-            sent = self._shipping.ship(way, sender, heads[lane], limit)
+            slot = await self._canary.slot(way, heads[lane]) if way.candidate is not None else None
+            if slot is not None:
+                sent = self._shipping.ship(way, slot.sender, heads[lane], min(limit, slot.limit), slot.candidate)
+            else:
+                sent = self._shipping.ship(way, sender, heads[lane], limit)
             way.turns.sent(lane, sent, heads)
             left, room = left - sent, room - sent
         if way.breaker.open and left < budget:

@@ -10,15 +10,20 @@ from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Lane
 from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.route import Way
+from wakeline.pipeline.trial import Trial
 
 
 class Flight(NamedTuple):
-    """What a shipment was: the indexes of its recipients in the load, and the credential (id, revision) it went out with."""
+    """What a shipment was: the indexes of its recipients in the load, and the credential (id, revision) it went out with.
+
+    `trial`: it is a canary of this trial.
+    """
 
     way: Way
     load: Load
     indexes: Sequence[int]
     credential: tuple[int, int] | None
+    trial: Trial | None = None
 
 
 class Answer(NamedTuple):

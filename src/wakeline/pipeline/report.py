@@ -98,6 +98,13 @@ def judged(
     return Event(type=event_type, at=at, app=app, data=data)
 
 
+def taken_back(app: App, changes: Sequence[Credential], outcome: Outcome, note: str, at: int) -> Event:
+    """Say that a change was taken back after its canary, and why."""
+    credential = changes[0].id if changes else 0
+    data = EventData(credential=credential, outcome=outcome, note=note)
+    return Event(type=EventType.CHANGE_TAKEN_BACK, at=at, app=app.slug, data=data)
+
+
 def credential_event(
     event_type: EventType,
     credential: Credential,

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from wakeline.model.app import ApnsEnvironment, App
-from wakeline.model.credential import Credential, CredentialState
+from wakeline.model.credential import Credential, CredentialSecret, CredentialState
 from wakeline.model.errors import WakelineError
 from wakeline.model.notification import PushType
 from wakeline.model.outcome import Outcome
@@ -26,6 +26,8 @@ from wakeline.pipeline.breaker import Breaker
 from wakeline.pipeline.lanes import Turns
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.resolve import Address
+from wakeline.pipeline.standing import Standing
+from wakeline.pipeline.trial import Trial
 from wakeline.ports import Sender
 from wakeline.wire.outcomes import Refusal, ours
 
@@ -38,6 +40,16 @@ _DRAIN = 20.0
 _REMEMBERED = 10_000
 
 
+class Candidate:
+    """What would serve a route after a change that is on trial: the route as its provider would see it, and the credential."""
+
+    def __init__(self, trial: Trial, route: Route, credential: Credential) -> None:
+        self.trial = trial
+        self.route = route
+        self.credential = credential
+        self.sender: Sender | None = None
+
+
 class Way:
     """A route at run time. Waits end on the monotonic clock (seconds), for the wall clock may be set; `accepted_at` is Unix ms."""
 
@@ -46,6 +58,9 @@ class Way:
         self.hold = route.hold
         self.credential: Credential | None = None
         self.sender: Sender | None = None
+        self.candidate: Candidate | None = None
+        self.detour: Candidate | None = None
+        """What serves in the place of the route since a change: what was queued before it goes there too."""
         self.breaker = Breaker()
         self.brake = Brake()
         self.turns = Turns()
@@ -55,6 +70,11 @@ class Way:
         self.throttled = 0
         self.check_at: float | None = None
         self.last: Outcome | None = None
+
+    @property
+    def shown(self) -> Route:
+        """Return the route as its provider sees it."""
+        return self.detour.route if self.detour is not None else facing(self.route)
 
     @property
     def braked(self) -> bool:
@@ -72,6 +92,7 @@ class RouteTable:
         self._places: dict[tuple[int, ApnsEnvironment, PushType, Address], int | Outcome] = {}
         self._changed: set[int] = set()
         self._closing: set[asyncio.Task[None]] = set()
+        self.standing = Standing(parts)
         parts.credentials.listen(self.changed)
         parts.apps.listen(self.changed)
 
@@ -90,19 +111,19 @@ class RouteTable:
         if stored is None:
             gone = self._ways.pop(route, None)
             if gone is not None:
-                self._retire_sender(gone)
+                self.retire_sender(gone)
             return None
         return self._ways.get(route) or self._adopt(stored)
 
     def placed(self, app: App, push_type: PushType, address: Address) -> int | Outcome | None:
         """Return where an address goes, if that is known already."""
-        return self._places.get((app.id, app.settings.apns_environment, push_type, address))
+        return self._places.get((app.id, self.standing.environment(app), push_type, address))
 
     async def place(self, app: App, push_type: PushType, addresses: Iterable[Address]) -> dict[Address, int | Outcome]:
         """Return for each address its route's id, or why it cannot be served."""
         found: dict[Address, int | Outcome] = {}
         for address in addresses:
-            key = app.id, app.settings.apns_environment, push_type, address
+            key = app.id, self.standing.environment(app), push_type, address
             place = self._places.get(key)
             if place is None:
                 if len(self._places) >= _REMEMBERED:  # callers name topics as they like
@@ -113,11 +134,11 @@ class RouteTable:
 
     async def _place(self, app: App, push_type: PushType, address: Address) -> int | Outcome:
         kind, registered_environment, registered_topic = address
-        override = app.settings.apns_environment
+        override = self.standing.environment(app)
         registered = override is ApnsEnvironment.AS_REGISTERED
         environment = Environment(registered_environment if registered else override.value)
         need = coverage.need_of(kind, environment, registered_topic, push_type)
-        credentials, now = self._parts.credentials.of_app(app.id), self._parts.clock.now()
+        credentials, now = self.standing.credentials(app.id), self._parts.clock.now()
         choice = coverage.choose(credentials, need, now)
         if choice is None:
             return ours(Refusal.NO_CREDENTIAL, detail=coverage.missing(credentials, need))
@@ -136,7 +157,7 @@ class RouteTable:
         if way.route.provider is not ProviderKind.APNS or app is None:
             return None
         there = msgspec.structs.replace(way.route, environment=_other(way.route.environment))
-        if app.settings.apns_environment is not ApnsEnvironment.AS_REGISTERED or self._choice(there) is None:
+        if self.standing.environment(app) is not ApnsEnvironment.AS_REGISTERED or self._choice(there) is None:
             return None
         route = await self._parts.routes.ensure(app.id, ProviderKind.APNS, there.environment, way.route.topic)
         return self._adopt(route)
@@ -163,10 +184,9 @@ class RouteTable:
             return way.sender
         credential = way.credential
         try:
-            secret = await self._parts.credentials.secret(credential.id)
+            secret = await self.secret(credential)
             if way.credential is credential and way.sender is None:
-                provider = self._parts.providers[way.route.provider]
-                way.sender = provider.open(facing(way.route), credential, secret, self._wake)
+                way.sender = self._parts.providers[way.route.provider].open(way.shown, credential, secret, self._wake)
         except WakelineError as error:
             outcome = ours(Refusal.CREDENTIAL_ERROR, detail=error.detail)
             _log.error("route.cannot_open", route=way.route.id, credential=credential.id, detail=error.detail)
@@ -174,6 +194,34 @@ class RouteTable:
             await self.put_hold(way, hold_of(HoldReason.CREDENTIAL, outcome, self._parts.clock.now()))
             return None
         return way.sender
+
+    async def secret(self, credential: Credential) -> CredentialSecret:
+        """Open the secret of a credential as it stands. Raises NotFound, SecretError."""
+        former = self.standing.is_former(credential)
+        return await self._parts.credentials.secret(credential.id, former=former)
+
+    async def sender_of(self, candidate: Candidate) -> Sender:
+        """Return the sender of a candidate, opening it at the first need. Raises WakelineError."""
+        if candidate.sender is None:
+            secret = await self.secret(candidate.credential)
+            provider = self._parts.providers[candidate.route.provider]
+            candidate.sender = provider.open(candidate.route, candidate.credential, secret, self._wake)
+        return candidate.sender
+
+    def drop_candidate(self, way: Way) -> None:
+        """Forget what would have served a route; its canaries finish."""
+        if way.candidate is not None and way.candidate.sender is not None:
+            self._close(way.candidate.sender)
+        way.candidate = None
+
+    def settle_candidate(self, way: Way) -> None:
+        """Let the candidate serve: in the place of the route, if it is for another environment or topic."""
+        candidate = way.candidate
+        self.drop_candidate(way)
+        if candidate is not None and candidate.route != facing(way.route):
+            candidate.sender = None
+            way.detour = candidate
+            self.retire_sender(way)
 
     async def put_hold(self, way: Way, hold: Hold | None) -> None:
         """Hold a route or release it; survives restarts. One that is held for its credential is checked from time to time.
@@ -211,8 +259,7 @@ class RouteTable:
         way = self._ways.get(route.id)
         if way is None:
             way = self._ways[route.id] = Way(route)
-            choice = self._choice(route)
-            way.credential = choice.credential if choice is not None else None
+            way.credential = self._serving(way)
             # What held it when the process ended may have passed meanwhile.
             if route.hold is not None and route.hold.reason is HoldReason.BREAKER:
                 way.breaker.trip(self._parts.clock.monotonic())
@@ -222,25 +269,36 @@ class RouteTable:
 
     def _choice(self, route: Route) -> coverage.Choice | None:
         need = coverage.need_of_route(route.provider, route.environment, route.topic)
-        return coverage.choose(self._parts.credentials.of_app(route.app), need, self._parts.clock.now())
+        return coverage.choose(self.standing.credentials(route.app), need, self._parts.clock.now())
+
+    def _serving(self, way: Way) -> Credential | None:
+        if way.detour is not None:
+            present = self._parts.credentials.get(way.detour.credential.id)
+            if identity(present) == identity(way.detour.credential):
+                return present
+            way.detour = None
+        choice = self._choice(way.route)
+        return choice.credential if choice is not None else None
 
     def changed(self, app: int) -> None:
         """Have the routes of an app look anew for their credentials, and for what its pause held back."""
         self._changed.add(app)
+        self.standing.observe(app, [(way.route, way.credential) for way in self._ways.values() if way.route.app == app])
         self._places = {key: place for key, place in self._places.items() if key[0] != app}
         self._wake()
 
-    def refresh(self) -> list[tuple[Way, Credential | None]]:
-        """Give every route of changed apps its credential anew; returns those that changed, with what they had before."""
-        if not self._changed:
-            return []
-        changed = []
+    def take_changed(self) -> set[int]:
+        """Return the apps that changed since this was last asked."""
         apps, self._changed = self._changed, set()
+        return apps
+
+    def refresh(self, apps: set[int]) -> list[tuple[Way, Credential | None]]:
+        """Give every route of these apps its credential anew; returns those that changed, with what they had before."""
+        changed = []
         for way in [way for way in self.ways() if way.route.app in apps]:
-            before, choice = way.credential, self._choice(way.route)
-            way.credential = choice.credential if choice is not None else None
+            before, way.credential = way.credential, self._serving(way)
             if identity(before) != identity(way.credential):
-                self._retire_sender(way)
+                self.retire_sender(way)
             if before != way.credential:
                 changed.append((way, before))
         return changed
@@ -249,22 +307,30 @@ class RouteTable:
         """Have every sender opened anew at its next need; the present ones finish what is in flight."""
         self._places.clear()  # the settings of the providers decide about them too
         for way in self.ways():
-            self._retire_sender(way)
+            self.retire_sender(way)
 
-    def _retire_sender(self, way: Way) -> None:
+    def retire_sender(self, way: Way) -> None:
         """Let the sender finish what is in flight, apart from the route."""
         if way.sender is not None:
-            task = asyncio.get_running_loop().create_task(way.sender.close(drain=_DRAIN))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._close(way.sender)
             way.sender = None
+
+    def _close(self, sender: Sender) -> None:
+        task = asyncio.get_running_loop().create_task(sender.close(drain=_DRAIN))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def close(self, *, drain: float) -> None:
         """Close every sender; what is in flight gets `drain` seconds."""
-        senders = [way.sender for way in self.ways() if way.sender is not None]
-        for way in self.ways():
-            way.sender = None
-        await asyncio.gather(*(sender.close(drain=drain) for sender in senders), *self._closing)
+        ways = self.ways()
+        holders: list[Way | Candidate] = [*ways, *(way.candidate for way in ways if way.candidate is not None)]
+        senders = [holder.sender for holder in holders if holder.sender is not None]
+        for holder in holders:
+            holder.sender = None
+        closings = (*(sender.close(drain=drain) for sender in senders), *self._closing)
+        for result in await asyncio.gather(*closings, return_exceptions=True):
+            if isinstance(result, Exception):  # the others' last answers are still to be written
+                _log.error("sender.cannot_close", detail=str(result))
 
 
 @functools.lru_cache(maxsize=1024)  # asked for with every shipment

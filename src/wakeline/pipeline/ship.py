@@ -12,8 +12,9 @@ from wakeline.pipeline.answers import Answers
 from wakeline.pipeline.flight import Flight
 from wakeline.pipeline.load import Load
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.route import Way, facing, identity
+from wakeline.pipeline.route import Candidate, Way, identity
 from wakeline.pipeline.shelf import Shelf
+from wakeline.pipeline.trial import PATIENCE
 from wakeline.ports import Sender, Shipment
 from wakeline.wire.outcomes import Refusal, ours
 
@@ -28,8 +29,8 @@ class Shipping:
         self._answers = answers
         self._shelf = shelf
 
-    def ship(self, way: Way, sender: Sender, load: Load, limit: int) -> int:
-        """Hand over a slice of a load; returns how many deliveries it was."""
+    def ship(self, way: Way, sender: Sender, load: Load, limit: int, candidate: Candidate | None = None) -> int:
+        """Hand over a slice of a load, as canaries of a candidate if there is one; returns how many deliveries it was."""
         indexes = load.take(limit)
         if isinstance(indexes, range):
             recipients = load.recipients[indexes.start : indexes.stop]
@@ -37,12 +38,17 @@ class Shipping:
             recipients = [load.recipients[index] for index in indexes]
         monotonic = self._parts.clock.monotonic()
         flight = Flight(way, load, indexes, identity(way.credential))
+        patience = self._patience(way, load)
+        if candidate is not None:
+            flight = Flight(way, load, indexes, identity(candidate.credential), candidate.trial)
+            patience = min(patience, PATIENCE)
+            self._answers.sent(flight)
         shipment = Shipment(
-            route=facing(way.route),
+            route=way.shown if candidate is None else candidate.route,
             lane=load.job.lane,
             notification=load.notification,
             recipients=recipients,
-            deadline=monotonic + self._patience(way, load),
+            deadline=monotonic + patience,
             on_results=partial(self._results, flight),
             badges=load.badges,
             attempt=load.job.attempt,

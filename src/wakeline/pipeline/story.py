@@ -23,6 +23,7 @@ from wakeline.model.route import Hold, HoldReason, Lane, ProviderKind, Route
 from wakeline.pipeline.accept import Accept
 from wakeline.pipeline.answers import Answers
 from wakeline.pipeline.bell import Bell
+from wakeline.pipeline.canary import Canary
 from wakeline.pipeline.claim import Claims
 from wakeline.pipeline.dispatch import Dispatch
 from wakeline.pipeline.fanout import Fanout
@@ -76,10 +77,11 @@ class Pipeline:
         self.table = RouteTable(parts, self._wake)
         self.settle = Settle(parts, self._bells["settle"].ring)
         self._limits = UserLimits(parts.settings.limits)
-        self.watch = Watch(parts, self.table, self.settle)
+        self.canary = Canary(parts, self.table, self.settle)
+        self.watch = Watch(parts, self.table, self.settle, self.canary)
         claims = Claims(parts, self.table, self.settle)
-        answers = Answers(parts, self.table, self.settle, self.watch)
-        self.dispatch = Dispatch(parts, self.table, self.settle, answers, claims, self._wake)
+        answers = Answers(parts, self.table, self.settle, self.watch, self.canary)
+        self.dispatch = Dispatch(parts, self.table, self.settle, answers, claims, self.canary, self._wake)
         self.fanout = Fanout(parts, self.table, self.dispatch)
         self.maintain = Maintain(parts, self.table, self.settle, self.dispatch, claims, self.watch, self._limits)
         self.accept = Accept(parts, self.table, self._limits)
@@ -95,6 +97,7 @@ class Pipeline:
         rescued = await self._parts.queue.rescue()
         if rescued:
             _log.warning("queue.leases_rescued", jobs=rescued)
+        await self.table.standing.recall()
         bodies: dict[str, Callable[[], Awaitable[float | None]]] = {
             "dispatch": self._dispatch,
             "fanout": self._fanout,

@@ -14,8 +14,9 @@ from wakeline.model.event import EventType
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
 from wakeline.model.route import Environment, Hold, HoldReason, ProviderKind, Route
 from wakeline.pipeline import report
+from wakeline.pipeline.canary import STOPS, Canary
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.route import CHECK_EVERY, RouteTable, Way, facing, hold_of, identity
+from wakeline.pipeline.route import CHECK_EVERY, RouteTable, Way, hold_of, identity
 from wakeline.pipeline.settle import Settle
 from wakeline.wire.outcomes import Refusal, ours
 
@@ -24,16 +25,15 @@ _log = structlog.get_logger()
 _SOUND = (OutcomeClass.ACCEPTED, OutcomeClass.TOKEN_DEAD, OutcomeClass.TOKEN_DOUBTFUL)
 """What a check may learn from a provider that took the credential."""
 
-_STOPS = (Action.HOLD, Action.RENEW, Action.RECONNECT)
-
 
 class Watch:
     """Holds and releases routes."""
 
-    def __init__(self, parts: Parts, table: RouteTable, settle: Settle) -> None:
+    def __init__(self, parts: Parts, table: RouteTable, settle: Settle, canary: Canary) -> None:
         self._parts = parts
         self._table = table
         self._settle = settle
+        self._canary = canary
         self._proving: set[tuple[int, int]] = set()
 
     def breathing(self, way: Way, accepted: Sequence[int], others: Iterable[tuple[int, Outcome]]) -> None:
@@ -73,6 +73,8 @@ class Watch:
         for other in self._table.ways():
             same = identity(other.credential) == identity(credential)
             if same and (not scoped or other.route.environment is way.route.environment):
+                # Apple: after revoking a key or certificate, close all connections that were made with it.
+                self._table.retire_sender(other)
                 other.check_at = self._parts.clock.monotonic() + max(CHECK_EVERY, outcome.retry_after or 0.0)
                 if other.hold is None or other.hold.reason is HoldReason.BREAKER:
                     self._hold(other, hold_of(HoldReason.CREDENTIAL, outcome, now))
@@ -102,8 +104,11 @@ class Watch:
 
     def refresh(self) -> None:
         """Follow changes of credentials: a new, replaced or working one releases what the old one held."""
+        apps = self._table.take_changed()
+        if not apps:
+            return
         recovered: dict[int, Credential] = {}
-        for way, before in self._table.refresh():
+        for way, before in self._table.refresh(apps):
             after = way.credential
             held = way.hold is not None and way.hold.reason is HoldReason.CREDENTIAL
             if after is None:
@@ -117,9 +122,14 @@ class Watch:
                 recovered[after.id] = after
         for credential in recovered.values():
             self._settle.chore(self._tell_recovered(credential))
+        self._canary.review(apps)
 
     async def _checked(self, credential: Credential, outcome: Outcome, environment: Environment) -> None:
         """Draw the consequences of a live check in an environment."""
+        if self._table.standing.is_former(credential):
+            return  # its successor is on trial, and will show what becomes of the routes
+        if outcome.action in STOPS and self._canary.refuted(credential, outcome):
+            return
         ways = [way for way in self._table.ways() if identity(way.credential) == identity(credential)]
         if credential.provider is ProviderKind.WEBPUSH:
             await self._let_try(ways)
@@ -130,11 +140,11 @@ class Watch:
                 await self._table.put_hold(way, None)
             if held:
                 await self._tell_recovered(credential)
-        elif outcome.action in _STOPS and ways:
+        elif outcome.action in STOPS and ways:
             for way in ways:
                 if way.route.environment is environment or outcome.code != 905:
                     self.credential_failed(way, outcome)
-        elif outcome.action in _STOPS:
+        elif outcome.action in STOPS:
             await self._parts.credentials.set_state(credential.id, CredentialState.FAILED, outcome.cause)
 
     async def _let_try(self, ways: Iterable[Way]) -> None:
@@ -146,7 +156,7 @@ class Watch:
     async def check(self, credential: Credential) -> Outcome:
         """Ask the provider about a credential, reaching nobody, and act on the answer. Raises SecretError."""
         route = self._route_to_check(credential)
-        secret = await self._parts.credentials.secret(credential.id)
+        secret = await self._table.secret(credential)
         sender = self._parts.providers[credential.provider].open(route, credential, secret, _nothing)
         try:
             outcome = await sender.check()
@@ -174,7 +184,7 @@ class Watch:
         """Return a held route of the credential if there is one, else what it covers."""
         ways = [way for way in self._table.ways() if way.credential is not None and way.credential.id == credential.id]
         if ways:
-            return facing(min(ways, key=lambda way: way.hold is None).route)
+            return min(ways, key=lambda way: way.hold is None).shown
         environment = credential.environments[0] if credential.environments else Environment.PRODUCTION
         return Route(id=0, app=credential.app, provider=credential.provider, environment=environment)
 

@@ -1,0 +1,317 @@
+"""Changes on trial at run time: who gets a canary, what its answer leads to, and how a trial ends.
+
+A change of a credential, a topic or the APNs environment is tried by an app's first deliveries after it (`trial`), while
+what stood before serves all others (`standing`): so nobody waits but the canaries, and these for one more answer. A good
+change is put in force; a worse one is taken back, its canaries go out again as before, and one sentence says what was wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from wakeline.model.app import App
+from wakeline.model.credential import Credential, CredentialState
+from wakeline.model.errors import WakelineError
+from wakeline.model.outcome import Action, Outcome, OutcomeClass
+from wakeline.model.route import HoldReason
+from wakeline.pipeline import report
+from wakeline.pipeline.flight import Answer, Flight
+from wakeline.pipeline.load import HOP, Load
+from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.route import Candidate, RouteTable, Way, facing, identity
+from wakeline.pipeline.settle import Settle
+from wakeline.pipeline.standing import fact_of
+from wakeline.pipeline.trial import Push, Sign, Trial, Verdict
+from wakeline.ports import Sender
+from wakeline.wire.outcomes import Refusal, ours
+
+_log = structlog.get_logger()
+
+STOPS = (Action.HOLD, Action.RENEW, Action.RECONNECT)
+"""What a push service answers to a credential that it does not take."""
+
+_DOUBTS = (OutcomeClass.TOKEN_DEAD, OutcomeClass.TOKEN_DOUBTFUL, OutcomeClass.MISMATCH)
+
+
+class Slot(NamedTuple):
+    """Room for canaries: by which sender, how many."""
+
+    candidate: Candidate
+    sender: Sender
+    limit: int
+
+
+class Canary:
+    """The trials of all apps."""
+
+    def __init__(self, parts: Parts, table: RouteTable, settle: Settle) -> None:
+        self._parts = parts
+        self._table = table
+        self._settle = settle
+        self._trials: dict[int, Trial] = {}
+        self._signatures: dict[int, tuple[object, ...]] = {}
+
+    def on_trial(self, app: int) -> Trial | None:
+        """Return the trial of an app's changes, if one runs."""
+        return self._trials.get(app)
+
+    # --- beginning
+
+    def review(self, apps: Collection[int]) -> None:
+        """Begin, go on with or end the trials of apps that changed."""
+        for before in self._table.standing.set_aside():
+            self._settle.chore(self._parts.facts.set(fact_of(before.app), before.environment.value))
+        for number in apps:
+            app = self._parts.apps.by_id(number)
+            if app is not None:
+                self._review(app)
+
+    def _review(self, app: App) -> None:
+        standing = self._table.standing
+        ways = [way for way in self._table.ways() if way.route.app == app.id]
+        found = {
+            way.route.id: candidate
+            for way in ways
+            if way.credential is not None
+            and (candidate := standing.candidate(app, facing(way.route), way.route, way.credential)) is not None
+        }
+        changed = bool(standing.changes(app.id)) or standing.environment_before(app) is not None
+        if not found or not changed:
+            self._drop(app.id)
+            if changed:
+                self._settle.chore(self._trust(app.id))
+            return
+        if any(_broken(way) for way in ways if way.route.id in found):
+            self.insist(app.id)  # what was there before does not work: there is nothing to go back to
+            return
+        signature = app.settings.apns_environment, *(identity(one) for one in standing.changes(app.id))
+        known = self._trials.get(app.id)
+        if known is None or self._signatures.get(app.id) != signature:
+            # What was learnt so far was learnt of another change.
+            self._drop(app.id)
+            known = self._trials[app.id] = Trial()
+            self._signatures[app.id] = signature
+            _log.info("canary.begins", app=app.slug, changes=self._named(app))
+        for way in ways:
+            there = found.get(way.route.id)
+            if way.candidate is None and there is not None:
+                way.candidate = Candidate(known, *there)
+
+    # --- sending
+
+    async def slot(self, way: Way, load: Load, *, call: bool = False) -> Slot | None:
+        """Return room for canaries of a load, or None. Calls go one at a time: they cannot wait."""
+        candidate = way.candidate
+        if candidate is None or not candidate.trial.wanted or load.job.code == HOP:
+            return None
+        if (call and candidate.trial.in_flight) or not candidate.trial.untried(
+            _pushes(load, load.ready[load.next :][:1])[0]
+        ):
+            return None
+        sender = await self._sender(way, candidate)
+        room = sender.room(call=call) if sender is not None else 0
+        if sender is None or room <= 0:
+            return None
+        return Slot(candidate, sender, min(room, 1 if call else candidate.trial.wanted))
+
+    async def _sender(self, way: Way, candidate: Candidate) -> Sender | None:
+        try:
+            return await self._table.sender_of(candidate)
+        except WakelineError as error:
+            outcome = ours(Refusal.CREDENTIAL_ERROR, detail=error.detail)
+            self._undo(way.route.app, outcome, self._refused(way.route.app, outcome))
+            return None
+
+    def sent(self, flight: Flight) -> None:
+        """Note that canaries are on their way."""
+        if flight.trial is not None:
+            flight.trial.hand(_pushes(flight.load, flight.indexes))
+
+    # --- answers
+
+    def accepted(self, flight: Flight, indexes: Sequence[int]) -> None:
+        """Count what was accepted: of canaries, or of what goes out as before the change."""
+        trial, candidate = flight.trial, flight.way.candidate
+        if trial is not None:
+            trial.took(len(indexes))
+        elif candidate is not None:
+            trial = candidate.trial
+            for push in _pushes(flight.load, indexes):
+                if trial.waits_for(push):
+                    trial.second(push, accepted=True)
+        if trial is not None:
+            self._judge(flight.way.route.app, trial)
+
+    def refused(self, answer: Answer) -> bool:
+        """Take another answer than plain acceptance; returns True if the push is to go out again as before the change."""
+        outcome, trial = answer.outcome, answer.flight.trial
+        push = _pushes(answer.flight.load, (answer.number,))[0]
+        if trial is None:
+            self._second(answer, push)
+            return False
+        again = True
+        if outcome.action in STOPS:
+            trial.doubt(push, Sign.DOUBT, outcome.reason, outcome.cause)
+            trial.forget(push)
+            app = answer.flight.way.route.app
+            self._refute(app, trial, outcome)
+        elif outcome.outcome_class in _DOUBTS:
+            trial.doubt(push, Sign.DOUBT, outcome.reason, outcome.cause)
+        elif outcome.outcome_class in (OutcomeClass.TRANSIENT, OutcomeClass.UNKNOWN):
+            trial.doubt(push, Sign.LAPSE, outcome.reason, outcome.cause)
+            # What was perhaps taken is sent again only as its policy says.
+            again = outcome.outcome_class is OutcomeClass.TRANSIENT
+        else:
+            again = False
+            if outcome.accepted:
+                trial.took(1)
+            else:
+                trial.neutral()
+        self._judge(answer.flight.way.route.app, trial)
+        return again
+
+    def _second(self, answer: Answer, push: Push) -> None:
+        candidate, outcome = answer.flight.way.candidate, answer.outcome
+        if candidate is None or not candidate.trial.waits_for(push):
+            return
+        if outcome.accepted:
+            candidate.trial.second(push, accepted=True)
+        elif outcome.outcome_class in _DOUBTS:
+            candidate.trial.second(push, accepted=False)
+        elif outcome.action not in (Action.RETRY, Action.REPLAY):
+            candidate.trial.forget(push)
+        self._judge(answer.flight.way.route.app, candidate.trial)
+
+    def _judge(self, app: int, trial: Trial) -> None:
+        if trial.over:
+            return
+        match trial.verdict:
+            case Verdict.GOOD:
+                _log.info("canary.passed", app=app, accepted=trial.accepted)
+                self.insist(app)
+            case Verdict.WORSE:
+                outcome = msgspec.structs.replace(
+                    ours(Refusal.CREDENTIAL_ERROR), reason=trial.reason, cause=trial.cause
+                )
+                lost = trial.worse + trial.lapses
+                self._undo(app, outcome, self._lost(app, lost, lost + trial.accepted, outcome))
+            case Verdict.OPEN:
+                pass
+
+    # --- ending
+
+    def refuted(self, credential: Credential, outcome: Outcome) -> bool:
+        """Take back a credential on trial that its push service does not take; False if it is not on trial."""
+        changes = {one.id for one in self._table.standing.changes(credential.app)}
+        if credential.id not in changes or self._table.standing.is_former(credential):
+            return False
+        self._undo(credential.app, outcome, self._refused(credential.app, outcome))
+        return True
+
+    def _refute(self, app: int, trial: Trial, outcome: Outcome) -> None:
+        if not trial.over:
+            self._undo(app, outcome, self._refused(app, outcome))
+
+    def insist(self, app: int) -> None:
+        """Let an app's changes stand: they proved good, nothing is left to go back to, or their operator says so."""
+        trial = self._trials.pop(app, None)
+        if trial is not None:
+            trial.over = True
+        for way in self._table.ways():
+            if way.route.app == app and way.candidate is not None:
+                self._table.settle_candidate(way)
+        self._settle.chore(self._trust(app))
+
+    def _drop(self, app: int) -> None:
+        trial = self._trials.pop(app, None)
+        if trial is not None:
+            trial.over = True
+        for way in self._table.ways():
+            if way.route.app == app:
+                self._table.drop_candidate(way)
+
+    async def _trust(self, number: int) -> None:
+        app = self._parts.apps.by_id(number)
+        if app is None:
+            return
+        standing = self._table.standing
+        moved = standing.environment_before(app) is not None
+        for credential in standing.trust(app):
+            await self._parts.credentials.forget_former(credential)
+        if moved:
+            await self._parts.facts.set(fact_of(app.id), None)
+        self._table.changed(app.id)
+
+    def _undo(self, number: int, outcome: Outcome, sentence: str) -> None:
+        """Take an app's changes back."""
+        app = self._parts.apps.by_id(number)
+        changes = self._table.standing.changes(number)
+        self._drop(number)
+        if app is not None:
+            _log.warning("canary.taken_back", app=app.slug, reason=outcome.reason, detail=sentence)
+            self._settle.chore(self._back(app, changes, outcome, sentence))
+
+    async def _back(self, app: App, changes: Sequence[Credential], outcome: Outcome, sentence: str) -> None:
+        before = self._table.standing.environment_before(app)
+        if before is not None:
+            settings = msgspec.structs.replace(app.settings, apns_environment=before)
+            await self._parts.apps.update(app.id, settings=settings)
+            await self._parts.facts.set(fact_of(app.id), None)
+        for credential in changes:
+            if self._parts.credentials.former(credential.id) is not None:
+                await self._parts.credentials.revert(credential.id, sentence)
+            else:
+                await self._parts.credentials.set_state(credential.id, CredentialState.FAILED, sentence)
+        self._table.standing.trust(self._parts.apps.by_id(app.id) or app)
+        self._table.changed(app.id)
+        event = report.taken_back(app, changes, outcome, sentence, self._parts.clock.now())
+        await self._parts.events.append([event])
+
+    # --- words
+
+    def _named(self, app: App) -> str:
+        """Name what is on trial."""
+        names = [_name(credential) for credential in self._table.standing.changes(app.id)]
+        if self._table.standing.environment_before(app) is not None:
+            names.append(f"the APNs environment {app.settings.apns_environment.value!r}")
+        return " and ".join(names) or "the change"
+
+    def _refused(self, number: int, outcome: Outcome) -> str:
+        app = self._parts.apps.by_id(number)
+        named = self._named(app) if app is not None else "the change"
+        return f"{_upper(named)} was taken back, and what was there before is in force again: {_said(outcome)}"
+
+    def _lost(self, number: int, lost: int, answered: int, outcome: Outcome) -> str:
+        app = self._parts.apps.by_id(number)
+        named = self._named(app) if app is not None else "the change"
+        return (
+            f"{_upper(named)} was taken back, and what was there before is in force again: {lost} of its first {answered} "
+            f"pushes failed, and went through as before. {_said(outcome)}"
+        )
+
+
+def _broken(way: Way) -> bool:
+    return way.hold is not None and way.hold.reason is HoldReason.CREDENTIAL
+
+
+def _pushes(load: Load, indexes: Sequence[int]) -> list[Push]:
+    return [(load.notification.key, load.packed[index] >> 16) for index in indexes]
+
+
+def _name(credential: Credential) -> str:
+    kind = credential.kind.value.replace("_", " ")
+    words = [credential.key_id or credential.subject or ", ".join(credential.topics)]
+    words += [f"of team {credential.team_id}"] if credential.team_id else []
+    return " ".join(["the", kind, *(word for word in words if word)])
+
+
+def _said(outcome: Outcome) -> str:
+    return ". ".join(part.rstrip(".") for part in (outcome.reason, outcome.cause) if part) + "."
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
