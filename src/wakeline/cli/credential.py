@@ -2,69 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import msgspec
-from cyclopts import Parameter
-from rich.console import Group, RenderableType
-from rich.text import Text
+from rich.console import Group
 
 from wakeline.cli.choosing import AppOption, chosen
 from wakeline.cli.client import Upload
 from wakeline.cli.context import Ctx
+from wakeline.cli.credential_files import Password, convert, csr, read
+from wakeline.cli.credential_views import drawn, end, inspected, now
 from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
 from wakeline.edges.rest.credentials import CheckView, CredentialList, CredentialView
-from wakeline.model.credential import Credential, CredentialKind, Grade, Verdict
-from wakeline.model.errors import NotFound
-from wakeline.model.route import Environment
+from wakeline.model.errors import CredentialRefused, NotFound
 from wakeline.wire.credential_file import Expectation, inspect
+from wakeline.wire.credential_file.apns_key import key_id_in, without_push
 
 app = noun("credential", "APNs keys and certificates, FCM service accounts.")
+app.command(csr)
+app.command(convert)
 
-Password = Annotated[str, Parameter(env_var="WAKELINE_CREDENTIAL_PASSWORD", show_env_var=False)]
-
-_REFUSED = 4
 _FAILED = 1
-_GRADES = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.REFUSED: "red"}
-
-
-class Inspected(msgspec.Struct, frozen=True, kw_only=True):
-    """What `inspect` prints: the verdict, and what the file is unless it is refused."""
-
-    file: str
-    verdict: Verdict
-    kind: CredentialKind | None = None
-    environments: tuple[Environment, ...] = ()
-    topics: tuple[str, ...] = ()
-    key_id: str = ""
-    team_id: str = ""
-    subject: str = ""
-    not_after: datetime | None = None
-    fingerprint: str = ""
-
-
-def _verdict(verdict: Verdict) -> RenderableType:
-    grade = Text(verdict.grade.value, style=_GRADES[verdict.grade])
-    return Group(grade, *(Text(f"- {note}") for note in verdict.notes))
-
-
-def _view(shown: CredentialView | Inspected) -> RenderableType:
-    pairs = [
-        ("kind", shown.kind),
-        ("environments", shown.environments),
-        ("topics", shown.topics),
-        ("key id", shown.key_id),
-        ("team id", shown.team_id),
-        ("subject", shown.subject),
-        ("ends", shown.not_after),
-        ("fingerprint", shown.fingerprint),
-    ]
-    name = ("id", shown.id) if isinstance(shown, CredentialView) else ("file", shown.file)
-    return Group(facts([name, *pairs]), _verdict(shown.verdict))
 
 
 @app.command
@@ -109,30 +68,30 @@ async def add(
     async with context.gateway() as gateway:
         slug = await chosen(gateway, app)
         kept: list[CredentialView] = [
-            await gateway.call("credential.upload", app=slug, file=_read(file), form=_of_file(file, form))
+            await gateway.call("credential.upload", app=slug, file=_upload(file), form=_of_file(file, form))
             for file in files
         ]
     value = kept[0] if len(kept) == 1 else CredentialList(credentials=tuple(kept))
-    context.printer.result(value, lambda: Group(*(_view(one) for one in kept)))
+    context.printer.result(value, lambda: Group(*(drawn(one) for one in kept)))
 
 
-def _read(file: Path) -> Upload:
-    try:
-        return file.name, file.read_bytes()
-    except OSError as error:
-        raise NotFound(f"The file {file} cannot be read: {error.strerror}.") from None
+def _upload(file: Path) -> Upload:
+    """Return a file to be sent. Raises NotFound, CredentialRefused for what already its name says."""
+    other = without_push(file.name)
+    if other:
+        raise CredentialRefused(other)
+    return file.name, read(file)
 
 
 def _of_file(file: Path, form: dict[str, str]) -> dict[str, str]:
     """Fill in what Apple writes into the file's name: AuthKey_<key id>.p8."""
     given = {name: value for name, value in form.items() if value}
-    if file.suffix == ".p8" and file.stem.startswith("AuthKey_"):
-        return {"key_id": file.stem.removeprefix("AuthKey_"), **given}
-    return given
+    named = key_id_in(file.name)
+    return {"key_id": named, **given} if named else given
 
 
 def _row(one: CredentialView) -> tuple[object, ...]:
-    file = (one.id, one.kind, one.environment, one.topics, one.key_id, one.team_id, one.not_after)
+    file = (one.id, one.kind, one.environment, one.topics, one.key_id, one.team_id, end(one.not_after))
     return (*file, one.verdict.grade, one.state, one.state_note)
 
 
@@ -178,37 +137,21 @@ def inspect_(
     """
     form = _of_file(file, {"key_id": key_id})
     found = inspect(
-        _read(file)[1],
+        read(file),
         Expectation(
-            now=time.time_ns() // 1_000_000,
+            now=now(),
             password=password,
             key_id=form.get("key_id", ""),
             team_id=team_id,
             topics=tuple(name.strip() for name in topics.split(",") if name.strip()),
             token_hosts=context.load().settings.providers.fcm.token_hosts,
+            file_name=file.name,
             alone=True,
         ),
     )
-    shown = _inspected(file, found.verdict, found.facts)
-    context.printer.result(shown, lambda: _view(shown))
-    return _REFUSED if found.verdict.grade is Grade.REFUSED else 0
-
-
-def _inspected(file: Path, verdict: Verdict, known: Credential | None) -> Inspected:
-    if known is None:
-        return Inspected(file=str(file), verdict=verdict)
-    return Inspected(
-        file=str(file),
-        verdict=verdict,
-        kind=known.kind,
-        environments=known.environments,
-        topics=known.topics,
-        key_id=known.key_id,
-        team_id=known.team_id,
-        subject=known.subject,
-        not_after=None if known.not_after is None else datetime.fromtimestamp(known.not_after / 1000, UTC),
-        fingerprint=known.fingerprint,
-    )
+    shown = inspected(file, found)
+    context.printer.result(shown, lambda: drawn(shown))
+    return shown.exit_code
 
 
 @app.command

@@ -62,13 +62,8 @@ def _from_contents(data: bytes, expectation: Expectation) -> Inspection:
         held = contents(data, expectation.password)
     except Unreadable as error:
         return Inspection.refused(str(error))
-    if held.key is None:
-        return Inspection.refused(
-            "The file holds a certificate and no private key. In Keychain open the certificate's triangle, choose certificate "
-            "and key together and export both; or join them: `wakeline credential convert CERTIFICATE --key KEY --out FILE`."
-        )
-    if held.certificates:
-        return from_identity(held.key, held.certificates, expectation)
+    if held.key is None or held.certificates:
+        return from_identity(held, expectation)
     if held.pkcs12:
         return Inspection.refused("The .p12 holds a private key and no certificate. Export both together.")
     return from_key(held.key, expectation)

@@ -12,19 +12,15 @@ from collections.abc import Iterator, Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from wakeline.model.credential import Credential, CredentialKind, CredentialSecret
 from wakeline.model.route import Environment
+from wakeline.wire.credential_file.contents import Contents
+from wakeline.wire.credential_file.identity import attribute, common_name, identity
 from wakeline.wire.credential_file.inspection import Expectation, Inspection, Notes
+from wakeline.wire.credential_file.private_key import Unreadable
 from wakeline.wire.credential_file.validity import ends, expired
 
 _APPLE = "1.2.840.113635.100.6"
@@ -39,33 +35,18 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,255}").fullmatch
 _CLIENT_USES = frozenset({ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
 
 
-def from_identity(
-    key: PrivateKeyTypes, certificates: Sequence[x509.Certificate], expectation: Expectation
-) -> Inspection:
+def from_identity(held: Contents, expectation: Expectation) -> Inspection:
     """Judge a private key with its certificates."""
-    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        return Inspection.refused(
-            f"A push certificate has an RSA or elliptic-curve key; this one is {type(key).__name__}."
-        )
-    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    leaf = next((entry for entry in certificates if _public_bytes(entry) == public), None)
-    if leaf is None:
-        return Inspection.refused(
-            "The private key does not belong to the certificate. Export the pair from the Keychain that made the request."
-        )
-    others = [entry for entry in certificates if entry is not leaf and not _is_authority(entry, certificates)]
-    if others:
-        return Inspection.refused(
-            f"The file holds several identities ({_common_name(leaf)}; {', '.join(map(_common_name, others))}). "
-            "Export one certificate with its key alone."
-        )
+    try:
+        found = identity(held)
+    except Unreadable as error:
+        return Inspection.refused(str(error))
     notes = Notes()
-    facts = _facts(leaf, expectation, notes)
-    chain = [leaf, *(entry for entry in certificates if entry is not leaf)]
+    facts = _facts(found.leaf, expectation, notes)
     secret = CredentialSecret(
         kind=CredentialKind.APNS_CERTIFICATE,
-        private_key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-        certificates=b"".join(entry.public_bytes(Encoding.PEM) for entry in chain),
+        private_key=found.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        certificates=b"".join(entry.public_bytes(Encoding.PEM) for entry in found.chain),
         team_id=facts.team_id,
     )
     return Inspection.usable(facts, secret, notes)
@@ -78,7 +59,7 @@ def _facts(leaf: x509.Certificate, expectation: Expectation, notes: Notes) -> Cr
     not_after = int(leaf.not_valid_after_utc.timestamp() * 1000)
     _judge_dates(int(leaf.not_valid_before_utc.timestamp() * 1000), not_after, expectation.now, notes)
     if "apple" not in leaf.issuer.rfc4514_string().lower():
-        notes.warn(f"The certificate was issued by {_common_name_of(leaf.issuer)!r}, not by Apple.")
+        notes.warn(f"The certificate was issued by {common_name(leaf.issuer)!r}, not by Apple.")
     notes.remark("A .p8 key never expires and serves all apps of the team: consider one in place of certificates.")
     return Credential(
         id=0,
@@ -86,8 +67,8 @@ def _facts(leaf: x509.Certificate, expectation: Expectation, notes: Notes) -> Cr
         kind=CredentialKind.APNS_CERTIFICATE,
         environments=environments,
         topics=topics,
-        team_id=_attribute(leaf.subject, NameOID.ORGANIZATIONAL_UNIT_NAME),
-        subject=_common_name(leaf),
+        team_id=attribute(leaf.subject, NameOID.ORGANIZATIONAL_UNIT_NAME),
+        subject=common_name(leaf.subject),
         not_after=not_after,
         fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
     )
@@ -134,10 +115,10 @@ def _topics(leaf: x509.Certificate, expectation: Expectation, notes: Notes) -> t
 
 def _topics_of_subject(leaf: x509.Certificate) -> tuple[str, ...]:
     """Return what the subject alone says: its UID; a VoIP Services certificate serves that bundle id's `.voip` and no other."""
-    bundle = _attribute(leaf.subject, NameOID.USER_ID)
+    bundle = attribute(leaf.subject, NameOID.USER_ID)
     if not bundle:
         return ()
-    voip = _common_name(leaf).startswith(_VOIP_NAME) and not bundle.endswith(_VOIP_SUFFIX)
+    voip = common_name(leaf.subject).startswith(_VOIP_NAME) and not bundle.endswith(_VOIP_SUFFIX)
     return (bundle + _VOIP_SUFFIX if voip else bundle,)
 
 
@@ -156,7 +137,7 @@ def _judge_purpose(leaf: x509.Certificate, notes: Notes) -> None:
     marks = [extension.oid.dotted_string for extension in leaf.extensions]
     if _below(_APPLE, marks) and not _below(_PUSH, marks):
         notes.refuse(
-            f"Apple made this certificate ({_common_name(leaf)}) for something other than push: it lacks the APNs service. "
+            f"Apple made this certificate ({common_name(leaf.subject)}) for something other than push: it lacks the APNs service. "
             "Create an Apple Push Notification service SSL certificate or, better, an APNs key (.p8)."
         )
     try:
@@ -169,32 +150,6 @@ def _judge_purpose(leaf: x509.Certificate, notes: Notes) -> None:
 
 def _below(arc: str, identifiers: Sequence[str]) -> bool:
     return any(one.startswith(f"{arc}.") for one in identifiers)
-
-
-def _public_bytes(certificate: x509.Certificate) -> bytes:
-    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-def _is_authority(certificate: x509.Certificate, certificates: Sequence[x509.Certificate]) -> bool:
-    """Tell whether it issued another one here, or says that it may issue."""
-    if any(other is not certificate and other.issuer == certificate.subject for other in certificates):
-        return True
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
-
-
-def _common_name(certificate: x509.Certificate) -> str:
-    return _common_name_of(certificate.subject)
-
-
-def _common_name_of(name: x509.Name) -> str:
-    return _attribute(name, NameOID.COMMON_NAME) or name.rfc4514_string()
-
-
-def _attribute(name: x509.Name, oid: x509.ObjectIdentifier) -> str:
-    return next((str(attribute.value) for attribute in name.get_attributes_for_oid(oid)), "")
 
 
 def _topic_list(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> list[str]:

@@ -8,9 +8,11 @@ first and says nothing, so they are counted here: key bags stand outside of what
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import pkcs12
 
@@ -67,6 +69,7 @@ def _of_pem(text: bytes, password: str) -> Contents:
         certificates = [x509.load_pem_x509_certificate(block) for label, block in blocks if label == "CERTIFICATE"]
     except ValueError:
         raise _broken_certificate() from None
+    _understand(certificates)
     if not keys and not certificates:
         label = blocks[0][0].removeprefix("NEW ")
         what = _INSTEAD.get(label, f"{label}, and neither a private key nor a certificate")
@@ -80,7 +83,9 @@ def _of_pkcs12(data: bytes, password: str) -> Contents:
         raise _several_keys(found)
     store = _opened(data, password)
     entries = ([store.cert] if store.cert else []) + list(store.additional_certs)
-    return Contents(store.key, tuple(entry.certificate for entry in entries), pkcs12=True)
+    certificates = [entry.certificate for entry in entries]
+    _understand(certificates)
+    return Contents(store.key, tuple(certificates), pkcs12=True)
 
 
 def _opened(data: bytes, password: str) -> pkcs12.PKCS12KeyAndCertificates:
@@ -99,9 +104,12 @@ def _opened(data: bytes, password: str) -> pkcs12.PKCS12KeyAndCertificates:
 
 def _of_der(data: bytes, password: str) -> Contents:
     try:
-        return Contents(None, (x509.load_der_x509_certificate(data),))
+        certificate = x509.load_der_x509_certificate(data)
     except ValueError:
         pass
+    else:
+        _understand([certificate])
+        return Contents(None, (certificate,))
     key = der_key(data, password)
     if key is not None:
         return Contents(key, ())
@@ -109,6 +117,16 @@ def _of_der(data: bytes, password: str) -> Contents:
         "The file is binary and neither a .p12, nor a certificate (.cer), nor a private key; or it was cut or changed. "
         "Download or export it again."
     )
+
+
+def _understand(certificates: Sequence[x509.Certificate]) -> None:
+    """Read what is looked at later: a certificate is parsed as far as it is asked, and raises there."""
+    try:
+        for one in certificates:
+            one.public_key()
+            _ = one.extensions, one.subject, one.issuer, one.not_valid_before_utc, one.not_valid_after_utc
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        raise _broken_certificate() from None
 
 
 def _is_pkcs12(data: bytes) -> bool:
