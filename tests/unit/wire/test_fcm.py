@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from wakeline.model.errors import InvalidRequest, PayloadTooLarge
@@ -98,6 +98,7 @@ TEXT = st.builds(lambda piece, times: piece * times, PIECE, st.integers(min_valu
 
 @given(title=TEXT, body=TEXT, badge=st.sampled_from([None, 3, "+1"]))
 def test_a_truncated_message_fits_and_is_utf8_json(title: str, body: str, badge: int | str | None) -> None:
+    assume(title or body)
     content = Content(type=PushType.ALERT, alert=Alert(title=title, body=body, badge=badge), truncate=True)
     fcm.validate(content)
     message = json.loads(_prepared(content).body("token", "", 2**31 - 1 if badge == "+1" else None).decode())["message"]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from wakeline.model.errors import InvalidRequest, PayloadTooLarge
-from wakeline.model.notification import Content, PushType
+from wakeline.model.notification import Content
 from wakeline.wire.apns.payload import Variant, write
-from wakeline.wire.apns.types import RULES, Rule, rule_for
+from wakeline.wire.apns.shape import check_shape
+from wakeline.wire.apns.types import Rule, rule_for
 from wakeline.wire.content import (
+    LONGEST_TIMESTAMP,
     Measure,
     Texts,
     check_alert,
     check_headers,
+    check_live_activity,
     check_text,
     fit,
     largest_field,
@@ -25,7 +28,6 @@ COLLAPSE_ID_LIMIT = 64
 # The id leads back to the delivery. The topic is the route's: another one would be answered with refusals that count against
 # the credential and the tokens of this one.
 _RESERVED = frozenset({"apns-id", "apns-topic"})
-_PUSH_TYPES = frozenset(rule.name for rule in RULES.values())
 
 
 def validate(content: Content, kind: str = "") -> Measure:
@@ -56,9 +58,9 @@ def check(content: Content, kind: str = "") -> None:
         )
     if content.call is not None and "call" in content.data:
         raise InvalidRequest("`call` is the key of the call's own fields", pointer="/data/call")
-    if content.type is PushType.BACKGROUND and content.alert is not None:
-        raise InvalidRequest("a background push shows nothing", pointer="/alert", fix="Set `type` to `alert`.")
     check_text(content)
+    check_live_activity(content)
+    check_shape(content, rule)
     _check_collapse_id(content.collapse_id, "/collapse_id")
     _check_headers(content.apns.headers, rule)
 
@@ -74,23 +76,28 @@ def _check_headers(headers: dict[str, str], rule: Rule) -> None:
     check_headers(headers, "apns", reserved=_RESERVED)
     where = pointer("apns", "headers")
     _check_collapse_id(headers.get("apns-collapse-id", ""), f"{where}/apns-collapse-id")
-    allowed = {"5"} if rule.priorities == (5,) else {"10", "5", "1"}
+    allowed = [str(priority) for priority in rule.priorities]
     if headers.get("apns-priority", "5") not in allowed:
         raise InvalidRequest(
-            f"the priority of a push of type {rule.name} is one of {', '.join(sorted(allowed))}",
+            f"a push of type {rule.name} has priority {' or '.join(allowed)}",
             pointer=f"{where}/apns-priority",
+            fix="Leave the header out: it follows from `type` and `priority`.",
         )
     if not headers.get("apns-expiration", "0").isdecimal():
         raise InvalidRequest("the expiration is given in seconds since 1970", pointer=f"{where}/apns-expiration")
-    if headers.get("apns-push-type", rule.name) not in _PUSH_TYPES:
-        raise InvalidRequest("APNs knows no such push type", pointer=f"{where}/apns-push-type")
+    if headers.get("apns-push-type", rule.name) != rule.name:
+        raise InvalidRequest(
+            f"the push type is {rule.name}, as `type` says",
+            pointer=f"{where}/apns-push-type",
+            fix="Leave the header out and set `type`.",
+        )
 
 
 def measure(content: Content, kind: str = "") -> Measure:
     """Return how large the payload is in its longest language."""
     rule = rule_for(content.type, kind)
     tags = tags_of(content.alert) if content.alert is not None else ("",)
-    sizes = [(fitted(content, rule, _texts(content, tag)).longest, tag) for tag in tags]
+    sizes = [(fitted(content, rule, _texts(content, tag), LONGEST_TIMESTAMP).longest, tag) for tag in tags]
     size, tag = max(sizes, key=lambda pair: pair[0])
     field = largest_field(content, "apns", content.apns, tag) if size > rule.limit else ""
     return Measure(size, rule.limit, field)
@@ -100,8 +107,8 @@ def _texts(content: Content, locale: str) -> Texts | None:
     return texts_for(content.alert, locale) if content.alert is not None else None
 
 
-def fitted(content: Content, rule: Rule, texts: Texts | None) -> Variant:
-    """Write one language; if it is too large and shortening was asked for, shorten its texts."""
+def fitted(content: Content, rule: Rule, texts: Texts | None, timestamp: int) -> Variant:
+    """Write one language; if it is too large and shortening was asked for, shorten its texts. `timestamp`: epoch seconds."""
     if texts is not None and content.truncate and content.apns.raw is None:
-        texts = fit(texts, lambda shown: write(content, rule, shown).longest - rule.limit)
-    return write(content, rule, texts)
+        texts = fit(texts, lambda shown: write(content, rule, shown, timestamp).longest - rule.limit)
+    return write(content, rule, texts, timestamp)

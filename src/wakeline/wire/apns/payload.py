@@ -15,15 +15,23 @@ import msgspec
 
 from wakeline.model.notification import Alert, Call, Content, PushType
 from wakeline.wire.apns.types import RULES, Rule
-from wakeline.wire.content import HOLE, Template, Texts, merge
+from wakeline.wire.content import HOLE, Template, Texts, live_activity, merge
 
 _NO_TEXTS = Texts()
 
 
-def payload(content: Content, rule: Rule, texts: Texts | None, badge: int | msgspec.Raw | None) -> dict[str, Any]:
-    """Return the payload for one language; `badge` is a number, HOLE for a device's own one, or None."""
+def payload(
+    content: Content, rule: Rule, texts: Texts | None, badge: int | msgspec.Raw | None, timestamp: int
+) -> dict[str, Any]:
+    """Return the payload for one language; `badge` is a number, HOLE for a device's own one, or None.
+
+    `timestamp`, in epoch seconds, orders the updates of a Live Activity.
+    """
     if content.apns.raw is not None:
         return content.apns.raw
+    if content.liveactivity is not None:
+        activity = live_activity(content.liveactivity, content.alert, texts, timestamp)
+        return merge({"aps": activity} | content.data, content.apns.payload)
     alert = content.alert
     aps: dict[str, Any] = dict(rule.aps or {})
     if texts is None and content.call is not None and rule is RULES[PushType.ALERT]:
@@ -35,7 +43,7 @@ def payload(content: Content, rule: Rule, texts: Texts | None, badge: int | msgs
         _decorate(aps, alert)
     if badge is not None:
         aps["badge"] = badge
-    whole: dict[str, Any] = {} if rule.aps is None and not aps else {"aps": aps}
+    whole: dict[str, Any] = dict(rule.beside) if rule.aps is None and not aps else {"aps": aps}
     if alert is not None and alert.image:
         whole["image"] = alert.image
     if content.call is not None:
@@ -88,12 +96,14 @@ class Variant(msgspec.Struct, frozen=True):
         return max(self.counted.longest, len(self.bare))
 
 
-def write(content: Content, rule: Rule, texts: Texts | None) -> Variant:
+def write(content: Content, rule: Rule, texts: Texts | None, timestamp: int) -> Variant:
     """Write the payload for one language."""
     wanted = content.alert.badge if content.alert is not None else None
     if isinstance(wanted, str):
-        counted = Template.of(payload(content, rule, texts, HOLE))
-        bare = Template.of(payload(content, rule, texts, None)).parts[0] if counted.has_holes else counted.parts[0]
+        counted = Template.of(payload(content, rule, texts, HOLE, timestamp))
+        bare = counted.parts[0]
+        if counted.has_holes:
+            bare = Template.of(payload(content, rule, texts, None, timestamp)).parts[0]
         return Variant(counted=counted, bare=bare)
-    template = Template.of(payload(content, rule, texts, wanted))
+    template = Template.of(payload(content, rule, texts, wanted, timestamp))
     return Variant(counted=template, bare=template.parts[0])

@@ -35,7 +35,8 @@ def normal_token(value: str) -> bytes:
 class Prepared(msgspec.Struct, eq=False):
     """A notification ready for one route. `stable` may be indexed by HPACK, `literal` must not.
 
-    `head` begins every `apns-id`; `counts_badges`: each device gets its own number.
+    `head` begins every `apns-id`; `timestamp` (epoch seconds) is when it may go out; `counts_badges`: each device gets its
+    own number.
     """
 
     rule: Rule
@@ -43,6 +44,7 @@ class Prepared(msgspec.Struct, eq=False):
     stable: Fields
     literal: Fields
     head: bytes
+    timestamp: int
     counts_badges: bool
     variants: dict[str, Variant] = msgspec.field(default_factory=dict)
 
@@ -57,7 +59,7 @@ class Prepared(msgspec.Struct, eq=False):
         if found is None:
             alert = self.content.alert
             texts = texts_for(alert, locale) if alert is not None else None
-            found = self.variants[locale] = fitted(self.content, self.rule, texts)
+            found = self.variants[locale] = fitted(self.content, self.rule, texts, self.timestamp)
         return found
 
     def body(self, locale: str = "", badge: int | None = None) -> bytes:
@@ -85,9 +87,10 @@ def prepare(notification: Notification, topic: str, rule: Rule) -> Prepared:
     return Prepared(
         rule=rule,
         content=content,
-        stable=_shared(given.get("apns-topic", topic), given.get("apns-push-type", rule.name), priority),
+        stable=_shared(given.get("apns-topic", topic), rule.name, priority),
         literal=tuple((name.encode(), value.encode()) for name, value in headers.items() if name not in _SHARED),
         head=head_of(notification.key).encode(),
+        timestamp=notification.due // 1000,
         counts_badges=content.alert is not None and content.alert.badge == "+1" and content.apns.raw is None,
     )
 

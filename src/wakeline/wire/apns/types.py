@@ -19,9 +19,10 @@ _ANY = (10, 5, 1)
 class Rule(msgspec.Struct, frozen=True):
     """What one push type asks for.
 
-    `suffix` is appended to the bundle id; `priorities` are those it takes, most urgent first; `limit` of the payload in
-    bytes; `kind` of the token it goes to; `aps` is what its dictionary holds in any case (None: the payload has none
-    unless something is put in); `key_only`: certificates cannot send it.
+    `suffix` is appended to the bundle id; `priorities` are those it takes, most urgent first, and `least` is the one below
+    which a wish never takes it; `limit` of the payload in bytes; `kind` of the token it goes to; `aps` is what its
+    dictionary holds in any case (None: the payload has none unless something is put in), `beside` what stands beside it;
+    `shows`: it may bear an alert; `key_only`: certificates cannot send it.
     """
 
     name: str
@@ -29,19 +30,32 @@ class Rule(msgspec.Struct, frozen=True):
     priorities: tuple[int, ...]
     kind: TargetKind
     limit: int = 4096
+    least: int = 1
     aps: dict[str, Any] | None = msgspec.field(default_factory=dict)
+    beside: dict[str, Any] = {}
+    shows: bool = False
     key_only: bool = False
 
 
 RULES: dict[PushType, Rule] = {
-    PushType.ALERT: Rule("alert", "", (10, 5), TargetKind.APNS),
+    PushType.ALERT: Rule("alert", "", (10, 5), TargetKind.APNS, shows=True),
     PushType.BACKGROUND: Rule("background", "", (5,), TargetKind.APNS, aps={"content-available": 1}),
-    # A phone rings now or not at all, so a call never goes below 10.
-    PushType.CALL: Rule("voip", ".voip", (10,), TargetKind.APNS_VOIP, limit=5120),
-    PushType.LIVEACTIVITY: Rule("liveactivity", ".push-type.liveactivity", (10, 5), TargetKind.APNS_LIVEACTIVITY),
+    # A phone rings now or not at all, so no wish takes a call below 10.
+    PushType.CALL: Rule("voip", ".voip", _ANY, TargetKind.APNS_VOIP, limit=5120, least=10, shows=True),
+    PushType.LIVEACTIVITY: Rule(
+        "liveactivity", ".push-type.liveactivity", (10, 5), TargetKind.APNS_LIVEACTIVITY, shows=True
+    ),
     PushType.LOCATION: Rule("location", ".location-query", (10, 5), TargetKind.APNS_LOCATION, key_only=True),
     PushType.COMPLICATION: Rule("complication", ".complication", _ANY, TargetKind.APNS_COMPLICATION),
-    PushType.FILEPROVIDER: Rule("fileprovider", ".pushkit.fileprovider", _ANY, TargetKind.APNS_FILEPROVIDER, aps=None),
+    PushType.FILEPROVIDER: Rule(
+        "fileprovider",
+        ".pushkit.fileprovider",
+        _ANY,
+        TargetKind.APNS_FILEPROVIDER,
+        aps=None,
+        # What every replicated file provider signals when nothing narrower is named.
+        beside={"container-identifier": "NSFileProviderWorkingSetContainerItemIdentifier"},
+    ),
     PushType.MDM: Rule("mdm", "", _ANY, TargetKind.APNS_MDM, aps=None),
     PushType.PUSHTOTALK: Rule("pushtotalk", ".voip-ptt", _ANY, TargetKind.APNS_PUSHTOTALK),
     PushType.WIDGETS: Rule(
@@ -65,7 +79,8 @@ def rule_for(push_type: PushType, kind: str = "") -> Rule:
 
 def priority_of(rule: Rule, wish: Priority) -> int:
     """Return the `apns-priority`: the wished one, or the nearest that the type takes."""
-    return min(rule.priorities, key=lambda value: abs(value - _WISHES[wish]))
+    wished = max(_WISHES[wish], rule.least)
+    return min(rule.priorities, key=lambda value: abs(value - wished))
 
 
 def topic_for(push_type: PushType, bundle: str, kind: str = "") -> str:

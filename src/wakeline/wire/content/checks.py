@@ -71,6 +71,9 @@ def check_text(content: Content) -> None:
 def _free_form(content: Content) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield what callers write as they like, with where it stands."""
     yield ("data",), content.data
+    if content.liveactivity is not None:
+        yield ("liveactivity", "content_state"), content.liveactivity.content_state
+        yield ("liveactivity", "attributes"), content.liveactivity.attributes
     for provider in ("apns", "fcm", "webpush"):
         override: Override = getattr(content, provider)
         yield (provider, "payload"), override.payload
@@ -117,11 +120,18 @@ def _texts(value: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
 
 
 def check_alert(alert: Alert) -> None:
-    """Refuse a badge that is neither a number from 0 nor "+1", and more languages or words than any push can bear.
+    """Refuse a badge that is neither a number from 0 nor "+1", more words than any push can bear, arguments without a key.
 
     Raises InvalidRequest.
     """
     _check_words(alert, "alert")
+    for name in ("title", "body"):
+        if getattr(alert, f"{name}_loc_args") and not getattr(alert, f"{name}_loc_key"):
+            raise InvalidRequest(
+                "these arguments belong to no key",
+                pointer=pointer("alert", f"{name}_loc_args"),
+                fix=f"Give `{name}_loc_key`, the key of a string inside the app.",
+            )
     if len(alert.localized) > _MOST_LANGUAGES or any(len(tag) > _LONGEST_TAG for tag in alert.localized):
         raise InvalidRequest(
             f"there are more than {_MOST_LANGUAGES} languages, or one whose tag is longer than {_LONGEST_TAG} characters",
@@ -174,6 +184,9 @@ def largest_field(content: Content, provider: str, override: Override, tag: str)
     if override.raw is not None:
         return pointer(provider, "raw")
     sizes = {pointer("data"): len(encode(content.data)), pointer(provider, "payload"): len(encode(override.payload))}
+    if content.liveactivity is not None:
+        for name in ("content_state", "attributes"):
+            sizes[pointer("liveactivity", name)] = len(encode(getattr(content.liveactivity, name)))
     if content.alert is not None:
         texts = texts_for(content.alert, tag)
         translation = content.alert.localized.get(texts.tag)

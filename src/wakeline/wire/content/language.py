@@ -50,6 +50,14 @@ def _translated(alert: Alert, tag: str) -> Texts:
     return texts
 
 
+def speaks(alert: Alert | None) -> bool:
+    """Tell whether an alert has words, or the key of words, in some language."""
+    if alert is None:
+        return False
+    plain = alert.title or alert.subtitle or alert.body or alert.title_loc_key or alert.body_loc_key
+    return bool(plain) or any(said.title or said.body for said in alert.localized.values())
+
+
 def default_texts(alert: Alert) -> Texts:
     """Return what somebody with an unknown language reads."""
     spoken = alert.title or alert.body or alert.title_loc_key or alert.body_loc_key

@@ -8,6 +8,9 @@ and a message of data alone would be refused at priority 10. The notification's 
 An image, a title and a body are the same on both platforms. `thread` and `category` have no counterpart on Android; a
 channel is named by an override (`android.notification.channelId`).
 
+A Live Activity is Apple's alone: FCM hands `apns.payload` on to the activity that `apns.liveActivityToken`, an override,
+names.
+
 Source: Firebase, REST reference: Message, AndroidConfig, AndroidNotification, ApnsConfig.
 """
 
@@ -18,7 +21,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from wakeline.model.notification import Alert, Content, Priority, PushType
-from wakeline.wire.content import HOLE, Texts, encode, merge
+from wakeline.wire.content import HOLE, Texts, encode, live_activity, merge
 from wakeline.wire.fcm.names import camel, texts
 
 LONGEST_TTL = 4 * 7 * 86400
@@ -29,11 +32,15 @@ APPLE_COLLAPSE_LIMIT = 64
 
 
 class Timing(NamedTuple):
-    """What is of one sending: seconds left, when it expires (epoch seconds, 0: one try), and the id that a repeat shares."""
+    """What is of one sending: seconds left, when it expires (epoch seconds, 0: one try), and the id that a repeat shares.
+
+    `timestamp` (epoch seconds) orders the updates of a Live Activity.
+    """
 
     ttl: int
     expiration: int
     collapse: str
+    timestamp: int = 0
 
 
 def message(content: Content, shown: Texts | None, timing: Timing, badge: int | msgspec.Raw | None) -> dict[str, Any]:
@@ -41,6 +48,8 @@ def message(content: Content, shown: Texts | None, timing: Timing, badge: int | 
     if content.fcm.raw is not None:
         return camel(content.fcm.raw)
     override = camel(content.fcm.payload)
+    if content.type is PushType.LIVEACTIVITY:
+        return merge({"apns": _apple_live_activity(content, shown, timing)}, override)
     alert = content.alert if content.type is not PushType.CALL else None
     whole: dict[str, Any] = {"android": _android(content, timing)}
     if data := _data(content):
@@ -134,6 +143,17 @@ def _apple_alert(shown: Texts, alert: Alert, timing: Timing, badge: int | msgspe
     if len(timing.collapse.encode()) <= APPLE_COLLAPSE_LIMIT:
         headers["apns-collapse-id"] = timing.collapse
     return {"headers": headers, "payload": {"aps": aps}} if aps else {"headers": headers}
+
+
+def _apple_live_activity(content: Content, shown: Texts | None, timing: Timing) -> dict[str, Any]:
+    headers = {
+        "apns-priority": "10" if content.priority is Priority.HIGH else "5",
+        "apns-expiration": str(timing.expiration),
+    }
+    if content.liveactivity is None:
+        return {"headers": headers}
+    aps = live_activity(content.liveactivity, content.alert, shown, timing.timestamp)
+    return {"headers": headers, "payload": {"aps": aps} | content.data}
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

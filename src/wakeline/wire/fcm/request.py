@@ -1,14 +1,9 @@
 """From a notification to request bodies: the message is written once, its target put in per device.
 
-A target is told by its form: a topic (`/topics/news`), a condition (`'a' in topics && 'b' in topics`), a Firebase
-installation id (22 characters of base64url whose first four bits are 0111), else a registration token.
-
-Source: Firebase, REST reference of projects.messages.send; Firebase installations for the form of an id.
+Source: Firebase, REST reference of projects.messages.send.
 """
 
 from __future__ import annotations
-
-import re
 
 import msgspec
 
@@ -16,25 +11,12 @@ from wakeline.model.ids import uuid_of
 from wakeline.model.notification import Content, Notification
 from wakeline.wire.content import Template, Texts, encode, fit, texts_for
 from wakeline.wire.fcm.message import LONGEST_TTL, Timing, badge_of, message
+from wakeline.wire.fcm.target import address
 
 LIMIT = 4096
 """Bytes of notification and data together."""
 
-_INSTALLATION_ID = re.compile(r"(?=.*[A-Z])(?=.*[a-z])[c-f][A-Za-z0-9_-]{21}").fullmatch
-_TOPICS = "/topics/"
-_CONDITION = "in topics"
 _COUNTED = ("notification", "data")
-
-
-def address(value: str) -> tuple[str, str]:
-    """Return (field of the Message, its value) for a target; an empty field if it can be none."""
-    if not value or not value.isprintable():
-        return "", ""
-    if value.startswith(_TOPICS):
-        return "topic", value.removeprefix(_TOPICS)
-    if _CONDITION in value:
-        return "condition", value
-    return ("fid" if _INSTALLATION_ID(value) else "token"), value
 
 
 def path_of(project: str) -> bytes:
@@ -88,6 +70,7 @@ def prepare(notification: Notification, now: int) -> Prepared:
         ttl=max(0, min(left, LONGEST_TTL)),
         expiration=0 if notification.now_or_never else -(-notification.expires // 1000),
         collapse=content.collapse_id or uuid_of(notification.key),
+        timestamp=notification.due // 1000,
     )
     return Prepared(
         content=content, timing=timing, counts_badges=content.alert is not None and content.alert.badge == "+1"
