@@ -675,6 +675,38 @@ class Secrets(Protocol):
     def derive(self, purpose: str) -> bytes:
         """Return 32 bytes for another purpose (signing device tokens and cursors), stable for this master key."""
 
+    def accepted(self, purpose: str) -> tuple[bytes, ...]:
+        """Return `derive(purpose)`, and what it was under the master keys before, whose signatures still count."""
+
+    @property
+    def key_id(self) -> str:
+        """Return the name of the master key that seals; it tells nothing of the key."""
+
+    def knows(self, key_id: str) -> bool:
+        """Tell whether the master key of this name is held, as the current one or a former one."""
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Tell whether a value is sealed with the current master key."""
+
+
+class Rotated(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change of the master key did: the names of the new key and of the former ones kept, and how much was sealed anew."""
+
+    key: str
+    former: tuple[str, ...]
+    resealed: int
+
+
+class MasterKey(Protocol):
+    """The master key as something that can be changed while it is used."""
+
+    async def rotate(self, new_key: bytes | None = None, *, revoke_old: bool = False) -> Rotated:
+        """Seal everything with a new key (`new_key`, else one that is made); on disk on return.
+
+        The former key still opens, and what was signed with it still counts, unless `revoke_old`. Raises Conflict where the
+        key cannot be changed here, StoreUnavailable; whatever is raised, nothing that was sealed is lost.
+        """
+
 
 class StoreHealth(msgspec.Struct, frozen=True, kw_only=True):
     """How the store is: `wal_bytes` of all write-ahead logs, `disk_free` bytes where it lives, seconds of the last commit."""

@@ -1,16 +1,20 @@
-"""`wakeline db`: the store's schema."""
+"""`wakeline db`: the store's schema, and the key that its secrets are sealed with."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import msgspec
 
 from wakeline.cli.context import Ctx
 from wakeline.cli.noun import noun
-from wakeline.cli.printing import table
+from wakeline.cli.printing import facts, table
+from wakeline.edges.rest.master_key import RotateBody, RotatedView
+from wakeline.model.errors import NotFound
 from wakeline.service import store_care
 from wakeline.service.store_care import SchemaStatus
 
-app = noun("db", "The store's schema.")
+app = noun("db", "The store's schema and master key.")
 
 
 class Databases(msgspec.Struct, frozen=True):
@@ -29,6 +33,36 @@ async def status(*, context: Ctx) -> None:
 async def migrate(*, context: Ctx) -> None:
     """Bring the store to this release's schema, as `serve` does when it starts."""
     _print(context, await store_care.migrate(context.quiet()))
+
+
+@app.command
+async def rotate_key(*, new_key_file: Path | None = None, revoke_old: bool = False, context: Ctx) -> None:
+    """Seal everything in the store with a new master key, also while the gateway runs.
+
+    The old key stays in the master key file, below the new one: backups taken before and device tokens made before need it.
+
+    Parameters
+    ----------
+    new_key_file
+        Takes the new key from this file (32 bytes in base64); one is made without it.
+    revoke_old
+        The old key may be known to others: keep nothing of it. Device tokens made before end now.
+    """
+    new_key = "" if new_key_file is None else _read(new_key_file)
+    async with context.gateway() as gateway:
+        body = RotateBody(new_key=new_key, revoke_old=revoke_old)
+        done: RotatedView = await gateway.call("master_key.rotate", body=body)
+    context.printer.result(
+        done, lambda: facts((("master key", done.key), ("former", done.former), ("sealed anew", done.resealed)))
+    )
+    context.printer.remark("Put the new master key file into your backup now: what is sealed opens with nothing else.")
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotFound(f"The file {file} cannot be read: {error}.") from None
 
 
 def _print(context: Ctx, found: list[SchemaStatus]) -> None:

@@ -63,7 +63,7 @@ NOUNS: tuple[tuple[str, str, str], ...] = (
     ("events", "wakeline.cli.events:app", "What happens, as it happens."),
     ("backup", "wakeline.cli.backup:backup", _BACKUP),
     ("restore", "wakeline.cli.backup:restore", _RESTORE),
-    ("db", "wakeline.cli.db:app", "The store's schema."),
+    ("db", "wakeline.cli.db:app", "The store's schema and master key."),
     ("config", "wakeline.cli.config:app", "Settings."),
     ("completion", "wakeline.cli.completion:completion", "Print a completion script for a shell."),
 )

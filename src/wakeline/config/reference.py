@@ -19,6 +19,10 @@ from wakeline.config.keys import Key, Section, sections
 from wakeline.config.loading import Loaded
 
 _WIDTH = 118
+_STARS = "***"
+
+SECRET = frozenset({"secrets.master_key"})
+"""Keys whose values are never shown."""
 
 _EXAMPLE_HEAD = """\
 # Wakeline settings. Every key is here with its default; what you do not write keeps it.
@@ -100,7 +104,8 @@ def _row(key: Key) -> str:
 def effective(loaded: Loaded) -> Iterator[Effective]:
     """Yield every setting in force, in the order of the tree."""
     for path, value in values(loaded.settings).items():
-        yield Effective(key=path, value=masked(value), origin=loaded.origins[path])
+        shown = _STARS if path in SECRET and value else masked(value)
+        yield Effective(key=path, value=shown, origin=loaded.origins[path])
 
 
 def masked(value: Any) -> Any:

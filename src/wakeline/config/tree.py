@@ -59,6 +59,12 @@ class SecretsSection(_Section, frozen=True):
 
     master_key_file: str = "{data_dir}/master.key"
     """32 random bytes in base64; made on first start with mode 0600 if absent."""
+    master_key: str = ""
+    """The key itself in place of the file, better from the environment; NEW,OLD moves the store from one to another."""
+
+    def __repr__(self) -> str:
+        """Leave the key out: a repr ends in logs and tracebacks."""
+        return f"SecretsSection(master_key_file={self.master_key_file!r})"
 
 
 class Apns(_Section, frozen=True):

@@ -44,4 +44,5 @@ class LogEvent(StrEnum):
     ADMIN_REFUSED = "admin.refused"
     REQUEST = "http.request"
     LIBRARY = "library.message"
+    KEY_ROTATED = "secrets.rotated"
     UVLOOP_ABSENT = "service.uvloop_absent"

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 
 from wakeline.config import Settings
 from wakeline.config.rules import sqlite_path
 from wakeline.model.errors import ConfigError, StoreUnavailable
 from wakeline.service import wiring
+from wakeline.service.master_key import Keys
 from wakeline.storage.sqlite import backup as copies
 from wakeline.storage.sqlite.backup import Manifest
 from wakeline.storage.sqlite.connection import open_reader
@@ -66,9 +68,30 @@ async def backup(settings: Settings, destination: Path) -> Manifest:
 
 
 def restore(settings: Settings, source: Path, *, force: bool) -> Manifest:
-    """Put a copy in the place of the store; it starts held. Raises as `storage.sqlite.backup.restore` does."""
+    """Put a copy in the place of the store; it starts held.
+
+    Raises as `storage.sqlite.backup.restore` does, and ConfigError if the copy is sealed with a master key that is not here.
+    """
     files = _files(settings)
-    return copies.restore(source, files["main"], files["devices"], now=_now(), force=force)
+    return copies.restore(
+        source, files["main"], files["devices"], now=_now(), force=force, admit=partial(_admit, settings)
+    )
+
+
+def _admit(settings: Settings, key_id: str) -> None:
+    path = settings.secrets.master_key_file
+    try:
+        keys = Keys(settings.secrets, create=False)
+    except ConfigError as error:
+        raise ConfigError(
+            f"This backup is sealed with the master key {key_id}. {error.detail}.",
+            fix=f"Put the master key {key_id} into {path} first.",
+        ) from None
+    if not keys.knows(key_id):
+        raise ConfigError(
+            f"This backup is sealed with the master key {key_id}, and what we have is {keys.key_id}.",
+            fix=f"Put the master key {key_id} into {path}, alone or on a line below the present one.",
+        )
 
 
 def _files(settings: Settings) -> dict[Kind, Path]:

@@ -24,14 +24,14 @@ from wakeline.model.route import ProviderKind
 from wakeline.observe.health import Health
 from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Parts, Pipeline
-from wakeline.ports import Clock, Provider, Secrets
+from wakeline.ports import Clock, Provider
 from wakeline.providers import PROVIDERS
-from wakeline.service import admin_socket
+from wakeline.service import admin_socket, master_key
 from wakeline.service.attention import Attention
 from wakeline.service.clock import SystemClock
 from wakeline.service.ids import KeyMaker
 from wakeline.service.judging import Judge
-from wakeline.storage.sealing import Sealer, open_master_key
+from wakeline.service.master_key import MasterKey
 from wakeline.storage.sqlite import SqliteStore
 from wakeline.transport.guard import Guard, system_resolver
 from wakeline.transport.http import GuardedClient
@@ -45,7 +45,9 @@ _TRY_AGAIN = 0.05
 class Gateway:
     """All parts of one gateway, on an open store. `app` serves the API; nothing is sent before `start`."""
 
-    def __init__(self, settings: Settings, store: SqliteStore, secrets: Secrets, clock: Clock, newest: int) -> None:
+    def __init__(
+        self, settings: Settings, store: SqliteStore, secrets: master_key.Keys, clock: Clock, newest: int
+    ) -> None:
         self.settings = settings
         self.health = Health()
         self._clock = clock
@@ -104,7 +106,7 @@ class Gateway:
             wanted=Attention(store.events, self._clock).wanted,
         )
 
-    def _edge_ports(self, store: SqliteStore, secrets: Secrets) -> rest.RestPorts:
+    def _edge_ports(self, store: SqliteStore, secrets: master_key.Keys) -> rest.RestPorts:
         return rest.RestPorts(
             clock=self._clock,
             apps=store.apps,
@@ -123,6 +125,7 @@ class Gateway:
             health=self.health,
             metrics=self._metrics,
             inspect=Judge().inspect,
+            master_key=MasterKey(secrets, store.seals.renew, self._clock),
         )
 
     def _providers(self, settings: Settings) -> dict[ProviderKind, Provider]:
@@ -144,10 +147,10 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
     """
     path = Path(sqlite_path(settings.storage.url))
     _make_directory(Path(settings.server.data_dir))
-    secrets = _sealer(Path(settings.secrets.master_key_file), path)
+    secrets = _keys(settings, path)
     clock = SystemClock()
     store = SqliteStore(path, clock=clock, secrets=secrets, settings=settings.storage)
-    await _own(store, Path(settings.server.data_dir))
+    await _own(store, Path(settings.server.data_dir), secrets)
     try:
         gateway = Gateway(settings, store, secrets, clock, await store.ledger.newest())
         try:
@@ -165,24 +168,30 @@ async def offline(settings: Settings) -> AsyncIterator[ASGIApp]:
         yield gateway.app
 
 
-async def _own(store: SqliteStore, directory: Path) -> None:
+async def _own(store: SqliteStore, directory: Path, secrets: master_key.Keys) -> None:
     """Open the store; an offline command has it for a moment only and is waited for, a gateway that answers is not.
 
     Without this, `wakeline serve &` and the first command after it would race for the lock, and one of them would fail.
+    Whoever had the lock may have changed the master key: a key that does not fit is read once more.
     """
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
-            return await store.open()
+            await store.open()
+        except ConfigError:
+            if not secrets.read_again():
+                raise
         except StoreBusy:
             if await admin_socket.answers(directory) or time.monotonic() >= deadline:
                 raise
+        else:
+            return secrets.sweep()
         await asyncio.sleep(_TRY_AGAIN)
 
 
-def _sealer(master_key: Path, store: Path) -> Sealer:
-    """Open the master key; made only with its store, since a new key beside an old store would hide that the old is lost."""
-    return Sealer(open_master_key(master_key, create=not store.exists()))
+def _keys(settings: Settings, store: Path) -> master_key.Keys:
+    """Read the master key; made only with its store, since a new key beside an old store would hide that the old is lost."""
+    return master_key.Keys(settings.secrets, create=not store.exists())
 
 
 def _make_directory(directory: Path) -> None:

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import stat
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from wakeline.model.errors import ConfigError, SecretError
-from wakeline.storage.sealing import Sealer, open_master_key
+from wakeline.model.errors import SecretError
+from wakeline.storage.sealing import Sealer, id_of
 
 KEY = bytes(range(32))
 
@@ -49,34 +46,43 @@ def test_derived_keys_differ_by_purpose_and_stay_the_same() -> None:
     assert Sealer(KEY).derive("cursors") != Sealer(KEY).derive("device tokens")
 
 
-def test_a_master_key_is_made_once_and_only_for_its_owner(tmp_path: Path) -> None:
-    path = tmp_path / "var" / "master.key"
+def test_a_value_sealed_with_a_former_key_opens_and_new_ones_are_sealed_with_the_current() -> None:
+    old, new = Sealer(KEY), Sealer(b"n" * 32, [KEY])
+    sealed = old.seal(b"secret", "row")
 
-    first = open_master_key(path)
-
-    assert open_master_key(path) == first
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_two_who_make_the_master_key_at_once_share_one(tmp_path: Path) -> None:
-    path = tmp_path / "master.key"
-
-    with ThreadPoolExecutor(8) as pool:
-        keys = set(pool.map(open_master_key, [path] * 32))
-
-    assert len(keys) == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["master.key"]
+    assert new.open(sealed, "row") == b"secret"
+    assert not new.is_current(sealed)
+    assert new.is_current(new.seal(b"secret", "row"))
+    with pytest.raises(SecretError, match=new.key_id):
+        old.open(new.seal(b"secret", "row"), "row")
 
 
-def test_an_absent_master_key_is_an_error_when_it_has_to_be_there(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no master key"):
-        open_master_key(tmp_path / "master.key", create=False)
+def test_what_the_first_releases_sealed_still_opens() -> None:
+    nonce = bytes(12)
+    sealed = b"\x01" + nonce + AESGCM(Sealer(KEY).derive("seal")).encrypt(nonce, b"secret", b"row")
+
+    for sealer in (Sealer(KEY), Sealer(b"n" * 32, [KEY])):
+        assert sealer.open(sealed, "row") == b"secret"
+        assert not sealer.is_current(sealed)
+    with pytest.raises(SecretError, match="master key"):
+        Sealer(bytes(32)).open(sealed, "row")
 
 
-@pytest.mark.parametrize("content", [b"not base64!", b"c2hvcnQ="])
-def test_a_damaged_master_key_is_named(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "master.key"
-    path.write_bytes(content)
+def test_an_error_names_the_key_that_is_needed_and_shows_none() -> None:
+    sealed = Sealer(KEY).seal(b"secret", "row")
 
-    with pytest.raises(ConfigError, match=r"master\.key"):
-        open_master_key(path)
+    with pytest.raises(SecretError) as caught:
+        Sealer(b"n" * 32).open(sealed, "row")
+
+    assert id_of(KEY) in caught.value.detail
+    assert KEY.hex()[:8] not in caught.value.detail
+
+
+def test_signatures_made_before_a_rotation_are_accepted_after_it() -> None:
+    sealer = Sealer(KEY)
+    before = sealer.derive("device-token")
+
+    sealer.adopt(b"n" * 32, [KEY])
+
+    assert sealer.derive("device-token") != before
+    assert sealer.accepted("device-token") == (sealer.derive("device-token"), before)

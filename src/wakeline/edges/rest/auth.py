@@ -53,7 +53,6 @@ class Gate:
         self._used: dict[int, int] = {}
         self._touched = ports.clock.monotonic()
         self._touching: asyncio.Task[None] | None = None
-        self._signing_key = ports.secrets.derive(device_token.PURPOSE)
 
     def caller(self, scope: Mapping[str, Any], headers: Mapping[str, str], now: int) -> Caller:
         """Say who asks. Raises Unauthenticated."""
@@ -67,7 +66,7 @@ class Gate:
             )
         text = text.strip()
         if text.startswith(device_token.PREFIX):
-            grant = device_token.read(text, self._signing_key, now)
+            grant = device_token.read(text, self._ports.secrets.accepted(device_token.PURPOSE), now)
             return Caller(name=f"device:{grant.app}:{grant.device_id}", grant=grant)
         return of_key(self._valid(text, now))
 
@@ -96,6 +95,8 @@ class Gate:
         elif not caller.may(operation.scopes):
             wanted = " or ".join(operation.scopes) or "admin"
             raise NotAllowed(f"this needs the scope {wanted}", fix="Use a key that has it.")
+        if operation.reach is Reach.MACHINE and caller is not OPERATOR:
+            raise NotAllowed("this is done at the machine itself", fix="Use `wakeline` where the gateway runs.")
         if operation.reach is Reach.INSTALLATION and caller.apps is not None:
             raise NotAllowed(
                 "this concerns the whole installation, and the key is bound to apps", fix="Use a key without apps."

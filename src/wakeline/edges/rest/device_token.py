@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Iterable
 
 import msgspec
 
@@ -18,6 +19,8 @@ from wakeline.model.errors import Unauthenticated
 
 PREFIX = "wkd_"
 PURPOSE = "device-token"
+LONGEST_TTL = 366 * 86400
+"""Seconds after which any token has ended."""
 
 _decode = msgspec.json.Decoder(DeviceGrant).decode
 
@@ -28,11 +31,14 @@ def make(grant: DeviceGrant, key: bytes) -> str:
     return f"{PREFIX}{_text(claims)}.{_text(_mark(claims, key))}"
 
 
-def read(text: str, key: bytes, now: int) -> DeviceGrant:
-    """Return what a token grants. Raises Unauthenticated when it is not ours, changed or expired (`now` in Unix ms)."""
+def read(text: str, keys: Iterable[bytes], now: int) -> DeviceGrant:
+    """Return what a token grants that was made with any of these keys.
+
+    Raises Unauthenticated when it is not ours, changed or expired (`now` in Unix ms).
+    """
     body, _, mark = text.removeprefix(PREFIX).partition(".")
     claims = _bytes(body)
-    if not hmac.compare_digest(_mark(claims, key), _bytes(mark)):
+    if not any(hmac.compare_digest(_mark(claims, key), _bytes(mark)) for key in keys):
         raise Unauthenticated("this device token was not made here", fix="Ask your backend for a new one.")
     grant = _decode(claims)
     if grant.expires <= now:

@@ -37,7 +37,7 @@ class NewDeviceToken(Strict, frozen=True, kw_only=True):
 
     device: Opaque
     user: Opaque | Users | None = None
-    ttl: Annotated[int, msgspec.Meta(ge=60, le=366 * _DAY)] = _DEFAULT_TTL
+    ttl: Annotated[int, msgspec.Meta(ge=60, le=device_token.LONGEST_TTL)] = _DEFAULT_TTL
 
 
 class DeviceTokenView(View, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ class RestPorts(msgspec.Struct, kw_only=True):
     """The parts this edge speaks to; a reload puts new `settings` in their place.
 
     `health.phase` says where the process is in its life: while it drains, `/readyz` says so and live feeds end.
+    `master_key` is None where there is none to change: in memory.
     `heartbeat` is the silence, in seconds, after which a live feed sends a comment.
     """
 
@@ -41,4 +42,5 @@ class RestPorts(msgspec.Struct, kw_only=True):
     health: Health
     metrics: Metrics
     inspect: Inspect
+    master_key: ports.MasterKey | None = None
     heartbeat: float = 15.0

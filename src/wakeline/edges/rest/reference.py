@@ -22,6 +22,7 @@ _REACH = {
     Reach.APP: "any that sees the app",
     Reach.FILTERED: "any; shows the apps of the key",
     Reach.INSTALLATION: "one that is bound to no app",
+    Reach.MACHINE: "none will do: only the command line at the machine itself",
 }
 
 

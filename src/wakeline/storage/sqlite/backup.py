@@ -16,6 +16,7 @@ import os
 import sqlite3
 import tarfile
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO
@@ -28,6 +29,7 @@ from wakeline.storage.holds import restored_hold
 from wakeline.storage.sqlite.lock import OwnerLock
 from wakeline.storage.sqlite.migrate import Kind, status
 from wakeline.storage.sqlite.routes import hold_form
+from wakeline.storage.sqlite.seals import KEY_ID
 from wakeline.storage.sqlite.statements import load
 
 FORMAT = 1
@@ -126,8 +128,18 @@ def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo:
     return info
 
 
-def restore(source: Path, main: Path, devices: Path, *, now: int, force: bool = False) -> Manifest:
+def restore(
+    source: Path,
+    main: Path,
+    devices: Path,
+    *,
+    now: int,
+    force: bool = False,
+    admit: Callable[[str], None] = lambda _key_id: None,
+) -> Manifest:
     """Put a backup in the place of a store that no server owns, verified and held.
+
+    `admit` is told the name of the master key that the backup is sealed with, and raises if it is not at hand.
 
     Raises Conflict for a store that is not empty unless `force`, StoreBusy, SchemaTooNew, and InvalidRequest for a file
     that is no backup or was changed.
@@ -146,6 +158,7 @@ def restore(source: Path, main: Path, devices: Path, *, now: int, force: bool = 
             manifest = _unpack(source, Path(folder))
             for kind, name in FILES.items():
                 _verify(kind, Path(folder) / name, manifest.parts[kind])
+            _ask_for_key(Path(folder) / FILES["main"], admit)
             _hold(Path(folder) / FILES["main"], now)
             for kind, place in places.items():
                 _replace(Path(folder) / FILES[kind], place)
@@ -206,6 +219,14 @@ def _verify(kind: Kind, path: Path, part: Part) -> None:
         status(connection, kind)
     if verdict != "ok":
         raise InvalidRequest(f"{part.name} of this backup is damaged: {verdict}")
+
+
+def _ask_for_key(path: Path, admit: Callable[[str], None]) -> None:
+    """Name the key that the backup needs; one of an early release does not say."""
+    with closing(sqlite3.connect(path)) as connection:
+        settings = dict(connection.execute(_SQL["settings"]).fetchall())
+    if KEY_ID in settings:
+        admit(settings[KEY_ID])
 
 
 def _hold(path: Path, now: int) -> None:

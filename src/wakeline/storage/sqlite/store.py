@@ -29,6 +29,7 @@ from wakeline.storage.sqlite.migrate import Kind, migrate
 from wakeline.storage.sqlite.queue import SqliteQueue
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.routes import SqliteRoutes
+from wakeline.storage.sqlite.seals import KEY_ID, Seals
 from wakeline.storage.sqlite.settings import SqliteSettings
 from wakeline.storage.sqlite.standing import Standing
 from wakeline.storage.sqlite.writer import Writer
@@ -65,6 +66,7 @@ class SqliteStore:
     api_keys: SqliteApiKeys
     settings: SqliteSettings
     keeper: SqliteKeeper
+    seals: Seals
 
     def __init__(
         self,
@@ -88,7 +90,7 @@ class SqliteStore:
     async def open(self) -> None:
         """Own the directory, bring the schema up to date, load what is kept in memory, free what was leased.
 
-        Raises StoreBusy, SchemaTooNew, MigrationChanged, StoreUnavailable.
+        Raises StoreBusy, SchemaTooNew, MigrationChanged, StoreUnavailable, and ConfigError for the master key of another store.
         """
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock.take()
@@ -113,6 +115,7 @@ class SqliteStore:
         self.settings = SqliteSettings(main, reader)
         self.apps = SqliteApps(main, reader)
         self.credentials = SqliteCredentials(main, reader, self._secrets)
+        self.seals = Seals(main, reader, self._secrets, str(self.path))
         self.routes = SqliteRoutes(main, reader, self.settings, self._clock)
         self.brakes = SqliteBrakes(main, reader, self.apps)
         self.api_keys = SqliteApiKeys(main, reader)
@@ -138,7 +141,9 @@ class SqliteStore:
         return writer, reader
 
     async def _load(self) -> None:
-        for register in (self.settings, self.apps, self.credentials, self.routes, self.api_keys, self.idempotency):
+        await self.settings.load()
+        await self.seals.adopt(self.settings.known(KEY_ID))
+        for register in (self.apps, self.credentials, self.routes, self.api_keys, self.idempotency):
             await register.load()
         await self.brakes.load()
         self.apps.on_delete(self.credentials.forget_app)

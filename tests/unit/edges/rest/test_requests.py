@@ -134,7 +134,7 @@ async def test_every_scope_opens_what_the_table_says_and_nothing_else(gateway: G
         path = operation.url(**dict.fromkeys(operation.parameters, "absent"))
         for scope, key in keys.items():
             answer = await gateway.call(operation.method, path, key=key)
-            allowed = scope is Scope.ADMIN or scope in operation.scopes
+            allowed = operation.reach is not Reach.MACHINE and (scope is Scope.ADMIN or scope in operation.scopes)
             assert (answer.status_code != 403) is allowed, (operation.name, scope)
 
 
@@ -324,3 +324,18 @@ async def test_what_was_used_since_is_written_when_the_process_stops(gateway: Ga
     await app.close()
 
     assert gateway.store.api_keys.all()[0].last_used == gateway.clock.now()
+
+
+async def test_the_master_key_is_changed_by_no_api_key(gateway: Gateway) -> None:
+    app = gateway.app
+    answer = await gateway.call("POST", "/v1/master-key/rotate", key=await gateway.key(Scope.ADMIN), json={})
+
+    assert answer.status_code == 403
+    assert "machine" in answer.json()["detail"]
+
+    async def marked(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, ADMIN_MARK: True}, receive, send)
+
+    gateway.serve(marked)
+    answer = await gateway.call("POST", "/v1/master-key/rotate", key="", json={})
+    assert answer.status_code == 409  # a store in memory has none

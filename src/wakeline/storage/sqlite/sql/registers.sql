@@ -54,6 +54,22 @@ UPDATE credential SET facts = ? WHERE id = ?;
 -- Read the sealed half of a credential, and that of what it was before.
 SELECT sealed, former_sealed FROM credential WHERE id = ?;
 
+-- name: sealed_values
+-- Read what is sealed of the credentials, and what the seal is bound to.
+SELECT id, facts, sealed FROM credential WHERE length(sealed) > 0;
+
+-- name: former_sealed_values
+-- Read what is sealed of what credentials were before, and what the seal is bound to.
+SELECT id, former, former_sealed FROM credential WHERE former_sealed IS NOT NULL;
+
+-- name: reseal!
+-- Write a credential's secret as it is sealed anew.
+UPDATE credential SET sealed = ? WHERE id = ?;
+
+-- name: reseal_former!
+-- Write the secret of what a credential was before as it is sealed anew.
+UPDATE credential SET former_sealed = ? WHERE id = ?;
+
 -- name: delete_credential!
 -- Forget a credential.
 DELETE FROM credential WHERE id = ?;

@@ -1,0 +1,94 @@
+"""Which columns are sealed, and sealing all of them anew when the master key has changed.
+
+Theory: the store remembers the name of the master key it is sealed with. On opening, that key must be held, else the store
+is not touched; and if another one is the current key now, everything is sealed anew in one transaction, and the name with
+it. So a rotation that a crash interrupted is finished by the next start, and a wrong key file is found before it does harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from wakeline.model.credential import Credential
+from wakeline.model.errors import ConfigError, SecretError
+from wakeline.ports import Secrets
+from wakeline.storage.sealed import seal_context
+from wakeline.storage.sqlite.reader import Reader
+from wakeline.storage.sqlite.statements import load
+from wakeline.storage.sqlite.writer import Transaction, Writer
+
+KEY_ID = "master_key"
+"""The setting that holds the name of the master key."""
+
+_SQL = load("registers")
+_credential = msgspec.json.Decoder(Credential)
+
+
+class SealedColumn(NamedTuple):
+    """A sealed column: the statements that read (row, facts, sealed) and write it, and its context by the facts."""
+
+    read: str
+    write: str
+    context: Callable[[bytes], str]
+
+
+SEALED = (
+    SealedColumn("sealed_values", "reseal", lambda facts: seal_context(_credential.decode(facts))),
+    SealedColumn("former_sealed_values", "reseal_former", lambda facts: seal_context(_credential.decode(facts))),
+)
+"""Every sealed column of the store; whoever adds one adds it here, or a rotation loses what it holds."""
+
+
+class Seals:
+    """The seals of one store."""
+
+    def __init__(self, writer: Writer, reader: Reader, secrets: Secrets, name: str) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._secrets = secrets
+        self._name = name
+
+    async def adopt(self, known: str | None) -> None:
+        """See that our master key belongs to this store, and finish an interrupted rotation. Raises ConfigError.
+
+        `known`: the name that the store remembers; None in one that is new or of an early release.
+        """
+        if known is not None and not self._secrets.knows(known):
+            raise ConfigError(
+                f"The store at {self._name} is sealed with the master key {known}; what we have is "
+                f"{self._secrets.key_id}. It is the key of another store, or of another time.",
+                fix=f"Bring back the master key {known}: alone, or on a line below the present one to move to that.",
+            )
+        stale = (not self._secrets.is_current(sealed) for _, _, sealed in self._values(self._reader.all))
+        if known != self._secrets.key_id or any(stale):
+            try:
+                await self.renew()
+            except SecretError as error:
+                raise ConfigError(f"The store at {self._name}: {error.detail}", fix=error.fix) from None
+
+    async def renew(self) -> int:
+        """Seal everything with the current key, in one transaction; return how many values. Raises SecretError."""
+        return await self._writer.write(self._renew)
+
+    def _renew(self, tx: Transaction) -> int:
+        count = 0
+        for column, row, facts, sealed in list(self._rows(tx.all)):
+            if self._secrets.is_current(sealed):
+                continue
+            context = column.context(facts)
+            tx.execute(_SQL[column.write], (self._secrets.seal(self._secrets.open(sealed, context), context), row))
+            count += 1
+        tx.execute(_SQL["set_setting"], (KEY_ID, self._secrets.key_id))
+        return count
+
+    def _values(self, read: Callable[[str], list[tuple[int, bytes, bytes]]]) -> Iterator[tuple[int, bytes, bytes]]:
+        return ((row, facts, sealed) for _, row, facts, sealed in self._rows(read))
+
+    @staticmethod
+    def _rows(
+        read: Callable[[str], list[tuple[int, bytes, bytes]]],
+    ) -> Iterator[tuple[SealedColumn, int, bytes, bytes]]:
+        return ((column, *found) for column in SEALED for found in read(_SQL[column.read]))
