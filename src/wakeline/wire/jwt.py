@@ -1,4 +1,4 @@
-"""JSON Web Tokens as providers want them: ES256 for APNs, RS256 for Google's token endpoint. Signing only.
+"""JSON Web Tokens as providers want them: ES256 for APNs and VAPID, RS256 for Google's token endpoint. Signing only.
 
 Rule of APNs tokens: every connection and every replica must present the same bytes, because Apple counts changes of the
 token on a connection and answers 429 when they come more often than every 20 minutes. So `iat` is not the time of
@@ -91,13 +91,13 @@ def rs256(key: rsa.RSAPrivateKey, header: dict[str, Any], claims: dict[str, Any]
     return (message + b"." + _segment(signature)).decode("ascii")
 
 
-def window_start(key_id: str, now: int) -> int:
-    """Return the `iat` of the provider token to use at `now`; both in Unix seconds.
+def window_start(key_id: str, now: int, *, window: int = WINDOW, youngest: int = YOUNGEST) -> int:
+    """Return the `iat` of the provider token to use at `now`; all in Unix seconds.
 
-    The age `now - iat` runs from YOUNGEST to OLDEST, then the next window begins.
+    The age `now - iat` runs from `youngest` until `window` later, then the next window begins.
     """
-    phase = int.from_bytes(hashlib.sha256(key_id.encode()).digest()[:4], "big") % WINDOW
-    return now - (now - phase) % WINDOW - YOUNGEST
+    phase = int.from_bytes(hashlib.sha256(key_id.encode()).digest()[:4], "big") % window
+    return now - (now - phase) % window - youngest
 
 
 def provider_token(key: ec.EllipticCurvePrivateKey, key_id: str, team_id: str, iat: int) -> str:

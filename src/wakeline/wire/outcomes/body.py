@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -30,6 +32,22 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def seconds(retry_after: bytes) -> float | None:
-    """Return a Retry-After in seconds, or None; its date form is not used by the push services (RFC 9110 section 10.2.3)."""
-    return float(retry_after) if retry_after.isdigit() and len(retry_after) < 8 else None
+def seconds(retry_after: bytes, date: bytes = b"") -> float | None:
+    """Return a Retry-After in seconds, or None (RFC 9110 section 10.2.3).
+
+    Its date form is read against the answer's own `Date`, so that no clock has to agree with another; without one it says
+    nothing.
+    """
+    if retry_after.isdigit():
+        return float(retry_after) if len(retry_after) < 8 else None
+    until, since = _moment(retry_after), _moment(date)
+    return None if until is None or since is None else max(0.0, until - since)
+
+
+def _moment(date: bytes) -> float | None:
+    """Return an HTTP date (RFC 9110 section 5.6.7) in Unix seconds, or None."""
+    try:
+        found = parsedate_to_datetime(date.decode("ascii"))
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):  # no date, or one that no clock reaches
+        return None

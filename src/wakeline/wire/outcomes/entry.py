@@ -18,6 +18,7 @@ class Source(StrEnum):
 
     APNS = "apns"
     FCM = "fcm"
+    WEBPUSH = "webpush"
     OAUTH = "oauth"
     NETWORK = "network"
     OURS = "ours"
