@@ -95,6 +95,11 @@ class Simulator(msgspec.Struct, frozen=True, kw_only=True):
         body = {"provider": provider, **how}
         httpx2.post(f"{self.control}/behave", json=body, trust_env=False).raise_for_status()
 
+    def disconnect(self, provider: str, *, abort: bool = False) -> None:
+        """Say GOAWAY on every connection of a push service, or cut them."""
+        body = {"provider": provider, "abort": abort}
+        httpx2.post(f"{self.control}/disconnect", json=body, trust_env=False).raise_for_status()
+
     def requests(self, target: str | None = None, limit: int = 1_000_000) -> list[dict[str, Any]]:
         """Return what was received, oldest first."""
         query: dict[str, Any] = {"limit": limit} | ({"target": target} if target else {})

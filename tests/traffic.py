@@ -19,6 +19,8 @@ Make = Callable[..., Gateway]
 """Makes a furnished gateway: (stand-ins, more settings, directory)."""
 
 DEVICES = 40
+REINSTALLED = 3.0
+"""Seconds for which an app that was removed is missing."""
 SEND = f"/v1/apps/{APP}/notifications"
 
 
@@ -92,3 +94,58 @@ def by_number(fake: Simulator) -> dict[int, list[dict[str, Any]]]:
         data = body["message"]["data"] if request["provider"] == "fcm" else body
         found[int(data["n"])].append(request)
     return found
+
+
+class Crowd:
+    """iPhones that take alerts and calls, and Android phones; each has a token that changes when its app is installed anew."""
+
+    size = 100
+
+    def __init__(self, http: httpx2.Client) -> None:
+        self._http = http
+        self._installed = [0] * self.size
+        self._removed: dict[int, float] = {}
+        for number in range(self.size):
+            self._register(number)
+
+    def value(self, number: int) -> str:
+        """Return the token of a phone as it is now."""
+        serial = number + self.size * self._installed[number]
+        return fcm_token(serial) if self._android(number) else token(serial)
+
+    def epitaph(self, number: int) -> dict[str, Any]:
+        """Return what is said of a phone from which the app was removed."""
+        if self._android(number):
+            return {"status": 404, "error": "UNREGISTERED", "times": None}
+        return {"status": 410, "reason": "Unregistered", "times": None}
+
+    def reinstall_later(self, number: int) -> None:
+        """Have the app register again in a few seconds."""
+        self._removed.setdefault(number, time.monotonic() + REINSTALLED)
+
+    def reinstall(self) -> None:
+        """Register the phones on which the app was installed anew meanwhile."""
+        now = time.monotonic()
+        for number in [number for number, at in self._removed.items() if at <= now]:
+            del self._removed[number]
+            self._installed[number] += 1
+            self._register(number)
+
+    def notification(self, number: int, ttl: int) -> dict[str, Any]:
+        """Return notification number so-and-so: to one phone, every tenth a call, every fifth silent."""
+        phone = number * 7 % self.size
+        body: dict[str, Any] = {"to": {"devices": [f"d{phone}"]}, "data": {"n": number}, "ttl": ttl}
+        if number % 10 == 0:
+            return body | {"call": {"id": f"c{number}"}, "ttl": min(ttl, 30)}
+        return body if number % 5 == 1 else body | {"alert": {"body": "x"}}
+
+    def _android(self, number: int) -> bool:
+        return number % 2 == 1
+
+    def _register(self, number: int) -> None:
+        value = self.value(number)
+        kinds = ["fcm"] if self._android(number) else ["apns", "apns-voip"]
+        values = [value] if len(kinds) == 1 else [value, f"{int(value, 16) + 1_000_000:064x}"]
+        targets = [{"kind": kind, "value": one} for kind, one in zip(kinds, values, strict=True)]
+        body = {"user": f"u{number}", "targets": targets}
+        self._http.put(f"/v1/apps/{APP}/devices/d{number}", json=body).raise_for_status()
