@@ -19,6 +19,7 @@ from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Environment
 from wakeline.ports import NewCredential
 from wakeline.wire.credential_file import Expectation, Inspection
+from wakeline.wire.credential_file.validity import aged
 
 _READERS = (Scope.CREDENTIALS, Scope.READ)
 _SOUND = (OutcomeClass.ACCEPTED, OutcomeClass.TOKEN_DEAD, OutcomeClass.TOKEN_DOUBTFUL)
@@ -83,8 +84,8 @@ def id_of(credential: Credential) -> str:
     return ids.uuid_at(credential.created, credential.id)
 
 
-def view(credential: Credential) -> CredentialView:
-    """Return a credential as the world sees it."""
+def view(credential: Credential, now: int) -> CredentialView:
+    """Return a credential as the world sees it at this time (Unix ms)."""
     environments = credential.environments or (Environment.PRODUCTION,)
     return CredentialView(
         id=id_of(credential),
@@ -96,7 +97,7 @@ def view(credential: Credential) -> CredentialView:
         team_id=credential.team_id,
         subject=credential.subject,
         not_after=moment_or_none(credential.not_after),
-        verdict=credential.verdict,
+        verdict=aged(credential.verdict, credential.not_after, now),
         state=credential.state,
         state_note=credential.state_note,
         fingerprint=credential.fingerprint,
@@ -117,14 +118,16 @@ async def upload(call: Call) -> Answer:
     elif decision.step is Step.REPLACE:
         kept = await store.replace(old.id, new, call.now)
     else:
-        return Answer(body=view(old))
-    return Answer(status=201, body=view(kept))
+        return Answer(body=view(old, call.now))
+    return Answer(status=201, body=view(kept, call.now))
 
 
 async def list_all(call: Call) -> Answer:
     """List an app's credentials."""
     return Answer(
-        body=CredentialList(credentials=tuple(view(one) for one in call.ports.credentials.of_app(call.app.id)))
+        body=CredentialList(
+            credentials=tuple(view(one, call.now) for one in call.ports.credentials.of_app(call.app.id))
+        )
     )
 
 

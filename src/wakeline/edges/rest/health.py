@@ -66,7 +66,7 @@ async def health(call: Call) -> Answer:
     checks = await _checks(call)
     routes = await views(call)
     credentials = tuple(
-        AppCredential(app=app.slug, credential=view(one))
+        AppCredential(app=app.slug, credential=view(one, call.now))
         for app in call.ports.apps.all()
         if call.caller.sees(app.slug)
         for one in call.ports.credentials.of_app(app.id)
