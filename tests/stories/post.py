@@ -39,6 +39,7 @@ class Sent(NamedTuple):
     title: str
     at: float
     """Seconds on the monotonic clock."""
+    key_id: str = ""
 
 
 class Post:
@@ -49,6 +50,7 @@ class Post:
         self.sent: list[Sent] = []
         self.to_token: dict[str, deque[Outcome]] = defaultdict(deque)
         self.to_credential: dict[int, Outcome] = {}
+        self.to_key: dict[str, Outcome] = {}
         self.to_environment: dict[tuple[str, str], Outcome] = {}
         self.to_all: Outcome | None = None
         self.on_check: Outcome = OK
@@ -140,6 +142,7 @@ class Office:
                 badge=shipment.badges.get(recipient.device),
                 title=content.alert.title if content.alert else "",
                 at=shipment.started,
+                key_id=self.credential.key_id,
             )
             for recipient in shipment.recipients
         ]
@@ -168,6 +171,8 @@ class Office:
     def _answer(self, shipment: Shipment, recipient: Recipient) -> Outcome:
         if self.post.silent:
             return NO_ANSWER
+        if self.credential.key_id in self.post.to_key:
+            return self.post.to_key[self.credential.key_id]
         return self.post.answer_for(recipient, shipment.route, self.credential.id)
 
     async def check(self) -> Outcome:

@@ -113,7 +113,7 @@ class Answers:
         if self._parts.settings.logs.push:
             self._log(answer.flight, answer.number, outcome.outcome_class.value, outcome.code, outcome.reason)
         on_trial = answer.flight.trial is not None or answer.flight.way.candidate is not None
-        if on_trial and self._canary.refused(answer):
+        if on_trial and self._canary.refused(answer) and self._may_repeat(answer):
             self._wait(answer)
             return
         match outcome.action:
@@ -230,6 +230,11 @@ class Answers:
             on_unknown=answer.flight.load.notification.content.on_unknown,
             entropy=self._parts.entropy(),
         )
+
+    def _may_repeat(self, answer: Answer) -> bool:
+        """Tell whether a push may be sent again at once; what was perhaps taken, only as its policy says."""
+        unknown = answer.outcome.outcome_class is OutcomeClass.UNKNOWN
+        return not unknown or not isinstance(self._plan(answer), retry.GiveUp)
 
     def _pace(self, way: Way, outcome: Outcome) -> None:
         """Let the route rest if its provider asks for it. A 429 of Apple's concerns one device, and a single one may."""

@@ -142,7 +142,7 @@ class Canary:
             trial = candidate.trial
             for push in _pushes(flight.load, indexes):
                 if trial.waits_for(push):
-                    trial.second(push, accepted=True)
+                    trial.second(push, accepted=True, at=self._parts.clock.monotonic())
         if trial is not None:
             self._judge(flight.way.route.app, trial)
 
@@ -153,18 +153,16 @@ class Canary:
         if trial is None:
             self._second(answer, push)
             return False
-        again = True
+        again, now = True, self._parts.clock.monotonic()
         if outcome.action in STOPS:
-            trial.doubt(push, Sign.DOUBT, outcome.reason, outcome.cause)
+            trial.doubt(push, Sign.DOUBT, outcome.reason, outcome.cause, now)
             trial.forget(push)
             app = answer.flight.way.route.app
             self._refute(app, trial, outcome)
         elif outcome.outcome_class in _DOUBTS:
-            trial.doubt(push, Sign.DOUBT, outcome.reason, outcome.cause)
+            trial.doubt(push, Sign.DOUBT, outcome.reason, outcome.cause, now)
         elif outcome.outcome_class in (OutcomeClass.TRANSIENT, OutcomeClass.UNKNOWN):
-            trial.doubt(push, Sign.LAPSE, outcome.reason, outcome.cause)
-            # What was perhaps taken is sent again only as its policy says.
-            again = outcome.outcome_class is OutcomeClass.TRANSIENT
+            trial.doubt(push, Sign.LAPSE, outcome.reason, outcome.cause, now)
         else:
             again = False
             if outcome.accepted:
@@ -175,15 +173,15 @@ class Canary:
         return again
 
     def _second(self, answer: Answer, push: Push) -> None:
-        candidate, outcome = answer.flight.way.candidate, answer.outcome
+        candidate, outcome, now = answer.flight.way.candidate, answer.outcome, self._parts.clock.monotonic()
         if candidate is None or not candidate.trial.waits_for(push):
             return
         if outcome.accepted:
-            candidate.trial.second(push, accepted=True)
+            candidate.trial.second(push, accepted=True, at=now)
         elif outcome.outcome_class in _DOUBTS:
-            candidate.trial.second(push, accepted=False)
-        elif outcome.action not in (Action.RETRY, Action.REPLAY):
-            candidate.trial.forget(push)
+            candidate.trial.second(push, accepted=False, at=now)
+        else:
+            candidate.trial.undecided(push, final=outcome.action not in (Action.RETRY, Action.REPLAY))
         self._judge(answer.flight.way.route.app, candidate.trial)
 
     def _judge(self, app: int, trial: Trial) -> None:

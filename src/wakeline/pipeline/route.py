@@ -100,6 +100,7 @@ class RouteTable:
         """Take over the routes that the store knows, with their holds."""
         for route in self._parts.routes.all():
             self._adopt(route)
+            self._changed.add(route.app)  # a trial may have been under way
 
     def ways(self) -> list[Way]:
         """Return all routes by id."""
@@ -218,10 +219,12 @@ class RouteTable:
         """Let the candidate serve: in the place of the route, if it is for another environment or topic."""
         candidate = way.candidate
         self.drop_candidate(way)
-        if candidate is not None and candidate.route != facing(way.route):
-            candidate.sender = None
-            way.detour = candidate
-            self.retire_sender(way)
+        if candidate is None:
+            return
+        candidate.sender = None
+        way.detour = candidate if candidate.route != facing(way.route) else None
+        way.credential = candidate.credential
+        self.retire_sender(way)
 
     async def put_hold(self, way: Way, hold: Hold | None) -> None:
         """Hold a route or release it; survives restarts. One that is held for its credential is checked from time to time.

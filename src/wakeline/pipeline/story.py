@@ -216,6 +216,11 @@ class Pipeline:
         await self.settle.flush()
         return outcome
 
+    def insist(self, app: App) -> None:
+        """Put an app's latest changes in force without waiting for what its canaries show."""
+        self.watch.refresh()
+        self.canary.insist(app.id)
+
     def routes(self) -> list[RouteStatus]:
         """Return how every route is, by id."""
         return [self._status(way) for way in self.table.ways()]

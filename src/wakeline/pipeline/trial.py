@@ -18,6 +18,9 @@ PATIENCE = 3.0
 _SHARE = 3
 """A change is worse if, for every three deliveries it gets through, it loses at least one that went through before: 25 %."""
 
+COMPARABLE = 5.0
+"""Seconds between two answers of which one is a lapse: later the service may just have come back."""
+
 _LAPSES = 3
 """Silence or a broken connection may be chance; so many of them, with the old setting getting through each time, are not."""
 
@@ -59,7 +62,7 @@ class Trial:
         self.reason = ""
         self.cause = ""
         self._tried: set[Push] = set()
-        self._again: dict[Push, Sign] = {}
+        self._again: dict[Push, tuple[Sign, float]] = {}
 
     @property
     def wanted(self) -> int:
@@ -92,10 +95,10 @@ class Trial:
         self.in_flight -= 1
         self.agreed += 1
 
-    def doubt(self, push: Push, sign: Sign, reason: str, cause: str) -> None:
-        """Note a canary that was not accepted; it goes out again as before the change."""
+    def doubt(self, push: Push, sign: Sign, reason: str, cause: str, at: float) -> None:
+        """Note a canary that was not accepted; it goes out again as before the change. `at` is monotonic, in seconds."""
         self.in_flight -= 1
-        self._again[push] = sign
+        self._again[push] = sign, at
         if sign is Sign.DOUBT or not self.reason:
             self.reason, self.cause = reason, cause
 
@@ -103,18 +106,23 @@ class Trial:
         """Tell whether this delivery went out as a canary in vain, and its second answer matters."""
         return push in self._again
 
-    def second(self, push: Push, *, accepted: bool) -> None:
+    def second(self, push: Push, *, accepted: bool, at: float) -> None:
         """Count the answer that a canary got as before the change."""
-        sign = self._again.pop(push)
+        sign, first = self._again.pop(push)
         if not accepted:
             self.agreed += 1
         elif sign is Sign.DOUBT:
             self.worse += 1
-        else:
+        elif at - first <= COMPARABLE:
             self.lapses += 1
 
+    def undecided(self, push: Push, *, final: bool) -> None:
+        """Take a second answer that is not about the token: a lapse that both settings have in common proves nothing."""
+        if final or self._again[push][0] is Sign.LAPSE:
+            self.forget(push)
+
     def forget(self, push: Push) -> None:
-        """Give up on a second answer: it was none about the token either."""
+        """Give up on a second answer."""
         self._again.pop(push, None)
 
     @property
