@@ -28,7 +28,13 @@ def meaning(kind: str, status: int, reason: str, code: int = 0) -> Outcome | Non
 
 
 def _source(kind: str) -> Source:
-    return Source.FCM if kind == TargetKind.FCM else Source.APNS
+    match kind:
+        case TargetKind.FCM:
+            return Source.FCM
+        case TargetKind.WEBPUSH:
+            return Source.WEBPUSH
+        case _:
+            return Source.APNS
 
 
 def _by_answer(source: Source, status: int, reason: str) -> Entry | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from wakeline.model.credential import Credential, CredentialSecret, Grade, Verdict
+from wakeline.model.credential import Credential, CredentialKind, CredentialSecret, Grade, Verdict
 from wakeline.model.route import Environment
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     """What the caller says besides the file. `now` in Unix ms; `environment` None means "what the file allows".
 
+    `kind`: what the caller takes the file for; another kind is refused, and only by this word is a bare key a VAPID key.
+    `contact`: how push services of the web reach the operator, `mailto:` or `https:` (a VAPID key's `subject`).
     `file_name`: as its maker named it, for what only a name tells; the kind is never taken from it.
     """
 
@@ -23,6 +25,8 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment | None = None
     token_hosts: tuple[str, ...] = ()
     file_name: str = ""
+    kind: CredentialKind | None = None
+    contact: str = ""
     alone: bool = False
 
     def __repr__(self) -> str:
