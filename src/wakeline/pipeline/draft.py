@@ -25,6 +25,7 @@ from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.resolve import Wait, absent_at, address_of, kinds_for
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.terms import Terms, terms_of
+from wakeline.wire import fcm
 from wakeline.wire.outcomes import Refusal, ours
 
 _EVENTS_FOR_MISSING = 20
@@ -115,6 +116,7 @@ class Drafting:
                 await self._resolve(app, draft, directory)
             notification = draft.notification(app.id, request_id)
             self._check_size(draft.providers, notification)
+            _check_topics(terms)
         except InvalidRequest as error:
             self.refund(draft)
             return error
@@ -233,6 +235,12 @@ class Drafting:
                     pointer=field if field.startswith("/") else f"/{field}",
                     fix="Shorten it, or set `truncate` to have the text shortened by the gateway.",
                 )
+
+
+def _check_topics(terms: Terms) -> None:
+    """Refuse what FCM takes to a device but not to a topic or a condition."""
+    if any(target.kind == TargetKind.FCM and fcm.is_broadcast(target.token) for target in terms.audience.targets):
+        fcm.check_topic_size(terms.content)
 
 
 def _terms(request: NotificationRequest, now: int) -> Terms | WakelineError:

@@ -17,7 +17,7 @@ from wakeline.model.delivery import JobKind, NewJob, pack_all
 from wakeline.model.device import Candidate, TargetKind
 from wakeline.model.notification import Notification, PushType
 from wakeline.model.outcome import Outcome
-from wakeline.pipeline.terms import TARGET_KINDS
+from wakeline.pipeline.raw_targets import TARGET_KINDS
 
 PER_JOB = 500
 """Recipients in one job and one bulk chunk."""

@@ -5,27 +5,23 @@ Rule: pure, and every refusal names the field by a JSON Pointer. Defaults are th
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
-from functools import partial
 
 import msgspec
 
-from wakeline.model.device import TargetKind
 from wakeline.model.errors import InvalidRequest
 from wakeline.model.notification import (
     NOW_OR_NEVER,
-    Alert,
     Audience,
     Content,
     NotificationRequest,
     OnUnknown,
-    Override,
     Priority,
     PushType,
-    RawTarget,
 )
 from wakeline.model.route import Lane
+from wakeline.pipeline.bearing import check_content
+from wakeline.pipeline.raw_targets import normalised
 
 NAMED_LIMIT = 500
 """More recipients than this, and the audience is walked instead of resolved at once."""
@@ -36,29 +32,10 @@ MAX_TTL = 28 * 86400
 MAX_AHEAD = 366 * 86400
 """Seconds that a push may be scheduled ahead."""
 
-_TTL = {PushType.CALL: 32, PushType.BACKGROUND: 3600}
+# Who talks now is not to be heard later (Apple, "Creating a Push to Talk app": expiration 0).
+_TTL = {PushType.CALL: 32, PushType.BACKGROUND: 3600, PushType.PUSHTOTALK: 0}
 _DEFAULT_TTL = 86400
-_COLLAPSE_LIMIT = 64
-_VALUE_LIMIT = 4096
 _NAME_LIMIT = 255
-# What a bundle id or a project id is made of; a topic becomes a header of HTTP/2.
-_TOPIC = re.compile(r"[A-Za-z0-9._:-]{0,255}").fullmatch
-_NOTHING = Override()
-
-TARGET_KINDS: dict[PushType, tuple[TargetKind, ...]] = {
-    PushType.ALERT: (TargetKind.APNS, TargetKind.FCM, TargetKind.WEBPUSH),
-    PushType.BACKGROUND: (TargetKind.APNS, TargetKind.FCM, TargetKind.WEBPUSH),
-    PushType.CALL: (TargetKind.APNS_VOIP, TargetKind.FCM, TargetKind.APNS, TargetKind.WEBPUSH),
-    PushType.LIVEACTIVITY: (TargetKind.APNS_LIVEACTIVITY,),
-    PushType.LOCATION: (TargetKind.APNS_LOCATION,),
-    PushType.COMPLICATION: (TargetKind.APNS_COMPLICATION,),
-    PushType.FILEPROVIDER: (TargetKind.APNS_FILEPROVIDER,),
-    PushType.MDM: (TargetKind.APNS_MDM,),
-    PushType.PUSHTOTALK: (TargetKind.APNS_PUSHTOTALK,),
-    PushType.WIDGETS: (TargetKind.APNS_WIDGETS,),
-    PushType.CONTROLS: (TargetKind.APNS_CONTROLS,),
-}
-"""Which targets a push type may go to, the best first (DESIGN 5.2). Whoever names a raw target may also say plain `apns`."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,9 +57,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 def terms_of(request: NotificationRequest, now: int) -> Terms:
     """Fill in defaults and check. `now` in Unix ms. Raises InvalidRequest, naming the field."""
     push_type = _push_type(request)
-    _check_content(request, push_type)
-    audience = _audience(request.to)
-    _check_targets(audience, push_type)
+    check_content(request, push_type)
+    audience = _audience(request.to, push_type)
     due = _due(request.send_at, now)
     named = len(audience.users) + len(audience.devices) + len(audience.targets)
     walked = audience.is_broad or named > NAMED_LIMIT
@@ -104,6 +80,8 @@ def _push_type(request: NotificationRequest) -> PushType:
         return request.type
     if request.call is not None:
         return PushType.CALL
+    if request.liveactivity is not None:
+        return PushType.LIVEACTIVITY
     return PushType.ALERT if request.alert is not None else PushType.BACKGROUND
 
 
@@ -113,6 +91,7 @@ def _content(request: NotificationRequest, push_type: PushType) -> Content:
         type=push_type,
         call=request.call,
         alert=request.alert,
+        liveactivity=request.liveactivity,
         data=request.data,
         priority=request.priority or usual,
         collapse_id=request.collapse_id,
@@ -132,45 +111,7 @@ def _lane(request: NotificationRequest, push_type: PushType, *, broad: bool) -> 
     return Lane.BACKGROUND if push_type is PushType.BACKGROUND else Lane.ALERT
 
 
-def _check_content(request: NotificationRequest, push_type: PushType) -> None:
-    if push_type is PushType.CALL and request.call is None:
-        raise InvalidRequest("A call needs `call` with the id of the call", pointer="/call")
-    if push_type is not PushType.CALL and request.call is not None:
-        raise InvalidRequest(f"`call` belongs to type call, not to {push_type.value}", pointer="/call")
-    if request.call is not None and not request.call.id:
-        raise InvalidRequest("A call needs an id", pointer="/call/id")
-    if push_type is PushType.ALERT and request.alert is None and not _overridden(request):
-        raise InvalidRequest("An alert needs `alert`: what is to be shown", pointer="/alert")
-    if push_type is PushType.BACKGROUND and request.alert is not None:
-        raise InvalidRequest(
-            "A background push shows nothing, so it cannot bear `alert`", pointer="/alert", fix="Use type alert."
-        )
-    if "aps" in request.data:
-        raise InvalidRequest(
-            "`data` may not have a key `aps`: Apple's own dictionary stands there",
-            pointer="/data/aps",
-            fix="Put additions to it under /apns/payload.",
-        )
-    if len(request.collapse_id.encode()) > _COLLAPSE_LIMIT:
-        raise InvalidRequest(f"`collapse_id` is longer than {_COLLAPSE_LIMIT} bytes", pointer="/collapse_id")
-    if request.alert is not None:
-        _check_alert(request.alert)
-
-
-def _overridden(request: NotificationRequest) -> bool:
-    """Tell whether some provider gets a payload that is not made of the neutral content."""
-    return request.apns != _NOTHING or request.fcm != _NOTHING or request.webpush != _NOTHING
-
-
-def _check_alert(alert: Alert) -> None:
-    badge = alert.badge
-    if isinstance(badge, str) and badge != "+1":
-        raise InvalidRequest('`badge` is a number, or "+1" to count up', pointer="/alert/badge")
-    if isinstance(badge, int) and badge < 0:
-        raise InvalidRequest("`badge` cannot be negative", pointer="/alert/badge")
-
-
-def _audience(to: Audience) -> Audience:
+def _audience(to: Audience, push_type: PushType) -> Audience:
     """Drop names said twice, and names that `everyone` includes."""
     if to.everyone:
         return Audience(everyone=True)
@@ -182,6 +123,8 @@ def _audience(to: Audience) -> Audience:
         for position, name in enumerate(names):
             if not 0 < len(name) <= _NAME_LIMIT:
                 raise InvalidRequest(f"A name has 1 to {_NAME_LIMIT} characters", pointer=f"/to/{field}/{position}")
+    if to.targets:
+        to = msgspec.structs.replace(to, targets=normalised(to.targets, push_type))
     if len(to.users) + len(to.devices) + len(to.targets) == 1:
         return to
     return Audience(
@@ -190,38 +133,6 @@ def _audience(to: Audience) -> Audience:
         targets=tuple({(target.kind, target.value): target for target in to.targets}.values()),
         tags=tuple(dict.fromkeys(to.tags)),
     )
-
-
-def raw_kinds(push_type: PushType) -> frozenset[TargetKind]:
-    """Return the kinds of raw target that a push type may go to. Only calls go to VoIP: iOS terminates apps otherwise."""
-    own = frozenset(TARGET_KINDS[push_type])
-    return own if TargetKind.FCM in own else own | {TargetKind.APNS}
-
-
-def _check_targets(audience: Audience, push_type: PushType) -> None:
-    for position, target in enumerate(audience.targets):
-        _check_target(target, push_type, pointer=f"/to/targets/{position}")
-
-
-def _check_target(target: RawTarget, push_type: PushType, pointer: str) -> None:
-    refuse = partial(InvalidRequest, fix="See the list of target kinds in the reference.")
-    kinds = {kind.value: kind for kind in TargetKind}
-    kind = kinds.get(target.kind)
-    if kind is None:
-        raise refuse(f"{target.kind[:40]!r} is no kind of target", pointer=f"{pointer}/kind")
-    if kind not in raw_kinds(push_type):
-        raise refuse(
-            f"A push of type {push_type.value} cannot go to a target of kind {kind.value}", pointer=f"{pointer}/kind"
-        )
-    if target.environment not in ("production", "sandbox"):
-        raise refuse("`environment` is production or sandbox", pointer=f"{pointer}/environment")
-    if not isinstance(target.value, str) or target.keys is not None:
-        raise refuse("Only targets of kind webpush are subscriptions with keys", pointer=f"{pointer}/value")
-    if not 0 < len(target.value) <= _VALUE_LIMIT or not target.value.isascii() or not target.value.isprintable():
-        raise refuse("The token is empty, too long, or no printable ASCII", pointer=f"{pointer}/value")
-    for field in ("topic", "project"):
-        if not _TOPIC(getattr(target, field)):
-            raise refuse(f"The {field} is no bundle id and no project id", pointer=f"{pointer}/{field}")
 
 
 def _ttl(ttl: int | None, push_type: PushType) -> int:
