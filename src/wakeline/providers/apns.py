@@ -7,12 +7,13 @@ team and its topics. The provider token of a key is shared even by both environm
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from wakeline import config
 from wakeline.model.credential import Credential, CredentialKind, CredentialSecret
 from wakeline.model.device import Recipient
-from wakeline.model.notification import Notification
+from wakeline.model.notification import Content, Notification, Priority
+from wakeline.model.outcome import Outcome
 from wakeline.model.route import Environment, ProviderKind, Route
 from wakeline.observe.masking import masked_token
 from wakeline.ports import Clock, Preview
@@ -85,7 +86,7 @@ class ApnsProvider:
             body=body.decode(),
             size=len(body),
             limit=rule.limit,
-            warnings=(obstacle.cause,) if obstacle is not None else (),
+            warnings=tuple(_warnings(obstacle, rule, content)),
         )
 
     def size(self, notification: Notification) -> tuple[int, int, str]:
@@ -117,3 +118,10 @@ class ApnsProvider:
             proxy=self._settings.proxy,
             presents_certificate=certificate,
         )
+
+
+def _warnings(obstacle: Outcome | None, rule: apns.Rule, content: Content) -> Iterator[str]:
+    if obstacle is not None:
+        yield obstacle.cause
+    if content.priority is Priority.HIGH and rule.priorities[0] < 10:
+        yield f"Apple takes pushes of type {rule.name} at priority {rule.priorities[0]} only, so this one is not urgent."

@@ -77,7 +77,7 @@ class FcmProvider:
             ),
             body=masked.decode(),
             size=size,
-            limit=limit,
+            limit=fcm.TOPIC_LIMIT if fcm.is_broadcast(recipient.value) else limit,
             warnings=(obstacle.cause,) if obstacle is not None else (),
         )
 
