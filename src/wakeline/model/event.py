@@ -22,6 +22,7 @@ class EventType(StrEnum):
     TARGET_RETIRED = "target.retired"
     TARGET_QUARANTINED = "target.quarantined"
     TARGET_MOVED = "target.moved"
+    TARGETS_DYING = "targets.dying"
     CREDENTIAL_EXPIRING = "credential.expiring"
     CREDENTIAL_EXPIRED = "credential.expired"
     CREDENTIAL_FAILED = "credential.failed"

@@ -169,23 +169,38 @@ class Answers:
         way = answer.flight.way
         home = self._table.counterpart(way) if answer.hops else way
         accepted_at = home.accepted_at if home is not None else None
-        self._settle.doubt(answer.flight.load, answer.number, answer.outcome, at=answer.now, accepted_at=accepted_at)
+        route = (home or way).route.id
+        self._settle.doubt(
+            answer.flight.load, answer.number, answer.outcome, at=answer.now, accepted_at=accepted_at, route=route
+        )
 
     def _braked(self, answer: Answer) -> bool:
-        """Count a doubtful answer; if the brake is closed, the delivery waits (a call fails) and True is returned."""
-        way = answer.flight.way
-        if not doubtful(answer.outcome):
-            way.brake.good(1, answer.now)
-            return False
-        if not way.braked and way.brake.doubtful(answer.target, answer.now):
-            self._watch.brake(way, answer.outcome)
-        if not way.braked:
+        """Count an answer about a token; if the brake is closed, doubt waits (a call fails) and True is returned."""
+        if not (self._home_braked(answer) if answer.hops else self._counted(answer)):
             return False
         if answer.calls:
             self._final(answer, DeliveryState.FAILED)
         else:
             self._wait(answer)
         return True
+
+    def _counted(self, answer: Answer) -> bool:
+        """Count an answer in the window of its route; tell whether it is doubt and the brake is closed."""
+        way, outcome = answer.flight.way, answer.outcome
+        if doubtful(outcome):
+            if not way.braked and way.brake.doubtful(answer.target, outcome.reason, answer.now):
+                self._watch.brake(way, outcome)
+            return way.braked
+        if outcome.outcome_class is not OutcomeClass.TOKEN_DEAD:
+            way.brake.good(1, answer.now)
+        elif way.brake.gone(answer.target, outcome.reason, answer.now):
+            self._watch.episodes.dying(way.route, way.brake, outcome)
+        return False
+
+    def _home_braked(self, answer: Answer) -> bool:
+        """Tell whether an answer doubts a token whose own route is braked; nothing it says is about the route that was tried."""
+        home = self._table.counterpart(answer.flight.way)
+        return home is not None and home.braked and doubtful(answer.outcome)
 
     async def _hop(self, answer: Answer) -> None:
         """Try the other environment once, at most one a second a route; if it cannot be tried, the doubt stands."""

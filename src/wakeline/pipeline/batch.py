@@ -35,13 +35,14 @@ class Report(NamedTuple):
 
 
 class Doubt(NamedTuple):
-    """A verdict to be reached once the target is looked up; `accepted_at`: when its route last accepted another token."""
+    """A verdict to be reached once the target is looked up; `accepted_at`: when its `route` last accepted another token."""
 
     load: Load
     number: int
     outcome: Outcome
     at: int
     accepted_at: int | None
+    route: int
 
 
 class Batch(msgspec.Struct):

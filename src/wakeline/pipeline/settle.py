@@ -26,9 +26,11 @@ from wakeline.model.errors import NotFound, StorageError, WakelineError
 from wakeline.model.event import Event, EventType
 from wakeline.model.ids import delivery_id
 from wakeline.model.outcome import Outcome, OutcomeClass
+from wakeline.model.route import HoldReason
 from wakeline.pipeline import report, verdicts
 from wakeline.pipeline.apart import by_notification, plainly
 from wakeline.pipeline.batch import Batch, Doubt, Report, entry, row
+from wakeline.pipeline.flight import doubtful
 from wakeline.pipeline.load import Load
 from wakeline.pipeline.parts import Parts
 from wakeline.ports import Settlement, TargetVerdict
@@ -135,9 +137,9 @@ class Settle:
             self._batch.settlement.rows.append(row(load, index, state, outcome, made.number, at, made))
         self._note(load, None, 1)
 
-    def doubt(self, load: Load, index: int, outcome: Outcome, *, at: int, accepted_at: int | None) -> None:
-        """Have a verdict reached on a target."""
-        self._batch.doubts.append(Doubt(load, index, outcome, at, accepted_at))
+    def doubt(self, load: Load, index: int, outcome: Outcome, *, at: int, accepted_at: int | None, route: int) -> None:
+        """Have a verdict reached on a target of this route."""
+        self._batch.doubts.append(Doubt(load, index, outcome, at, accepted_at, route))
 
     def verdict(self, verdict: TargetVerdict) -> None:
         """Have a verdict written."""
@@ -272,8 +274,20 @@ class Settle:
         target = next((target for target in device.targets if target.id == number), None) if device else None
         if target is None:
             return None
-        delivery = delivery_id(doubt.load.notification.key, number)
-        return verdicts.judge(target, doubt.outcome, now=doubt.at, delivery=delivery, route_accepted=doubt.accepted_at)
+        if doubtful(doubt.outcome) and self._braked(doubt.route):
+            return None  # what closed the brake is not held against any token
+        return verdicts.judge(
+            target,
+            doubt.outcome,
+            now=doubt.at,
+            delivery=delivery_id(doubt.load.notification.key, number),
+            route=doubt.route,
+            route_accepted=doubt.accepted_at,
+        )
+
+    def _braked(self, route: int) -> bool:
+        known = self._parts.routes.get(route)
+        return known is not None and known.hold is not None and known.hold.reason is HoldReason.BRAKE
 
     def _note(self, load: Load, state: DeliveryState | None, count: int) -> None:
         """Count results; the first of a batch wakes the writer."""

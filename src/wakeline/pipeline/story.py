@@ -32,6 +32,7 @@ from wakeline.pipeline.maintain import Maintain
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import RouteTable, Way, hold_of
 from wakeline.pipeline.settle import Settle
+from wakeline.pipeline.undo import Undo
 from wakeline.pipeline.watch import Watch
 from wakeline.ports import HOLD_NEW_ROUTES, Cancelled, Provider, SenderStats
 from wakeline.wire.outcomes import Refusal, ours
@@ -85,6 +86,7 @@ class Pipeline:
         self.fanout = Fanout(parts, self.table, self.dispatch)
         self.maintain = Maintain(parts, self.table, self.settle, self.dispatch, claims, self.watch, self._limits)
         self.accept = Accept(parts, self.table, self._limits)
+        self.undo = Undo(parts, self.table, self.settle, self.watch)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[str] = set()
         self.table.load()

@@ -9,6 +9,8 @@ Sources: Apple, "Handling notification responses from APNs" (`timestamp` of a 41
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from wakeline.model.device import Evidence, Target, TargetState
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
 from wakeline.model.route import Environment
@@ -21,16 +23,17 @@ MEMORY = 30 * DAY
 
 
 def judge(
-    target: Target, outcome: Outcome, *, now: int, delivery: str, route_accepted: int | None
+    target: Target, outcome: Outcome, *, now: int, delivery: str, route: int, route_accepted: int | None
 ) -> TargetVerdict | None:
     """Return the verdict on a target, or None if nothing changes.
 
-    `route_accepted`: when the route last accepted another token (Unix ms); `delivery`: the id of the delivery concerned.
+    `route_accepted`: when its route last accepted another token (Unix ms); `delivery`: the id of the delivery concerned.
     """
+    case = _Case(target, outcome, now, delivery, route)
     if outcome.outcome_class is OutcomeClass.TOKEN_DEAD:
-        return _dead(target, outcome, now, delivery)
+        return _dead(case)
     if outcome.action in (Action.QUARANTINE, Action.OTHER_ENVIRONMENT):
-        return _doubtful(target, outcome, now, delivery, route_accepted)
+        return _doubtful(case, route_accepted)
     return None
 
 
@@ -57,26 +60,34 @@ def corrected(target: int, environment: Environment, now: int) -> TargetVerdict:
     )
 
 
-def _dead(target: Target, outcome: Outcome, now: int, delivery: str) -> TargetVerdict | None:
+class _Case(NamedTuple):
+    """What there is to judge."""
+
+    target: Target
+    outcome: Outcome
+    now: int
+    delivery: str
+    route: int
+
+
+def _dead(case: _Case) -> TargetVerdict | None:
     """Judge by proof. An answer without a time (FCM's, some of Apple's) speaks for the moment it was given."""
+    target, outcome = case.target, case.outcome
     if outcome.since is not None and target.confirmed and outcome.since <= target.confirmed:
         return None
     undated_first = outcome.status == 410 and not target.confirmed and not _earlier_strike(target, outcome)
     state = TargetState.QUARANTINED if undated_first else TargetState.RETIRED
-    return _verdict(target, outcome, state, now, delivery, unless_confirmed_after=outcome.since)
+    return _verdict(case, state, unless_confirmed_after=outcome.since)
 
 
-def _doubtful(
-    target: Target, outcome: Outcome, now: int, delivery: str, route_accepted: int | None
-) -> TargetVerdict | None:
-    counts = route_accepted is not None and now - route_accepted <= HOUR
-    earlier = target.evidence
-    if counts and earlier is not None and earlier.strikes and DAY <= now - earlier.at <= MEMORY:
-        return _verdict(target, outcome, TargetState.RETIRED, now, delivery)
-    if target.state is not TargetState.ACTIVE:
+def _doubtful(case: _Case, route_accepted: int | None) -> TargetVerdict | None:
+    counts = route_accepted is not None and case.now - route_accepted <= HOUR
+    earlier = case.target.evidence
+    if counts and earlier is not None and earlier.strikes and DAY <= case.now - earlier.at <= MEMORY:
+        return _verdict(case, TargetState.RETIRED)
+    if case.target.state is not TargetState.ACTIVE:
         return None
-    strikes = 1 if counts else 0
-    return _verdict(target, outcome, TargetState.QUARANTINED, now, delivery, strikes=strikes)
+    return _verdict(case, TargetState.QUARANTINED, strikes=1 if counts else 0)
 
 
 def _earlier_strike(target: Target, outcome: Outcome) -> bool:
@@ -85,29 +96,23 @@ def _earlier_strike(target: Target, outcome: Outcome) -> bool:
 
 
 def _verdict(
-    target: Target,
-    outcome: Outcome,
-    state: TargetState,
-    now: int,
-    delivery: str,
-    *,
-    strikes: int | None = None,
-    unless_confirmed_after: int | None = None,
+    case: _Case, state: TargetState, *, strikes: int = 1, unless_confirmed_after: int | None = None
 ) -> TargetVerdict:
-    earlier = target.evidence.strikes if target.evidence is not None else 0
+    earlier = case.target.evidence.strikes if case.target.evidence is not None else 0
     evidence = Evidence(
-        status=outcome.status,
-        reason=outcome.reason,
-        at=now,
-        delivery=delivery,
-        since=outcome.since,
-        strikes=earlier + 1 if strikes is None else earlier + strikes,
+        status=case.outcome.status,
+        reason=case.outcome.reason,
+        at=case.now,
+        delivery=case.delivery,
+        since=case.outcome.since,
+        strikes=earlier + strikes,
+        route=case.route,
     )
     return TargetVerdict(
-        target=target.id,
+        target=case.target.id,
         state=state,
-        reason=outcome.reason,
-        at=now,
+        reason=case.outcome.reason,
+        at=case.now,
         evidence=evidence,
         unless_confirmed_after=unless_confirmed_after,
     )

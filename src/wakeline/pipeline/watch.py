@@ -15,6 +15,7 @@ from wakeline.model.outcome import Action, Outcome, OutcomeClass
 from wakeline.model.route import Environment, Hold, HoldReason, ProviderKind, Route
 from wakeline.pipeline import report
 from wakeline.pipeline.canary import STOPS, Canary
+from wakeline.pipeline.episode import Episodes
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import CHECK_EVERY, RouteTable, Way, hold_of, identity
 from wakeline.pipeline.settle import Settle
@@ -35,6 +36,7 @@ class Watch:
         self._settle = settle
         self._canary = canary
         self._proving: set[tuple[int, int]] = set()
+        self.episodes = Episodes(parts, settle)
 
     def breathing(self, way: Way, accepted: Sequence[int], others: Iterable[tuple[int, Outcome]]) -> None:
         """Tell the breaker whether the provider answers."""
@@ -58,6 +60,7 @@ class Watch:
         app = self._parts.apps.by_id(way.route.app)
         event = report.brake_event(EventType.BRAKE_CLOSED, way.route, app, at=now, note=outcome.reason)
         self._settle.chore(self._parts.events.append([event]))
+        self.episodes.closed(way.route, way.brake)
 
     def credential_failed(self, way: Way, outcome: Outcome) -> None:
         """Hold what this credential serves; other routes and apps do not notice (promise 3)."""
@@ -173,6 +176,7 @@ class Watch:
         way.brake.forget()
         way.breaker.answered()
         await self._table.put_hold(way, None)
+        await self.episodes.released(way.route.id)
         app = self._parts.apps.by_id(way.route.app)
         if hold.reason is HoldReason.BRAKE:
             event = report.brake_event(EventType.BRAKE_RELEASED, way.route, app, at=now)

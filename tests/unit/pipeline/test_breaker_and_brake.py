@@ -5,6 +5,7 @@ from wakeline.pipeline.breaker import LONGEST_WAIT, THRESHOLD, Breaker
 
 DAY = 86_400_000
 NOW = 20_000 * DAY
+BAD = "BadDeviceToken"
 
 
 def opened() -> Breaker:
@@ -65,7 +66,7 @@ def test_a_breaker_found_open_at_start_probes_at_once() -> None:
 
 
 def doubts(brake: Brake, count: int, *, distinct: int | None = None, now: int = NOW) -> bool:
-    closes = [brake.doubtful(1 + number % (distinct or count), now) for number in range(count)]
+    closes = [brake.doubtful(1 + number % (distinct or count), BAD, now) for number in range(count)]
     return any(closes)
 
 
@@ -82,14 +83,14 @@ def test_less_than_a_quarter_of_the_last_hundred_does_not() -> None:
     brake = Brake()
     brake.good(WINDOW, NOW)
     assert not doubts(brake, 24)
-    assert brake.doubtful(99, NOW)
+    assert brake.doubtful(99, BAD, NOW)
 
 
 def test_a_route_that_always_had_many_is_not_stopped_for_being_as_usual() -> None:
     brake = Brake()
     brake.good(700, NOW - DAY)
     for number in range(300):
-        brake.doubtful(number + 1, NOW - DAY)
+        brake.doubtful(number + 1, BAD, NOW - DAY)
     brake.forget()
     brake.good(70, NOW)
     assert not doubts(brake, 30)
@@ -100,7 +101,7 @@ def test_a_route_that_always_had_many_is_not_stopped_for_being_as_usual() -> Non
 def test_the_usual_share_is_forgotten_after_a_week() -> None:
     brake = Brake()
     for number in range(300):
-        brake.doubtful(number + 1, NOW - 9 * DAY)
+        brake.doubtful(number + 1, BAD, NOW - 9 * DAY)
     brake.forget()
     brake.good(70, NOW)
     assert doubts(brake, 30)
@@ -110,4 +111,51 @@ def test_a_release_starts_anew() -> None:
     brake = Brake()
     doubts(brake, DISTINCT)
     brake.forget()
-    assert not brake.doubtful(1, NOW)
+    assert not brake.doubtful(1, BAD, NOW)
+
+
+def test_what_closed_it_can_be_told() -> None:
+    brake = Brake()
+    brake.good(950, NOW - DAY)
+    for number in range(50):
+        brake.doubtful(number + 1, BAD, NOW - DAY)
+    brake.forget()
+    brake.good(80, NOW + 1)
+    doubts(brake, 29, distinct=20, now=NOW + 2)
+    brake.doubtful(5, "DeviceTokenNotForTopic", NOW + 3)
+
+    found = brake.findings(NOW + 3)
+
+    assert (found.began, found.answers, found.against, found.distinct) == (NOW + 1, 100, 30, 20)
+    assert found.usual == 0.05
+    assert found.reasons == ((BAD, 29), ("DeviceTokenNotForTopic", 1))
+    assert found.excessive
+
+
+def test_the_window_begins_with_its_oldest_answer_whatever_that_was() -> None:
+    brake = Brake()
+    assert brake.findings(NOW).began == NOW
+    brake.doubtful(1, BAD, NOW + 1)
+    brake.good(WINDOW - 1, NOW + 2)
+    assert brake.findings(NOW + 9).began == NOW + 1
+    brake.good(1, NOW + 3)
+    assert brake.findings(NOW + 9).began == NOW + 2
+
+
+def test_proof_in_numbers_alerts_once_a_day_and_never_closes() -> None:
+    brake = Brake()
+    alerts = [brake.gone(number + 1, "Unregistered", NOW) for number in range(60)]
+    assert [place for place, alert in enumerate(alerts) if alert] == [DISTINCT - 1]
+    assert brake.findings(NOW).against == 0
+    brake.forget()
+    brake.good(1000, NOW + DAY)
+    assert not brake.gone(1, "Unregistered", NOW + DAY)
+
+
+def test_proof_and_doubt_are_counted_apart() -> None:
+    brake = Brake()
+    for number in range(DISTINCT - 1):
+        assert not brake.gone(number + 1, "Unregistered", NOW)
+        assert not brake.doubtful(number + 1, BAD, NOW)
+    assert brake.gone(99, "Unregistered", NOW)
+    assert brake.doubtful(99, BAD, NOW)

@@ -54,22 +54,22 @@ def strike(age: int, strikes: int = 1, status: int = 400) -> Evidence:
 def test_proof_retires_and_doubt_quarantines(
     outcome: Outcome, values: dict[str, object], accepted: int | None, state: TargetState | None
 ) -> None:
-    verdict = verdicts.judge(target(**values), outcome, now=NOW, delivery="d", route_accepted=accepted)
+    verdict = verdicts.judge(target(**values), outcome, now=NOW, delivery="d", route=3, route_accepted=accepted)
     assert (verdict.state if verdict is not None else None) is state
 
 
 def test_evidence_says_what_was_heard() -> None:
-    verdict = verdicts.judge(target(), GONE, now=NOW, delivery="d", route_accepted=None)
+    verdict = verdicts.judge(target(), GONE, now=NOW, delivery="d", route=3, route_accepted=None)
     assert verdict is not None
     assert verdict.unless_confirmed_after == NOW - HOUR
     assert verdict.evidence == Evidence(
-        status=410, reason="Unregistered", at=NOW, delivery="d", since=NOW - HOUR, strikes=1
+        status=410, reason="Unregistered", at=NOW, delivery="d", since=NOW - HOUR, strikes=1, route=3
     )
 
 
 def test_a_strike_counts_only_while_the_route_accepts_others() -> None:
-    silent = verdicts.judge(target(), BAD, now=NOW, delivery="d", route_accepted=None)
-    sound = verdicts.judge(target(), BAD, now=NOW, delivery="d", route_accepted=NOW)
+    silent = verdicts.judge(target(), BAD, now=NOW, delivery="d", route=3, route_accepted=None)
+    sound = verdicts.judge(target(), BAD, now=NOW, delivery="d", route=3, route_accepted=NOW)
     assert silent is not None
     assert sound is not None
     assert silent.evidence is not None
