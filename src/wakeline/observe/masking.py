@@ -10,8 +10,12 @@ import re
 from collections.abc import MutableMapping
 from typing import Any
 
-_TOKEN_KEYS = frozenset({"token", "device_token", "target_value", "value", "prid", "registration"})
-_SECRET_KEYS = frozenset({"authorization", "password", "secret", "private_key", "api_key", "master_key", "bearer"})
+_TOKEN_KEYS = frozenset(
+    {"token", "device_token", "target_value", "value", "prid", "registration", "endpoint", "p256dh"}
+)
+_SECRET_KEYS = frozenset(
+    {"authorization", "password", "secret", "private_key", "api_key", "master_key", "bearer", "auth"}
+)
 _SHOWN = 6
 _SHORT = 12
 
@@ -19,6 +23,8 @@ _TOKENS = re.compile(
     r"(?<![0-9A-Za-z-])(?:[0-9a-fA-F]{32,}"  # APNs device tokens
     r"|[\w-]{8,}:APA91[\w-]{8,})"  # FCM registration tokens
 )
+# Whoever knows the endpoint of a Web Push subscription may send to it; they differ, but none is short (RFC 8030 section 8.3).
+_ENDPOINTS = re.compile(r"(https?://[^\s/?#\"']+/)([^\s\"']{24,})")
 _SECRETS = re.compile(
     r"eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"  # provider tokens (JWT, RFC 7519)
     r"|\bya29\.[\w.-]+"  # Google access tokens
@@ -30,13 +36,15 @@ _SECRETS = re.compile(
 
 
 def masked_token(token: str) -> str:
-    """Return the last 6 characters of a token, or stars if it is short."""
-    return f"...{token[-_SHOWN:]}" if len(token) >= _SHORT else "***"
+    """Return the last 6 characters of a token, or stars if it is short; of a Web Push subscription, those of its endpoint."""
+    shown = token.partition(" ")[0]
+    return f"...{shown[-_SHOWN:]}" if len(shown) >= _SHORT else "***"
 
 
 def masked_text(text: str) -> str:
     """Return the text with everything that looks like a token or a secret shortened."""
-    return _TOKENS.sub(lambda found: masked_token(found[0]), _SECRETS.sub("***", text))
+    hidden = _ENDPOINTS.sub(lambda found: found[1] + masked_token(found[2]), _SECRETS.sub("***", text))
+    return _TOKENS.sub(lambda found: masked_token(found[0]), hidden)
 
 
 def mask(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

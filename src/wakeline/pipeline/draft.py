@@ -92,7 +92,8 @@ class Drafting:
     ) -> list[Ready | WakelineError]:
         """Return a draft, or what is wrong, for each (request, request id); look-ups are shared."""
         now = self._parts.clock.now()
-        terms = [_terms(request, now) for request, _ in requests]
+        allow_http = self._parts.settings.providers.webpush.allow_http
+        terms = [_terms(request, now, allow_http=allow_http) for request, _ in requests]
         named = [term.audience for term in terms if isinstance(term, Terms) and not term.walked]
         directory = Directory()
         await directory.look_up(self._parts.devices, app.id, named, now)
@@ -243,9 +244,9 @@ def _check_topics(terms: Terms) -> None:
         fcm.check_topic_size(terms.content)
 
 
-def _terms(request: NotificationRequest, now: int) -> Terms | WakelineError:
+def _terms(request: NotificationRequest, now: int, *, allow_http: bool) -> Terms | WakelineError:
     try:
-        return terms_of(request, now)
+        return terms_of(request, now, allow_http=allow_http)
     except InvalidRequest as error:
         return error
 

@@ -1,7 +1,8 @@
 """Raw targets: which kinds a push type may go to, and one spelling for what a caller names.
 
 Rule: whoever names a token says which push type it is for; what iOS or FCM would punish is refused with that reason. FCM's
-installation ids, topics and conditions are kept in the one text that `wire.fcm` tells apart.
+installation ids, topics and conditions are kept in the one text that `wire.fcm` tells apart, a Web Push subscription in the one
+that `wire.webpush` writes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import msgspec
 from wakeline.model.device import TargetKind
 from wakeline.model.errors import InvalidRequest
 from wakeline.model.notification import PushType, RawTarget
-from wakeline.wire import fcm
+from wakeline.wire import fcm, webpush
+from wakeline.wire.webpush.registration import told
 
 _VALUE_LIMIT = 4096
 # What a bundle id or a project id is made of; a topic becomes a header of HTTP/2.
@@ -46,14 +48,20 @@ def raw_kinds(push_type: PushType) -> frozenset[TargetKind]:
     return own if TargetKind.FCM in own else own | {TargetKind.APNS}
 
 
-def normalised(targets: tuple[RawTarget, ...], push_type: PushType) -> tuple[RawTarget, ...]:
-    """Return targets with everything they are addressed by in `value`. Raises InvalidRequest, naming the field."""
+def normalised(
+    targets: tuple[RawTarget, ...], push_type: PushType, *, allow_http: bool = False
+) -> tuple[RawTarget, ...]:
+    """Return targets with everything they are addressed by in `value`. Raises InvalidRequest, naming the field.
+
+    `allow_http`: endpoints of Web Push may be without TLS.
+    """
     spelled = []
     for position, target in enumerate(targets):
         pointer = f"/to/targets/{position}"
         one = _addressed(target, pointer)
         _check_target(one, push_type, pointer)
-        spelled.append(one)
+        subscribes = one.kind == TargetKind.WEBPUSH
+        spelled.append(_subscription(one, pointer, allow_http=allow_http) if subscribes else one)
     if push_type is PushType.LIVEACTIVITY and sum(target.kind == TargetKind.FCM for target in targets) > 1:
         raise InvalidRequest(
             "Through FCM a Live Activity is on one phone: its token is part of the message",
@@ -112,6 +120,12 @@ def _check_target(target: RawTarget, push_type: PushType, pointer: str) -> None:
         raise refuse(
             f"A push of type {push_type.value} cannot go to a target of kind {kind.value}", pointer=f"{pointer}/kind"
         )
+    if kind is not TargetKind.WEBPUSH:
+        _check_token(target, kind, pointer)
+
+
+def _check_token(target: RawTarget, kind: TargetKind, pointer: str) -> None:
+    refuse = partial(InvalidRequest, fix="See the list of target kinds in the reference.")
     if target.environment not in ("production", "sandbox"):
         raise refuse("`environment` is production or sandbox", pointer=f"{pointer}/environment")
     if not isinstance(target.value, str) or target.keys is not None:
@@ -123,3 +137,16 @@ def _check_target(target: RawTarget, push_type: PushType, pointer: str) -> None:
             raise refuse(f"The {field} is no bundle id and no project id", pointer=f"{pointer}/{field}")
     if kind is TargetKind.FCM:
         fcm.check_target(target.value, f"{pointer}/value")
+
+
+def _subscription(target: RawTarget, pointer: str, *, allow_http: bool) -> RawTarget:
+    """Return a Web Push subscription as it is kept: endpoint and keys as its value, the push service as its topic."""
+    for word, usual in (("topic", ""), ("project", ""), ("environment", "production")):
+        if getattr(target, word) != usual:
+            raise InvalidRequest(
+                f"a subscription has no {word}: its endpoint says it all",
+                pointer=f"{pointer}/{word}",
+                fix="Leave it out.",
+            )
+    subscription = told(target.value, target.keys, pointer=pointer, allow_http=allow_http)
+    return RawTarget(kind=target.kind, value=webpush.written(subscription), topic=subscription.origin)

@@ -54,11 +54,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     walked: bool
 
 
-def terms_of(request: NotificationRequest, now: int) -> Terms:
-    """Fill in defaults and check. `now` in Unix ms. Raises InvalidRequest, naming the field."""
+def terms_of(request: NotificationRequest, now: int, *, allow_http: bool = False) -> Terms:
+    """Fill in defaults and check. `now` in Unix ms; `allow_http`: endpoints of Web Push may be without TLS.
+
+    Raises InvalidRequest, naming the field.
+    """
     push_type = _push_type(request)
     check_content(request, push_type)
-    audience = _audience(request.to, push_type)
+    audience = _audience(request.to, push_type, allow_http=allow_http)
     due = _due(request.send_at, now)
     named = len(audience.users) + len(audience.devices) + len(audience.targets)
     walked = audience.is_broad or named > NAMED_LIMIT
@@ -111,7 +114,7 @@ def _lane(request: NotificationRequest, push_type: PushType, *, broad: bool) -> 
     return Lane.BACKGROUND if push_type is PushType.BACKGROUND else Lane.ALERT
 
 
-def _audience(to: Audience, push_type: PushType) -> Audience:
+def _audience(to: Audience, push_type: PushType, *, allow_http: bool) -> Audience:
     """Drop names said twice, and names that `everyone` includes."""
     if to.everyone:
         return Audience(everyone=True)
@@ -124,7 +127,7 @@ def _audience(to: Audience, push_type: PushType) -> Audience:
             if not 0 < len(name) <= _NAME_LIMIT:
                 raise InvalidRequest(f"A name has 1 to {_NAME_LIMIT} characters", pointer=f"/to/{field}/{position}")
     if to.targets:
-        to = msgspec.structs.replace(to, targets=normalised(to.targets, push_type))
+        to = msgspec.structs.replace(to, targets=normalised(to.targets, push_type, allow_http=allow_http))
     if len(to.users) + len(to.devices) + len(to.targets) == 1:
         return to
     return Audience(

@@ -22,11 +22,21 @@ class EvidenceView(View, frozen=True, kw_only=True, omit_defaults=True):
     since: datetime | None = None
 
 
+class KeysView(View, frozen=True, kw_only=True):
+    """The keys of a Web Push subscription, but for its secret, which is never shown."""
+
+    p256dh: str
+
+
 class TargetView(View, frozen=True, kw_only=True):
-    """A target. `value` is masked unless the key may manage devices; `topic` is APNs', `project` is FCM's."""
+    """A target. `value` is masked unless the key may manage devices; `project` is FCM's, `keys` are Web Push's.
+
+    `topic` is the bundle id of APNs, or the origin of a Web Push subscription, which is its push service.
+    """
 
     kind: TargetKind
     value: str
+    keys: KeysView | None
     environment: Environment
     topic: str
     project: str
@@ -86,9 +96,12 @@ def device(shown: Device, *, whole_tokens: bool) -> DeviceView:
 def target(shown: Target, *, whole_tokens: bool) -> TargetView:
     """Return a target as the world sees it."""
     is_fcm = shown.kind is TargetKind.FCM
+    token, _, keys = shown.value.partition(" ")
+    p256dh = keys.partition(" ")[0]
     return TargetView(
         kind=shown.kind,
-        value=shown.value if whole_tokens else masked_token(shown.value),
+        value=token if whole_tokens else masked_token(token),
+        keys=KeysView(p256dh=p256dh if whole_tokens else masked_token(p256dh)) if keys else None,
         environment=shown.environment,
         topic="" if is_fcm else shown.topic,
         project=shown.topic if is_fcm else "",

@@ -95,7 +95,7 @@ async def put(call: Call) -> Answer:
                 app=call.app.id,
                 device_id=device_id(call),
                 users=_users(call, body),
-                targets=_claims(body.targets),
+                targets=_claims(body.targets, allow_http=call.ports.settings.providers.webpush.allow_http),
                 at=call.now,
                 tags=tuple(dict.fromkeys(body.tags)),
                 facts=facts,
@@ -108,7 +108,8 @@ async def put(call: Call) -> Answer:
 
 async def put_target(call: Call) -> Answer:
     """Register one target of a device that is there already: its token of this kind has changed."""
-    made = claim(kind_of(call.path["kind"]), call.body, "")
+    allow_http = call.ports.settings.providers.webpush.allow_http
+    made = claim(kind_of(call.path["kind"]), call.body, "", allow_http=allow_http)
     return _registered(call, await call.ports.devices.put_target(call.app.id, device_id(call), made, call.now))
 
 
@@ -174,9 +175,9 @@ def device_id(call: Call) -> str:
     return given
 
 
-def _claims(said: tuple[KindedTarget, ...]) -> tuple[TargetClaim, ...]:
+def _claims(said: tuple[KindedTarget, ...], *, allow_http: bool) -> tuple[TargetClaim, ...]:
     """Return the targets in their normal form, each once."""
-    made = [claim(one.kind, one, f"/targets/{at}") for at, one in enumerate(said)]
+    made = [claim(one.kind, one, f"/targets/{at}", allow_http=allow_http) for at, one in enumerate(said)]
     return tuple({(one.kind, one.value): one for one in made}.values())
 
 

@@ -1,7 +1,8 @@
 """What an app says about a target, checked and in its normal form.
 
 Theory: a token is compared byte by byte when it turns up elsewhere, so its spelling must be one. APNs tokens are hex of
-any length (Apple: "don't make assumptions about the length") and are kept in lower case; FCM tokens are opaque.
+any length (Apple: "don't make assumptions about the length") and are kept in lower case; FCM tokens are opaque; a Web Push
+subscription is its endpoint with its keys, and its topic is the endpoint's origin.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from typing import Annotated, assert_never
 import msgspec
 
 from wakeline.edges.rest.shapes import Strict
-from wakeline.model.device import TargetClaim, TargetKind
+from wakeline.model.device import BrowserSubscription, SubscriptionKeys, TargetClaim, TargetKind
 from wakeline.model.errors import InvalidRequest
 from wakeline.model.route import Environment, ProviderKind
+from wakeline.wire import fcm, webpush
+from wakeline.wire.webpush.registration import told
 
 LONGEST = 4096
 
@@ -29,9 +32,11 @@ class TargetBody(Strict, frozen=True, kw_only=True):
     """One target. `topic`: the bundle id of an APNs target; `project`: the project id of an FCM target.
 
     Both may be left out where the app's credential has only one. `environment` is APNs': `sandbox` for development builds.
+    Of a Web Push subscription `value` is the endpoint with `keys` beside it, or the browser's own object, as such or as text.
     """
 
-    value: Token
+    value: Token | BrowserSubscription
+    keys: SubscriptionKeys | None = None
     environment: Environment = Environment.PRODUCTION
     topic: Topic = ""
     project: Topic = ""
@@ -43,13 +48,18 @@ class KindedTarget(TargetBody, frozen=True, kw_only=True):
     kind: TargetKind
 
 
-def claim(kind: TargetKind, said: TargetBody, pointer: str) -> TargetClaim:
-    """Return the target in its normal form. Raises InvalidRequest that points below `pointer`."""
+def claim(kind: TargetKind, said: TargetBody, pointer: str, *, allow_http: bool) -> TargetClaim:
+    """Return the target in its normal form; `allow_http`: Web Push endpoints may be without TLS.
+
+    Raises InvalidRequest that points below `pointer`.
+    """
     match kind.provider:
         case ProviderKind.APNS:
-            return _apns(kind, said, pointer)
+            return _apns(kind, said, _token(said, pointer), pointer)
         case ProviderKind.FCM:
-            return _fcm(kind, said, pointer)
+            return _fcm(kind, said, _token(said, pointer), pointer)
+        case ProviderKind.WEBPUSH:
+            return _webpush(kind, said, pointer, allow_http=allow_http)
         case other:
             assert_never(other)
 
@@ -74,22 +84,55 @@ def apns_token(value: str, pointer: str) -> str:
     return token
 
 
-def _apns(kind: TargetKind, said: TargetBody, pointer: str) -> TargetClaim:
+def _token(said: TargetBody, pointer: str) -> str:
+    """Return the token of a target that is no Web Push subscription."""
+    if said.keys is not None or not isinstance(said.value, str):
+        raise InvalidRequest(
+            "only targets of kind webpush are subscriptions with keys",
+            pointer=f"{pointer}/value" if said.keys is None else f"{pointer}/keys",
+            fix="Give the token as text, or say `webpush` as kind.",
+        )
+    return said.value
+
+
+def _apns(kind: TargetKind, said: TargetBody, token: str, pointer: str) -> TargetClaim:
     if said.project:
         raise InvalidRequest(
             "a project belongs to fcm targets", pointer=f"{pointer}/project", fix="Give the bundle id as topic."
         )
-    value = apns_token(said.value, f"{pointer}/value")
+    value = apns_token(token, f"{pointer}/value")
     return TargetClaim(kind=kind, value=value, environment=said.environment, topic=said.topic)
 
 
-def _fcm(kind: TargetKind, said: TargetBody, pointer: str) -> TargetClaim:
+def _fcm(kind: TargetKind, said: TargetBody, token: str, pointer: str) -> TargetClaim:
     if said.environment is not Environment.PRODUCTION:
         raise InvalidRequest(
             "FCM has one environment, production", pointer=f"{pointer}/environment", fix="Leave it out."
         )
     if said.topic and said.project and said.topic != said.project:
         raise InvalidRequest("topic and project differ", pointer=f"{pointer}/project", fix="Give the project alone.")
-    if not said.value.isascii() or not said.value.isprintable() or " " in said.value:
+    if not token.isascii() or not token.isprintable() or " " in token:
         raise InvalidRequest("this is no FCM token: it has characters that none has", pointer=f"{pointer}/value")
-    return TargetClaim(kind=kind, value=said.value, topic=said.project or said.topic)
+    if fcm.is_broadcast(token):
+        raise InvalidRequest(
+            "this is an FCM topic: all who subscribed to it would get what is meant for this device",
+            pointer=f"{pointer}/value",
+            fix="Register the phone's own token; send to a topic as `fcm_topic` of a raw target.",
+        )
+    return TargetClaim(kind=kind, value=token, topic=said.project or said.topic)
+
+
+def _webpush(kind: TargetKind, said: TargetBody, pointer: str, *, allow_http: bool) -> TargetClaim:
+    for field in ("topic", "project"):
+        if getattr(said, field):
+            raise InvalidRequest(
+                f"a subscription has no {field}: its endpoint says it all",
+                pointer=f"{pointer}/{field}",
+                fix="Leave it out.",
+            )
+    if said.environment is not Environment.PRODUCTION:
+        raise InvalidRequest(
+            "Web Push has one environment, production", pointer=f"{pointer}/environment", fix="Leave it out."
+        )
+    subscription = told(said.value, said.keys, pointer=pointer, allow_http=allow_http)
+    return TargetClaim(kind=kind, value=webpush.written(subscription), topic=subscription.origin)

@@ -28,17 +28,23 @@ def told(
     """
     if isinstance(value, str) and value.lstrip().startswith("{"):
         value = _read(value, pointer)
-    if isinstance(value, str):
-        endpoint, keys_at = value, pointer
+    where = f"{pointer}/value"
+    if isinstance(value, BrowserSubscription):
+        endpoint, endpoint_at, keys_at = value.endpoint, f"{where}/endpoint", pointer if keys else where
+        keys = keys or value.keys
     else:
-        endpoint, keys, keys_at = value.endpoint, keys or value.keys, pointer if keys else f"{pointer}/value"
+        endpoint, endpoint_at, keys_at = value, where, pointer
     if keys is None:
         raise InvalidRequest(
             "a Web Push subscription has keys, and these are missing: without them nothing can be encrypted for it",
             pointer=f"{keys_at}/keys",
             fix=_HOW,
         )
-    return subscription(endpoint, keys.p256dh, keys.auth, pointer=pointer, allow_http=allow_http)
+    try:
+        return subscription(endpoint, keys.p256dh, keys.auth, pointer="", allow_http=allow_http)
+    except InvalidRequest as error:
+        at = endpoint_at if error.pointer == "/endpoint" else keys_at + error.pointer
+        raise InvalidRequest(error.detail, pointer=at, fix=error.fix) from None
 
 
 def _read(text: str, pointer: str) -> BrowserSubscription:
