@@ -9,7 +9,7 @@ from top to bottom, in the order in which a push meets them.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -402,6 +402,13 @@ class StalePage(msgspec.Struct, frozen=True, kw_only=True):
     cursor: int | None
 
 
+class VoipPlace(NamedTuple):
+    """An environment and topic with which VoIP targets are registered."""
+
+    environment: Environment
+    topic: str
+
+
 class Devices(Protocol):
     """The registry, in a database of its own."""
 
@@ -494,6 +501,9 @@ class Devices(Protocol):
 
     async def app_counts(self, app: int) -> dict[TargetState, int]:
         """Count targets by state."""
+
+    async def voip_places(self, app: int, *, limit: int = 20) -> list[VoipPlace]:
+        """Return where the active VoIP targets of an app are, sorted; cheap, however many there are of them."""
 
     async def stale(self, app: int, *, before: int, cursor: int = 0, limit: int = 500) -> StalePage:
         """Look at the next `limit` devices and return their active targets that were last vouched for before that time.

@@ -6,6 +6,7 @@ import pytest
 from storing import DAY, HOUR, NOW, Store, claim, some_app, some_device
 from wakeline.model.device import (
     Device,
+    DeviceClaim,
     DeviceFacts,
     Evidence,
     Recipient,
@@ -20,12 +21,17 @@ from wakeline.ports import StalePage, TargetVerdict
 pytestmark = pytest.mark.anyio
 
 ACTIVE, QUARANTINED, RETIRED = TargetState
+PRODUCTION, SANDBOX = Environment
 
 
 async def put(store: Store, **kwargs: object) -> Device:
     app = await some_app(store)
     (registered,) = await store.devices.put([claim(app, **kwargs)])  # type: ignore[arg-type]  # named as in `claim`
     return registered.device
+
+
+def voip(value: str, environment: Environment, topic: str) -> TargetClaim:
+    return TargetClaim(kind=TargetKind.APNS_VOIP, value=value, environment=environment, topic=topic)
 
 
 async def judge(store: Store, device: Device, state: TargetState, at: int = NOW, **kwargs: object) -> bool:
@@ -440,6 +446,26 @@ class TestRestoring:
 
         assert await store.devices.restore(app.id, since=NOW, until=NOW, route=2, at=NOW + 1) == 550
         assert await store.devices.app_counts(app.id) == {ACTIVE: 550, QUARANTINED: 550, RETIRED: 0}
+
+    async def test_says_in_which_places_voip_targets_are(self, store: Store) -> None:
+        app, other = await some_app(store), await some_app(store, "other")
+        places = [(PRODUCTION, "com.b"), (SANDBOX, "com.a"), (PRODUCTION, ""), (PRODUCTION, "com.b")]
+        claims = [
+            DeviceClaim(app=app.id, device_id=f"d{number}", users=("u",), targets=(voip(f"t{number}", *place),), at=NOW)
+            for number, place in enumerate(places)
+        ]
+        claims += [claim(app, "alerts", tokens=("aa",)), claim(other, "theirs", tokens=("bb",))]
+        fallen = DeviceClaim(
+            app=app.id, device_id="fallen", users=("u",), targets=(voip("cc", SANDBOX, "com.z"),), at=NOW
+        )
+        *_, last = await store.devices.put([*claims, fallen])
+        await judge(store, last.device, QUARANTINED)
+
+        found = await store.devices.voip_places(app.id)
+
+        assert found == [(PRODUCTION, ""), (PRODUCTION, "com.b"), (SANDBOX, "com.a")]
+        assert await store.devices.voip_places(app.id, limit=2) == found[:2]
+        assert await store.devices.voip_places(other.id) == []
 
     async def test_history_remembers_every_step(self, store: Store) -> None:
         app = await some_app(store)

@@ -100,13 +100,10 @@ async def list_(*, app: AppOption = None, context: Ctx) -> None:
     """List an app's credentials, and what their push service last thought of them."""
     async with context.gateway() as gateway:
         found: CredentialList = await gateway.call("credential.list", app=await chosen(gateway, app))
-    context.printer.result(
-        found,
-        lambda: table(
-            ("id", "kind", "environment", "topics", "key id", "team id", "ends", "verdict", "state", "note"),
-            [_row(one) for one in found.credentials],
-        ),
-    )
+    columns = ("id", "kind", "environment", "topics", "key id", "team id", "ends", "verdict", "state", "note")
+    context.printer.result(found, lambda: table(columns, [_row(one) for one in found.credentials]))
+    for warning in found.warnings:
+        context.printer.remark(warning)
 
 
 @app.command(name="inspect")

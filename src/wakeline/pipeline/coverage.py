@@ -8,13 +8,15 @@ beats a team-wide key; what works beats what has failed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from wakeline.model.app import ApnsEnvironment, App, CallsBy
 from wakeline.model.credential import Credential, CredentialState
 from wakeline.model.device import TargetKind
 from wakeline.model.notification import PushType
 from wakeline.model.route import Environment, ProviderKind
+from wakeline.ports import VoipPlace
 from wakeline.wire.apns import RULES, Rule, rule_for, topic_with
 
 _SPLIT = "/"
@@ -83,6 +85,23 @@ def missing(credentials: Iterable[Credential], need: Need) -> str:
         )
     wanted = " ".join((need.provider.value, need.environment.value, need.topic + need.rule.suffix)).strip()
     return f"It would take one for {wanted}."
+
+
+def silent_calls(app: App, credentials: Sequence[Credential], places: Iterable[VoipPlace], now: int) -> tuple[str, ...]:
+    """Say for which VoIP tokens of an app nothing can send a call; empty if its calls go another way (`calls_by`)."""
+    if app.settings.calls_by is not CallsBy.VOIP:
+        return ()
+    forced = app.settings.apns_environment
+    override = None if forced is ApnsEnvironment.AS_REGISTERED else Environment(forced.value)
+    asked = dict.fromkeys((override or environment, topic) for environment, topic in places)
+    needs = [need_of(TargetKind.APNS_VOIP, environment, topic, PushType.CALL) for environment, topic in asked]
+    return tuple(
+        f"Devices have VoIP tokens and calls do not reach them: no credential covers {need.environment.value} "
+        f"{need.topic or 'their bundle id'}{need.rule.suffix}. Upload an APNs key (.p8), which covers every push type, or a VoIP "
+        "Services certificate."
+        for need in needs
+        if choose(credentials, need, now) is None
+    )
 
 
 def route_topic(credentials: Iterable[Credential], need: Need, choice: Choice, now: int) -> str:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from wakeline.model.app import ApnsEnvironment, App, AppSettings, CallsBy
 from wakeline.model.credential import Credential, CredentialKind, CredentialState
 from wakeline.model.device import TargetKind
 from wakeline.model.notification import PushType
 from wakeline.model.route import Environment, ProviderKind
 from wakeline.pipeline import coverage
+from wakeline.ports import VoipPlace
 
 NOW = 1_795_000_000_000
 PRODUCTION, SANDBOX = Environment.PRODUCTION, Environment.SANDBOX
@@ -124,3 +126,34 @@ def test_without_a_vapid_key_it_is_said_how_to_make_one() -> None:
     need = coverage.need_of(TargetKind.WEBPUSH, PRODUCTION, ORIGIN, PushType.ALERT)
     assert coverage.choose([TEAM, PROJECT], need, NOW) is None
     assert "wakeline credential vapid" in coverage.missing([TEAM, PROJECT], need)
+
+
+HERE, THERE = VoipPlace(PRODUCTION, "com.acme"), VoipPlace(SANDBOX, "com.acme")
+
+
+@pytest.mark.parametrize(
+    ("known", "places", "said"),
+    [
+        ([PLAIN], [HERE], ["production com.acme.voip"]),
+        ([PLAIN, VOIP], [HERE, THERE], ["sandbox com.acme.voip"]),
+        ([], [THERE, HERE], ["sandbox com.acme.voip", "production com.acme.voip"]),
+        ([PROJECT], [VoipPlace(PRODUCTION, "")], ["production their bundle id.voip"]),
+        ([PLAIN], [], []),
+        ([UNIVERSAL], [HERE, THERE], []),
+        ([TEAM], [HERE, THERE], []),
+    ],
+)
+def test_voip_tokens_that_no_credential_covers_are_named(
+    known: list[Credential], places: list[VoipPlace], said: list[str]
+) -> None:
+    warnings = coverage.silent_calls(App(id=1, slug="acme", name="Acme"), known, places, NOW)
+    assert [warning.partition("covers ")[2].partition(". ")[0] for warning in warnings] == said
+
+
+def test_what_the_app_says_of_its_calls_counts_before_how_its_tokens_are_registered() -> None:
+    settings = AppSettings(apns_environment=ApnsEnvironment.PRODUCTION)
+    forced = App(id=1, slug="acme", name="Acme", settings=settings)
+    assert coverage.silent_calls(forced, [VOIP], [HERE, THERE], NOW) == ()
+
+    by_alert = App(id=1, slug="acme", name="Acme", settings=AppSettings(calls_by=CallsBy.ALERT))
+    assert coverage.silent_calls(by_alert, [PLAIN], [HERE], NOW) == ()

@@ -11,6 +11,7 @@ from wakeline.edges.rest.credential_upload import Step, decide
 from wakeline.edges.rest.moments import moment, moment_or_none
 from wakeline.edges.rest.operations import Answer, Call, Idempotent, Media, Operation
 from wakeline.edges.rest.shapes import Strict, View
+from wakeline.edges.rest.silent_calls import silent_calls
 from wakeline.model import ids
 from wakeline.model.credential import Credential, CredentialKind, CredentialState, Verdict
 from wakeline.model.errors import Conflict, CredentialRefused, NotFound
@@ -66,9 +67,10 @@ class CredentialView(View, frozen=True, kw_only=True):
 
 
 class CredentialList(View, frozen=True, kw_only=True):
-    """An app's credentials, oldest first."""
+    """An app's credentials, oldest first; `warnings`: what none of them covers although devices need it."""
 
     credentials: tuple[CredentialView, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class CheckView(View, frozen=True, kw_only=True):
@@ -124,11 +126,9 @@ async def upload(call: Call) -> Answer:
 
 async def list_all(call: Call) -> Answer:
     """List an app's credentials."""
-    return Answer(
-        body=CredentialList(
-            credentials=tuple(view(one, call.now) for one in call.ports.credentials.of_app(call.app.id))
-        )
-    )
+    found = call.ports.credentials.of_app(call.app.id)
+    warnings = await silent_calls(call, call.app)
+    return Answer(body=CredentialList(credentials=tuple(view(one, call.now) for one in found), warnings=warnings))
 
 
 async def check(call: Call) -> Answer:

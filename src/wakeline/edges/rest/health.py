@@ -6,11 +6,15 @@ us out of a load balancer; whatever is about apps or providers needs a key.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wakeline import __version__
 from wakeline.edges.rest.credentials import CredentialView, view
 from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
 from wakeline.edges.rest.routes import RouteView, views
 from wakeline.edges.rest.shapes import View
+from wakeline.edges.rest.silent_calls import silent_calls
+from wakeline.model.app import App
 from wakeline.model.credential import CredentialState, Grade
 from wakeline.model.key import Scope
 from wakeline.observe.health import Check, Status, ready
@@ -63,17 +67,22 @@ async def readiness(call: Call) -> Answer:
 
 async def health(call: Call) -> Answer:
     """Say how everything is: store, queue, credentials, routes."""
+    apps = [app for app in call.ports.apps.all() if call.caller.sees(app.slug)]
     checks = await _checks(call)
+    calls = await _calls(call, apps)
     routes = await views(call)
     credentials = tuple(
         AppCredential(app=app.slug, credential=view(one, call.now))
-        for app in call.ports.apps.all()
-        if call.caller.sees(app.slug)
+        for app in apps
         for one in call.ports.credentials.of_app(app.id)
     )
-    wrong = any(route.hold for route in routes) or any(_needs_care(one.credential) for one in credentials)
+    wrong = (
+        bool(calls) or any(route.hold for route in routes) or any(_needs_care(one.credential) for one in credentials)
+    )
     status = Status.FAILED if not ready(checks) else Status.WARNING if wrong else Status.OK
-    shown = HealthView(status=status, version=__version__, checks=tuple(checks), credentials=credentials, routes=routes)
+    shown = HealthView(
+        status=status, version=__version__, checks=(*checks, *calls), credentials=credentials, routes=routes
+    )
     return Answer(body=shown)
 
 
@@ -81,6 +90,15 @@ async def _checks(call: Call) -> list[Check]:
     ports = call.ports
     pending = await ports.queue.pending()
     return ports.health.readiness(ports.keeper.health(), pending, ports.settings.queue.max_pending)
+
+
+async def _calls(call: Call, apps: Sequence[App]) -> list[Check]:
+    """Return a warning for each gap through which calls are lost."""
+    return [
+        Check(name="calls", status=Status.WARNING, cause=f"{app.slug}: {warning}")
+        for app in apps
+        for warning in await silent_calls(call, app)
+    ]
 
 
 def _needs_care(credential: CredentialView) -> bool:

@@ -16,7 +16,7 @@ from wakeline.model.device import (
     TargetState,
 )
 from wakeline.model.errors import NotFound
-from wakeline.ports import DevicePage, StalePage, StaleTarget
+from wakeline.ports import DevicePage, StalePage, StaleTarget, VoipPlace
 from wakeline.storage.rows import FORGOTTEN, Whose
 
 
@@ -136,6 +136,16 @@ class MemoryDeviceLookups:
         """Count targets by state."""
         states = [target.state for device in self._of_app(app) for target in device.targets]
         return {state: states.count(state) for state in TargetState}
+
+    async def voip_places(self, app: int, *, limit: int = 20) -> list[VoipPlace]:
+        """Return where the active VoIP targets of an app are."""
+        found = {
+            VoipPlace(target.environment, target.topic)
+            for device in self._of_app(app)
+            for target in device.targets
+            if target.kind is TargetKind.APNS_VOIP and target.state is TargetState.ACTIVE
+        }
+        return sorted(found)[:limit]
 
     async def stale(self, app: int, *, before: int, cursor: int = 0, limit: int = 500) -> StalePage:
         """Return what of the next devices is stale."""

@@ -8,7 +8,8 @@ from itertools import islice
 from typing import Any, Protocol
 
 from wakeline.model.device import Candidate, Device, Recipient, TargetChange, TargetKind, TargetState
-from wakeline.ports import DevicePage, StalePage, StaleTarget
+from wakeline.model.route import Environment
+from wakeline.ports import DevicePage, StalePage, StaleTarget, VoipPlace
 from wakeline.storage.rows import Whose
 from wakeline.storage.sqlite import device_forms
 from wakeline.storage.sqlite.forms import json_list
@@ -169,6 +170,11 @@ class DeviceLookups:
 
     def _tally(self, app: int) -> dict[str, int]:
         return dict(self._reader.all(_SQL["tally"], (app,)))
+
+    async def voip_places(self, app: int, *, limit: int = 20) -> list[VoipPlace]:
+        """Return where the active VoIP targets of an app are."""
+        rows = self._reader.all(_SQL["voip_places"], {"app": app, "limit": limit})
+        return [VoipPlace(Environment(environment), topic) for environment, topic in rows]
 
     async def stale(self, app: int, *, before: int, cursor: int = 0, limit: int = 500) -> StalePage:
         """Return what of the next devices is stale: two queries, whatever they find."""

@@ -59,10 +59,10 @@ async def test_an_apns_key_is_judged_kept_listed_checked_and_forgotten(app: Gate
     assert credential["topics"] == ["com.acme.chat", "com.acme.chat.pro"]
     assert (credential["not_after"], credential["verdict"]["grade"]) == (None, "ok")
     assert "PRIVATE" not in made.text
-    assert listed.json() == {"credentials": [credential]}
+    assert listed.json() == {"credentials": [credential], "warnings": []}
     assert checked.json()["ok"] is True
     assert gone.status_code == 204
-    assert (await app.call("GET", PATH)).json() == {"credentials": []}
+    assert (await app.call("GET", PATH)).json() == {"credentials": [], "warnings": []}
 
 
 async def test_a_file_that_cannot_work_is_refused_in_words_and_not_kept(app: Gateway) -> None:
@@ -70,7 +70,7 @@ async def test_a_file_that_cannot_work_is_refused_in_words_and_not_kept(app: Gat
 
     assert (answer.status_code, answer.json()["code"]) == (422, "credential_refused")
     assert "PEM" in answer.json()["detail"]
-    assert (await app.call("GET", PATH)).json() == {"credentials": []}
+    assert (await app.call("GET", PATH)).json() == {"credentials": [], "warnings": []}
 
 
 async def test_the_same_file_again_changes_nothing(app: Gateway) -> None:

@@ -101,6 +101,21 @@ async def test_health_warns_of_a_failed_credential_and_of_a_held_route(app: Gate
     assert failed["credentials"][0]["credential"]["state_note"] == "InvalidProviderToken"
 
 
+async def test_calls_that_no_credential_carries_are_said_in_health_and_beside_the_credentials(app: Gateway) -> None:
+    target = {"kind": "apns-voip", "value": "ab" * 32, "topic": "com.other.app", "environment": "sandbox"}
+    await app.call("PUT", "/v1/apps/acme-chat/devices/phone", json={"user": "alice", "targets": [target]})
+
+    listed = (await app.call("GET", "/v1/apps/acme-chat/credentials")).json()
+    health = (await app.call("GET", "/v1/health")).json()
+
+    [warning] = listed["warnings"]
+    assert "sandbox com.other.app.voip" in warning
+    [check] = [check for check in health["checks"] if check["name"] == "calls"]
+    assert (health["status"], check["status"]) == ("warning", "warning")
+    assert check["cause"] == f"acme-chat: {warning}"
+    assert (await app.call("GET", "/readyz", key="")).status_code == 200
+
+
 async def test_metrics_count_what_waits_and_need_a_key(app: Gateway) -> None:
     await app.call("POST", "/v1/routes/1/hold")
     anonymous = await app.call("GET", "/metrics", key="")

@@ -171,6 +171,21 @@ FROM json_each(?) AS wanted CROSS JOIN target AS t ON t.device = wanted.value OR
 -- Read how many devices and targets an app has.
 SELECT what, number FROM tally WHERE app = ?;
 
+-- name: voip_places
+-- Step from each place of VoIP tokens to the next one.
+WITH RECURSIVE place (environment, topic) AS (
+    SELECT '', ''
+    UNION ALL
+    SELECT target.environment, target.topic FROM place JOIN target ON target.id = (
+        SELECT id FROM target
+        WHERE app = :app AND kind = 'apns-voip' AND state = 'active'
+            AND (environment, topic) > (place.environment, place.topic)
+        ORDER BY environment, topic LIMIT 1
+    )
+    LIMIT :limit + 1
+)
+SELECT environment, topic FROM place WHERE environment <> '';
+
 -- name: tagged
 -- Count the devices with a tag.
 SELECT count(*) FROM device_tag WHERE app = ? AND tag = ?;
