@@ -69,8 +69,10 @@ APNS = Table.of(
     _E(403, "Forbidden", Is.CREDENTIAL, Do.HOLD, 904, "Apple does not allow this credential to push here.",
        "Check in the developer account that the key or certificate is active and covers this app, then upload it again."),
     _E(403, "InvalidProviderToken", Is.CREDENTIAL, Do.HOLD, 904,
-       "Apple cannot verify our signature: the key is revoked, its key id or team id is wrong, or this machine's clock is ahead.",
-       f"{_UPLOAD} If the key is right, set the clock of this machine (NTP)."),
+       "Apple cannot verify our signature: the key is revoked or was made without the APNs service, its key id or team id is "
+       "wrong, or this machine's clock is ahead.",
+       f"{_UPLOAD} In the developer account the key has to show Apple Push Notifications service (APNs). If it does, set the "
+       "clock of this machine (NTP)."),
     _E(403, "MissingProviderToken", Is.CREDENTIAL, Do.HOLD, 904,
        "Apple got neither a client certificate nor a signed token.", _UPLOAD),
     _E(403, "UnrelatedKeyIdInToken", Is.CREDENTIAL, Do.RECONNECT, 904,
