@@ -125,7 +125,9 @@ def _audience(to: Audience, push_type: PushType, *, allow_http: bool) -> Audienc
     for field, names in (("users", to.users), ("devices", to.devices), ("tags", to.tags)):
         for position, name in enumerate(names):
             if not 0 < len(name) <= _NAME_LIMIT:
-                raise InvalidRequest(f"A name has 1 to {_NAME_LIMIT} characters", pointer=f"/to/{field}/{position}")
+                raise InvalidRequest(
+                    f"A name has 1 to {_NAME_LIMIT} characters", pointer=f"/to/{field}/{position}", fix="Correct it."
+                )
     if to.targets:
         to = msgspec.structs.replace(to, targets=normalised(to.targets, push_type, allow_http=allow_http))
     if len(to.users) + len(to.devices) + len(to.targets) == 1:
@@ -142,7 +144,11 @@ def _ttl(ttl: int | None, push_type: PushType) -> int:
     if ttl is None:
         return _TTL.get(push_type, _DEFAULT_TTL)
     if not 0 <= ttl <= MAX_TTL:
-        raise InvalidRequest(f"`ttl` is in seconds, from 0 to {MAX_TTL} (28 days)", pointer="/ttl")
+        raise InvalidRequest(
+            f"`ttl` is in seconds, from 0 to {MAX_TTL} (28 days)",
+            pointer="/ttl",
+            fix="No push service keeps a push longer.",
+        )
     return ttl
 
 
@@ -162,5 +168,5 @@ def _due(send_at: str | None, now: int) -> int:
         )
     due = int(at.timestamp() * 1000)
     if due - now > MAX_AHEAD * 1000:
-        raise InvalidRequest("`send_at` is more than a year ahead", pointer="/send_at")
+        raise InvalidRequest("`send_at` is more than a year ahead", pointer="/send_at", fix="Send it nearer its time.")
     return max(due, now)

@@ -57,7 +57,7 @@ def check(content: Content, kind: str = "") -> None:
             "`aps` is Apple's own key", pointer="/data/aps", fix="Put additions to it into `apns.payload`."
         )
     if content.call is not None and "call" in content.data:
-        raise InvalidRequest("`call` is the key of the call's own fields", pointer="/data/call")
+        raise InvalidRequest("`call` is the key of the call's own fields", pointer="/data/call", fix="Use another key.")
     check_text(content)
     check_live_activity(content)
     check_shape(content, rule)
@@ -67,9 +67,13 @@ def check(content: Content, kind: str = "") -> None:
 
 def _check_collapse_id(value: str, where: str) -> None:
     if len(value.encode()) > COLLAPSE_ID_LIMIT:
-        raise InvalidRequest(f"the collapse id is longer than {COLLAPSE_ID_LIMIT} bytes", pointer=where)
+        raise InvalidRequest(
+            f"the collapse id is longer than {COLLAPSE_ID_LIMIT} bytes", pointer=where, fix="Use a shorter one."
+        )
     if not value.isprintable() or value != value.strip():
-        raise InvalidRequest("the collapse id holds control characters or outer spaces", pointer=where)
+        raise InvalidRequest(
+            "the collapse id holds control characters or outer spaces", pointer=where, fix="Leave them out."
+        )
 
 
 def _check_headers(headers: dict[str, str], rule: Rule) -> None:
@@ -84,7 +88,11 @@ def _check_headers(headers: dict[str, str], rule: Rule) -> None:
             fix="Leave the header out: it follows from `type` and `priority`.",
         )
     if not headers.get("apns-expiration", "0").isdecimal():
-        raise InvalidRequest("the expiration is given in seconds since 1970", pointer=f"{where}/apns-expiration")
+        raise InvalidRequest(
+            "the expiration is given in seconds since 1970",
+            pointer=f"{where}/apns-expiration",
+            fix="Use `ttl` instead.",
+        )
     if headers.get("apns-push-type", rule.name) != rule.name:
         raise InvalidRequest(
             f"the push type is {rule.name}, as `type` says",

@@ -49,7 +49,7 @@ def check_shape(content: Content, rule: Rule) -> None:
     where = partial(_where, content)
     aps = document.get("aps", {})
     if not isinstance(aps, dict):
-        raise InvalidRequest("`aps` is an object", pointer=where("aps"))
+        raise InvalidRequest("`aps` is an object", pointer=where("aps"), fix="Give Apple's dictionary.")
     _check_aps(rule, aps, where)
     _check_beside(rule, document, where)
 

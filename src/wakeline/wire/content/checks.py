@@ -87,7 +87,9 @@ def _check_depth(value: Any, steps: tuple[str, ...]) -> None:
     while level := [inner for outer in level for inner in _containers(outer)]:
         depth += 1
         if depth >= _MOST_LEVELS:
-            raise InvalidRequest(f"it is nested more than {_MOST_LEVELS} levels deep", pointer=pointer(*steps))
+            raise InvalidRequest(
+                f"it is nested more than {_MOST_LEVELS} levels deep", pointer=pointer(*steps), fix="Make it flatter."
+            )
 
 
 def _containers(value: dict[str, Any] | list[Any]) -> Iterator[dict[str, Any] | list[Any]]:
@@ -102,7 +104,9 @@ def _name_the_half_character(content: Content) -> None:
             text.encode()
         except UnicodeEncodeError:
             raise InvalidRequest(
-                "the text holds half a character (a lone surrogate)", pointer=pointer(*steps)
+                "the text holds half a character (a lone surrogate)",
+                pointer=pointer(*steps),
+                fix="Cut texts between characters.",
             ) from None
 
 
@@ -136,6 +140,7 @@ def check_alert(alert: Alert) -> None:
         raise InvalidRequest(
             f"there are more than {_MOST_LANGUAGES} languages, or one whose tag is longer than {_LONGEST_TAG} characters",
             pointer="/alert/localized",
+            fix="Send a notification for each group of languages.",
         )
     for tag, translation in alert.localized.items():
         _check_words(translation, "alert", "localized", tag)
@@ -155,6 +160,7 @@ def _check_words(said: Alert | Translation, *home: str) -> None:
             raise InvalidRequest(
                 f"the text has more than {_LONGEST_TEXT} characters; a push bears 4096 bytes",
                 pointer=pointer(*home, name),
+                fix="Shorten it.",
             )
 
 
@@ -168,15 +174,18 @@ def check_headers(headers: dict[str, str], provider: str, reserved: frozenset[st
         raise InvalidRequest(
             f"there are more than {_MOST_HEADERS} headers, or they have more than {_MOST_HEADER_BYTES} characters",
             pointer=pointer(provider, "headers"),
+            fix="Put what is for the app into `data`.",
         )
     for name, value in headers.items():
         where = pointer(provider, "headers", name)
         if not _HEADER_NAME.fullmatch(name):
-            raise InvalidRequest(f"{name!r} is no header name in lower case", pointer=where)
+            raise InvalidRequest(
+                f"{name!r} is no header name in lower case", pointer=where, fix="Write it in lower case."
+            )
         if name in _OURS or name in reserved:
-            raise InvalidRequest(f"the header {name} is set by the gateway", pointer=where)
+            raise InvalidRequest(f"the header {name} is set by the gateway", pointer=where, fix="Leave it out.")
         if not _HEADER_VALUE.fullmatch(value):
-            raise InvalidRequest(f"the value of {name} is not visible ASCII text", pointer=where)
+            raise InvalidRequest(f"the value of {name} is not visible ASCII text", pointer=where, fix="Use ASCII.")
 
 
 def largest_field(content: Content, provider: str, override: Override, tag: str) -> str:

@@ -44,7 +44,7 @@ def check(content: Content) -> None:
     if content.type is PushType.BACKGROUND and content.alert is not None:
         raise InvalidRequest("a background push shows nothing", pointer="/alert", fix="Set `type` to `alert`.")
     if content.call is not None and "call" in content.data:
-        raise InvalidRequest("`call` is the key of the call's own fields", pointer="/data/call")
+        raise InvalidRequest("`call` is the key of the call's own fields", pointer="/data/call", fix="Use another key.")
     check_text(content)
     check_live_activity(content)
     check_headers(content.fcm.headers, "fcm")
