@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import msgspec
 import pytest
 
 from stories.post import BAD_TOKEN, DOWN, NO_ANSWER, OK, REVOKED, unregistered
@@ -278,7 +279,10 @@ async def test_another_project_of_fcm_is_taken_back() -> None:
         await world.device(f"d{number}", f"u{number}", f"fcm:t{number}")
     await world.send("u0")
     await world.run()
-    foreign = fcm(403, "SENDER_ID_MISMATCH")
+    detail = {"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": "SENDER_ID_MISMATCH"}
+    error = {"code": 403, "status": "PERMISSION_DENIED", "message": "SenderId mismatch", "details": [detail]}
+    foreign = fcm(403, msgspec.json.encode({"error": error}))
+    assert foreign.reason == "SENDER_ID_MISMATCH"
     world.google.to_key["NEW"] = foreign
     await world.credential(
         CredentialKind.FCM_SERVICE_ACCOUNT, replace=2, topics=("acme-2",), environments=(), key_id="NEW"

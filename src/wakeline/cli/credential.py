@@ -16,6 +16,7 @@ from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
 from wakeline.edges.rest.credentials import CheckView, CredentialList, CredentialView
 from wakeline.model.errors import CredentialRefused, NotFound
+from wakeline.model.outcome import OutcomeClass
 from wakeline.wire.credential_file import Expectation, inspect
 from wakeline.wire.credential_file.apns_key import key_id_in, without_push
 
@@ -37,9 +38,11 @@ async def add(
     environment: Literal["production", "sandbox"] | None = None,
     replace: bool = False,
     beside: bool = False,
+    canary: bool = True,
+    check: bool = True,
     context: Ctx,
-) -> None:
-    """Judge credential files and keep those that can work.
+) -> int:
+    """Judge credential files, keep those that can work, and ask their push services about them; exit code 1 if one refuses.
 
     Parameters
     ----------
@@ -59,12 +62,17 @@ async def add(
         Take the place of the one that is there although it differs.
     beside
         Stand beside the one that is there although it differs.
+    canary
+        Have the first pushes try it while the one before it serves all others, and go back if it is worse.
+    check
+        Ask the push service at once; reaches no device.
     """
     if not files:
         raise NotFound("No file was named.", fix="Name a .p8, .p12, .pem or .json file.")
     form = {"password": password, "key_id": key_id, "team_id": team_id, "topics": topics}
     form |= {"environment": environment} if environment else {}
     form |= {name: "true" for name, wanted in (("replace", replace), ("add", beside)) if wanted}
+    form |= {name: "false" for name, wanted in (("canary", canary), ("check", check)) if not wanted}
     async with context.gateway() as gateway:
         slug = await chosen(gateway, app)
         kept: list[CredentialView] = [
@@ -73,6 +81,10 @@ async def add(
         ]
     value = kept[0] if len(kept) == 1 else CredentialList(credentials=tuple(kept))
     context.printer.result(value, lambda: Group(*(drawn(one) for one in kept)))
+    said = [one.check.outcome for one in kept if one.check is not None and not one.check.ok]
+    for outcome in said:
+        context.printer.remark(f"The push service was asked about it: {outcome.cause} {outcome.fix}")
+    return _FAILED if any(outcome.outcome_class is OutcomeClass.CREDENTIAL for outcome in said) else 0
 
 
 def _upload(file: Path) -> Upload:

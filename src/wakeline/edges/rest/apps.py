@@ -36,11 +36,15 @@ class SettingsPatch(Strict, frozen=True, kw_only=True):
 
 
 class AppPatch(Strict, frozen=True, kw_only=True):
-    """What to change of an app; what is absent stays. A paused app sends nothing: its pushes are held with code 902."""
+    """What to change of an app; what is absent stays. A paused app sends nothing: its pushes are held with code 902.
+
+    `canary`: have the first pushes try another `apns_environment` before it is trusted, if the present one works.
+    """
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | UnsetType = UNSET
     settings: SettingsPatch | UnsetType = UNSET
     paused: bool | UnsetType = UNSET
+    canary: bool = True
 
 
 class AppView(View, frozen=True, kw_only=True):
@@ -100,6 +104,8 @@ async def change(call: Call) -> Answer:
         settings=settings,
         paused=None if patch.paused is UNSET else patch.paused,
     )
+    if not patch.canary:
+        call.ports.pipeline.insist(app)
     return Answer(body=view(app))
 
 

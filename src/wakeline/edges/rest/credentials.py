@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Annotated
 
@@ -14,15 +15,19 @@ from wakeline.edges.rest.shapes import Strict, View
 from wakeline.edges.rest.silent_calls import silent_calls
 from wakeline.model import ids
 from wakeline.model.credential import Credential, CredentialKind, CredentialState, Verdict
-from wakeline.model.errors import Conflict, CredentialRefused, NotFound
+from wakeline.model.errors import Conflict, CredentialRefused, NotFound, SecretError
 from wakeline.model.key import Scope
 from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Environment
 from wakeline.ports import NewCredential
 from wakeline.wire.credential_file import Expectation, Inspection
 from wakeline.wire.credential_file.validity import aged
+from wakeline.wire.outcomes import Loss, Refusal, lost, ours
 
 _READERS = (Scope.CREDENTIALS, Scope.READ)
+CHECK_SECONDS = 8.0
+"""How long an upload waits for what its push service says of it."""
+
 _SOUND = (OutcomeClass.ACCEPTED, OutcomeClass.TOKEN_DEAD, OutcomeClass.TOKEN_DOUBTFUL)
 """What a provider says of a made-up token once it has taken the credential."""
 
@@ -30,7 +35,8 @@ _SOUND = (OutcomeClass.ACCEPTED, OutcomeClass.TOKEN_DEAD, OutcomeClass.TOKEN_DOU
 class CredentialForm(Strict, frozen=True, kw_only=True):
     """The form of an upload. `topics`: bundle ids, separated by commas; `key_id` and `team_id` go with a .p8 key.
 
-    `replace`: take the place of the one that is there although it differs; `add`: stand beside it.
+    `replace`: take the place of the one that is there although it differs; `add`: stand beside it. `canary`: try it with
+    the first pushes before it is trusted, if another one serves them well. `check`: ask the push service about it at once.
     """
 
     file: bytes
@@ -41,12 +47,23 @@ class CredentialForm(Strict, frozen=True, kw_only=True):
     environment: Environment | None = None
     replace: bool = False
     add: bool = False
+    canary: bool = True
+    check: bool = True
+
+
+class CheckView(View, frozen=True, kw_only=True):
+    """What the provider said when asked something that reaches nobody."""
+
+    id: str
+    ok: bool
+    outcome: Outcome
 
 
 class CredentialView(View, frozen=True, kw_only=True):
     """A credential without its secret. `environment` is `both` for one that speaks to production and sandbox.
 
-    `topics`: bundle ids, or the FCM project; none means every bundle id of the team.
+    `topics`: bundle ids, or the FCM project; none means every bundle id of the team. `canary`: it is on trial, and the one
+    before it serves all but its first pushes. `check`, after an upload: what the push service said of it.
     """
 
     id: str
@@ -64,6 +81,8 @@ class CredentialView(View, frozen=True, kw_only=True):
     fingerprint: str
     revision: int
     created: datetime
+    canary: bool = False
+    check: CheckView | None = None
 
 
 class CredentialList(View, frozen=True, kw_only=True):
@@ -73,20 +92,12 @@ class CredentialList(View, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-class CheckView(View, frozen=True, kw_only=True):
-    """What the provider said when asked something that reaches nobody."""
-
-    id: str
-    ok: bool
-    outcome: Outcome
-
-
 def id_of(credential: Credential) -> str:
     """Return the id by which the world knows a credential."""
     return ids.uuid_at(credential.created, credential.id)
 
 
-def view(credential: Credential, now: int) -> CredentialView:
+def view(credential: Credential, now: int, *, canary: bool = False, check: CheckView | None = None) -> CredentialView:
     """Return a credential as the world sees it at this time (Unix ms)."""
     environments = credential.environments or (Environment.PRODUCTION,)
     return CredentialView(
@@ -105,11 +116,13 @@ def view(credential: Credential, now: int) -> CredentialView:
         fingerprint=credential.fingerprint,
         revision=credential.revision,
         created=moment(credential.created),
+        canary=canary,
+        check=check,
     )
 
 
 async def upload(call: Call) -> Answer:
-    """Judge a credential file and keep it."""
+    """Judge a credential file, keep it, and ask its push service about it."""
     form: CredentialForm = call.body
     new = await _inspected(call, form)
     store = call.ports.credentials
@@ -120,15 +133,36 @@ async def upload(call: Call) -> Answer:
     elif decision.step is Step.REPLACE:
         kept = await store.replace(old.id, new, call.now)
     else:
-        return Answer(body=view(old, call.now))
-    return Answer(status=201, body=view(kept, call.now))
+        kept = old
+    if not form.canary:
+        call.ports.pipeline.insist(call.app)
+    found = await _checked(call, kept) if form.check else None
+    status = 200 if decision.step is Step.KEEP else 201
+    return Answer(status=status, body=_shown(call, store.get(kept.id) or kept, found))
+
+
+async def _checked(call: Call, credential: Credential) -> CheckView:
+    """Ask the push service at once; a service that takes its time does not keep the caller waiting for long."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            outcome = await call.ports.pipeline.check(credential.id)
+    except TimeoutError:
+        outcome = lost(Loss.TIMEOUT)
+    except SecretError as error:
+        outcome = ours(Refusal.CREDENTIAL_ERROR, detail=error.detail)
+    return CheckView(id=id_of(credential), ok=outcome.outcome_class in _SOUND, outcome=outcome)
+
+
+def _shown(call: Call, credential: Credential, check: CheckView | None = None) -> CredentialView:
+    trial = call.ports.credentials.former(credential.id) is not None
+    return view(credential, call.now, canary=trial, check=check)
 
 
 async def list_all(call: Call) -> Answer:
     """List an app's credentials."""
     found = call.ports.credentials.of_app(call.app.id)
     warnings = await silent_calls(call, call.app)
-    return Answer(body=CredentialList(credentials=tuple(view(one, call.now) for one in found), warnings=warnings))
+    return Answer(body=CredentialList(credentials=tuple(_shown(call, one) for one in found), warnings=warnings))
 
 
 async def check(call: Call) -> Answer:
