@@ -12,12 +12,14 @@ from wakeline.model.route import ProviderKind
 from wakeline.ports import Clock, HttpClient, Provider
 from wakeline.providers.apns import ApnsProvider
 from wakeline.providers.fcm import FcmProvider
+from wakeline.providers.webpush import WebPushProvider
 
 Build = Callable[[config.Providers, Clock, HttpClient], Provider]
 
 PROVIDERS: Mapping[ProviderKind, Build] = {
     ProviderKind.APNS: lambda settings, clock, _: ApnsProvider(settings.apns, clock),
     ProviderKind.FCM: lambda settings, clock, http: FcmProvider(settings.fcm, clock, http),
+    ProviderKind.WEBPUSH: lambda settings, clock, _: WebPushProvider(settings.webpush, clock),
 }
 
-__all__ = ["PROVIDERS", "ApnsProvider", "Build", "FcmProvider"]
+__all__ = ["PROVIDERS", "ApnsProvider", "Build", "FcmProvider", "WebPushProvider"]

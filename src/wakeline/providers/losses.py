@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from wakeline.model.errors import AddressRefused, ConnectFailed, TimedOut, TransportError
 from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.wire import outcomes
 from wakeline.wire.http2 import Answer, ConnectFailure, GoAway, Lost
-from wakeline.wire.outcomes import Loss
+from wakeline.wire.outcomes import Loss, Refusal
 
 _CONNECT = {
     "dns": Loss.DNS,
@@ -35,6 +36,19 @@ def outcome_of_loss(answer: Answer) -> Outcome:
         kind = answer.failure.kind if answer.failure is not None else "closed"
         return outcomes.lost(_CONNECT[kind], detail=answer.detail)
     return outcomes.lost(_LOST[answer.lost], detail=answer.detail)
+
+
+def outcome_of_failure(error: TransportError) -> Outcome:
+    """Return what a failed request of `ports.HttpClient` means. Without a connection nothing was written."""
+    match error:
+        case AddressRefused():
+            return outcomes.ours(Refusal.ADDRESS_REFUSED, detail=error.detail)
+        case ConnectFailed():
+            return outcomes.lost(Loss.CONNECT, detail=error.detail)
+        case TimedOut():
+            return outcomes.lost(Loss.TIMEOUT, detail=error.detail)
+        case _:
+            return outcomes.lost(Loss.UNANSWERED, detail=error.detail)
 
 
 def certificate_outcome(failure: ConnectFailure | None, *, repeated: bool) -> Outcome | None:

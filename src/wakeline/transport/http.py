@@ -9,6 +9,7 @@ environment do not exist at this layer, so none can be followed by accident.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Self
@@ -25,21 +26,32 @@ MAX_ANSWER = 1024 * 1024
 """Longest answer body read, in bytes; no token or webhook answer comes near it."""
 
 _IDLE_SECONDS = 30.0
+_CONNECT_SECONDS = 10.0
+"""Longest time a connection may take to be made: less than an answer may, so that it is known that nothing was written."""
 _ERRORS = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError, OSError)
 
 
 class GuardedClient:
     """Implements `ports.HttpClient`; `ca_file` adds to the system's store, `proxy` is the URL of an HTTP proxy.
 
+    `context`, made for ALPN_HTTP1, is shared among clients that would each read the same authorities.
     Raises ConfigError for an unusable `ca_file` or `proxy`.
     """
 
-    def __init__(self, guard: Guard, *, ca_file: str = "", proxy: str = "", max_connections: int = 32) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        *,
+        ca_file: str = "",
+        proxy: str = "",
+        max_connections: int = 32,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self._guard = guard
         self._proxied = bool(proxy)
         via, host = _proxy(proxy, ca_file) if proxy else (None, "")
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=client_context(alpn=ALPN_HTTP1, ca_file=ca_file),
+            ssl_context=context or client_context(alpn=ALPN_HTTP1, ca_file=ca_file),
             proxy=via,
             max_connections=max_connections,
             keepalive_expiry=_IDLE_SECONDS,
@@ -54,6 +66,11 @@ class GuardedClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+    @property
+    def connections(self) -> int:
+        """Count the connections that are open or being made."""
+        return len(self._pool.connections)
 
     async def aclose(self) -> None:
         """Close all connections; requests in flight fail."""
@@ -72,6 +89,8 @@ class GuardedClient:
                 if self._proxied:
                     await self._judge_for_proxy(origin)
                 return await self._exchange(origin, target, body, headers, timeout)
+        except httpcore2.ConnectTimeout as error:
+            raise ConnectFailed(f"{origin}: no connection within {min(timeout, _CONNECT_SECONDS):g} s") from error
         except (TimeoutError, httpcore2.TimeoutException) as error:
             raise TimedOut(f"{origin}: no answer within {timeout:g} s") from error
         except _ERRORS as error:
@@ -88,7 +107,7 @@ class GuardedClient:
         url = httpcore2.URL(
             scheme=origin.scheme, host=origin.bracketed, port=origin.port, target=target.encode("ascii")
         )
-        extensions = {"timeout": {"connect": limit}, "sni_hostname": origin.host}
+        extensions = {"timeout": {"connect": min(limit, _CONNECT_SECONDS)}, "sni_hostname": origin.host}
         async with self._pool.stream(
             "POST", url, headers=list(headers.items()), content=body, extensions=extensions
         ) as answer:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
 import msgspec
@@ -25,10 +26,11 @@ from wakeline.model.notification import Alert, Content, Notification, PushType
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Environment, Lane, ProviderKind, Route
 from wakeline.ports import Sender, Shipment
-from wakeline.providers import ApnsProvider, FcmProvider
+from wakeline.providers import ApnsProvider, FcmProvider, WebPushProvider
 from wakeline.simulator import Simulator
 from wakeline.transport.guard import Guard, system_resolver
 from wakeline.transport.http import GuardedClient
+from wakeline.wire.credential_file import Expectation, new_vapid_key
 
 TOPIC = "com.example.chat"
 PROJECT = "acme-chat"
@@ -79,6 +81,13 @@ class Results:
         return next(iter(self.others.values()))
 
 
+class Browser(NamedTuple):
+    """A subscription: its name at the simulator, and its value as a target has it."""
+
+    name: str
+    value: str
+
+
 class Rig:
     """Providers in front of a simulator."""
 
@@ -109,6 +118,10 @@ class Rig:
             clock,
             http,
         )
+        self.webpush_settings = config.WebPush(
+            ca_file=ca_file, contact="mailto:push@example.com", allow_private=True, request_timeout=5.0
+        )
+        self.webpush = WebPushProvider(self.webpush_settings, clock)
         self.ec_key = ec.generate_private_key(ec.SECP256R1())
         self.senders: list[Sender] = []
 
@@ -178,6 +191,32 @@ class Rig:
     def open_fcm(self, credential: tuple[Credential, CredentialSecret], *, topic: str = "") -> Sender:
         route = Route(id=2, app=1, provider=ProviderKind.FCM, environment=Environment.PRODUCTION, topic=topic)
         return self._keep(self.fcm.open(route, *credential, self._woken))
+
+    def vapid_key(self, **changes: Any) -> tuple[Credential, CredentialSecret]:
+        """Make a VAPID key."""
+        made = new_vapid_key(os.urandom(32), Expectation(now=self.clock.now(), app=1, contact="mailto:it@example.com"))
+        assert made.facts is not None
+        assert made.secret is not None
+        return msgspec.structs.replace(made.facts, id=4, **changes), made.secret
+
+    async def subscribe(self, public_key: str = "", *, host: str = "localhost") -> Browser:
+        """Have a browser of the simulator's subscribe, for messages of this VAPID key alone if one is named."""
+        answer = await self.control.post("/subscriptions", json={"vapid_public_key": public_key})
+        answer.raise_for_status()
+        told = answer.json()
+        endpoint = told["endpoint"].replace("//localhost:", f"//{host}:")
+        return Browser(told["target"], f"{endpoint} {told['keys']['p256dh']} {told['keys']['auth']}")
+
+    def open_webpush(
+        self,
+        credential: tuple[Credential, CredentialSecret],
+        *,
+        origin: str | None = None,
+        provider: WebPushProvider | None = None,
+    ) -> Sender:
+        topic = self.simulator.web_push_origin if origin is None else origin
+        route = Route(id=3, app=1, provider=ProviderKind.WEBPUSH, environment=Environment.PRODUCTION, topic=topic)
+        return self._keep((provider or self.webpush).open(route, *credential, self._woken))
 
     def _keep(self, sender: Sender) -> Sender:
         self.senders.append(sender)
