@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from rich.console import Group, RenderableType
 
 from wakeline.cli.choosing import AppOption, chosen
 from wakeline.cli.context import Ctx
+from wakeline.cli.moments import utc
 from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
 from wakeline.edges.rest.device_views import DeviceView, TargetView
@@ -171,7 +172,7 @@ async def restore(
     until
         Until when.
     """
-    body = RestoreBody(since=_utc(since), until=_utc(until))
+    body = RestoreBody(since=utc(since), until=utc(until))
     async with context.gateway() as gateway:
         slug = await chosen(gateway, app)
         restored: RestoredView = (
@@ -180,10 +181,6 @@ async def restore(
             else await gateway.call("device.restore", body=body, app=slug, device=device)
         )
     context.printer.result(restored, lambda: f"{restored.restored} tokens are active again.")
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 @app.command

@@ -60,6 +60,7 @@ NOUNS: tuple[tuple[str, str, str], ...] = (
     ("key", "wakeline.cli.key:app", "API keys."),
     ("queue", "wakeline.cli.queue:app", "What waits to be sent."),
     ("route", "wakeline.cli.route:app", "Routes and the holds on them."),
+    ("brake", "wakeline.cli.brake:app", "Routes stopped because too many tokens looked dead."),
     ("events", "wakeline.cli.events:app", "What happens, as it happens."),
     ("backup", "wakeline.cli.backup:backup", _BACKUP),
     ("restore", "wakeline.cli.backup:restore", _RESTORE),

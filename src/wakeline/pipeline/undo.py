@@ -28,6 +28,10 @@ class Undo:
         self._settle = settle
         self._watch = watch
 
+    def episodes(self) -> list[BrakeEpisode]:
+        """Return all that is remembered of brakes, the newest first."""
+        return self._parts.brakes.all()
+
     async def release(self, episode: int) -> BrakeEpisode:
         """Let the route of a brake send again and begin its window anew. Raises NotFound.
 

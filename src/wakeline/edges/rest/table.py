@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wakeline.edges.rest import (
     apps,
+    brakes,
     credentials,
     devices,
     docs,
@@ -34,6 +35,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *keys.OPERATIONS,
     *master_key.OPERATIONS,
     *routes.OPERATIONS,
+    *brakes.OPERATIONS,
     *queue.OPERATIONS,
     *events.OPERATIONS,
     *health.OPERATIONS,
