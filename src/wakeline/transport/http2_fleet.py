@@ -8,7 +8,7 @@ takes no more requests (GOAWAY, ids used up) finishes what it has and is closed;
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import msgspec
@@ -17,6 +17,7 @@ import structlog
 from wakeline.transport.backoff import Backoff
 from wakeline.transport.http2_connect import Origin, failure_of
 from wakeline.transport.http2_dialer import Dialer
+from wakeline.transport.http2_hedge import PATIENCE
 from wakeline.transport.http2_link import Link
 from wakeline.wire.http2 import Answered, ConnectFailure, Connection, GoAway
 
@@ -25,6 +26,7 @@ log = structlog.get_logger()
 _CALL_SHARE = 10  # one stream in ten is for calls
 _GROW_SECONDS = 1.0  # between a new connection and one more
 _GOODBYE_SECONDS = 2.0
+_ASIDE_SECONDS = 5.0  # between two connections made beside silent ones
 
 
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +80,7 @@ class Fleet:
         self._settings = settings
         self._clock = clock
         self._dialer = Dialer(self, origin, settings.connect_timeout, clock, Backoff(random))
+        self._aside_at = float("-inf")
         self._closing = False
 
     # --- what there is -----------------------------------------------------------------------------------------------
@@ -113,9 +116,19 @@ class Fleet:
         return capacity if call else max(0, capacity - link.connection.limit // _CALL_SHARE)
 
     def choose(self, *, call: bool) -> Link | None:
-        """Return the connection with the fewest requests in flight that can take one more at this moment."""
+        """Return the connection with the fewest requests in flight that can take one more; for calls one that is not silent."""
         able = [link for link in self.links if link.spare and self.free(link, call=call)]
+        if call and len(able) > 1:
+            heard = self._clock() - PATIENCE
+            able = [
+                link for link in able if not link.connection.in_flight or link.connection.last_received > heard
+            ] or able
         return min(able, key=_in_flight, default=None)
+
+    def choose_other(self, avoid: Collection[Link], since: float) -> Link | None:
+        """Return a connection for a call that went unanswered on others: one that has spoken `since`."""
+        able = [link for link in self.links if link not in avoid and link.connection.last_received > since]
+        return min((link for link in able if link.spare and self.free(link, call=True)), key=_in_flight, default=None)
 
     def flush(self) -> bool:
         """Write everything that waits to be written; return whether there were requests among it."""
@@ -135,6 +148,17 @@ class Fleet:
                 self._dialer.start()
         elif self._may_grow(len(usable)) and all(_is_full(link) for link in usable):
             self._dialer.start()
+
+    def connect_aside(self) -> None:
+        """Connect for a call that the present connections leave unanswered: one more than usual, and not in a row."""
+        now, usable = self._clock(), len(self.usable())
+        if self._closing or self._dialer.busy or not 0 < usable <= self._settings.max_connections:
+            return
+        if now - self._aside_at < _ASIDE_SECONDS:
+            return
+        self._dialer.start()
+        if self._dialer.busy:  # else it has to wait, and this is asked again
+            self._aside_at = now
 
     def _may_grow(self, usable: int) -> bool:
         recently = self._clock() - self._dialer.started < _GROW_SECONDS

@@ -52,6 +52,14 @@ class Lane:
         if not item.indexes:
             self._items.popleft()
 
+    def narrow(self, indexes: Sequence[int]) -> None:
+        """Leave nothing but these requests of the first item, perhaps none."""
+        item = self._items[0]
+        self.size -= len(item.indexes) - len(indexes)
+        item.indexes = indexes
+        if not indexes:
+            self._items.popleft()
+
     def take(self, *, until: float | None = None) -> list[Waiting]:
         """Take out what is overdue at `until`, or everything."""
         gone = [item for item in self._items if until is None or item.batch.deadline <= until]

@@ -6,7 +6,8 @@ per connection. Turns are short (250 requests, 100 while calls are about), so a 
 of each connection's streams is kept free for calls.
 
 What was surely not processed (REFUSED_STREAM, above the last stream of a GOAWAY) is sent again by the pool, with the
-same bytes. Everything else that goes wrong is told to the caller, who knows whether a repetition is harmless.
+same bytes. A call that stays unanswered is sent once more beside (`http2_hedge`). Everything else that goes wrong is told to
+the caller, who knows whether a repetition is harmless.
 
 While connecting fails, `room` is 0 between the attempts and batches are answered at once with `Lost.CONNECT`: the
 caller's own queue is the place to wait, and the one that lets a call fail early. `room(call=True)` stays open for that.
@@ -23,7 +24,9 @@ import structlog
 
 from wakeline.transport.http2_connect import Origin, read_proxy
 from wakeline.transport.http2_fleet import Fleet, PoolSettings
+from wakeline.transport.http2_hedge import Hedges, hedge_of
 from wakeline.transport.http2_lanes import Lane, Waiting
+from wakeline.transport.http2_link import Link
 from wakeline.wire.http2 import Answer, Answered, ConnectFailure, Fields, GoAway, Lost, RequestBatch
 
 __all__ = ["Origin", "Pool", "PoolSettings", "PoolStats"]
@@ -72,6 +75,8 @@ class Pool:
         self._fleet = Fleet(self, origin, self._settings, self._clock, random)
         self._calls = Lane(call=True)
         self._others = Lane(call=False)
+        self._copies = Lane(call=True)
+        self._hedges = Hedges(self._clock, self._send_copies, self._fleet.connect_aside)
         self._turn_scheduled = False
         self._wake_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
@@ -88,7 +93,7 @@ class Pool:
         return PoolStats(
             connections=len(fleet.links),
             in_flight=fleet.in_flight,
-            queued=self._calls.size + self._others.size,
+            queued=self._copies.size + self._calls.size + self._others.size,
             peer_limit=fleet.peer_limit,
             last_failure=fleet.last_failure,
             last_goaway=fleet.last_goaway,
@@ -109,6 +114,8 @@ class Pool:
         """Take a whole batch; its `on_answers` is called from the event loop, never from here."""
         if not batch.paths:
             return
+        if batch.call:
+            batch = self._hedges.watch(batch)
         lane = self._calls if batch.call else self._others
         lane.append(Waiting(batch, range(len(batch.paths))))
         self._schedule_turn()
@@ -177,15 +184,17 @@ class Pool:
         fleet = self._fleet
         calls = bool(self._calls) or fleet.calls_in_flight
         budget = self._settings.max_turn_with_calls if calls else self._settings.max_turn
-        budget -= self._send(self._calls, budget)
-        self._send(self._others, budget)
+        for lane in (self._copies, self._calls, self._others):
+            budget -= self._send(lane, budget)
         fleet.flush()
         for link in fleet.links:
             self.deliver(link.connection.collect())  # requests that break the server's limits
         if fleet.failure is not None and not fleet.usable():
             self._give_up_waiting(_not_connected(fleet.failure))
-        fleet.connect_by_need(waiting=bool(self._calls or self._others))
-        if any(lane and fleet.choose(call=lane.call) for lane in (self._calls, self._others)):
+        fleet.connect_by_need(waiting=self._waiting)
+        if self._copies and self._choose(self._copies) is None:
+            fleet.connect_aside()
+        if any(lane and self._choose(lane) for lane in (self._copies, self._calls, self._others)):
             self._schedule_turn()
         self._check_empty()
 
@@ -197,7 +206,11 @@ class Pool:
             if item.batch.deadline <= self._clock():
                 self._give_up_overdue(lane)
                 continue
-            link = self._fleet.choose(call=lane.call)
+            if lane.call:
+                lane.narrow(hedge_of(item.batch).still(item.indexes))
+                if not item.indexes:
+                    continue
+            link = self._choose(lane)
             if link is None:
                 if self._fleet.flush():
                     continue  # what was written made room in a buffer
@@ -206,9 +219,25 @@ class Pool:
             count = link.connection.send(item.batch, item.indexes[:share], attempt=item.attempt, max_bytes=link.spare)
             if not count:
                 break
+            if lane.call:
+                hedge_of(item.batch).sent(item.indexes[:count], link, self._clock())
             lane.sent(count)
             sent += count
         return sent
+
+    def _choose(self, lane: Lane) -> Link | None:
+        """Return the connection for what is first in a lane: a copy goes where its original did not go."""
+        if lane is not self._copies:
+            return self._fleet.choose(call=lane.call)
+        item = lane.first()
+        carried, written = hedge_of(item.batch).carriers(item.indexes)
+        return self._fleet.choose_other(carried, written)
+
+    def _send_copies(self, batch: RequestBatch, positions: list[int]) -> None:
+        """Send calls that are not answered once more, on another connection; a new one if no other has spoken since."""
+        self._copies.append(Waiting(batch, positions))
+        log.info("call_sent_again", host=self._origin.host, calls=len(positions))
+        self._schedule_turn()
 
     # --- results -----------------------------------------------------------------------------------------------------
 
@@ -225,7 +254,7 @@ class Pool:
 
     def stir(self) -> None:
         """See `Desk`."""
-        if self._calls or self._others:
+        if self._waiting:
             self._schedule_turn()
         self._schedule_wake()
         self._schedule_tick()
@@ -255,7 +284,7 @@ class Pool:
             self._tell_lost(item.batch, item.indexes, _LATE)
 
     def _give_up_waiting(self, answer: Answer) -> None:
-        for item in [*self._calls.take(), *self._others.take()]:
+        for item in [*self._copies.take(), *self._calls.take(), *self._others.take()]:
             self._tell_lost(item.batch, item.indexes, answer)
 
     def _schedule_wake(self) -> None:
@@ -277,13 +306,17 @@ class Pool:
             self._empty.set_result(None)
 
     def _is_empty(self) -> bool:
-        return not self._calls and not self._others and not self._fleet.in_flight
+        return not self._waiting and not self._fleet.in_flight
+
+    @property
+    def _waiting(self) -> bool:
+        return bool(self._copies or self._calls or self._others)
 
     # --- time --------------------------------------------------------------------------------------------------------
 
     def _schedule_tick(self) -> None:
         """Look at deadlines every 250 ms while there are any, else only at pings."""
-        busy = bool(self._calls or self._others or self._fleet.in_flight)
+        busy = not self._is_empty()
         wait = _TICK if busy else self._settings.ping_timeout
         if self._timer is not None:
             if self._timer.when() <= self._loop.time() + wait:
@@ -293,10 +326,10 @@ class Pool:
 
     def _tick(self) -> None:
         self._timer = None
-        for lane in (self._calls, self._others):
+        for lane in (self._copies, self._calls, self._others):
             self._give_up_overdue(lane)
         self._fleet.tick(self._clock())
-        if self._fleet.links or self._calls or self._others:
+        if self._fleet.links or self._waiting:
             self._schedule_tick()
         self._check_empty()
 
