@@ -17,6 +17,7 @@ from wakeline.model.errors import ConfigError, SecretError
 from wakeline.ports import Secrets
 from wakeline.storage.sealed import seal_context
 from wakeline.storage.sqlite.reader import Reader
+from wakeline.storage.sqlite.settings import SqliteSettings
 from wakeline.storage.sqlite.statements import load
 from wakeline.storage.sqlite.writer import Transaction, Writer
 
@@ -45,29 +46,31 @@ SEALED = (
 class Seals:
     """The seals of one store."""
 
-    def __init__(self, writer: Writer, reader: Reader, secrets: Secrets, name: str) -> None:
+    def __init__(self, writer: Writer, reader: Reader, secrets: Secrets, settings: SqliteSettings, name: str) -> None:
         self._writer = writer
         self._reader = reader
         self._secrets = secrets
+        self._settings = settings
         self._name = name
 
-    async def adopt(self, known: str | None) -> None:
-        """See that our master key belongs to this store, and finish an interrupted rotation. Raises ConfigError.
-
-        `known`: the name that the store remembers; None in one that is new or of an early release.
-        """
+    async def adopt(self) -> None:
+        """See that our master key belongs to this store, and finish an interrupted rotation. Raises ConfigError."""
+        known = self._settings.known(KEY_ID)  # None: the store is new, or of an early release
         if known is not None and not self._secrets.knows(known):
             raise ConfigError(
                 f"The store at {self._name} is sealed with the master key {known}; what we have is "
                 f"{self._secrets.key_id}. It is the key of another store, or of another time.",
                 fix=f"Bring back the master key {known}: alone, or on a line below the present one to move to that.",
             )
-        stale = (not self._secrets.is_current(sealed) for _, _, sealed in self._values(self._reader.all))
-        if known != self._secrets.key_id or any(stale):
+        if known != self._secrets.key_id or self.stale():
             try:
                 await self.renew()
             except SecretError as error:
                 raise ConfigError(f"The store at {self._name}: {error.detail}", fix=error.fix) from None
+
+    def stale(self) -> int:
+        """Return how many values are not sealed with the current key."""
+        return sum(not self._secrets.is_current(sealed) for _, _, _, sealed in _rows(self._reader.all))
 
     async def renew(self) -> int:
         """Seal everything with the current key, in one transaction; return how many values. Raises SecretError."""
@@ -75,20 +78,17 @@ class Seals:
 
     def _renew(self, tx: Transaction) -> int:
         count = 0
-        for column, row, facts, sealed in list(self._rows(tx.all)):
+        for column, row, facts, sealed in list(_rows(tx.all)):
             if self._secrets.is_current(sealed):
                 continue
             context = column.context(facts)
             tx.execute(_SQL[column.write], (self._secrets.seal(self._secrets.open(sealed, context), context), row))
             count += 1
-        tx.execute(_SQL["set_setting"], (KEY_ID, self._secrets.key_id))
+        self._settings.put(tx, KEY_ID, self._secrets.key_id)
         return count
 
-    def _values(self, read: Callable[[str], list[tuple[int, bytes, bytes]]]) -> Iterator[tuple[int, bytes, bytes]]:
-        return ((row, facts, sealed) for _, row, facts, sealed in self._rows(read))
 
-    @staticmethod
-    def _rows(
-        read: Callable[[str], list[tuple[int, bytes, bytes]]],
-    ) -> Iterator[tuple[SealedColumn, int, bytes, bytes]]:
-        return ((column, *found) for column in SEALED for found in read(_SQL[column.read]))
+def _rows(
+    read: Callable[[str], list[tuple[int, bytes, bytes]]],
+) -> Iterator[tuple[SealedColumn, int, bytes, bytes]]:
+    return ((column, *found) for column in SEALED for found in read(_SQL[column.read]))

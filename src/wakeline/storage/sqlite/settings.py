@@ -31,9 +31,10 @@ class SqliteSettings:
 
     async def set(self, name: str, value: str | None) -> None:
         """Keep a value; None forgets it."""
-        await self._writer.write(lambda tx: self._set(tx, name, value))
+        await self._writer.write(lambda tx: self.put(tx, name, value))
 
-    def _set(self, tx: Transaction, name: str, value: str | None) -> None:
+    def put(self, tx: Transaction, name: str, value: str | None) -> None:
+        """Keep a value together with what else the transaction does."""
         if value is None:
             tx.execute(_SQL["delete_setting"], (name,))
         else:

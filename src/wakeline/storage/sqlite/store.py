@@ -29,7 +29,7 @@ from wakeline.storage.sqlite.migrate import Kind, migrate
 from wakeline.storage.sqlite.queue import SqliteQueue
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.routes import SqliteRoutes
-from wakeline.storage.sqlite.seals import KEY_ID, Seals
+from wakeline.storage.sqlite.seals import Seals
 from wakeline.storage.sqlite.settings import SqliteSettings
 from wakeline.storage.sqlite.standing import Standing
 from wakeline.storage.sqlite.writer import Writer
@@ -115,7 +115,7 @@ class SqliteStore:
         self.settings = SqliteSettings(main, reader)
         self.apps = SqliteApps(main, reader)
         self.credentials = SqliteCredentials(main, reader, self._secrets)
-        self.seals = Seals(main, reader, self._secrets, str(self.path))
+        self.seals = Seals(main, reader, self._secrets, self.settings, str(self.path))
         self.routes = SqliteRoutes(main, reader, self.settings, self._clock)
         self.brakes = SqliteBrakes(main, reader, self.apps)
         self.api_keys = SqliteApiKeys(main, reader)
@@ -142,7 +142,7 @@ class SqliteStore:
 
     async def _load(self) -> None:
         await self.settings.load()
-        await self.seals.adopt(self.settings.known(KEY_ID))
+        await self.seals.adopt()
         for register in (self.apps, self.credentials, self.routes, self.api_keys, self.idempotency):
             await register.load()
         await self.brakes.load()
