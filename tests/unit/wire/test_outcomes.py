@@ -71,6 +71,89 @@ def test_every_answer_of_apple_is_classified(
     assert (outcome.status, outcome.reason) == (status, reason)
 
 
+# RFC 8030 sections 5 and 7, and what is left to the status where nobody says more.
+WEBPUSH = [
+    (200, OutcomeClass.ACCEPTED, Action.DONE, 0),
+    (201, OutcomeClass.ACCEPTED, Action.DONE, 0),
+    (202, OutcomeClass.ACCEPTED, Action.DONE, 0),
+    (204, OutcomeClass.ACCEPTED, Action.DONE, 0),
+    (301, OutcomeClass.TRANSIENT, Action.RETRY, 902),
+    (307, OutcomeClass.TRANSIENT, Action.RETRY, 902),
+    (400, OutcomeClass.PAYLOAD, Action.FAIL, 913),
+    (401, OutcomeClass.CREDENTIAL, Action.HOLD, 904),
+    (403, OutcomeClass.CREDENTIAL, Action.HOLD, 904),
+    (404, OutcomeClass.TOKEN_DEAD, Action.RETIRE, 911),
+    (405, OutcomeClass.PAYLOAD, Action.FAIL, 913),
+    (406, OutcomeClass.THROTTLED, Action.RETRY, 914),
+    (408, OutcomeClass.TRANSIENT, Action.RETRY, 902),
+    (410, OutcomeClass.TOKEN_DEAD, Action.RETIRE, 911),
+    (413, OutcomeClass.PAYLOAD, Action.FAIL, 913),
+    (429, OutcomeClass.THROTTLED, Action.RETRY, 914),
+    (500, OutcomeClass.TRANSIENT, Action.RETRY, 902),
+    (502, OutcomeClass.TRANSIENT, Action.RETRY, 902),
+    (503, OutcomeClass.TRANSIENT, Action.RETRY, 902),
+    (507, OutcomeClass.THROTTLED, Action.RETRY, 914),
+    (0, OutcomeClass.TRANSIENT, Action.RETRY, 902),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "action", "code"), WEBPUSH)
+def test_every_status_of_web_push_is_classified(status: int, kind: OutcomeClass, action: Action, code: int) -> None:
+    for body in (b"", b"<html>", b"{", b"no", b'{"reason":"SomethingNew"}', b'{"errno":777}', b"[1]"):
+        outcome = outcomes.webpush(status, body)
+        assert (outcome.outcome_class, outcome.action, outcome.code, outcome.status) == (kind, action, code, status)
+
+
+# Mozilla autopush, "Error Codes".
+MOZILLA = [
+    (400, 101, OutcomeClass.BUG, 913),
+    (400, 108, OutcomeClass.TOKEN_DOUBTFUL, 911),
+    (400, 110, OutcomeClass.BUG, 913),
+    (400, 111, OutcomeClass.BUG, 913),
+    (400, 112, OutcomeClass.PAYLOAD, 913),
+    (400, 113, OutcomeClass.PAYLOAD, 913),
+    (401, 109, OutcomeClass.CREDENTIAL, 904),
+    (404, 102, OutcomeClass.TOKEN_DEAD, 911),
+    (410, 103, OutcomeClass.TOKEN_DEAD, 911),
+    (410, 105, OutcomeClass.TOKEN_DEAD, 911),
+    (410, 106, OutcomeClass.TOKEN_DEAD, 911),
+    (413, 104, OutcomeClass.PAYLOAD, 913),
+    (429, 201, OutcomeClass.THROTTLED, 914),
+    (500, 999, OutcomeClass.TRANSIENT, 902),
+    (502, 900, OutcomeClass.TRANSIENT, 902),
+    (502, 901, OutcomeClass.TRANSIENT, 902),
+    (502, 902, OutcomeClass.TRANSIENT, 902),
+    (502, 903, OutcomeClass.TRANSIENT, 902),
+    (503, 201, OutcomeClass.TRANSIENT, 902),
+    (503, 202, OutcomeClass.TRANSIENT, 902),
+]
+
+
+@pytest.mark.parametrize(("status", "errno", "kind", "code"), MOZILLA)
+def test_every_errno_of_mozilla_is_classified(status: int, errno: int, kind: OutcomeClass, code: int) -> None:
+    outcome = outcomes.webpush(status, json.dumps({"code": status, "errno": errno, "message": "Because"}).encode())
+    assert (outcome.outcome_class, outcome.code, outcome.reason) == (kind, code, f"errno {errno}")
+    assert outcome.cause.endswith("It said: Because")
+
+
+def test_only_401_and_403_of_web_push_hold_a_route_and_only_404_and_410_retire() -> None:
+    lines = [entry for entry in TABLE if entry.source is Source.WEBPUSH]
+    assert {entry.status for entry in lines if entry.action is Action.RETIRE} == {404, 410}
+    assert {entry.status for entry in lines if entry.action is Action.HOLD} <= {400, 401, 403}
+
+
+def test_another_key_is_seen_only_in_a_refusal() -> None:
+    said = b"VAPID public key mismatch"
+    assert [outcomes.webpush(status, said).code for status in (201, 400, 401, 403, 410, 503)] == [
+        0,
+        912,
+        912,
+        912,
+        911,
+        902,
+    ]
+
+
 def test_a_known_reason_keeps_its_meaning_under_an_unusual_status() -> None:
     assert outcomes.apns(400, "PayloadTooLarge").code == 913
     assert outcomes.apns(400, "PayloadTooLarge").status == 400
@@ -103,7 +186,7 @@ def _golden() -> list[tuple[str, dict[str, Any], bytes]]:
 
 @pytest.mark.parametrize(("name", "expected", "body"), _golden(), ids=[case[0] for case in _golden()])
 def test_recorded_bodies_are_classified(name: str, expected: dict[str, Any], body: bytes) -> None:
-    read = {"fcm": outcomes.fcm, "oauth": outcomes.oauth}[name.partition("-")[0]]
+    read = {"fcm": outcomes.fcm, "oauth": outcomes.oauth, "webpush": outcomes.webpush}[name.partition("-")[0]]
     outcome = read(expected["status"], body)
     found = {
         "status": outcome.status,
@@ -139,7 +222,7 @@ def test_the_cause_names_what_is_wrong_and_repeats_what_was_said(name: str, word
 
 
 def test_there_are_recorded_bodies() -> None:
-    assert len(_golden()) >= 25
+    assert len(_golden()) >= 58
 
 
 def test_retry_after_of_the_answer_beats_the_default_wait() -> None:
@@ -156,7 +239,19 @@ def test_retry_after_of_the_answer_beats_the_default_wait() -> None:
             lambda inner: (
                 st.lists(inner, max_size=3)
                 | st.dictionaries(
-                    st.sampled_from(["error", "details", "@type", "errorCode", "status", "message", "fieldViolations"]),
+                    st.sampled_from(
+                        [
+                            "error",
+                            "details",
+                            "@type",
+                            "errorCode",
+                            "status",
+                            "message",
+                            "fieldViolations",
+                            "errno",
+                            "reason",
+                        ]
+                    ),
                     inner,
                     max_size=4,
                 )
@@ -166,10 +261,11 @@ def test_retry_after_of_the_answer_beats_the_default_wait() -> None:
     ),
 )
 def test_no_body_crashes_the_reading(status: int, body: bytes) -> None:
-    for outcome in (outcomes.fcm(status, body), outcomes.oauth(status, body)):
+    for outcome in (outcomes.fcm(status, body), outcomes.oauth(status, body), outcomes.webpush(status, body)):
         assert outcome.status == status
         assert outcome.cause
     assert outcomes.fcm(status, body).accepted is (200 <= status < 300)
+    assert outcomes.webpush(status, body).accepted is (200 <= status < 300)
 
 
 @pytest.mark.parametrize("refusal", list(Refusal))
