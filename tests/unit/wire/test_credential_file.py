@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
+from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-    pkcs12,
-)
-from cryptography.x509.oid import NameOID, ObjectIdentifier
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat, load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
+from unit.wire.credential_material import (
+    DEVELOPMENT_OID,
+    KEY,
+    NOW_MS,
+    PRODUCTION_OID,
+    RSA_KEY,
+    VOIP_TOPICS_OID,
+    certificate,
+    openssl,
+    p12,
+    pem,
+    service_account,
+)
 from wakeline.model.credential import CredentialKind, Grade
 from wakeline.model.route import Environment
 from wakeline.wire.credential_file import Expectation, Inspection, inspect
-
-NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
-NOW_MS = int(NOW.timestamp() * 1000)
-KEY = ec.generate_private_key(ec.SECP256R1())
-RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-PRODUCTION_OID = ObjectIdentifier("1.2.840.113635.100.6.3.2")
-DEVELOPMENT_OID = ObjectIdentifier("1.2.840.113635.100.6.3.1")
-TOPICS_OID = ObjectIdentifier("1.2.840.113635.100.6.3.6")
 
 
 def judge(
@@ -42,6 +37,7 @@ def judge(
     topics: tuple[str, ...] = (),
     environment: Environment | None = None,
     token_hosts: tuple[str, ...] = (),
+    file_name: str = "",
 ) -> Inspection:
     return inspect(
         data,
@@ -53,78 +49,10 @@ def judge(
             topics=topics,
             environment=environment,
             token_hosts=token_hosts,
+            file_name=file_name,
             alone=alone,
         ),
     )
-
-
-def pem(
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
-    form: PrivateFormat = PrivateFormat.PKCS8,
-    password: str = "",
-) -> bytes:
-    encryption = BestAvailableEncryption(password.encode()) if password else NoEncryption()
-    return key.private_bytes(Encoding.PEM, form, encryption)
-
-
-def certificate(
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = RSA_KEY,
-    *,
-    days: int = 200,
-    starts: int = -10,
-    oids: tuple[ObjectIdentifier, ...] = (PRODUCTION_OID,),
-    topics: tuple[str, ...] = (),
-    uid: str = "com.example.chat",
-) -> x509.Certificate:
-    names = [x509.NameAttribute(NameOID.COMMON_NAME, f"Apple Push Services: {uid}")]
-    names += [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "TEAM123456")]
-    names += [x509.NameAttribute(NameOID.USER_ID, uid)] if uid else []
-    issuer = x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, "Apple Worldwide Developer Relations, made for a test")]
-    )
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name(names))
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW + dt.timedelta(days=starts))
-        .not_valid_after(NOW + dt.timedelta(days=days))
-    )
-    for oid in oids:
-        builder = builder.add_extension(x509.UnrecognizedExtension(oid, b"\x05\x00"), critical=False)
-    if topics:
-        builder = builder.add_extension(x509.UnrecognizedExtension(TOPICS_OID, topic_list(topics)), critical=False)
-    return builder.sign(RSA_KEY, hashes.SHA256())
-
-
-def topic_list(topics: tuple[str, ...]) -> bytes:
-    kind = b"\x30\x05\x0c\x03app"
-    body = b"".join(b"\x0c" + bytes([len(topic)]) + topic.encode() + kind for topic in topics)
-    return b"\x30\x81" + bytes([len(body)]) + body
-
-
-def p12(
-    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | None,
-    leaf: x509.Certificate | None,
-    password: bytes | None = None,
-    others: list[x509.Certificate] | None = None,
-) -> bytes:
-    encryption = BestAvailableEncryption(password) if password else NoEncryption()
-    return pkcs12.serialize_key_and_certificates(b"push", key, leaf, others, encryption)
-
-
-def service_account(**changes: object) -> bytes:
-    fields: dict[str, object] = {
-        "type": "service_account",
-        "project_id": "example-chat",
-        "private_key_id": "0123456789abcdef",
-        "private_key": pem(RSA_KEY).decode(),
-        "client_email": "push@example-chat.iam.gserviceaccount.com",
-        "token_uri": "https://oauth2.googleapis.com/token",
-    }
-    fields.update(changes)
-    return json.dumps({name: value for name, value in fields.items() if value is not None}).encode()
 
 
 def refusal(inspection: Inspection) -> str:
@@ -326,3 +254,196 @@ def test_a_foreign_token_host_is_refused_unless_listed() -> None:
 
 def test_googles_token_host_has_to_be_https() -> None:
     assert "https" in refusal(judge(service_account(token_uri="http://oauth2.googleapis.com/token")))
+
+
+# What tools of others write
+
+
+REQUEST = b"-----BEGIN CERTIFICATE REQUEST-----\nMA==\n-----END CERTIFICATE REQUEST-----\n"
+
+
+def identity(key: bytes | None = None) -> bytes:
+    return certificate().public_bytes(Encoding.PEM) + (key or pem(RSA_KEY))
+
+
+@pytest.mark.parametrize("password", ["", "apntest"])
+@pytest.mark.parametrize("cipher", [("-legacy",), ("-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES"), ()])
+def test_a_p12_of_openssl_opens_whatever_its_cipher(tmp_path: Path, cipher: tuple[str, ...], password: str) -> None:
+    """`-legacy` writes RC2-40 as Keychain does; with an empty password OpenSSL writes the encoding that ours does not."""
+    source = tmp_path / "identity.pem"  # openssl reads it twice
+    source.write_bytes(identity())
+    made = openssl("pkcs12", "-export", "-in", str(source), *cipher, "-passout", f"pass:{password}")
+
+    assert judge(made, password=password).verdict.grade is Grade.OK
+    assert "assword" in refusal(judge(made, password="wrong"))
+
+
+def test_what_openssl_writes_from_a_p12_is_read_with_its_bag_attributes() -> None:
+    text = openssl("pkcs12", "-nodes", "-passin", "pass:pw", given=p12(RSA_KEY, certificate(), b"pw"))
+
+    assert b"Bag Attributes" in text
+    assert judge(text).verdict.grade is Grade.OK
+
+
+def test_a_sec1_key_of_openssl_comes_with_its_parameters() -> None:
+    text = openssl("ecparam", "-name", "prime256v1", "-genkey")
+
+    assert b"BEGIN EC PARAMETERS" in text
+    assert judge(text).verdict.grade is Grade.OK
+
+
+@pytest.mark.parametrize("cipher", ["-aes128", "-aes256", "-des3"])
+def test_a_combined_pem_encrypted_in_the_old_way_opens(cipher: str) -> None:
+    key = openssl("rsa", "-traditional", cipher, "-passout", "pass:apntest", given=pem(RSA_KEY))
+
+    assert b"DEK-Info" in key
+    assert judge(identity(key), password="apntest").verdict.grade is Grade.OK
+    assert "password is wrong" in refusal(judge(identity(key), password="other"))
+    assert "is encrypted" in refusal(judge(identity(key)))
+
+
+def test_a_cipher_of_the_nineties_is_named_with_the_command_that_converts_it() -> None:
+    legacy = ("-provider", "legacy", "-provider", "default")
+    old = openssl("rsa", "-traditional", "-des", "-passout", "pass:apntest", *legacy, given=pem(RSA_KEY))
+
+    words = refusal(judge(identity(old), password="apntest"))
+
+    assert "DES-CBC" in words
+    command = words.rpartition("Write it anew: openssl ")[2].replace(" -in OLD.pem -out NEW.pem", "")
+    secret = ("-passin", "pass:apntest", "-passout", "pass:apntest")
+    assert judge(identity(openssl(*command.split(), *secret, given=old)), password="apntest").verdict.grade is Grade.OK
+
+
+def test_binary_files_are_told_apart_by_their_content() -> None:
+    plain = openssl("pkcs8", "-topk8", "-nocrypt", "-outform", "DER", given=pem(KEY))
+    encrypted = openssl("pkcs8", "-topk8", "-outform", "DER", "-passout", "pass:pw", given=pem(KEY))
+
+    assert judge(plain).verdict.grade is Grade.OK
+    assert judge(encrypted, password="pw").verdict.grade is Grade.OK
+    assert "is encrypted" in refusal(judge(encrypted))
+    assert "password is wrong" in refusal(judge(encrypted, password="other"))
+    assert "convert" in refusal(judge(certificate().public_bytes(Encoding.DER)))
+    assert ".p12" in refusal(judge(p12(RSA_KEY, certificate())[:400]))
+
+
+def test_a_byte_order_mark_of_an_editor_does_no_harm() -> None:
+    assert judge(b"\xef\xbb\xbf" + service_account()).verdict.grade is Grade.OK
+    assert judge(b"\xef\xbb\xbf" + pem(KEY)).verdict.grade is Grade.OK
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (REQUEST, "signing request"),
+        (REQUEST.replace(b"CERT", b"NEW CERT"), "signing request"),
+        (b"-----BEGIN PUBLIC KEY-----\nMA==\n-----END PUBLIC KEY-----\n", "public key"),
+        (b"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n" + pem(RSA_KEY), "cannot be read"),
+        (p12(KEY, None), "no certificate"),
+    ],
+    ids=["request", "old-request", "public", "cut", "key-in-p12"],
+)
+def test_what_is_something_else_is_named(data: bytes, words: str) -> None:
+    assert words in refusal(judge(data))
+
+
+def test_several_keys_in_a_p12_are_counted_although_libraries_return_the_first() -> None:
+    """Two key bags, as a keychain exports two identities at once."""
+    bag = bytes.fromhex("060b2a864886f70d010c0a0102")
+    made = p12(RSA_KEY, certificate(), b"pw")
+    assert made.count(bag) == 1
+
+    assert "several identities" in refusal(judge(made + bag, password="pw"))
+
+
+# What a certificate is for
+
+
+def test_days_left_are_said_as_keychain_does() -> None:
+    notes = judge(p12(RSA_KEY, certificate(days=41))).verdict.notes
+    assert "The certificate expires in 41 days, on 2027-01-02." in notes
+
+    soon = judge(p12(RSA_KEY, certificate(days=1))).verdict
+    assert soon.grade is Grade.WARNING
+    assert soon.notes[0].startswith("The certificate expires in 1 day, on 2026-11-23")
+
+
+def test_what_is_kept_of_a_verdict_says_nothing_that_tomorrow_makes_wrong() -> None:
+    facts = judge(p12(RSA_KEY, certificate(days=12))).facts
+
+    assert facts is not None
+    assert facts.verdict.grade is Grade.OK
+    assert not any("days" in note for note in facts.verdict.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "oid", "listed", "topics"),
+    [
+        ("VoIP Services", VOIP_TOPICS_OID, ("com.example.chat.voip",), ("com.example.chat.voip",)),
+        ("VoIP Services", VOIP_TOPICS_OID, (), ("com.example.chat.voip",)),
+        ("Apple Push Services", VOIP_TOPICS_OID, (), ("com.example.chat",)),
+    ],
+)
+def test_a_voip_certificate_serves_calls_alone(
+    name: str, oid: ObjectIdentifier, listed: tuple[str, ...], topics: tuple[str, ...]
+) -> None:
+    facts = judge(p12(RSA_KEY, certificate(name=name, topics=listed, topics_oid=oid))).facts
+
+    assert facts is not None
+    assert facts.topics == topics
+
+
+def test_a_certificate_of_both_worlds_serves_both() -> None:
+    facts = judge(p12(RSA_KEY, certificate(oids=(DEVELOPMENT_OID, PRODUCTION_OID)))).facts
+
+    assert facts is not None
+    assert set(facts.environments) == set(Environment)
+
+
+@pytest.mark.parametrize(
+    ("oids", "uses", "words"),
+    [
+        ((ObjectIdentifier("1.2.840.113635.100.6.1.4"),), (), "something other than push"),
+        ((PRODUCTION_OID,), (ExtendedKeyUsageOID.CODE_SIGNING,), "TLS client"),
+    ],
+)
+def test_a_certificate_that_apple_made_for_something_else_is_refused(
+    oids: tuple[ObjectIdentifier, ...], uses: tuple[ObjectIdentifier, ...], words: str
+) -> None:
+    assert words in refusal(judge(p12(RSA_KEY, certificate(oids=oids, uses=uses))))
+
+
+def test_a_tls_client_certificate_is_what_apple_makes_for_push() -> None:
+    made = p12(RSA_KEY, certificate(uses=(ExtendedKeyUsageOID.CLIENT_AUTH,)))
+
+    assert judge(made).verdict.grade is Grade.OK
+
+
+def test_a_foreign_issuer_warns() -> None:
+    from_elsewhere = certificate(issuer="Somebody Else")
+
+    verdict = judge(p12(RSA_KEY, from_elsewhere)).verdict
+
+    assert verdict.grade is Grade.WARNING
+    assert "not by Apple" in verdict.notes[0]
+
+
+# What only the name of a file tells
+
+
+def test_a_key_whose_name_says_in_app_purchase_is_refused() -> None:
+    assert "lacks the APNs service" in refusal(judge(pem(KEY), file_name="SubscriptionKey_ABC123DEFG.p8"))
+
+
+@pytest.mark.parametrize("name", ["AuthKey_ABC123DEFG.p8", "APNSAuthKey_ABC123DEFG.p8", "apple.p8", ""])
+def test_any_other_name_says_nothing_and_the_verdict_says_who_knows(name: str) -> None:
+    verdict = judge(pem(KEY), file_name=name).verdict
+
+    assert verdict.grade is Grade.OK
+    assert any("live check asks Apple" in note for note in verdict.notes)
+
+
+def test_a_key_id_that_differs_from_the_files_name_warns() -> None:
+    verdict = judge(pem(KEY), file_name="AuthKey_OTHER12345.p8").verdict
+
+    assert verdict.grade is Grade.WARNING
+    assert "OTHER12345" in verdict.notes[0]
