@@ -142,6 +142,15 @@ def test_only_401_and_403_of_web_push_hold_a_route_and_only_404_and_410_retire()
     assert {entry.status for entry in lines if entry.action is Action.HOLD} <= {400, 401, 403}
 
 
+def test_what_a_push_service_says_is_cut_and_cleaned() -> None:
+    for body in (b"\x1b[2Jno\r\n" * 999, json.dumps({"reason": "\x1b[2J" * 999, "error": "no\n" * 999}).encode()):
+        outcome = outcomes.webpush(400, body)
+        assert len(outcome.reason) <= 100
+        assert len(outcome.cause) < 500
+        assert (outcome.reason + outcome.cause).isprintable()
+    assert len(outcomes.webpush(201, provider_id="https://push.example.net/" + "x" * 9999).provider_id) == 500
+
+
 def test_another_key_is_seen_only_in_a_refusal() -> None:
     said = b"VAPID public key mismatch"
     assert [outcomes.webpush(status, said).code for status in (201, 400, 401, 403, 410, 503)] == [

@@ -116,8 +116,11 @@ _OTHER_KEY_TEXTS = (
 )
 
 
+_LONGEST_WORD, _LONGEST_SENTENCE, _LONGEST_ADDRESS = 100, 300, 500
+
+
 class Spoken(NamedTuple):
-    """What a body says: the provider's word, and its sentence."""
+    """What a body says: the provider's word, and its sentence. Anybody may run a push service, so both are cut and cleaned."""
 
     reason: str = ""
     message: str = ""
@@ -127,25 +130,32 @@ def spoken(body: bytes) -> Spoken:
     """Read an answer's body, whoever wrote it."""
     document = mapping(decode(body))
     if not document:
-        line = body[:300].decode("utf-8", "replace").strip()
+        line = _clean(body[:2000].decode("utf-8", "replace"), _LONGEST_SENTENCE)
         return Spoken(message="" if line.startswith(("<", "{", "[")) else line)
     number = document.get("errno")
     if isinstance(number, int):
-        return Spoken(f"errno {number}", text(document.get("message")) or text(document.get("error")))
+        message = text(document.get("message")) or text(document.get("error"))
+        return Spoken(_clean(f"errno {number}", _LONGEST_WORD), _clean(message, _LONGEST_SENTENCE))
     error = document.get("error")
-    return Spoken(text(document.get("reason")), text(error) or text(mapping(error).get("message")))
+    message = text(error) or text(mapping(error).get("message"))
+    return Spoken(_clean(text(document.get("reason")), _LONGEST_WORD), _clean(message, _LONGEST_SENTENCE))
 
 
 def webpush(status: int, body: bytes = b"", retry_after: float | None = None, provider_id: str = "") -> Outcome:
     """Classify an answer to a push message; `retry_after` in seconds, `provider_id` is the message's address."""
     if 200 <= status < 300:
-        return WEBPUSH.fallback(200).outcome(status=status, provider_id=provider_id)
+        return WEBPUSH.fallback(200).outcome(status=status, provider_id=_clean(provider_id, _LONGEST_ADDRESS))
     said = spoken(body)
     reason = OTHER_KEY if status in _REFUSING and _names_another_key(body) else said.reason
     entry = WEBPUSH.find(status, reason) or WEBPUSH.fallback(status)
-    return entry.outcome(status=status, reason=reason, retry_after=retry_after, detail=said.message[:300])
+    return entry.outcome(status=status, reason=reason, retry_after=retry_after, detail=said.message)
 
 
 def _names_another_key(body: bytes) -> bool:
     words = body[:2000].decode("utf-8", "replace").lower()
     return any(sign in words for sign in _OTHER_KEY_TEXTS)
+
+
+def _clean(said: str, longest: int) -> str:
+    """Return text that a terminal and a log take without harm: one line, nothing but what can be printed."""
+    return "".join(mark if mark.isprintable() else " " for mark in said[:longest]).strip()
