@@ -59,7 +59,9 @@ async def test_an_apns_key_is_judged_kept_listed_checked_and_forgotten(app: Gate
     assert credential["topics"] == ["com.acme.chat", "com.acme.chat.pro"]
     assert (credential["not_after"], credential["verdict"]["grade"]) == (None, "ok")
     assert "PRIVATE" not in made.text
-    assert listed.json() == {"credentials": [credential], "warnings": []}
+    assert credential.pop("check")["ok"] is True
+    assert credential["state"] == "working"
+    assert listed.json() == {"credentials": [credential | {"check": None}], "warnings": []}
     assert checked.json()["ok"] is True
     assert gone.status_code == 204
     assert (await app.call("GET", PATH)).json() == {"credentials": [], "warnings": []}
