@@ -1,16 +1,24 @@
-"""The simulator in its own process, as clients of any language meet it."""
+"""The simulator in its own process, as clients of any language meet it, and the credentials and clients that meet it."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from interop.apple_certificates import make_certificate, write_pem
+from interop.clients import NODE_DIRECTORY, PROJECT, SCOPE, TOPIC, pem, public_pem
+
+_MISSING = "the extra `interop` is not installed"
 
 
 class Services:
@@ -52,3 +60,90 @@ def services(simulator_process: dict[str, Any]) -> Services:
     running = Services(simulator_process)
     running.post("/reset")
     return running
+
+
+@pytest.fixture(scope="session")
+def apns_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture(scope="session")
+def account_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A client certificate with its key, as Apple would have made it for both environments."""
+    return write_pem(tmp_path / "client.pem", *make_certificate(uid=TOPIC, marks=("1", "2")))
+
+
+@pytest.fixture(scope="session")
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the locked npm packages installed; kept between runs beside the package list."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("node and npm are not installed: @parse/node-apn and web-push were NOT tried against the simulator")
+    wanted = (NODE_DIRECTORY / "package-lock.json").read_bytes()
+    installed = NODE_DIRECTORY / "node_modules" / ".package-lock.wanted.json"
+    if not installed.exists() or installed.read_bytes() != wanted:
+        command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+        done = subprocess.run(command, cwd=NODE_DIRECTORY, capture_output=True, text=True, timeout=180, check=False)
+        if done.returncode != 0:
+            pytest.skip(
+                f"npm could not install: @parse/node-apn and web-push were NOT tried against the simulator: {done.stderr}"
+            )
+        installed.write_bytes(wanted)
+    return NODE_DIRECTORY
+
+
+@pytest.fixture
+def account(services: Services, account_key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A service account that only the simulator knows, and clients that trust only the simulator."""
+    google_credentials = pytest.importorskip("google.auth.credentials", reason=_MISSING)
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.setenv(name, str(services.ca_file))
+    # google-auth asks Google in the background in which regions an account may be used.
+    bounded = google_credentials.CredentialsWithRegionalAccessBoundary
+    monkeypatch.setattr(bounded, "_is_regional_access_boundary_lookup_required", lambda _self: False)
+    email = "push@wakeline-test.iam.gserviceaccount.com"
+    services.post(
+        "/trust",
+        service_accounts=[{"client_email": email, "public_key_pem": public_pem(account_key), "project_id": PROJECT}],
+    )
+    return {
+        "type": "service_account",
+        "project_id": PROJECT,
+        "private_key_id": "0123456789abcdef",
+        "private_key": pem(account_key),
+        "client_email": email,
+        "token_uri": services.ready["token_uri"],
+    }
+
+
+@pytest.fixture
+def firebase(services: Services, account: dict[str, str]) -> Iterator[Any]:
+    """PyPI firebase-admin; its one address is an attribute."""
+    firebase_admin = pytest.importorskip("firebase_admin", reason=_MISSING)
+    credentials = pytest.importorskip("firebase_admin.credentials", reason=_MISSING)
+    messaging = pytest.importorskip("firebase_admin.messaging", reason=_MISSING)
+    app = firebase_admin.initialize_app(credentials.Certificate(account), name=uuid.uuid4().hex)
+    service = messaging._get_messaging_service(app)
+    service._fcm_url = f"{services.ready['fcm']}/v1/projects/{PROJECT}/messages:send"
+    yield app
+    service._client.close()
+    firebase_admin.delete_app(app)
+
+
+@pytest.fixture
+def google_client(services: Services, account: dict[str, str]) -> Iterator[Any]:
+    """PyPI google-api-python-client, which builds its requests from Google's own discovery document."""
+    discovery = pytest.importorskip("googleapiclient.discovery", reason=_MISSING)
+    google_auth_httplib2 = pytest.importorskip("google_auth_httplib2", reason=_MISSING)
+    httplib2 = pytest.importorskip("httplib2", reason=_MISSING)
+    service_account = pytest.importorskip("google.oauth2.service_account", reason=_MISSING)
+    credentials = service_account.Credentials.from_service_account_info(account, scopes=[SCOPE])
+    http = google_auth_httplib2.AuthorizedHttp(credentials, httplib2.Http(ca_certs=str(services.ca_file)))
+    place = {"api_endpoint": services.ready["fcm"]}
+    with discovery.build("fcm", "v1", http=http, static_discovery=True, client_options=place) as client:
+        yield client
