@@ -81,6 +81,7 @@ async def set_(
     limits: Annotated[bool | None, Parameter(negative="--no-limits")] = None,
     keep_content: Annotated[bool | None, Parameter(negative="--no-keep-content")] = None,
     max_devices_per_user: int | None = None,
+    canary: bool = True,
     context: Ctx,
 ) -> None:
     """Change an app; what is not given stays.
@@ -99,6 +100,8 @@ async def set_(
         Whether what was sent is kept as long as the ledger keeps the notification.
     max_devices_per_user
         Beyond this number the longest unseen device is retired; 0 is no limit.
+    canary
+        Have the first pushes try another APNs environment, and go back if it is worse.
     """
     settings = SettingsPatch(
         calls_by=UNSET if calls_by is None else CallsBy(calls_by),
@@ -107,7 +110,8 @@ async def set_(
         keep_content=UNSET if keep_content is None else keep_content,
         max_devices_per_user=UNSET if max_devices_per_user is None else max_devices_per_user,
     )
-    await _patch(context, slug, AppPatch(name=UNSET if name is None else name, settings=settings))
+    patch = AppPatch(name=UNSET if name is None else name, settings=settings, canary=canary)
+    await _patch(context, slug, patch)
 
 
 @app.command
