@@ -27,6 +27,7 @@ RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PRODUCTION_OID = ObjectIdentifier("1.2.840.113635.100.6.3.2")
 DEVELOPMENT_OID = ObjectIdentifier("1.2.840.113635.100.6.3.1")
 TOPICS_OID = ObjectIdentifier("1.2.840.113635.100.6.3.6")
+APPLE = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Apple Worldwide Developer Relations, made for a test")])
 VOIP_TOPICS_OID = ObjectIdentifier("1.2.840.113635.100.6.3.4")
 
 
@@ -50,7 +51,7 @@ def certificate(
     uid: str = "com.example.chat",
     name: str = "Apple Push Services",
     uses: tuple[ObjectIdentifier, ...] = (),
-    issuer: str = "Apple Worldwide Developer Relations, made for a test",
+    issuer: x509.Name = APPLE,
 ) -> x509.Certificate:
     names = [x509.NameAttribute(NameOID.COMMON_NAME, f"{name}: {uid}")]
     names += [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "TEAM123456")]
@@ -58,7 +59,7 @@ def certificate(
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name(names))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+        .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(NOW + dt.timedelta(days=starts))

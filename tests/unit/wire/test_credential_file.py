@@ -419,7 +419,7 @@ def test_a_tls_client_certificate_is_what_apple_makes_for_push() -> None:
 
 
 def test_a_foreign_issuer_warns() -> None:
-    from_elsewhere = certificate(issuer="Somebody Else")
+    from_elsewhere = certificate(issuer=certificate(name="Somebody Else").subject)
 
     verdict = judge(p12(RSA_KEY, from_elsewhere)).verdict
 
