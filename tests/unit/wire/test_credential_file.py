@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import ssl
 from pathlib import Path
 
 import pytest
@@ -416,6 +418,35 @@ def test_a_tls_client_certificate_is_what_apple_makes_for_push() -> None:
     made = p12(RSA_KEY, certificate(uses=(ExtendedKeyUsageOID.CLIENT_AUTH,)))
 
     assert judge(made).verdict.grade is Grade.OK
+
+
+@pytest.mark.parametrize(
+    ("bits", "digest", "words"), [("1024", "sha256", "has 1024 bits"), ("2048", "sha1", "signed with SHA-1")]
+)
+def test_a_certificate_that_tls_would_not_load_is_refused(tmp_path: Path, bits: str, digest: str, words: str) -> None:
+    key, leaf, issuer = (tmp_path / name for name in ("key.pem", "leaf.pem", "issuer.pem"))
+    new = ("req", "-new", "-nodes", "-newkey", f"rsa:{bits}", "-subj", "/UID=com.example.chat", "-keyout", str(key))
+    issuer.write_bytes(pem(RSA_KEY) + certificate().public_bytes(Encoding.PEM))
+    signing = (
+        "x509",
+        "-req",
+        "-days",
+        "90",
+        f"-{digest}",
+        "-CA",
+        str(issuer),
+        "-CAkey",
+        str(issuer),
+        "-set_serial",
+        "1",
+    )
+    leaf.write_bytes(openssl(*signing, given=openssl(*new)) + key.read_bytes())
+    with pytest.raises(ssl.SSLError):
+        ssl.create_default_context().load_cert_chain(leaf)
+    now = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
+
+    assert words in refusal(inspect(leaf.read_bytes(), Expectation(now=now)))
+    assert words in inspect(leaf.read_bytes(), Expectation(now=now, alone=True)).verdict.notes[0]
 
 
 def test_a_foreign_issuer_warns() -> None:

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
 
 from wakeline.model.credential import Credential, CredentialKind, CredentialSecret
 from wakeline.model.route import Environment
@@ -32,6 +33,14 @@ _TOPICS = x509.ObjectIdentifier(f"{_PUSH}.6")
 _VOIP_NAME, _VOIP_SUFFIX = "VoIP Services", ".voip"
 _UTF8_STRING, _SEQUENCE, _LONG_FORM = 0x0C, 0x30, 0x80
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,255}").fullmatch
+_LEAST_RSA_BITS = 2048
+_OUTDATED_SIGNATURES = frozenset(
+    {
+        SignatureAlgorithmOID.RSA_WITH_MD5,
+        SignatureAlgorithmOID.RSA_WITH_SHA1,
+        SignatureAlgorithmOID.ECDSA_WITH_SHA1,
+    }
+)
 _CLIENT_USES = frozenset({ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
 
 
@@ -54,6 +63,7 @@ def from_identity(held: Contents, expectation: Expectation) -> Inspection:
 
 def _facts(leaf: x509.Certificate, expectation: Expectation, notes: Notes) -> Credential:
     _judge_purpose(leaf, notes)
+    _judge_strength(leaf, expectation, notes)
     environments = _environments(leaf, expectation, notes)
     topics = _topics(leaf, expectation, notes)
     not_after = int(leaf.not_valid_after_utc.timestamp() * 1000)
@@ -72,6 +82,12 @@ def _facts(leaf: x509.Certificate, expectation: Expectation, notes: Notes) -> Cr
         not_after=not_after,
         fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
     )
+
+
+def bears_environment(certificate: bytes) -> bool:
+    """Tell whether a certificate (PEM) says for which environments it is; one that does not is for what its owner says."""
+    marks = {extension.oid for extension in x509.load_pem_x509_certificate(certificate).extensions}
+    return not marks.isdisjoint((_DEVELOPMENT, _PRODUCTION))
 
 
 def _environments(leaf: x509.Certificate, expectation: Expectation, notes: Notes) -> tuple[Environment, ...]:
@@ -146,6 +162,22 @@ def _judge_purpose(leaf: x509.Certificate, notes: Notes) -> None:
         return
     if not _CLIENT_USES.intersection(uses):
         notes.refuse("The certificate may not be used by a TLS client, which is what a push certificate is for.")
+
+
+def _judge_strength(leaf: x509.Certificate, expectation: Expectation, notes: Notes) -> None:
+    """Refuse what TLS would not load (OpenSSL, SSL_CTX_set_security_level, level 2); a root's own signature is not looked at."""
+    key = leaf.public_key()
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < _LEAST_RSA_BITS:
+        notes.need(
+            alone=expectation.alone,
+            note=f"The certificate's RSA key has {key.key_size} bits, and TLS takes {_LEAST_RSA_BITS} or more. "
+            "Make a new one: `wakeline credential csr`.",
+        )
+    if leaf.signature_algorithm_oid in _OUTDATED_SIGNATURES and leaf.issuer != leaf.subject:
+        notes.need(
+            alone=expectation.alone,
+            note="The certificate is signed with SHA-1 or MD5, which TLS does not take any more. Renew it.",
+        )
 
 
 def _below(arc: str, identifiers: Sequence[str]) -> bool:
