@@ -774,12 +774,13 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SenderStats(msgspec.Struct, frozen=True, kw_only=True):
-    """How a sender's connections are."""
+    """How a sender's connections are. `last_goaway`: the reason that the server gave when it last ended one."""
 
     connections: int = 0
     in_flight: int = 0
     queued: int = 0
     last_failure: str = ""
+    last_goaway: str = ""
 
 
 class Sender(Protocol):

@@ -27,6 +27,14 @@ from wakeline.transport.http2_connect import Origin
 from wakeline.transport.http2_pool import Pool, PoolSettings
 from wakeline.transport.tls import ClientCertificate, client_context
 from wakeline.wire import apns
+from wakeline.wire.http2 import Answer
+
+_UNAVAILABLE = 503
+
+
+def _shuts_down(answer: Answer) -> bool:
+    """Tell whether Apple's server says that it is going (503 Shutdown): what follows belongs on another connection."""
+    return answer.status == _UNAVAILABLE and apns.read(answer.status, answer.headers, answer.body).reason == "Shutdown"
 
 
 class ApnsProvider:
@@ -51,7 +59,7 @@ class ApnsProvider:
         def make(wake_all: Callable[[], None], most: int = self._settings.max_connections) -> Pool:
             settings = PoolSettings(max_connections=most)
             origin = self._origin(address, credential, secret)
-            return Pool(origin, wake=wake_all, settings=settings, clock=self._clock.monotonic)
+            return Pool(origin, wake=wake_all, settings=settings, clock=self._clock.monotonic, farewell=_shuts_down)
 
         shared = self._pools.join((str(address), credential.id, credential.revision), make, wake)
         return ApnsSender(

@@ -34,6 +34,7 @@ _RECONNECT_FLOOR = 60.0
 _DOUBT_SECONDS = 1.0
 """A connection that ends unexplained is about our certificate if it happens again this much later."""
 _CHECK_TIMEOUT = 15.0
+_TOO_MANY_TOKENS = "TooManyProviderTokenUpdates"
 IMPOSSIBLE_TOKEN = b"wakeline-check"
 """Not hexadecimal, so it can be no device's: Apple answers BadDeviceToken, after it has accepted the credential."""
 _REACHES_NOBODY = frozenset({"BadDeviceToken", "MissingTopic"})
@@ -168,7 +169,10 @@ class ApnsSender:
         """Return what an answer, or its absence, means."""
         if answer.lost is None:
             self._doubted = None
-            return apns.read(answer.status, answer.headers, answer.body)
+            outcome = apns.read(answer.status, answer.headers, answer.body)
+            if self._tokens is not None and outcome.reason == _TOO_MANY_TOKENS:
+                self._tokens.freeze()
+            return outcome
         # Refused again and again, each time with a GOAWAY: the last of them says why.
         if answer.lost is Lost.REFUSED and (said := goaway_outcome(self._shared.pool.stats.last_goaway)) is not None:
             return said

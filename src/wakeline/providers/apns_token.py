@@ -55,6 +55,11 @@ class ProviderTokens:
         log.warning("apns_token_expired_early", key_id=self._key_id, note="the clock of this machine is slow")
         return True
 
+    def freeze(self) -> None:
+        """Keep the token for the next 20 minutes, because Apple saw too many (429 TooManyProviderTokenUpdates)."""
+        log.warning("apns_token_frozen", key_id=self._key_id, seconds=_FLOOR)
+        self._changed = self._clock.monotonic()
+
     def _may_change(self) -> bool:
         return self._changed is None or self._clock.monotonic() - self._changed >= _FLOOR
 

@@ -26,6 +26,8 @@ _LOST = {
     Lost.TIMEOUT: Loss.TIMEOUT,
     Lost.UNKNOWN: Loss.UNANSWERED,
 }
+_LONGEST = 100
+"""Characters of a reason that are kept: it comes from outside."""
 _EXPLICIT = "the server ended the TLS session"
 """How `transport.tls` begins the words for an alert that was received, in contrast to a mere end of the connection."""
 
@@ -65,11 +67,19 @@ def certificate_outcome(failure: ConnectFailure | None, *, repeated: bool) -> Ou
     return outcomes.lost(Loss.CERTIFICATE_EXPIRED if expired else Loss.CERTIFICATE_REJECTED, detail=failure.detail)
 
 
+def goaway_reason(goaway: GoAway | None) -> str:
+    """Return why the server ended a connection: Apple's JSON reason, else the error code (RFC 9113 section 7), else ""."""
+    if goaway is None:
+        return ""
+    try:
+        reason = msgspec.json.decode(goaway.debug)["reason"]
+    except (msgspec.DecodeError, KeyError, TypeError):
+        reason = ""
+    return reason[:_LONGEST] if isinstance(reason, str) and reason else f"error code {goaway.code}"
+
+
 def goaway_outcome(goaway: GoAway | None) -> Outcome | None:
     """Return what Apple said about our credential when it ended the connection; None if it was about something else."""
-    try:
-        reason = msgspec.json.decode(goaway.debug)["reason"] if goaway is not None else ""
-    except (msgspec.DecodeError, KeyError, TypeError):
-        return None
-    outcome = outcomes.apns(0, reason) if isinstance(reason, str) and reason else None
+    reason = goaway_reason(goaway)
+    outcome = outcomes.apns(0, reason) if reason else None
     return outcome if outcome is not None and outcome.outcome_class is OutcomeClass.CREDENTIAL else None

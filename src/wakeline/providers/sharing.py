@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable
 import structlog
 
 from wakeline.ports import SenderStats
+from wakeline.providers.losses import goaway_reason
 from wakeline.transport.http2_pool import Pool
 
 log = structlog.get_logger()
@@ -70,6 +71,7 @@ class SharedPool:
             in_flight=stats.in_flight,
             queued=stats.queued,
             last_failure=f"{failure.kind}: {failure.detail}" if failure is not None else "",
+            last_goaway=goaway_reason(stats.last_goaway),
         )
 
     def _wake(self) -> None:

@@ -2,7 +2,8 @@
 
 A connection is made when requests wait and none is there, and another when all streams of the others are in use.
 Failures, also of connections that end before their first answer, delay the next attempt (`Dialer`). A connection that
-takes no more requests (GOAWAY, ids used up) finishes what it has and is closed; silent ones are asked for a sign of life.
+takes no more requests (GOAWAY, a goodbye in an answer, ids used up) finishes what it has and is closed; silent ones are
+asked for a sign of life.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from wakeline.transport.http2_connect import Origin, failure_of
 from wakeline.transport.http2_dialer import Dialer
 from wakeline.transport.http2_hedge import PATIENCE
 from wakeline.transport.http2_link import Link
-from wakeline.wire.http2 import Answered, ConnectFailure, Connection, GoAway
+from wakeline.wire.http2 import Answer, Answered, ConnectFailure, Connection, GoAway
 
 log = structlog.get_logger()
 
@@ -51,6 +52,11 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     replays: int = 5
 
 
+def never(_: Answer) -> bool:
+    """Take no answer for a goodbye: this server says it with a GOAWAY alone."""
+    return False
+
+
 class Desk(Protocol):
     """The pool, as its connections see it."""
 
@@ -71,6 +77,7 @@ class Fleet:
         settings: PoolSettings,
         clock: Callable[[], float],
         random: Callable[[], float],
+        farewell: Callable[[Answer], bool] = never,
     ) -> None:
         self.links: list[Link] = []
         self.last_failure: ConnectFailure | None = None
@@ -79,6 +86,7 @@ class Fleet:
         self._origin = origin
         self._settings = settings
         self._clock = clock
+        self._farewell = farewell
         self._dialer = Dialer(self, origin, settings.connect_timeout, clock, Backoff(random))
         self._aside_at = float("-inf")
         self._closing = False
@@ -199,6 +207,8 @@ class Fleet:
             self.last_goaway = connection.goaway
         if told and connection.answers:
             self._dialer.worked()
+        if any(part.others and self._is_farewell(part) for part in told):
+            connection.leaving = True
         self._desk.deliver(told)
         if link not in self.links:  # it is not connected yet, or was given up
             return
@@ -209,6 +219,9 @@ class Fleet:
         else:
             self._retire_if_done(link)
         self._desk.stir()
+
+    def _is_farewell(self, part: Answered) -> bool:
+        return any(answer.status and self._farewell(answer) for _, answer in part.others)
 
     def link_writable(self, link: Link) -> None:
         """See `Owner`."""

@@ -23,7 +23,7 @@ import msgspec
 import structlog
 
 from wakeline.transport.http2_connect import Origin, read_proxy
-from wakeline.transport.http2_fleet import Fleet, PoolSettings
+from wakeline.transport.http2_fleet import Fleet, PoolSettings, never
 from wakeline.transport.http2_hedge import Hedges, hedge_of
 from wakeline.transport.http2_lanes import Lane, Waiting
 from wakeline.transport.http2_link import Link
@@ -54,7 +54,8 @@ class Pool:
     """Connections to one origin. Needs a running event loop; all of it happens on that loop's thread.
 
     `wake` is called, at most once per loop iteration, when requests can be taken again.
-    `random` returns numbers in [0, 1) for the jitter of reconnects. Raises ConfigError for an unusable `proxy`.
+    `random` returns numbers in [0, 1) for the jitter of reconnects. `farewell` tells whether an answer says that the server is
+    going: its connection then finishes what it has. Raises ConfigError for an unusable `proxy`.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Pool:
         settings: PoolSettings | None = None,
         clock: Callable[[], float] | None = None,
         random: Callable[[], float] = chance.random,
+        farewell: Callable[[Answer], bool] = never,
     ) -> None:
         read_proxy(origin.proxy)
         self._loop = asyncio.get_running_loop()
@@ -72,7 +74,7 @@ class Pool:
         self._settings = settings or PoolSettings()
         self._clock = clock or self._loop.time
         self._wake = wake
-        self._fleet = Fleet(self, origin, self._settings, self._clock, random)
+        self._fleet = Fleet(self, origin, self._settings, self._clock, random, farewell)
         self._calls = Lane(call=True)
         self._others = Lane(call=False)
         self._copies = Lane(call=True)

@@ -118,3 +118,16 @@ def test_a_wall_clock_that_jumps_does_not_change_the_token_within_20_minutes() -
 def test_a_key_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(CredentialRefused):
         ProviderTokens(CredentialSecret(kind=CredentialKind.APNS_KEY, private_key=b"-"), ManualClock())
+
+
+def test_a_token_that_apple_saw_change_too_often_is_kept_for_20_minutes() -> None:
+    clock = ManualClock()
+    tokens = ProviderTokens(_secret(), clock)
+    before = tokens.authorization()
+    clock.forward(54 * MINUTE)
+    tokens.freeze()
+    assert not tokens.renew(before)
+    clock.forward(19 * MINUTE)
+    assert tokens.authorization() == before
+    clock.forward(2 * MINUTE)
+    assert tokens.authorization() != before

@@ -62,6 +62,8 @@ class Connection:
         self.last_received = now
         self.ping_sent: float | None = None
         """When the PING that is not acknowledged yet was sent."""
+        self.leaving = False
+        """The server has said by an answer that it is going; it gets no more requests."""
         self.peer_limit: int | None = None
         """The server's MAX_CONCURRENT_STREAMS; None: not announced."""
         self._start_streams = start_streams
@@ -101,7 +103,9 @@ class Connection:
     @property
     def usable(self) -> bool:
         """Whether requests may be sent on it, now or once others are answered."""
-        return not self._closed and self.goaway is None and self._out.next_stream <= frames.MAX_STREAM_ID
+        return (
+            not (self._closed or self.leaving) and self.goaway is None and self._out.next_stream <= frames.MAX_STREAM_ID
+        )
 
     @property
     def limit(self) -> int:
