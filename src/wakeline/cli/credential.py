@@ -14,15 +14,18 @@ from wakeline.cli.credential_files import Password, convert, csr, read
 from wakeline.cli.credential_views import drawn, end, inspected, now
 from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
+from wakeline.cli.vapid import vapid
 from wakeline.edges.rest.credentials import CheckView, CredentialList, CredentialView
+from wakeline.model.credential import CredentialKind
 from wakeline.model.errors import CredentialRefused, NotFound
 from wakeline.model.outcome import OutcomeClass
 from wakeline.wire.credential_file import Expectation, inspect
 from wakeline.wire.credential_file.apns_key import key_id_in, without_push
 
-app = noun("credential", "APNs keys and certificates, FCM service accounts.")
+app = noun("credential", "APNs keys and certificates, FCM service accounts, VAPID keys.")
 app.command(csr)
 app.command(convert)
+app.command(vapid)
 
 _FAILED = 1
 
@@ -36,6 +39,8 @@ async def add(
     team_id: str = "",
     topics: str = "",
     environment: Literal["production", "sandbox"] | None = None,
+    kind: CredentialKind | None = None,
+    subject: str = "",
     replace: bool = False,
     beside: bool = False,
     canary: bool = True,
@@ -47,7 +52,7 @@ async def add(
     Parameters
     ----------
     files
-        AuthKey_....p8, a .p12 or .pem certificate with its key, or a service account .json.
+        AuthKey_....p8, a .p12 or .pem certificate with its key, a service account .json, or a VAPID key pair.
     password
         Of a .p12 or an encrypted key. Others can read a command line; better set WAKELINE_CREDENTIAL_PASSWORD.
     key_id
@@ -58,6 +63,10 @@ async def add(
         Bundle ids, separated by commas.
     environment
         The only one it is for; both if the file allows both.
+    kind
+        What the file is taken for; a VAPID key in PEM looks like an APNs key, and needs it.
+    subject
+        Of a VAPID key: whom push services may write to, such as mailto:push@example.com.
     replace
         Take the place of the one that is there although it differs.
     beside
@@ -71,6 +80,8 @@ async def add(
         raise NotFound("No file was named.", fix="Name a .p8, .p12, .pem or .json file.")
     form = {"password": password, "key_id": key_id, "team_id": team_id, "topics": topics}
     form |= {"environment": environment} if environment else {}
+    form |= {"kind": kind.value} if kind else {}
+    form |= {"subject": subject} if subject else {}
     form |= {name: "true" for name, wanted in (("replace", replace), ("add", beside)) if wanted}
     form |= {name: "false" for name, wanted in (("canary", canary), ("check", check)) if not wanted}
     async with context.gateway() as gateway:

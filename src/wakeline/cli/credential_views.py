@@ -32,6 +32,7 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     key_id: str = ""
     team_id: str = ""
     subject: str = ""
+    public_key: str = ""
     not_after: datetime | None = None
     fingerprint: str = ""
 
@@ -57,6 +58,7 @@ def inspected(file: Path, found: Inspection) -> Inspected:
         subject=known.subject,
         not_after=None if known.not_after is None else datetime.fromtimestamp(known.not_after / 1000, UTC),
         fingerprint=known.fingerprint,
+        public_key=known.public_key,
     )
 
 
@@ -69,6 +71,7 @@ def drawn(shown: CredentialView | Inspected) -> RenderableType:
         ("key id", shown.key_id),
         ("team id", shown.team_id),
         ("subject", shown.subject),
+        ("public key", shown.public_key),
         ("ends", end(shown.not_after)),
         ("fingerprint", shown.fingerprint),
     ]

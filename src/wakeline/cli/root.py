@@ -54,7 +54,7 @@ NOUNS: tuple[tuple[str, str, str], ...] = (
     ("send", "wakeline.cli.send:send", "Send a notification."),
     ("explain", "wakeline.cli.explain:explain", "Say why a push did or did not arrive."),
     ("app", "wakeline.cli.apps:app", "Mobile applications."),
-    ("credential", "wakeline.cli.credential:app", "APNs keys and certificates, FCM service accounts."),
+    ("credential", "wakeline.cli.credential:app", "APNs keys and certificates, FCM service accounts, VAPID keys."),
     ("device", "wakeline.cli.device:app", "Devices and their tokens."),
     ("user", "wakeline.cli.user:app", "Users: the callers' own ids of people."),
     ("key", "wakeline.cli.key:app", "API keys."),

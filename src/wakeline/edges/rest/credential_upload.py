@@ -37,6 +37,12 @@ def decide(new: Credential, there: Sequence[Credential], *, replace: bool, add: 
         if old.fingerprint == new.fingerprint and _same(old, new):
             return Decision(Step.KEEP, old)
     rivals = [old for old in there if _would_replace(new, old)]
+    if rivals and new.kind is CredentialKind.VAPID_KEY and add:
+        raise Conflict(
+            "an app has one VAPID key: a browser does not say which one it subscribed with",
+            pointer="/add",
+            fix="Leave `add` out; make another app for a web app with a key of its own.",
+        )
     if not rivals or add:
         return Decision(Step.CREATE)
     plain = [old for old in rivals if not differences(new, old)]
@@ -52,6 +58,8 @@ def differences(new: Credential, old: Credential) -> list[str]:
         found.append(f"it is of kind {new.kind} and the other of kind {old.kind}")
     if new.team_id != old.team_id:
         found.append(f"its team is {new.team_id or 'unknown'} and the other's {old.team_id or 'unknown'}")
+    if new.public_key != old.public_key:
+        found.append("it is another VAPID key, so every browser that subscribed with the other has to subscribe anew")
     if _lost(new.topics, old.topics):
         found.append(f"its topics are {_listed(new.topics)} and the other's {_listed(old.topics)}")
     if not set(old.environments) <= set(new.environments):
@@ -60,7 +68,8 @@ def differences(new: Credential, old: Credential) -> list[str]:
 
 
 def _same(old: Credential, new: Credential) -> bool:
-    return set(old.topics) == set(new.topics) and set(old.environments) == set(new.environments)
+    contact = new.kind is not CredentialKind.VAPID_KEY or old.subject == new.subject
+    return contact and set(old.topics) == set(new.topics) and set(old.environments) == set(new.environments)
 
 
 def _would_replace(new: Credential, old: Credential) -> bool:
@@ -79,10 +88,11 @@ def _lost(new: Sequence[str], old: Sequence[str]) -> bool:
 
 
 def _conflict(new: Credential, old: Credential) -> Conflict:
+    both = "" if new.kind is CredentialKind.VAPID_KEY else ", or with add=true to have both"
     return Conflict(
         f"this credential differs from the one it would replace: {', '.join(differences(new, old))}",
         pointer="/file",
-        fix="Send it again with replace=true if that is meant, or with add=true to have both.",
+        fix=f"Send it again with replace=true if that is meant{both}.",
     )
 
 

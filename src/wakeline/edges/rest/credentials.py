@@ -37,9 +37,13 @@ class CredentialForm(Strict, frozen=True, kw_only=True):
 
     `replace`: take the place of the one that is there although it differs; `add`: stand beside it. `canary`: try it with
     the first pushes before it is trusted, if another one serves them well. `check`: ask the push service about it at once.
+    `kind`: what the file is taken for; PEM of a VAPID key looks like an APNs key, and needs it. `subject` goes with a VAPID
+    key: `mailto:` or `https:`, how push services reach its owner.
     """
 
     file: bytes
+    kind: CredentialKind | None = None
+    subject: Annotated[str, msgspec.Meta(max_length=255)] = ""
     password: str = ""
     key_id: Annotated[str, msgspec.Meta(max_length=64)] = ""
     team_id: Annotated[str, msgspec.Meta(max_length=64)] = ""
@@ -62,8 +66,9 @@ class CheckView(View, frozen=True, kw_only=True):
 class CredentialView(View, frozen=True, kw_only=True):
     """A credential without its secret. `environment` is `both` for one that speaks to production and sandbox.
 
-    `topics`: bundle ids, or the FCM project; none means every bundle id of the team. `canary`: it is on trial, and the one
-    before it serves all but its first pushes. `check`, after an upload: what the push service said of it.
+    `topics`: bundle ids, or the FCM project; none means every bundle id of the team. `public_key`: of a VAPID key, what
+    browsers subscribe with (`applicationServerKey`). `canary`: it is on trial, and the one before it serves all but its first
+    pushes. `check`, after an upload: what the push service said of it.
     """
 
     id: str
@@ -79,6 +84,7 @@ class CredentialView(View, frozen=True, kw_only=True):
     state: CredentialState
     state_note: str
     fingerprint: str
+    public_key: str
     revision: int
     created: datetime
     canary: bool = False
@@ -114,6 +120,7 @@ def view(credential: Credential, now: int, *, canary: bool = False, check: Check
         state=credential.state,
         state_note=credential.state_note,
         fingerprint=credential.fingerprint,
+        public_key=credential.public_key,
         revision=credential.revision,
         created=moment(credential.created),
         canary=canary,
@@ -124,21 +131,29 @@ def view(credential: Credential, now: int, *, canary: bool = False, check: Check
 async def upload(call: Call) -> Answer:
     """Judge a credential file, keep it, and ask its push service about it."""
     form: CredentialForm = call.body
-    new = await _inspected(call, form)
+    step, kept = await keep(call, await _inspected(call, form), replace=form.replace, add=form.add)
     store = call.ports.credentials
-    decision = decide(new.facts, store.of_app(call.app.id), replace=form.replace, add=form.add)
-    old = decision.credential
-    if old is None:
-        kept = await store.create(new, call.now)
-    elif decision.step is Step.REPLACE:
-        kept = await store.replace(old.id, new, call.now)
-    else:
-        kept = old
     if not form.canary:
         call.ports.pipeline.insist(call.app)
     found = await _checked(call, kept) if form.check else None
-    status = 200 if decision.step is Step.KEEP else 201
+    status = 200 if step is Step.KEEP else 201
     return Answer(status=status, body=_shown(call, store.get(kept.id) or kept, found))
+
+
+async def keep(call: Call, new: NewCredential, *, replace: bool, add: bool = False) -> tuple[Step, Credential]:
+    """Keep a credential in its place among those of the app. Raises Conflict if it would replace one that differs."""
+    store = call.ports.credentials
+    decision = decide(new.facts, store.of_app(call.app.id), replace=replace, add=add)
+    old = decision.credential
+    if old is None:
+        return decision.step, await store.create(new, call.now)
+    if decision.step is Step.KEEP:
+        return decision.step, old
+    kept = await store.replace(old.id, new, call.now)
+    if kept.kind is CredentialKind.VAPID_KEY:
+        # Whoever subscribed with the former key is lost to the new one: a trial would always bring the former back.
+        await store.forget_former(kept.id)
+    return decision.step, kept
 
 
 async def _checked(call: Call, credential: Credential) -> CheckView:
@@ -189,17 +204,20 @@ async def _inspected(call: Call, form: CredentialForm) -> NewCredential:
             team_id=form.team_id.strip(),
             topics=tuple(dict.fromkeys(name.strip() for name in form.topics.split(",") if name.strip())),
             environment=form.environment,
+            kind=form.kind,
+            contact=form.subject.strip() or call.ports.settings.providers.webpush.contact,
             token_hosts=call.ports.settings.providers.fcm.token_hosts,
         ),
     )
+    return usable(found, "/file")
+
+
+def usable(found: Inspection, pointer: str) -> NewCredential:
+    """Return a credential that was judged usable. Raises CredentialRefused, pointing there, for one that was not."""
     if found.facts is None or found.secret is None:
-        raise _refused(found)
+        first, *more = found.verdict.notes
+        raise CredentialRefused(first, pointer=pointer, fix=" ".join(more))
     return NewCredential(facts=found.facts, secret=found.secret)
-
-
-def _refused(found: Inspection) -> CredentialRefused:
-    first, *more = found.verdict.notes
-    return CredentialRefused(first, pointer="/file", fix=" ".join(more))
 
 
 def _existing(call: Call) -> Credential:
@@ -220,7 +238,7 @@ OPERATIONS = (
         method="POST",
         path=_ALL,
         handler=upload,
-        summary="Upload a credential: an APNs key or certificate, an FCM service account",
+        summary="Upload a credential: an APNs key or certificate, an FCM service account, a VAPID key",
         scopes=(Scope.CREDENTIALS,),
         request=CredentialForm,
         response=CredentialView,

@@ -20,12 +20,14 @@ from wakeline.edges.rest import (
     routes,
     sending,
     users,
+    vapid,
 )
 from wakeline.edges.rest.operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *apps.OPERATIONS,
     *credentials.OPERATIONS,
+    *vapid.OPERATIONS,
     *devices.OPERATIONS,
     *phones.OPERATIONS,
     *users.OPERATIONS,
