@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from msgspec import UNSET
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 
 from wakeline.cli.context import Ctx
 from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
-from wakeline.edges.rest.apps import AppList, AppPatch, AppView, NewApp, SettingsPatch
+from wakeline.edges.rest.apps import AppList, AppPatch, AppStatus, AppView, NewApp, SettingsPatch, TargetsView
 from wakeline.model.app import ApnsEnvironment, CallsBy
 
 app = noun("app", "Mobile applications.")
@@ -30,6 +30,15 @@ def _view(shown: AppView) -> RenderableType:
             ("devices a user", shown.settings.max_devices_per_user),
             ("created", shown.created),
         ]
+    )
+
+
+def _targets(shown: TargetsView) -> RenderableType:
+    stale = (
+        None if shown.stale is None else f"{shown.stale} (of {shown.stale_devices} devices, {shown.stale_at:%Y-%m-%d})"
+    )
+    return table(
+        ("active", "quarantined", "retired", "stale"), [(shown.active, shown.quarantined, shown.retired, stale)]
     )
 
 
@@ -64,10 +73,10 @@ async def list_(*, context: Ctx) -> None:
 
 @app.command
 async def show(slug: str, /, *, context: Ctx) -> None:
-    """Show an app and its settings."""
+    """Show an app, its settings, and how its tokens fare."""
     async with context.gateway() as gateway:
-        shown: AppView = await gateway.call("app.show", app=slug)
-    context.printer.result(shown, lambda: _view(shown))
+        shown: AppStatus = await gateway.call("app.show", app=slug)
+    context.printer.result(shown, lambda: Group(_view(shown), _targets(shown.targets)))
 
 
 @app.command(name="set")

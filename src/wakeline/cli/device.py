@@ -12,6 +12,7 @@ from wakeline.cli.context import Ctx
 from wakeline.cli.moments import utc
 from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
+from wakeline.edges.rest.device_history import HistoryView, StepView
 from wakeline.edges.rest.device_views import DeviceView, TargetView
 from wakeline.edges.rest.devices import DeviceBody, DeviceList, RegisteredView, RestoreBody, RestoredView
 from wakeline.edges.rest.targets import KindedTarget
@@ -21,6 +22,7 @@ from wakeline.model.route import Environment
 
 app = noun("device", "Devices and their tokens.")
 
+_STEPS = ("at", "kind", "became", "why", "answer", "dead since", "delivery")
 COLUMNS = ("device", "user", "state", "targets", "platform", "app version", "seen")
 
 
@@ -30,6 +32,20 @@ def row(device: DeviceView) -> tuple[object, ...]:
         target.kind if target.state == "active" else f"{target.kind} ({target.state})" for target in device.targets
     ]
     return (device.device_id, device.user, device.state, kinds, device.platform, device.app_version, device.seen)
+
+
+def _step_row(one: StepView) -> tuple[object, ...]:
+    said = one.evidence
+    answer = f"{said.status or ''} {said.reason}".strip() if said is not None else None
+    return (
+        one.at,
+        one.kind,
+        one.state,
+        one.reason,
+        answer,
+        said.since if said else None,
+        said.delivery if said else None,
+    )
 
 
 def _target_row(one: TargetView) -> tuple[object, ...]:
@@ -149,6 +165,21 @@ async def show(device: str, /, *, app: AppOption = None, context: Ctx) -> None:
     async with context.gateway() as gateway:
         shown: DeviceView = await gateway.call("device.show", app=await chosen(gateway, app), device=device)
     context.printer.result(shown, lambda: _view(shown))
+
+
+@app.command
+async def history(device: str, /, *, app: AppOption = None, limit: int = 50, context: Ctx) -> None:
+    """Show what became of a device's tokens, the newest step first, with the evidence.
+
+    Parameters
+    ----------
+    limit
+        How many steps at most, up to 500.
+    """
+    async with context.gateway() as gateway:
+        slug = await chosen(gateway, app)
+        shown: HistoryView = await gateway.call("device.history", query={"limit": limit}, app=slug, device=device)
+    context.printer.result(shown, lambda: table(_STEPS, [_step_row(one) for one in shown.history]))
 
 
 @app.command

@@ -8,6 +8,7 @@ from __future__ import annotations
 from wakeline.config.loading import Loaded, load
 from wakeline.config.tree import (
     Apns,
+    Devices,
     Fcm,
     Limits,
     Logs,
@@ -24,6 +25,7 @@ from wakeline.config.tree import (
 
 __all__ = [
     "Apns",
+    "Devices",
     "Fcm",
     "Limits",
     "Loaded",

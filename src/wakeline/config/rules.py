@@ -20,6 +20,7 @@ def problems(settings: Settings) -> list[Problem]:
     return [
         *_server(settings),
         *_storage(settings),
+        *_devices(settings),
         *_providers(settings),
     ]
 
@@ -63,6 +64,15 @@ def _storage(settings: Settings) -> Iterator[Problem]:
         sqlite_path(settings.storage.url)
     except ConfigError as error:
         yield "storage.url", error.detail
+
+
+def _devices(settings: Settings) -> Iterator[Problem]:
+    devices = settings.devices
+    if 0 < devices.retire_stale_after < devices.stale_after:
+        yield (
+            "devices.retire_stale_after",
+            "nothing can be retired as stale before it is stale: 0, or stale_after and more",
+        )
 
 
 def _providers(settings: Settings) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from wakeline.model.route import ProviderKind
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 WholeSeconds = Annotated[int, msgspec.Meta(gt=0)]
 Bytes = Annotated[int, msgspec.Meta(ge=0)]
+SecondsOrNever = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -155,6 +156,15 @@ class Limits(_Section, frozen=True):
     """Calls that may ring a user in a minute."""
 
 
+class Devices(_Section, frozen=True):
+    """Devices that keep silent."""
+
+    stale_after: WholeSeconds = 30 * 86400
+    """Seconds without a word from its app after which a device's targets are reported as stale (Firebase: a month)."""
+    retire_stale_after: SecondsOrNever = 0
+    """Seconds after which they are retired, too; 0: never. Google forgets Android tokens after 270 days (23328000)."""
+
+
 class QueueSection(_Section, frozen=True):
     """The queue's bounds."""
 
@@ -203,6 +213,7 @@ class Settings(_Section, frozen=True):
     secrets: SecretsSection = SecretsSection()
     providers: Providers = Providers()
     limits: Limits = Limits()
+    devices: Devices = Devices()
     queue: QueueSection = QueueSection()
     retention: Retention = Retention()
     logs: Logs = Logs()

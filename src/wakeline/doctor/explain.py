@@ -32,6 +32,8 @@ class ExplainPorts(msgspec.Struct, frozen=True, kw_only=True):
     credentials: ports.Credentials
     routes: ports.Routes
     ledger: ports.Ledger
+    stale_after: int = 30 * 86400
+    """Seconds of silence after which a device is said to be stale ([devices] stale_after)."""
 
 
 class Explainer:
@@ -41,7 +43,9 @@ class Explainer:
         """Read from these."""
         self._parts = parts
         self._deliveries = DeliveryExplainer(parts.clock, parts.devices, parts.routes, parts.ledger)
-        self._devices = DeviceExplainer(parts.clock, parts.devices, parts.credentials, parts.routes, parts.ledger)
+        self._devices = DeviceExplainer(
+            parts.clock, parts.devices, parts.credentials, parts.routes, parts.ledger, stale_after=parts.stale_after
+        )
 
     async def explain(self, question: str, apps: Sequence[App]) -> Explanation:
         """Answer a question about anything in these apps. Raises NotFound when it names nothing that is known."""

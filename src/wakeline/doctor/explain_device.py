@@ -10,10 +10,11 @@ from wakeline.doctor.explanation import Explanation, Step, said_by
 from wakeline.doctor.meaning import meaning, of_delivery
 from wakeline.model.app import App
 from wakeline.model.delivery import Delivery
-from wakeline.model.device import Device, Target, TargetKind, TargetState
+from wakeline.model.device import RAW_PREFIX, Device, Target, TargetKind, TargetState
 from wakeline.observe.masking import masked_token
 
 _RECENT = 10
+_DAY = 86_400_000
 
 
 class DeviceExplainer:
@@ -26,12 +27,15 @@ class DeviceExplainer:
         credentials: ports.Credentials,
         routes: ports.Routes,
         ledger: ports.Ledger,
+        *,
+        stale_after: int,
     ) -> None:
         self._clock = clock
         self._devices = devices
         self._credentials = credentials
         self._routes = routes
         self._ledger = ledger
+        self._stale_after = 1000 * stale_after
 
     async def device(self, app: App, device: Device) -> Explanation:
         """Explain a device: can it be woken, and if not, why."""
@@ -90,6 +94,13 @@ class DeviceExplainer:
         told = said_by(device.facts)
         if told:
             return "active, but the device limits it", " ".join(told), "Nothing here: it is set on the device."
+        silent = self._clock.now() - max(device.seen, device.connected_until, best.since, best.confirmed)
+        if silent > self._stale_after and not device.device_id.startswith(RAW_PREFIX):
+            return (
+                f"active, but stale: not heard of for {silent // _DAY} days",
+                "An app registers at each start, so nobody has opened it since; it may be removed.",
+                "Nothing here, if the app registers at each start. `[devices] retire_stale_after` retires such tokens.",
+            )
         return "active", "It is registered, and nothing speaks against its token.", "Nothing."
 
     def _obstacle(self, app: App, target: Target) -> tuple[str, str, str] | None:

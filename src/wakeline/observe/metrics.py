@@ -34,6 +34,9 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     h2_streams: tuple[Labels, ...] = ()
     h2_connections: tuple[Labels, ...] = ()
     routes_held: tuple[Labels, ...] = ()
+    deliveries_held: tuple[Labels, ...] = ()
+    targets: tuple[Labels, ...] = ()
+    targets_stale: tuple[Labels, ...] = ()
     credential_expiry: tuple[Labels, ...] = ()
     store_writable: bool = True
     commit_seconds: float = 0.0
@@ -68,6 +71,9 @@ DEFINITIONS: tuple[Definition, ...] = tuple(
         (Metric.H2_STREAMS, "gauge", ("provider",), "Requests in flight."),
         (Metric.H2_CONNECTIONS, "gauge", ("provider",), "Open connections."),
         (Metric.ROUTES_HELD, "gauge", ("reason",), "Routes that wait, by reason."),
+        (Metric.DELIVERIES_HELD, "gauge", ("reason",), "Deliveries that wait on routes that wait, by reason."),
+        (Metric.TARGETS, "gauge", ("app", "state"), "Registered targets: `active`, `quarantined`, `retired`."),
+        (Metric.TARGETS_STALE, "gauge", ("app",), "Active targets of silent apps, as the last daily walk found."),
         (Metric.CREDENTIAL_EXPIRY, "gauge", ("app", "credential"), "Unix time when a credential ends."),
         (Metric.STORE_WRITABLE, "gauge", (), "1 while commits succeed."),
         (Metric.STORE_COMMIT_SECONDS, "gauge", (), "Duration of the last commit."),
@@ -126,6 +132,9 @@ class Metrics:
         self._set(Metric.H2_STREAMS, reading.h2_streams)
         self._set(Metric.H2_CONNECTIONS, reading.h2_connections)
         self._set(Metric.ROUTES_HELD, reading.routes_held)
+        self._set(Metric.DELIVERIES_HELD, reading.deliveries_held)
+        self._set(Metric.TARGETS, reading.targets)
+        self._set(Metric.TARGETS_STALE, reading.targets_stale)
         self._set(Metric.CREDENTIAL_EXPIRY, reading.credential_expiry)
         self._gauges[Metric.QUEUE_OLDEST].set(reading.queue_oldest)
         self._gauges[Metric.STORE_WRITABLE].set(reading.store_writable)

@@ -23,6 +23,7 @@ from wakeline.pipeline.limits import UserLimits
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import CHECK_EVERY, RouteTable, Way, hold_of
 from wakeline.pipeline.settle import Settle
+from wakeline.pipeline.stale import Stale
 from wakeline.pipeline.watch import Watch
 from wakeline.ports import FanoutStep
 from wakeline.wire.outcomes import Refusal, ours
@@ -76,6 +77,7 @@ class Maintain:
         self._watch = watch
         self._limits = limits
         self._stalled = False
+        self.stale = Stale(parts)
         self.duties = [
             Duty("disk", 1.0, self.watch_disk),
             Duty("expire", 1.0, self.expire),
@@ -86,6 +88,7 @@ class Maintain:
             Duty("limits", 600.0, self.forget_limits),
             Duty("probation", 3600.0, self.try_quarantined),
             Duty("retention", 3600.0, self.prune),
+            Duty("stale", 60.0, self.stale.walk),
         ]
 
     async def tick(self) -> float:
@@ -228,3 +231,4 @@ class Maintain:
         await self._parts.events.prune(now - 1000 * keep.events)
         await self._parts.idempotency.prune(now - 1000 * keep.idempotency)
         await self._parts.devices.prune(now - 1000 * keep.notifications)
+        await self._parts.brakes.prune(now - 1000 * keep.notifications)

@@ -105,6 +105,14 @@ def taken_back(app: App, changes: Sequence[Credential], outcome: Outcome, note: 
     return Event(type=EventType.CHANGE_TAKEN_BACK, at=at, app=app.slug, data=data)
 
 
+def aged(app: App, device: Device, target: int, *, seen: int, at: int) -> Event:
+    """Say that a target was retired because nobody had heard of its app since `seen` (Unix ms)."""
+    kind = next((item.kind.value for item in device.targets if item.id == target), "")
+    note = f"Nobody has heard of the device for {(at - seen) // 86_400_000} days."
+    data = EventData(device=device.device_id, users=device.users, target=str(target), kind=kind, note=note)
+    return Event(type=EventType.TARGET_RETIRED, at=at, app=app.slug, data=data)
+
+
 def credential_event(
     event_type: EventType,
     credential: Credential,

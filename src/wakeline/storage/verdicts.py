@@ -35,7 +35,8 @@ def applied(target: Target, verdict: TargetVerdict) -> Target | None:
 
 
 def _state(target: Target, verdict: TargetVerdict) -> TargetState:
-    undated = verdict.unless_confirmed_after is not None and not target.confirmed
+    answered = verdict.evidence is None or verdict.evidence.status
+    undated = verdict.unless_confirmed_after is not None and not target.confirmed and answered
     if verdict.state is TargetState.RETIRED and undated and target.evidence is None:
         return TargetState.QUARANTINED
     return verdict.state

@@ -102,6 +102,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         ("WAKELINE_SERVER__TRUSTED_PROXIES", "proxy.example", "server.trusted_proxies"),
         ("WAKELINE_SERVER__PUBLIC_URL", "push.example.com", "server.public_url"),
         ("WAKELINE_STORAGE__URL", "mysql://x", "storage.url"),
+        ("WAKELINE_DEVICES__RETIRE_STALE_AFTER", "86400", "devices.retire_stale_after"),
         ("WAKELINE_PROVIDERS__APNS__PRODUCTION", "http://api.push.apple.com", "providers.apns.production"),
         ("WAKELINE_PROVIDERS__FCM__PROXY", "socks5://x:1", "providers.fcm.proxy"),
     ],

@@ -12,6 +12,7 @@ from wakeline.edges.rest.moments import moment
 from wakeline.edges.rest.operations import Answer, Call, Idempotent, Operation, Reach
 from wakeline.edges.rest.shapes import Name, Slug, Strict, View
 from wakeline.model.app import ApnsEnvironment, App, AppSettings, CallsBy
+from wakeline.model.device import TargetState
 from wakeline.model.errors import Conflict
 from wakeline.model.key import Scope
 
@@ -57,6 +58,27 @@ class AppView(View, frozen=True, kw_only=True):
     created: datetime
 
 
+class TargetsView(View, frozen=True, kw_only=True):
+    """How the targets of an app fare.
+
+    `stale`: those of `stale_devices` devices that kept silent for `[devices] stale_after`, as the daily walk over all devices
+    found at `stale_at`; null before the first walk has ended.
+    """
+
+    active: int
+    quarantined: int
+    retired: int
+    stale: int | None
+    stale_devices: int | None
+    stale_at: datetime | None
+
+
+class AppStatus(AppView, frozen=True, kw_only=True):
+    """An app, and how its targets fare."""
+
+    targets: TargetsView
+
+
 class AppList(View, frozen=True, kw_only=True):
     """The apps that a key sees, by id."""
 
@@ -88,8 +110,18 @@ async def list_all(call: Call) -> Answer:
 
 
 async def show(call: Call) -> Answer:
-    """Show an app."""
-    return Answer(body=view(call.app))
+    """Show an app and how its targets fare."""
+    shown, counts = view(call.app), await call.ports.devices.app_counts(call.app.id)
+    stale = await call.ports.pipeline.maintain.stale.known(call.app.id)
+    targets = TargetsView(
+        active=counts[TargetState.ACTIVE],
+        quarantined=counts[TargetState.QUARANTINED],
+        retired=counts[TargetState.RETIRED],
+        stale=stale.targets if stale is not None else None,
+        stale_devices=stale.devices if stale is not None else None,
+        stale_at=moment(stale.at) if stale is not None else None,
+    )
+    return Answer(body=AppStatus(**{name: getattr(shown, name) for name in shown.__struct_fields__}, targets=targets))
 
 
 async def change(call: Call) -> Answer:
@@ -149,9 +181,9 @@ OPERATIONS = (
         method="GET",
         path="/v1/apps/{app}",
         handler=show,
-        summary="Show an app",
+        summary="Show an app and how its targets fare",
         scopes=_ANY,
-        response=AppView,
+        response=AppStatus,
     ),
     Operation(
         name="app.change",

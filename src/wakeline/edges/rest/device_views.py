@@ -12,7 +12,7 @@ from wakeline.observe.masking import masked_token
 
 
 class EvidenceView(View, frozen=True, kw_only=True, omit_defaults=True):
-    """What speaks against a token: the answer as received, when, for which delivery, and how often."""
+    """What speaks against a token: the answer as received, when, for which delivery, on which route, and how often."""
 
     status: int
     reason: str
@@ -20,6 +20,7 @@ class EvidenceView(View, frozen=True, kw_only=True, omit_defaults=True):
     strikes: int
     delivery: str = ""
     since: datetime | None = None
+    route: int = 0
 
 
 class KeysView(View, frozen=True, kw_only=True):
@@ -108,12 +109,13 @@ def target(shown: Target, *, whole_tokens: bool) -> TargetView:
         state=shown.state,
         reason=shown.reason,
         since=moment_or_none(shown.since),
-        evidence=None if shown.evidence is None else _evidence(shown.evidence),
+        evidence=None if shown.evidence is None else evidence_view(shown.evidence),
         confirmed=moment_or_none(shown.confirmed),
     )
 
 
-def _evidence(shown: Evidence) -> EvidenceView:
+def evidence_view(shown: Evidence) -> EvidenceView:
+    """Return what speaks against a token as the world sees it."""
     return EvidenceView(
         status=shown.status,
         reason=shown.reason,
@@ -121,4 +123,5 @@ def _evidence(shown: Evidence) -> EvidenceView:
         strikes=shown.strikes,
         delivery=shown.delivery,
         since=moment_or_none(shown.since),
+        route=shown.route,
     )

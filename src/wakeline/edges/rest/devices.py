@@ -115,7 +115,7 @@ async def put_target(call: Call) -> Answer:
 
 async def show(call: Call) -> Answer:
     """Show a device with all that is known about its targets."""
-    return Answer(body=device_views.device(await _existing(call), whole_tokens=call.caller.reads_tokens))
+    return Answer(body=device_views.device(await existing(call), whole_tokens=call.caller.reads_tokens))
 
 
 async def list_some(call: Call) -> Answer:
@@ -140,7 +140,7 @@ async def delete(call: Call) -> Answer:
 
 async def restore(call: Call) -> Answer:
     """Make a device's quarantined and retired targets active again."""
-    await _existing(call)
+    await existing(call)
     return await _restore(call, device_id(call))
 
 
@@ -191,7 +191,8 @@ def _users(call: Call, body: DeviceBody) -> tuple[str, ...]:
     return said or grant.users
 
 
-async def _existing(call: Call) -> Device:
+async def existing(call: Call) -> Device:
+    """Return the device of the path. Raises NotFound."""
     device = await call.ports.devices.get(call.app.id, device_id(call))
     if device is None:
         raise _unknown(call)

@@ -31,6 +31,7 @@ def explainer(call: Call) -> Explainer:
             credentials=ports.credentials,
             routes=ports.routes,
             ledger=ports.ledger,
+            stale_after=ports.settings.devices.stale_after,
         )
     )
 

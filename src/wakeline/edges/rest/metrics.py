@@ -22,6 +22,9 @@ async def scrape(call: Call) -> Answer:
         h2_streams=_connections(call, "in_flight"),
         h2_connections=_connections(call, "connections"),
         routes_held=_held(call),
+        deliveries_held=_waiting(call, depths),
+        targets=await _targets(call),
+        targets_stale=await _stale(call),
         credential_expiry=_expiry(call),
         store_writable=store.writable,
         commit_seconds=store.last_commit_seconds,
@@ -57,6 +60,25 @@ def _connections(call: Call, figure: str) -> tuple[Labels, ...]:
 def _held(call: Call) -> tuple[Labels, ...]:
     found = Counter(route.hold.reason.value for route in call.ports.routes.all() if route.hold is not None)
     return tuple(Labels((reason,), value) for reason, value in sorted(found.items()))
+
+
+def _waiting(call: Call, depths: list[LaneDepth]) -> tuple[Labels, ...]:
+    holds = {route.id: route.hold.reason.value for route in call.ports.routes.all() if route.hold is not None}
+    found = Counter(dict.fromkeys(holds.values(), 0))
+    for depth in depths:
+        if depth.route in holds:
+            found[holds[depth.route]] += depth.deliveries
+    return tuple(Labels((reason,), value) for reason, value in sorted(found.items()))
+
+
+async def _targets(call: Call) -> tuple[Labels, ...]:
+    counted = [(app.slug, await call.ports.devices.app_counts(app.id)) for app in call.ports.apps.all()]
+    return tuple(Labels((slug, state.value), count) for slug, counts in counted for state, count in counts.items())
+
+
+async def _stale(call: Call) -> tuple[Labels, ...]:
+    known = [(app.slug, await call.ports.pipeline.maintain.stale.known(app.id)) for app in call.ports.apps.all()]
+    return tuple(Labels((slug,), stale.targets) for slug, stale in known if stale is not None)
 
 
 def _expiry(call: Call) -> tuple[Labels, ...]:

@@ -77,3 +77,19 @@ def test_every_setting_of_an_app_can_be_patched() -> None:
     names = [field.name for field in msgspec.structs.fields(SettingsPatch)]
 
     assert names == [field.name for field in msgspec.structs.fields(AppSettings)]
+
+
+async def test_an_app_shows_how_its_targets_fare(gateway: Gateway) -> None:
+    await gateway.with_app()
+    before = (await gateway.call("GET", "/v1/apps/acme-chat")).json()["targets"]
+    gateway.clock.advance(40 * 86400)
+    await gateway.pipeline.maintain.stale.walk()
+    after = (await gateway.call("GET", "/v1/apps/acme-chat")).json()["targets"]
+
+    assert (before["active"], before["quarantined"], before["retired"], before["stale"]) == (1, 0, 0, None)
+    assert (after["stale"], after["stale_devices"]) == (1, 1)
+    scraped = (await gateway.call("GET", "/metrics")).text
+    assert 'wakeline_targets{app="acme-chat",state="active"} 1.0' in scraped
+    assert 'wakeline_targets_stale{app="acme-chat"} 1.0' in scraped
+    explained = (await gateway.call("GET", "/v1/explain?q=ios-1")).json()
+    assert explained["verdict"] == "active, but stale: not heard of for 40 days"

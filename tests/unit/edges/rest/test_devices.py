@@ -299,3 +299,25 @@ class TestDeviceTokens:
 
         assert changed.status_code == late.status_code == 401
         assert "expired" in late.json()["detail"]
+
+
+async def test_history_tells_each_step_with_its_evidence(gateway: Gateway) -> None:
+    await gateway.with_app()
+    device = await gateway.store.devices.get(1, "ios-1")
+    assert device is not None
+    at = gateway.clock.now()
+    evidence = Evidence(status=410, reason="Unregistered", at=at, since=at - 1000, delivery="d-1", route=4)
+    verdict = TargetVerdict(
+        target=device.targets[0].id, state=TargetState.RETIRED, reason="Unregistered", at=at, evidence=evidence
+    )
+    await gateway.store.devices.judge([verdict])
+    await gateway.call("POST", "/v1/apps/acme-chat/devices/ios-1/restore", json={})
+
+    steps = (await gateway.call("GET", "/v1/apps/acme-chat/devices/ios-1/history")).json()["history"]
+    last = (await gateway.call("GET", "/v1/apps/acme-chat/devices/ios-1/history?limit=1")).json()["history"]
+
+    assert [(step["state"], step["reason"]) for step in steps] == [("active", "restored"), ("retired", "Unregistered")]
+    assert steps[1]["evidence"]["status"] == 410
+    assert (steps[1]["evidence"]["delivery"], steps[1]["evidence"]["route"]) == ("d-1", 4)
+    assert last == steps[:1]
+    assert (await gateway.call("GET", "/v1/apps/acme-chat/devices/nobody/history")).status_code == 404

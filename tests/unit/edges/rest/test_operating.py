@@ -124,3 +124,4 @@ async def test_metrics_count_what_waits_and_need_a_key(app: Gateway) -> None:
     assert anonymous.status_code == 401
     assert 'wakeline_queue_depth{lane="alert",state="queued"} 1.0' in text
     assert 'wakeline_routes_held{reason="operator"} 1.0' in text
+    assert 'wakeline_deliveries_held{reason="operator"} 1.0' in text
