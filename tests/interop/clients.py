@@ -7,6 +7,7 @@ import json
 import os
 import ssl
 import subprocess
+import sys
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ KEY_ID, TEAM_ID = "ABC123DEFG", "TEAM123456"
 PROJECT = "wakeline-test"
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 NODE_DIRECTORY = Path(__file__).parent / "node"
+AAPNS_DIRECTORY = Path(__file__).parent / "aapns"
 
 
 def device_token() -> str:
@@ -93,6 +95,18 @@ class NodeApn:
         notification = {"topic": TOPIC, "alert": "hello", "pushType": "alert"}
         pushes = [{"device": device, "notification": notification} for device in devices]
         return run_node("push.js", self._modules, {"options": self._options, "pushes": pushes})
+
+
+def aapns_push(services: Services, site: Path, certificate: Path, devices: list[str]) -> list[dict[str, Any]]:
+    """What PyPI aapns makes of one push to each device, in turn: {error, reason, known}."""
+    asked = {"host": "localhost", "port": services.ready["apns_port"], "ca": str(services.ca_file), "topic": TOPIC}
+    document = json.dumps({**asked, "certificate": str(certificate), "devices": devices})
+    command = [sys.executable, str(AAPNS_DIRECTORY / "push.py"), document]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(site)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    results: list[dict[str, Any]] = json.loads(done.stdout)
+    return results
 
 
 def google_send(client: Any, **message: object) -> Any:

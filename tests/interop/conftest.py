@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from interop.apple_certificates import make_certificate, write_pem
-from interop.clients import NODE_DIRECTORY, PROJECT, SCOPE, TOPIC, pem, public_pem
+from interop.clients import AAPNS_DIRECTORY, NODE_DIRECTORY, PROJECT, SCOPE, TOPIC, pem, public_pem
 
 _MISSING = "the extra `interop` is not installed"
 
@@ -29,6 +29,12 @@ class Services:
         self.ca_file = Path(ready["ca_file"])
 
     def post(self, path: str, **body: object) -> Any:
+        return self._post(path, body)
+
+    def post_list(self, path: str, items: list[dict[str, object]]) -> Any:
+        return self._post(path, items)
+
+    def _post(self, path: str, body: object) -> Any:
         request = urllib.request.Request(self.ready["control"] + path, json.dumps(body).encode())  # noqa: S310 - ours
         with urllib.request.urlopen(request, timeout=5) as reply:  # noqa: S310 - our own loopback port
             return json.load(reply)
@@ -95,6 +101,21 @@ def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
         installed.write_bytes(wanted)
     return NODE_DIRECTORY
+
+
+@pytest.fixture(scope="session")
+def aapns_site() -> Path:
+    """A directory with aapns and the old packages that it needs; kept between runs beside their list."""
+    wanted, site = AAPNS_DIRECTORY / "requirements.txt", AAPNS_DIRECTORY / ".site"
+    installed = site / "requirements.installed.txt"
+    if not installed.exists() or installed.read_bytes() != wanted.read_bytes():
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        command += ["--upgrade", "--target", str(site), "--requirement", str(wanted)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"pip could not install: aapns was NOT tried against the simulator: {done.stderr}")
+        installed.write_bytes(wanted.read_bytes())
+    return site
 
 
 @pytest.fixture
