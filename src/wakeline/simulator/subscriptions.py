@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 _SALT_BYTES = 16
 _HEADER_BYTES = _SALT_BYTES + 4 + 1
 _TAG_BYTES = 16
+_POINT_BYTES = 65
+"""Of an uncompressed point, the only form that RFC 8291 (section 3.1) knows."""
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,6 +51,8 @@ class Subscription(msgspec.Struct, frozen=True):
         """What an `aes128gcm` body says; None if it was not encrypted for this subscription."""
         salt, record_size = body[:_SALT_BYTES], int.from_bytes(body[_SALT_BYTES : _SALT_BYTES + 4])
         sender, content = _split(body)
+        if len(sender) != _POINT_BYTES:
+            return None
         try:
             sender_key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), sender)
             secret = self._input_key(sender_key, sender)

@@ -189,6 +189,62 @@ async def test_a_body_for_somebody_else_or_too_large_is_refused(
     assert [misled.status_code, garbage.status_code, large.status_code] == [400, 400, 413]
 
 
+async def test_every_message_has_an_address_of_its_own_and_is_kept_four_weeks_at_most(
+    browser: httpx2.AsyncClient, subscription: dict[str, Any], headers: dict[str, str]
+) -> None:
+    body = encrypt(subscription["keys"], b"x")
+    replies = [
+        await browser.post(subscription["endpoint"], content=body, headers={**headers, "ttl": ttl})
+        for ttl in ("0", "99999999")
+    ]
+    assert [reply.headers["ttl"] for reply in replies] == ["0", "2419200"]
+    assert len({reply.headers["location"] for reply in replies}) == 2
+
+
+async def test_a_sender_key_in_another_form_is_refused(
+    browser: httpx2.AsyncClient, subscription: dict[str, Any], headers: dict[str, str]
+) -> None:
+    body = encrypt(subscription["keys"], b"x")
+    compressed = bytes([2 + (body[85] & 1)]) + body[22:54]
+    changed = body[:20] + bytes([33]) + compressed + body[86:]
+    reply = await browser.post(subscription["endpoint"], content=changed, headers=headers)
+    assert (reply.status_code, "encrypted" in reply.text) == (400, True)
+
+
+async def test_refusals_say_what_would_be_taken(
+    browser: httpx2.AsyncClient, subscription: dict[str, Any], headers: dict[str, str]
+) -> None:
+    del headers["authorization"]
+    nobody = await browser.post(subscription["endpoint"], headers=headers)
+    assert (nobody.status_code, nobody.headers["www-authenticate"]) == (401, "vapid")
+    assert (await browser.get("/wp/somebody")).headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("answer", "spoken"),
+    [
+        ({"status": 403, "reason": "BadJwtToken"}, '{"reason":"BadJwtToken"}'),
+        (
+            {"status": 410, "error": "errno 106"},
+            '{"code":410,"errno":106,"error":"Gone","message":"scripted"}',
+        ),
+        ({"status": 599, "error": "errno 7"}, '{"code":599,"errno":7,"error":"Unknown","message":"scripted"}'),
+        ({"status": 410, "error": "push subscription has expired"}, "push subscription has expired"),
+        ({"status": 500}, "scripted 500"),
+    ],
+)
+async def test_a_script_speaks_as_each_push_service_does(
+    browser: httpx2.AsyncClient,
+    control: httpx2.AsyncClient,
+    headers: dict[str, str],
+    answer: dict[str, object],
+    spoken: str,
+) -> None:
+    await control.post("/script", json={"target": "somebody", "answers": [answer]})
+    reply = await browser.post("/wp/somebody", headers=headers)
+    assert (reply.status_code, reply.text) == (answer["status"], spoken)
+
+
 async def test_a_subscription_ends_by_script(
     browser: httpx2.AsyncClient, control: httpx2.AsyncClient, subscription: dict[str, Any], headers: dict[str, str]
 ) -> None:
