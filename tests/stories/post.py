@@ -11,7 +11,7 @@ from wakeline.model.device import Recipient
 from wakeline.model.errors import CredentialRefused
 from wakeline.model.notification import Notification, PushType
 from wakeline.model.outcome import Outcome
-from wakeline.model.route import ProviderKind, Route
+from wakeline.model.route import Environment, ProviderKind, Route
 from wakeline.ports import Preview, SenderStats, Shipment
 from wakeline.wire.outcomes import Loss, apns, lost
 
@@ -54,6 +54,7 @@ class Post:
         self.to_environment: dict[tuple[str, str], Outcome] = {}
         self.to_all: Outcome | None = None
         self.on_check: Outcome = OK
+        self.check_in: dict[Environment, Outcome] = {}
         self.unusable: set[int] = set()
         self.answers = True
         self.latency = 0.0
@@ -176,7 +177,7 @@ class Office:
         return self.post.answer_for(recipient, shipment.route, self.credential.id)
 
     async def check(self) -> Outcome:
-        return self.post.on_check
+        return self.post.check_in.get(self.route.environment, self.post.on_check)
 
     def stats(self) -> SenderStats:
         return SenderStats(connections=1, in_flight=sum(len(shipment.recipients) for shipment in self.flying))

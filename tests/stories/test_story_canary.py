@@ -360,3 +360,25 @@ async def test_the_connections_of_a_revoked_key_are_closed() -> None:
 
     assert all(office.closed for office in world.apple.offices)
     assert world.apple.on_check is OK
+
+
+async def test_a_key_for_one_environment_alone_is_held_in_the_other_alone() -> None:
+    world = World()
+    await world.open()
+    await world.device("dev", "ann", "apns:aa@sandbox")
+    await world.device("prod", "bob", "apns:bb")
+    scoped = apns(403, "BadEnvironmentKeyInToken")
+    world.apple.check_in = {Environment.PRODUCTION: scoped}
+    world.apple.to_environment["bb", "production"] = scoped
+
+    assert (await world.pipeline.check(1)).code == 905
+    in_sandbox, in_production = await world.send("ann"), await world.send("bob")
+    await world.run()
+    assert (await world.pipeline.check(1)).code == 905
+    await world.run()
+
+    assert (await world.delivery(in_sandbox)).state is DeliveryState.ACCEPTED
+    assert (await world.delivery(in_production)).state is DeliveryState.HELD
+    [key] = world.store.credentials.of_app(world.app.id)
+    assert key.state is CredentialState.WORKING
+    assert "production" in key.state_note

@@ -20,11 +20,11 @@ from wakeline.pipeline import coverage, report, verdicts
 from wakeline.pipeline.claim import Claims
 from wakeline.pipeline.dispatch import Dispatch
 from wakeline.pipeline.limits import UserLimits
+from wakeline.pipeline.livecheck import LiveCheck
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import CHECK_EVERY, RouteTable, Way, hold_of
 from wakeline.pipeline.settle import Settle
 from wakeline.pipeline.stale import Stale
-from wakeline.pipeline.watch import Watch
 from wakeline.ports import FanoutStep
 from wakeline.wire.outcomes import Refusal, ours
 
@@ -66,7 +66,7 @@ class Maintain:
         settle: Settle,
         dispatch: Dispatch,
         claims: Claims,
-        watch: Watch,
+        checks: LiveCheck,
         limits: UserLimits,
     ) -> None:
         self._parts = parts
@@ -74,7 +74,7 @@ class Maintain:
         self._settle = settle
         self._dispatch = dispatch
         self._claims = claims
-        self._watch = watch
+        self._checks = checks
         self._limits = limits
         self._stalled = False
         self.stale = Stale(parts)
@@ -151,7 +151,7 @@ class Maintain:
             way.check_at = now + CHECK_EVERY
         for credential in {way.credential.id: way.credential for way in due if way.credential is not None}.values():
             try:
-                await self._watch.check(credential)
+                await self._checks.check(credential)
             except WakelineError as error:
                 _log.warning("credential.cannot_be_checked", credential=credential.id, detail=error.detail)
 

@@ -28,6 +28,7 @@ from wakeline.pipeline.claim import Claims
 from wakeline.pipeline.dispatch import Dispatch
 from wakeline.pipeline.fanout import Fanout
 from wakeline.pipeline.limits import UserLimits
+from wakeline.pipeline.livecheck import LiveCheck
 from wakeline.pipeline.maintain import Maintain
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import RouteTable, Way, hold_of
@@ -80,11 +81,12 @@ class Pipeline:
         self._limits = UserLimits(parts.settings.limits)
         self.canary = Canary(parts, self.table, self.settle)
         self.watch = Watch(parts, self.table, self.settle, self.canary)
+        self.checks = LiveCheck(parts, self.table, self.watch, self.canary)
         claims = Claims(parts, self.table, self.settle)
         answers = Answers(parts, self.table, self.settle, self.watch, self.canary)
         self.dispatch = Dispatch(parts, self.table, self.settle, answers, claims, self.canary, self._wake)
         self.fanout = Fanout(parts, self.table, self.dispatch)
-        self.maintain = Maintain(parts, self.table, self.settle, self.dispatch, claims, self.watch, self._limits)
+        self.maintain = Maintain(parts, self.table, self.settle, self.dispatch, claims, self.checks, self._limits)
         self.accept = Accept(parts, self.table, self._limits)
         self.undo = Undo(parts, self.table, self.settle, self.watch)
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -213,7 +215,7 @@ class Pipeline:
         known = self._parts.credentials.get(credential)
         if known is None:
             raise NotFound(f"There is no credential with id {credential}")
-        outcome = await self.watch.check(known)
+        outcome = await self.checks.check(known)
         self.watch.refresh()
         await self.settle.flush()
         return outcome

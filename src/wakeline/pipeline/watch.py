@@ -12,9 +12,9 @@ import structlog
 from wakeline.model.credential import Credential, CredentialState
 from wakeline.model.event import EventType
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
-from wakeline.model.route import Environment, Hold, HoldReason, ProviderKind, Route
+from wakeline.model.route import Hold, HoldReason, ProviderKind
 from wakeline.pipeline import report
-from wakeline.pipeline.canary import STOPS, Canary
+from wakeline.pipeline.canary import Canary
 from wakeline.pipeline.episode import Episodes
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import CHECK_EVERY, RouteTable, Way, hold_of, identity
@@ -22,9 +22,6 @@ from wakeline.pipeline.settle import Settle
 from wakeline.wire.outcomes import Refusal, ours
 
 _log = structlog.get_logger()
-
-_SOUND = (OutcomeClass.ACCEPTED, OutcomeClass.TOKEN_DEAD, OutcomeClass.TOKEN_DOUBTFUL)
-"""What a check may learn from a provider that took the credential."""
 
 
 class Watch:
@@ -124,49 +121,8 @@ class Watch:
                 self._release(way)
                 recovered[after.id] = after
         for credential in recovered.values():
-            self._settle.chore(self._tell_recovered(credential))
+            self._settle.chore(self.tell_recovered(credential))
         self._canary.review(apps)
-
-    async def _checked(self, credential: Credential, outcome: Outcome, environment: Environment) -> None:
-        """Draw the consequences of a live check in an environment."""
-        if self._table.standing.is_former(credential):
-            return  # its successor is on trial, and will show what becomes of the routes
-        if outcome.action in STOPS and self._canary.refuted(credential, outcome):
-            return
-        ways = [way for way in self._table.ways() if identity(way.credential) == identity(credential)]
-        if credential.provider is ProviderKind.WEBPUSH:
-            await self._let_try(ways)
-        elif outcome.outcome_class in _SOUND:
-            await self._parts.credentials.set_state(credential.id, CredentialState.WORKING, "")
-            held = [way for way in ways if way.hold is not None and way.hold.reason is HoldReason.CREDENTIAL]
-            for way in held:
-                await self._table.put_hold(way, None)
-            if held:
-                await self._tell_recovered(credential)
-        elif outcome.action in STOPS and ways:
-            for way in ways:
-                if way.route.environment is environment or outcome.code != 905:
-                    self.credential_failed(way, outcome)
-        elif outcome.action in STOPS:
-            await self._parts.credentials.set_state(credential.id, CredentialState.FAILED, outcome.cause)
-
-    async def _let_try(self, ways: Iterable[Way]) -> None:
-        """Let what a VAPID key is held for go out again: no push service can be asked about a key, only a push tells."""
-        for way in ways:
-            if way.hold is not None and way.hold.reason is HoldReason.CREDENTIAL:
-                await self._table.put_hold(way, None)
-
-    async def check(self, credential: Credential) -> Outcome:
-        """Ask the provider about a credential, reaching nobody, and act on the answer. Raises SecretError."""
-        route = self._route_to_check(credential)
-        secret = await self._table.secret(credential)
-        sender = self._parts.providers[credential.provider].open(route, credential, secret, _nothing)
-        try:
-            outcome = await sender.check()
-        finally:
-            await sender.close(drain=0.0)
-        await self._checked(credential, outcome, route.environment)
-        return outcome
 
     async def release(self, way: Way) -> None:
         """Release a route as its operator asks: what held it is forgotten."""
@@ -184,14 +140,6 @@ class Watch:
         if way.credential is not None and way.credential.state is CredentialState.FAILED:
             await self._set_state(way.credential, CredentialState.UNPROVEN, "")
 
-    def _route_to_check(self, credential: Credential) -> Route:
-        """Return a held route of the credential if there is one, else what it covers."""
-        ways = [way for way in self._table.ways() if way.credential is not None and way.credential.id == credential.id]
-        if ways:
-            return min(ways, key=lambda way: way.hold is None).shown
-        environment = credential.environments[0] if credential.environments else Environment.PRODUCTION
-        return Route(id=0, app=credential.app, provider=credential.provider, environment=environment)
-
     async def _set_state(self, credential: Credential, state: CredentialState, note: str) -> None:
         known = self._parts.credentials.get(credential.id)
         try:
@@ -200,7 +148,8 @@ class Watch:
         finally:
             self._proving.discard((credential.id, credential.revision))
 
-    async def _tell_recovered(self, credential: Credential) -> None:
+    async def tell_recovered(self, credential: Credential) -> None:
+        """Tell that a credential which had failed works."""
         app, now = self._parts.apps.by_id(credential.app), self._parts.clock.now()
         event = report.credential_event(EventType.CREDENTIAL_RECOVERED, credential, app, at=now)
         await self._parts.events.append([event])
@@ -218,10 +167,6 @@ class Watch:
     async def _written(self, way: Way) -> None:
         """Write the hold of this moment: between a change and its chore it may have changed once more."""
         await self._table.put_hold(way, way.hold)
-
-
-def _nothing() -> None:
-    """Wake nobody."""
 
 
 def _was_failed(credential: Credential | None) -> bool:

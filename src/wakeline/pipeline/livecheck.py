@@ -1,0 +1,113 @@
+"""Live checks: asking a push service about a credential, reaching nobody, and what follows from its answer.
+
+A key may be good for one APNs environment only, and nothing in its file says so: what is refused in one environment is asked
+in the other before the credential counts as broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from wakeline.model.credential import Credential, CredentialState
+from wakeline.model.outcome import Outcome, OutcomeClass
+from wakeline.model.route import Environment, HoldReason, ProviderKind, Route
+from wakeline.pipeline.canary import STOPS, Canary
+from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.route import RouteTable, Way, identity
+from wakeline.pipeline.watch import Watch
+
+_SOUND = (OutcomeClass.ACCEPTED, OutcomeClass.TOKEN_DEAD, OutcomeClass.TOKEN_DOUBTFUL)
+"""What a check may learn from a provider that took the credential."""
+
+OTHER_ENVIRONMENT = 905
+"""The code of an answer that says: not in this environment."""
+
+
+class LiveCheck:
+    """Checks credentials."""
+
+    def __init__(self, parts: Parts, table: RouteTable, watch: Watch, canary: Canary) -> None:
+        self._parts = parts
+        self._table = table
+        self._watch = watch
+        self._canary = canary
+
+    async def check(self, credential: Credential) -> Outcome:
+        """Ask the provider about a credential and act on the answer. Raises SecretError."""
+        route = self._route(credential)
+        outcome = await self._ask(credential, route)
+        if self._table.standing.is_former(credential):
+            return outcome  # its successor is on trial, and will show what becomes of the routes
+        if outcome.action in STOPS and self._canary.refuted(credential, outcome):
+            return outcome
+        if credential.provider is ProviderKind.WEBPUSH:
+            await self._release(self._held(credential))
+        elif outcome.outcome_class in _SOUND:
+            await self._sound(credential, route.environment, "")
+        elif outcome.action in STOPS:
+            await self._refused(credential, route, outcome)
+        return outcome
+
+    async def _refused(self, credential: Credential, route: Route, outcome: Outcome) -> None:
+        """Hold what the credential serves, in the environment alone that refuses it."""
+        others = [one for one in credential.environments if one is not route.environment]
+        if outcome.code == OTHER_ENVIRONMENT and others:
+            elsewhere = await self._ask(credential, msgspec.structs.replace(route, environment=others[0]))
+            if elsewhere.outcome_class in _SOUND:
+                await self._sound(credential, others[0], f"Not in {route.environment.value}: {outcome.cause}")
+                self._fail(credential, outcome, route.environment)
+                return
+        if not self._fail(credential, outcome, None if outcome.code != OTHER_ENVIRONMENT else route.environment):
+            await self._parts.credentials.set_state(credential.id, CredentialState.FAILED, outcome.cause)
+
+    def _fail(self, credential: Credential, outcome: Outcome, environment: Environment | None) -> bool:
+        """Hold the credential's routes, or those of one environment; tell whether there are any."""
+        ways = [way for way in self._ways(credential) if environment in (None, way.route.environment)]
+        for way in ways:
+            self._watch.credential_failed(way, outcome)
+        return bool(ways)
+
+    async def _sound(self, credential: Credential, environment: Environment, note: str) -> None:
+        """Release what the credential's failure held; what another environment refused stays held."""
+        await self._parts.credentials.set_state(credential.id, CredentialState.WORKING, note)
+        held = [
+            way
+            for way in self._held(credential)
+            if way.route.environment is environment or (way.hold is not None and way.hold.code != OTHER_ENVIRONMENT)
+        ]
+        await self._release(held)
+        if held:
+            await self._watch.tell_recovered(credential)
+
+    async def _release(self, ways: Iterable[Way]) -> None:
+        for way in ways:
+            await self._table.put_hold(way, None)
+
+    def _held(self, credential: Credential) -> list[Way]:
+        ways = self._ways(credential)
+        return [way for way in ways if way.hold is not None and way.hold.reason is HoldReason.CREDENTIAL]
+
+    def _ways(self, credential: Credential) -> list[Way]:
+        return [way for way in self._table.ways() if identity(way.credential) == identity(credential)]
+
+    async def _ask(self, credential: Credential, route: Route) -> Outcome:
+        secret = await self._table.secret(credential)
+        sender = self._parts.providers[credential.provider].open(route, credential, secret, _nothing)
+        try:
+            return await sender.check()
+        finally:
+            await sender.close(drain=0.0)
+
+    def _route(self, credential: Credential) -> Route:
+        """Return a held route of the credential if there is one, else what it covers."""
+        ways = [way for way in self._table.ways() if way.credential is not None and way.credential.id == credential.id]
+        if ways:
+            return min(ways, key=lambda way: way.hold is None).shown
+        environment = credential.environments[0] if credential.environments else Environment.PRODUCTION
+        return Route(id=0, app=credential.app, provider=credential.provider, environment=environment)
+
+
+def _nothing() -> None:
+    """Wake nobody."""
