@@ -431,6 +431,9 @@ class Devices(Protocol):
     async def by_target(self, app: int, kind: TargetKind, value: str) -> Device | None:
         """Return the device that owns this token."""
 
+    async def by_endpoint(self, app: int, endpoint: str) -> Device | None:
+        """Return the device that owns the Web Push subscription at this endpoint, whatever its keys."""
+
     async def by_target_id(self, target: int) -> Device | None:
         """Return the device that owns the target with this row id."""
 

@@ -68,6 +68,28 @@ class TestRegistering:
         assert await store.devices.by_target(app.id, TargetKind.APNS, "bb") == device
         assert await store.devices.by_target_id(device.targets[1].id) == device
 
+    async def test_is_found_by_the_endpoint_of_its_subscription_whatever_the_keys(self, store: Store) -> None:
+        app = await some_app(store)
+        other = await store.apps.create("other", "", NOW)
+        endpoint = "https://push.example.com/wp/1"
+        browsers = {
+            name: DeviceClaim(
+                app=app.id,
+                device_id=name,
+                users=(),
+                targets=(TargetClaim(kind=TargetKind.WEBPUSH, value=value, topic="https://push.example.com"),),
+                at=NOW,
+            )
+            for name, value in (("one", f"{endpoint} key secret"), ("two", f"{endpoint}2 key secret"))
+        }
+
+        first, second = await store.devices.put(list(browsers.values()))
+
+        assert await store.devices.by_endpoint(app.id, endpoint) == first.device
+        assert await store.devices.by_endpoint(app.id, f"{endpoint}2") == second.device
+        assert await store.devices.by_endpoint(app.id, endpoint[:-1]) is None
+        assert await store.devices.by_endpoint(other.id, endpoint) is None
+
     async def test_is_found_by_any_of_its_targets_together_with_others(self, store: Store) -> None:
         first = await put(store, device_id="one", tokens=("aa", "bb"))
         second = await put(store, device_id="two", tokens=("cc", "dd"))

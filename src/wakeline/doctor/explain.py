@@ -91,12 +91,23 @@ class Explainer:
         return of_reason(asked)
 
     async def _token(self, asked: str, apps: Sequence[App]) -> Explanation | None:
+        if asked.startswith(("https://", "http://")):
+            return await self._endpoint(asked, apps)
         for app in apps:
             for kind in TargetKind:
                 for value in dict.fromkeys((asked, asked.lower())):
                     device = await self._parts.devices.by_target(app.id, kind, value)
                     if device is not None:
                         return await self._devices.token(app, device, kind, value)
+        return None
+
+    async def _endpoint(self, asked: str, apps: Sequence[App]) -> Explanation | None:
+        """Explain the Web Push subscription at this endpoint; who asks need not know its keys."""
+        for app in apps:
+            device = await self._parts.devices.by_endpoint(app.id, asked)
+            for target in device.targets if device is not None else ():
+                if device is not None and target.value.startswith(f"{asked} "):
+                    return await self._devices.token(app, device, target.kind, target.value)
         return None
 
     async def _device(self, asked: str, apps: Sequence[App]) -> Explanation | None:

@@ -12,7 +12,7 @@ from wakeline.model.delivery import Delivery, DeliveryState
 from wakeline.model.device import Device, TargetKind
 from wakeline.model.ids import delivery_id, uuid_of
 from wakeline.model.notification import Counts, Notification
-from wakeline.model.route import Hold
+from wakeline.model.route import Hold, ProviderKind
 
 _SHOWN = 50
 _S = DeliveryState
@@ -43,7 +43,7 @@ class DeliveryExplainer:
         steps = [*_opening(notification), *missing]
         for delivery in page.deliveries:
             steps += _attempts(delivery)
-        steps += self._holds(app, page.deliveries) + _ending(notification, counts)
+        steps += await self._holds(app, page.deliveries) + _ending(notification, counts)
         return Explanation(
             about=f"notification {uuid_of(notification.key)}",
             verdict=_counted(counts) if page.deliveries or notification.recipients else _unsent(notification),
@@ -55,7 +55,7 @@ class DeliveryExplainer:
     async def delivery(self, notification: Notification, delivery: Delivery, app: App) -> Explanation:
         """Explain one delivery."""
         cause, fix = await self._why(delivery, app)
-        steps = [*_opening(notification), *_attempts(delivery), *self._holds(app, (delivery,))]
+        steps = [*_opening(notification), *_attempts(delivery), *await self._holds(app, (delivery,))]
         if delivery.state in (_S.QUEUED, _S.HELD, _S.SCHEDULED, _S.UNKNOWN):
             steps.append(
                 Step(
@@ -78,7 +78,7 @@ class DeliveryExplainer:
             case _S.ACKNOWLEDGED | _S.OPENED:
                 return "The device itself reported the push: it arrived.", "Nothing."
             case _S.HELD:
-                return self._held(delivery, app)
+                return await self._held(delivery, app)
             case _S.SCHEDULED | _S.QUEUED | _S.SENDING:
                 return _waiting(delivery)
         known = of_delivery(delivery)
@@ -86,22 +86,21 @@ class DeliveryExplainer:
             return known.cause, known.fix
         return f"It is {delivery.state.value}; no more was kept about it.", "Nothing."
 
-    def _held(self, delivery: Delivery, app: App) -> tuple[str, str]:
+    async def _held(self, delivery: Delivery, app: App) -> tuple[str, str]:
         if app.paused:
             return (
                 "The app is paused by an operator.",
                 f"`wakeline app resume {app.slug}`; what waits goes out until its ttl ends.",
             )
-        for hold in self._holds_of(app, delivery.kind):
+        for hold in await self._holds_of(app, (delivery,)):
             return hold.cause, hold.fix
         known = of_delivery(delivery)
         if known is not None:
             return known.cause, known.fix
         return "Its route was held and is released; it goes out in a moment.", "Nothing."
 
-    def _holds(self, app: App, deliveries: tuple[Delivery, ...]) -> list[Step]:
-        kinds = {delivery.kind for delivery in deliveries if delivery.state is _S.HELD}
-        held = {hold for kind in sorted(kinds) for hold in self._holds_of(app, kind)}
+    async def _holds(self, app: App, deliveries: tuple[Delivery, ...]) -> list[Step]:
+        held = await self._holds_of(app, tuple(delivery for delivery in deliveries if delivery.state is _S.HELD))
         return [
             Step(
                 at=_moment(hold.since), what=f"the route is held ({hold.reason.value}, {hold.code})", detail=hold.cause
@@ -109,15 +108,20 @@ class DeliveryExplainer:
             for hold in held
         ]
 
-    def _holds_of(self, app: App, kind: str) -> list[Hold]:
-        if kind not in KINDS:
-            return []
-        provider = TargetKind(kind).provider
-        return [
-            route.hold
-            for route in self._routes.all()
-            if route.hold is not None and route.app == app.id and route.provider is provider
-        ]
+    async def _holds_of(self, app: App, deliveries: tuple[Delivery, ...]) -> list[Hold]:
+        """Return what holds the routes of these: of their push service, which Web Push has one of for each origin."""
+        providers = {TargetKind(delivery.kind).provider for delivery in deliveries if delivery.kind in KINDS}
+        held = [route for route in self._routes.all() if route.hold is not None and route.app == app.id]
+        held = [route for route in held if route.provider in providers]
+        if any(route.provider is ProviderKind.WEBPUSH for route in held):
+            origins = await self._origins(deliveries)
+            held = [route for route in held if route.provider is not ProviderKind.WEBPUSH or route.topic in origins]
+        return list(dict.fromkeys(route.hold for route in held if route.hold is not None))
+
+    async def _origins(self, deliveries: tuple[Delivery, ...]) -> set[str]:
+        devices = await self._devices.by_target_ids([delivery.target for delivery in deliveries])
+        targets = {delivery.target for delivery in deliveries}
+        return {one.topic for device in devices.values() for one in device.targets if one.id in targets}
 
     async def _missing(self, notification: Notification) -> list[Step]:
         """Say which of the named users and devices have nothing to send to."""

@@ -11,6 +11,7 @@ from wakeline.doctor.meaning import meaning, of_delivery
 from wakeline.model.app import App
 from wakeline.model.delivery import Delivery
 from wakeline.model.device import RAW_PREFIX, Device, Target, TargetKind, TargetState
+from wakeline.model.route import ProviderKind
 from wakeline.observe.masking import masked_token
 
 _RECENT = 10
@@ -116,6 +117,7 @@ class DeviceExplainer:
                 route.app == app.id
                 and route.provider is provider
                 and route.environment is target.environment
+                and (provider is not ProviderKind.WEBPUSH or route.topic == target.topic)
                 and route.hold
             ):
                 return f"active, but its route is held ({route.hold.code})", route.hold.cause, route.hold.fix

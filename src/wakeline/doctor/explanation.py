@@ -10,7 +10,11 @@ from wakeline.model.device import DeviceFacts, TargetKind
 from wakeline.model.route import ProviderKind
 
 KINDS = frozenset(kind.value for kind in TargetKind)
-COMPANY = {ProviderKind.APNS: "Apple", ProviderKind.FCM: "Google"}
+COMPANY = {
+    ProviderKind.APNS: "Apple",
+    ProviderKind.FCM: "Google",
+    ProviderKind.WEBPUSH: "the browser's push service",
+}
 
 PHONE_DECIDES = (
     "{company} accepted the push. When it reaches the phone is {company}'s decision, and whether the phone shows it is the "
@@ -48,7 +52,8 @@ def company(kind: str) -> str:
 
 def phone_decides(kind: str) -> str:
     """Return the sentence about what is outside anyone's control once a push is accepted."""
-    return PHONE_DECIDES.format(company=company(kind))
+    said = PHONE_DECIDES.format(company=company(kind))
+    return said[0].upper() + said[1:]
 
 
 def said_by(facts: DeviceFacts) -> list[str]:

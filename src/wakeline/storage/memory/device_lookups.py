@@ -53,6 +53,15 @@ class MemoryDeviceLookups:
         """Return the device that owns this token."""
         return await self.by_target_id(self._tokens.get((app, kind.value, value), 0))
 
+    async def by_endpoint(self, app: int, endpoint: str) -> Device | None:
+        """Return the device that owns the subscription at this endpoint: its keys follow, after a space."""
+        found = [
+            target
+            for (owner, kind, value), target in self._tokens.items()
+            if (owner, kind) == (app, TargetKind.WEBPUSH.value) and value.startswith(f"{endpoint} ")
+        ]
+        return await self.by_target_id(max(found, default=0))
+
     async def by_target_id(self, target: int) -> Device | None:
         """Return the device that owns this target."""
         return self._devices.get(self._targets.get(target, 0))

@@ -66,6 +66,11 @@ class DeviceLookups:
         owner = self._reader.one(_SQL["owner"], (app, kind.value, value))
         return None if owner is None else load_device(self._reader, owner[0])
 
+    async def by_endpoint(self, app: int, endpoint: str) -> Device | None:
+        """Return the device that owns the subscription at this endpoint: its keys follow, after a space."""
+        owner = self._reader.one(_SQL["owner_of_endpoint"], (app, f"{endpoint} ", f"{endpoint}!"))
+        return None if owner is None else load_device(self._reader, owner[0])
+
     async def by_target_id(self, target: int) -> Device | None:
         """Return the device that owns this target."""
         owner = self._reader.one(_SQL["owner_of_target"], (target,))

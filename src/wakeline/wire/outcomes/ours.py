@@ -60,8 +60,8 @@ _REGISTER = "Have the app register again; `wakeline explain` with the device's i
 OURS = Table.of(
     _E(Refusal.NO_CREDENTIAL, Is.REFUSED, Do.FAIL, 901,
        "The app has no credential for this push service, environment and topic.",
-       "Upload a .p8 key (iPhone) or a service account (Android), or make a VAPID key (browsers, UnifiedPush) for the app; "
-       "`wakeline credential list` shows what is there."),
+       "Upload a .p8 key (iPhone) or a service account (Android) for the app, or make a VAPID key (browsers, UnifiedPush) with "
+       "`wakeline credential vapid`; `wakeline credential list` shows what is there."),
     _E(Refusal.PAUSED, Is.REFUSED, Do.HOLD, 902, "The app was paused by an operator.",
        "Resume the app; what waits goes out until its ttl ends."),
     _E(Refusal.ROUTE_HELD, Is.REFUSED, Do.HOLD, 902, "An operator holds this route.",

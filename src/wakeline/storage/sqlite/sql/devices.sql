@@ -19,6 +19,10 @@ SELECT id, kind, value, environment, topic, state, reason, since, evidence, conf
 -- Read which device and target a token is.
 SELECT device, id FROM target WHERE app = ? AND kind = ? AND value = ?;
 
+-- name: owner_of_endpoint
+-- Read whose a Web Push subscription is of which the endpoint alone is known: all that begins with it and a space.
+SELECT device FROM target WHERE app = ? AND kind = 'webpush' AND value > ? AND value < ? ORDER BY id DESC LIMIT 1;
+
 -- name: owner_of_target
 -- Read which device a target belongs to.
 SELECT device FROM target WHERE id = ?;
