@@ -154,6 +154,26 @@ def test_what_was_not_written_by_us_is_refused(value: str) -> None:
         webpush.read_subscription(value)
 
 
+@given(
+    endpoint=st.text(max_size=60)
+    | st.text(alphabet="htps:/@[]%.#?0123456789abcdef-", max_size=40).map("https://".__add__)
+    | st.from_regex(r"https?://[a-z0-9.:\[\]-]{0,30}/[!-~]{0,20}", fullmatch=True),
+    key=st.text(max_size=90) | st.binary(max_size=70).map(encoded) | st.just(POINT),
+    auth=st.text(max_size=30) | st.just(AUTH),
+)
+def test_whatever_is_registered_is_refused_or_kept_and_read_back(endpoint: str, key: str, auth: str) -> None:
+    try:
+        taken = webpush.subscription(endpoint, key, auth, pointer="", allow_http=True)
+    except InvalidRequest as error:
+        refused = error.pointer
+    else:
+        refused = ""
+        assert webpush.read_subscription(webpush.written(taken)) == taken
+        assert taken.origin.startswith(("https://", "http://"))
+        assert taken.path.startswith("/")
+    assert refused in {"", "/endpoint", "/keys/p256dh", "/keys/auth"}
+
+
 def test_a_subscription_shows_neither_endpoint_nor_secret() -> None:
     assert repr(SUBSCRIPTION) == "Subscription(origin='https://push.example.net')"
 
