@@ -8,6 +8,7 @@ first and says nothing, so they are counted here: key bags stand outside of what
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -91,7 +92,9 @@ def _of_pkcs12(data: bytes, password: str) -> Contents:
 def _opened(data: bytes, password: str) -> pkcs12.PKCS12KeyAndCertificates:
     for secret in [password.encode()] if password else [None, b""]:
         try:
-            return pkcs12.load_pkcs12(data, secret)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of BER, which Java's keytool and Keychain write
+                return pkcs12.load_pkcs12(data, secret)
         except (ValueError, TypeError) as error:
             if "asn1" in str(error):  # the password was right, and a certificate inside makes no sense
                 raise _broken_certificate() from None
