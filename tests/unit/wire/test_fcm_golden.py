@@ -9,18 +9,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-import googleapiclient
 import msgspec
 import pytest
 
+from discovery import SCHEMAS, violations
 from wakeline.model.ids import key_at
 from wakeline.model.notification import Content, Notification
 from wakeline.model.route import Lane
 from wakeline.wire import fcm
 
 GOLDEN = Path(__file__).parents[2] / "wire" / "golden" / "fcm"
-DISCOVERY = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents" / "fcm.v1.json"
-SCHEMAS: dict[str, Any] = json.loads(DISCOVERY.read_text())["schemas"]
 KEY = key_at(1_795_305_600_000, 7)
 CREATED = 1_795_305_600_000
 TOKEN = "dpFNS8rXQ0:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx"
@@ -47,40 +45,6 @@ def written(asked: Asked) -> bytes:
     )
     fcm.validate(asked.content)
     return fcm.prepare(notification, CREATED + asked.after * 1000).body(asked.value, asked.locale, asked.badge)
-
-
-def violations(schema: dict[str, Any], value: Any, where: str = "") -> list[str]:
-    """Say where `value` is not of the schema; the part of JSON Schema that discovery documents use."""
-    if "$ref" in schema:
-        return violations(SCHEMAS[schema["$ref"]], value, where)
-    types: dict[str, Any] = {
-        "object": dict,
-        "string": str,
-        "array": list,
-        "boolean": bool,
-        "integer": int,
-        "number": (int, float),
-    }
-    kind = schema.get("type", "any")
-    if kind == "any":
-        return []
-    if not isinstance(value, types[kind]):
-        return [f"{where}: no {kind}"]
-    if "enum" in schema and value not in schema["enum"]:
-        return [f"{where}: {value!r} is not one of {schema['enum']}"]
-    if kind == "array":
-        return [found for item in value for found in violations(schema["items"], item, f"{where}[]")]
-    if kind == "object":
-        return [found for key, inner in value.items() for found in _field(schema, key, inner, f"{where}.{key}")]
-    return []
-
-
-def _field(schema: dict[str, Any], key: str, value: Any, where: str) -> list[str]:
-    if key in schema.get("properties", {}):
-        return violations(schema["properties"][key], value, where)
-    if "additionalProperties" in schema:
-        return violations(schema["additionalProperties"], value, where)
-    return [f"{where}: no such field"]
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.txt")), ids=lambda path: path.stem)
