@@ -70,6 +70,7 @@ class World:
         self.queue = FragileQueue(self.store.queue._books)
         self.apple = Post(ProviderKind.APNS)
         self.google = Post(ProviderKind.FCM)
+        self.web = Post(ProviderKind.WEBPUSH)
         self.disk = Disk()
         self.ids = KeyMaker(self.clock.now, 0)
         self.settings = settings or Settings()
@@ -91,7 +92,7 @@ class World:
             brakes=self.store.brakes,
             facts=self.store.settings,
             keeper=self.disk,
-            providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google},
+            providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google, ProviderKind.WEBPUSH: self.web},
             clock=self.clock,
             ids=self.ids,
             entropy=lambda: 0.5,
@@ -126,6 +127,9 @@ class World:
 
     async def android(self) -> Credential:
         return await self.credential(CredentialKind.FCM_SERVICE_ACCOUNT, topics=("acme-1",), environments=())
+
+    async def vapid(self) -> Credential:
+        return await self.credential(CredentialKind.VAPID_KEY, environments=(Environment.PRODUCTION,), public_key="P")
 
     async def device(
         self, device_id: str, user: str | Sequence[str], *targets: str, tags: Sequence[str] = (), **claim: Any
@@ -177,6 +181,7 @@ class World:
         monotonic = self.clock.monotonic()
         busy |= self.apple.deliver(monotonic)
         busy |= self.google.deliver(monotonic)
+        busy |= self.web.deliver(monotonic)
         if not self.pipeline.settle.idle:
             busy |= await self.pipeline.settle.flush()
         return busy
@@ -230,6 +235,8 @@ def _reply(taken: Taken) -> Reply:
 
 def _target(text: str) -> TargetClaim:
     kind, _, rest = text.partition(":")
+    if kind == TargetKind.WEBPUSH:
+        return TargetClaim(kind=TargetKind.WEBPUSH, value=rest, topic="/".join(rest.split("/")[:3]))
     rest, _, topic = rest.partition("/")
     value, _, environment = rest.partition("@")
     return TargetClaim(
