@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
-from wakeline.wire import outcomes
+from wakeline.wire import apns, outcomes
 from wakeline.wire.outcomes import TABLE, Entry, Loss, Refusal, Source
 
 GOLDEN = Path(__file__).parents[2] / "wire" / "golden" / "outcomes"
@@ -193,9 +194,17 @@ def _golden() -> list[tuple[str, dict[str, Any], bytes]]:
     return cases
 
 
+READERS: dict[str, Callable[[int, bytes], Outcome]] = {
+    "apns": lambda status, body: apns.read(status, (), body),
+    "fcm": outcomes.fcm,
+    "oauth": outcomes.oauth,
+    "webpush": outcomes.webpush,
+}
+
+
 @pytest.mark.parametrize(("name", "expected", "body"), _golden(), ids=[case[0] for case in _golden()])
 def test_recorded_bodies_are_classified(name: str, expected: dict[str, Any], body: bytes) -> None:
-    read = {"fcm": outcomes.fcm, "oauth": outcomes.oauth, "webpush": outcomes.webpush}[name.partition("-")[0]]
+    read = READERS[name.partition("-")[0]]
     outcome = read(expected["status"], body)
     found = {
         "status": outcome.status,
@@ -228,6 +237,25 @@ def test_the_cause_names_what_is_wrong_and_repeats_what_was_said(name: str, word
     assert words in cause
     said = json.loads(body)
     assert cause.endswith(said.get("error_description") or said["error"]["message"])
+
+
+# bloomberg/pushiko, docs/fcm_responses.md and its APNs tests; Firebase, "FCM error codes": the two examples of a 400.
+RECORDED = {
+    "apns-unregistered",
+    "fcm-validated",
+    "fcm-invalid-token",
+    "fcm-no-recipient",
+    "fcm-too-big",
+    "fcm-unregistered",
+    "fcm-internal",
+    "fcm-unavailable",
+    "fcm-bad-gateway-html",
+    "fcm-invalid-field",
+}
+
+
+def test_what_others_recorded_is_among_the_bodies() -> None:
+    assert {name for name, _, _ in _golden()} >= RECORDED
 
 
 def test_there_are_recorded_bodies() -> None:
