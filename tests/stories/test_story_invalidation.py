@@ -326,6 +326,37 @@ async def test_no_other_environment_is_tried_and_none_believed_while_the_route_i
     assert (await world.counts(key)).accepted == 40
 
 
+async def test_what_the_other_environment_says_after_the_brake_closed_is_not_believed_either(world: World) -> None:
+    await phones(world, 40)
+    for number in range(40):
+        for environment in ("production", "sandbox"):
+            world.apple.to_environment[f"phone{number}", environment] = BAD_TOKEN
+    world.apple.answers = False
+
+    async def only_production_answers() -> None:
+        for _ in range(10):
+            await world.step()
+            for office in world.apple.offices:
+                if office.route.environment is Environment.PRODUCTION:
+                    office.deliver()
+
+    key = await world.send("phone0", ttl=LONG)
+    await only_production_answers()
+    assert [sent.environment for sent in world.apple.sent] == ["production", "sandbox"]
+    await world.send(*(f"phone{number}" for number in range(1, 40)), ttl=LONG)
+    await only_production_answers()
+    assert episode(world).released_at is None
+    world.apple.answers = True
+    await world.later(30)
+    assert (await world.delivery(key)).state is not DeliveryState.FAILED
+    assert await states(world) == {ACTIVE: 40, QUARANTINED: 0, RETIRED: 0}
+
+    world.apple.to_environment.clear()
+    await world.pipeline.undo.release(episode(world).id)
+    await world.later(120)
+    assert (await world.delivery(key)).state is DeliveryState.ACCEPTED
+
+
 # --- doubt of another kind, and proof
 
 
