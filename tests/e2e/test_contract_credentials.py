@@ -114,6 +114,7 @@ def test_a_rejected_credential_burns_nothing_and_flows_again_when_repaired(apart
     assert held["deliveries"][0]["outcome"]["code"] == 904
     (route,) = (one for one in apart.http.get("/v1/routes").json()["routes"] if one["app"] == caller.app)
     assert (route["hold"]["reason"], route["hold"]["code"]) == ("credential", 904)
+    assert route["connections"] == 0, "the connections of a rejected key are closed"
     call = caller.delivery(caller.send(voip, type="call", call={"id": "c"}))
     assert (call["state"], call["outcome"]["code"]) == ("failed", 904)
     assert apart.http.get("/v1/health").json()["status"] != "ok"

@@ -63,7 +63,7 @@ class Feed:
         done = False
         while (load := await self._head((route, lane), now)) is not None:
             room = sender.room(call=True)
-            slot = await self._canary.slot(way, load, call=True)
+            slot = await self._canary.slot(way, load, call=True) if way.candidate is not None else None
             if slot is not None:
                 self._shipping.ship(way, slot.sender, load, slot.limit, slot.candidate)
             elif room > 0:
@@ -106,13 +106,15 @@ class Feed:
         if way.breaker.open:
             budget = 1 if way.breaker.may_probe(monotonic) else 0
         left, room = budget, sender.room()
-        lanes = [lane for lane in _LOWER if self._shelf.stands((route, lane))]
+        bulk = way.ramp.room(monotonic) if way.ramp is not None and self._shelf.stands((route, Lane.BULK)) else budget
+        lanes = [lane for lane in _LOWER if self._shelf.stands((route, lane)) and (bulk > 0 or lane is not Lane.BULK)]
         while left > 0 and room > 0:
             heads = {lane: load for lane in lanes if (load := await self._head((route, lane), now)) is not None}
             if not heads:
                 break
             lane = way.turns.pick(heads)
             limit = min(room, left) if lane == min(heads) else min(room, left, GRANT)
+            limit = min(limit, bulk) if lane is Lane.BULK else limit
             slot = await self._canary.slot(way, heads[lane]) if way.candidate is not None else None
             if slot is not None:
                 sent = self._shipping.ship(way, slot.sender, heads[lane], min(limit, slot.limit), slot.candidate)
@@ -120,6 +122,10 @@ class Feed:
                 sent = self._shipping.ship(way, sender, heads[lane], limit)
             way.turns.sent(lane, sent, heads)
             left, room = left - sent, room - sent
+            if way.ramp is not None and lane is Lane.BULK:
+                way.ramp.sent(sent, monotonic)
+                bulk -= sent
+                lanes = lanes if bulk > 0 else [each for each in lanes if each is not Lane.BULK]
         if way.breaker.open and left < budget:
             way.breaker.probing(monotonic)
         return budget - left

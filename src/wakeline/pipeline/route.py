@@ -25,6 +25,7 @@ from wakeline.pipeline.brake import Brake
 from wakeline.pipeline.breaker import Breaker
 from wakeline.pipeline.lanes import Turns
 from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.ramp import Ramp
 from wakeline.pipeline.resolve import Address
 from wakeline.pipeline.standing import Standing
 from wakeline.pipeline.trial import Trial
@@ -64,6 +65,7 @@ class Way:
         self.breaker = Breaker()
         self.brake = Brake()
         self.turns = Turns()
+        self.ramp = Ramp() if route.provider is ProviderKind.FCM else None
         self.paused_until = 0.0
         self.accepted_at: int | None = None
         self.next_hop = 0.0
@@ -113,6 +115,7 @@ class RouteTable:
             gone = self._ways.pop(route, None)
             if gone is not None:
                 self.retire_sender(gone)
+                self.drop_candidate(gone)
             return None
         return self._ways.get(route) or self._adopt(stored)
 
@@ -311,6 +314,9 @@ class RouteTable:
         self._places.clear()  # the settings of the providers decide about them too
         for way in self.ways():
             self.retire_sender(way)
+            if way.candidate is not None and way.candidate.sender is not None:
+                self._close(way.candidate.sender)
+                way.candidate.sender = None
 
     def retire_sender(self, way: Way) -> None:
         """Let the sender finish what is in flight, apart from the route."""
