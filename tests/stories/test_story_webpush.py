@@ -180,7 +180,9 @@ async def test_what_browsers_do_not_know_does_not_go_to_them(world: World) -> No
     assert "mdm cannot go to a target of kind webpush" in str(answer)
 
 
-async def test_a_vapid_key_that_was_replaced_for_good_is_not_undone_by_those_who_subscribed_before(world: World) -> None:
+async def test_a_vapid_key_that_was_replaced_for_good_is_not_undone_by_those_who_subscribed_before(
+    world: World,
+) -> None:
     vapid = await world.vapid()
     await world.device("laptop", "ann", f"webpush:{at(MOZILLA)}")
     await world.send("ann")

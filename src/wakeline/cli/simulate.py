@@ -1,4 +1,4 @@
-"""`wakeline simulate`: fake APNs, FCM and Google's token endpoint on loopback ports, scriptable over a control port."""
+"""`wakeline simulate`: fake APNs, FCM and Web Push on loopback ports, scriptable over a control port."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ async def simulate(
     apns_sandbox_port
         APNs's sandbox on a port of its own; without it `apns_port` is both environments.
     fcm_port
-        FCM v1, and OAuth at /token.
+        FCM v1, OAuth at /token, and the endpoints of Web Push subscriptions.
     control_port
-        POST /script, /behave, /trust, /reset; GET /requests, /counts.
+        POST /script, /behave, /trust, /reset; POST /subscriptions for a browser's subscription; GET /requests, /counts.
     state_dir
-        Gets ca.pem, which the gateway must trust ([providers.apns] ca_file, [providers.fcm] ca_file).
+        Gets ca.pem, which the gateway must trust (`ca_file` in [providers.apns], [providers.fcm], [providers.webpush]).
     """
     try:
         from wakeline.simulator import run  # noqa: PLC0415 - its packages are an extra

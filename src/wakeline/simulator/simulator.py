@@ -93,6 +93,7 @@ class Simulator:
             "apns": f"https://localhost:{ports.apns}",
             "fcm": f"https://localhost:{ports.fcm}",
             "token_uri": f"https://localhost:{ports.fcm}/token",
+            "webpush": self.web_push_origin,
             "control": f"http://127.0.0.1:{ports.control}",
             "ca_file": str(self.ca_file),
         }

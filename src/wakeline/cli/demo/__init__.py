@@ -31,7 +31,9 @@ async def demo(*, keep: bool = False, context: Ctx) -> int:
         Stay up afterwards, and print addresses and a key to play with.
     """
     with tempfile.TemporaryDirectory(prefix="wakeline-demo-") as name:
-        context.printer.remark("Starting a gateway and stand-ins of Apple's and Google's push services ...")
+        context.printer.remark(
+            "Starting a gateway and stand-ins of Apple's, Google's and the browsers' push services ..."
+        )
         async with running(Path(name)) as stack, httpx2.AsyncClient(timeout=30, trust_env=False) as http:
             seen = await Play(stack, http).perform()
             wrong = [f"{one.case.name}: {what}" for one in seen for what in one.wrong]

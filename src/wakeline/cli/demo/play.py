@@ -36,6 +36,8 @@ class Play:
     def __init__(self, stack: Stack, http: httpx2.AsyncClient) -> None:
         self._stack = stack
         self._http = http
+        self._vapid = ""
+        self._targets: dict[str, str] = {}
 
     async def perform(self) -> list[Seen]:
         """Set up, send everything at once, wait until it is settled, and compare."""
@@ -51,13 +53,28 @@ class Play:
         await self._credential(CHAT, "service-account.json", account, {})
         certificate = material.certificate(VOICE_BUNDLE)
         await self._credential(VOICE, "voice.p12", certificate, {"password": material.PASSWORD})
+        contact = {"subject": "mailto:push@example.com"}
+        self._vapid = (await self._api("POST", f"/v1/apps/{CHAT}/credentials/vapid", json=contact))["public_key"]
         for case in CASES:
-            targets = [{"kind": case.target.kind, "value": case.target.value}]
+            targets = [{"kind": case.target.kind, "value": await self._value(case)}]
             body = {"user": f"user-of-{case.device}", "targets": targets}
             await self._api("PUT", f"/v1/apps/{case.app}/devices/{case.device}", json=body)
             if case.script:
-                script = {"target": case.target.value, "answers": case.script}
-                (await self._http.post(f"{self._stack.control}/script", json=script)).raise_for_status()
+                await self._control("/script", {"target": self._targets[case.device], "answers": case.script})
+
+    async def _value(self, case: Case) -> str | dict[str, Any]:
+        """Return the token of a case's device; a browser subscribes, with the VAPID key of the app."""
+        if case.target.value:
+            self._targets[case.device] = case.target.value
+            return case.target.value
+        made = await self._control("/subscriptions", {"vapid_public_key": self._vapid})
+        self._targets[case.device] = made["target"]
+        return {"endpoint": made["endpoint"], "keys": made["keys"]}
+
+    async def _control(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = await self._http.post(f"{self._stack.control}{path}", json=body)
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
 
     async def _credential(self, app: str, name: str, content: bytes, form: dict[str, str]) -> None:
         await self._api("POST", f"/v1/apps/{app}/credentials", files={"file": (name, content)}, data=form)
@@ -72,7 +89,7 @@ class Play:
         shown = await self._settled(path)
         explained = await self._api("GET", f"{path}/explain")
         device = await self._api("GET", f"/v1/apps/{case.app}/devices/{case.device}")
-        answer = await self._http.get(f"{self._stack.control}/requests", params={"target": case.target.value})
+        answer = await self._http.get(f"{self._stack.control}/requests", params={"target": self._targets[case.device]})
         requests: list[dict[str, Any]] = answer.json()
         return Seen(
             case=case,

@@ -16,10 +16,10 @@ CHAT_BUNDLE, VOICE_BUNDLE = "com.example.chat", "com.example.voice"
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """One token to be registered."""
+    """One token to be registered; a browser gets its subscription from its push service."""
 
     kind: str
-    value: str
+    value: str = ""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,5 +136,35 @@ CASES: tuple[Case, ...] = (
         state="failed",
         requests=2,
         target_state="quarantined",
+    ),
+    Case(
+        name="alert, browser",
+        app=CHAT,
+        device="browser-1",
+        target=Target(kind="webpush"),
+        notification={"alert": {"title": QUOTES, "body": EMOJI}, "data": {"room": "42"}},
+        provider="webpush",
+        texts=(QUOTES, EMOJI),
+    ),
+    Case(
+        name="call, browser",
+        app=CHAT,
+        device="browser-2",
+        target=Target(kind="webpush"),
+        notification={"call": {"id": "call-4", "caller": RIGHT_TO_LEFT}},
+        provider="webpush",
+        texts=(RIGHT_TO_LEFT,),
+    ),
+    Case(
+        name="subscription has ended, browser",
+        app=CHAT,
+        device="browser-3",
+        target=Target(kind="webpush"),
+        notification={"alert": {"title": "Still there?"}},
+        provider="webpush",
+        script=({"status": 410},),
+        state="failed",
+        code=911,
+        target_state="retired",
     ),
 )

@@ -71,7 +71,9 @@ def _settings(directory: Path, ready: _Ready) -> str:
         f"[providers.apns]\nproduction = {quote(ready.apns).decode()}\nsandbox = {quote(ready.apns).decode()}\n"
         f"ca_file = {quote(ready.ca_file).decode()}\n"
         f"[providers.fcm]\nbase_url = {quote(ready.fcm).decode()}\nca_file = {quote(ready.ca_file).decode()}\n"
-        'token_hosts = ["localhost", "127.0.0.1"]\n[logs]\nformat = "json"\npush = true\n[storage]\nlow_disk = 0\n'
+        'token_hosts = ["localhost", "127.0.0.1"]\n'
+        f"[providers.webpush]\nca_file = {quote(ready.ca_file).decode()}\nallow_private = true\n"
+        '[logs]\nformat = "json"\npush = true\n[storage]\nlow_disk = 0\n'
     )
 
 
