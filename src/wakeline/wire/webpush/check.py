@@ -11,6 +11,7 @@ from wakeline.wire.content import (
     check_text,
     largest_field,
     pointer,
+    speaks,
     tags_of,
     texts_for,
 )
@@ -45,6 +46,13 @@ def check(content: Content) -> None:
         check_alert(content.alert)
     if content.type is PushType.BACKGROUND and content.alert is not None:
         raise InvalidRequest("a background push shows nothing", pointer="/alert", fix="Set `type` to `alert`.")
+    override = content.webpush
+    if content.type is PushType.ALERT and not (speaks(content.alert) or content.data or override.payload or override.raw):
+        raise InvalidRequest(
+            "the alert has no text, so a browser would show nothing",
+            pointer="/alert",
+            fix="Give `alert` a title or a body, or set `type` to `background`.",
+        )
     check_text(content)
     _check_headers(content.webpush.headers)
 
