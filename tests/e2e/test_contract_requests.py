@@ -183,9 +183,8 @@ def test_ids_with_signs_work_in_paths(stack: Stack) -> None:
     assert [one["device_id"] for one in found["devices"]] == [device]
 
 
-def test_a_raw_token_that_can_be_none_fails_with_its_reason(stack: Stack) -> None:
+def test_a_raw_token_that_can_be_none_is_refused_with_its_reason(stack: Stack) -> None:
     caller = Caller(stack)
     answer = caller.post(to={"targets": [{"kind": "apns", "value": "no hex"}]}, alert={"body": "x"})
-    delivery = caller.delivery(answer.json()["id"])
-    assert delivery["state"] == "failed"
-    assert "hexadecimal" in delivery["outcome"]["fix"]
+    found = problem(answer, 422, "invalid", "/to/targets/0/value")
+    assert "hex" in found["detail"]

@@ -15,7 +15,8 @@ import msgspec
 from wakeline.model.device import TargetKind
 from wakeline.model.errors import InvalidRequest
 from wakeline.model.notification import PushType, RawTarget
-from wakeline.wire import fcm, webpush
+from wakeline.model.route import ProviderKind
+from wakeline.wire import apns, fcm, webpush
 from wakeline.wire.webpush.registration import told
 
 _VALUE_LIMIT = 4096
@@ -60,8 +61,7 @@ def normalised(
         pointer = f"/to/targets/{position}"
         one = _addressed(target, pointer)
         _check_target(one, push_type, pointer)
-        subscribes = one.kind == TargetKind.WEBPUSH
-        spelled.append(_subscription(one, pointer, allow_http=allow_http) if subscribes else one)
+        spelled.append(_spelled(one, pointer, allow_http=allow_http))
     if push_type is PushType.LIVEACTIVITY and sum(target.kind == TargetKind.FCM for target in targets) > 1:
         raise InvalidRequest(
             "Through FCM a Live Activity is on one phone: its token is part of the message",
@@ -69,6 +69,17 @@ def normalised(
             fix="Send a notification for each phone.",
         )
     return tuple(spelled)
+
+
+def _spelled(target: RawTarget, pointer: str, *, allow_http: bool) -> RawTarget:
+    """Return a checked target in the spelling in which it is registered."""
+    match _KINDS[target.kind].provider:
+        case ProviderKind.APNS:
+            return msgspec.structs.replace(target, value=apns.spelled(str(target.value), f"{pointer}/value"))
+        case ProviderKind.WEBPUSH:
+            return _subscription(target, pointer, allow_http=allow_http)
+        case ProviderKind.FCM:
+            return target
 
 
 def _addressed(target: RawTarget, pointer: str) -> RawTarget:

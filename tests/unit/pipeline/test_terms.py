@@ -82,6 +82,8 @@ def test_only_background_pushes_are_less_urgent_by_default() -> None:
         ({"alert": ALERT, "to": {"targets": [RAW, RAW | {"kind": "apns-voip"}]}}, "/to/targets/1/kind"),
         ({"alert": ALERT, "to": {"targets": [RAW | {"environment": "moon"}]}}, "/to/targets/0/environment"),
         ({"alert": ALERT, "to": {"targets": [RAW | {"value": ""}]}}, "/to/targets/0/value"),
+        ({"alert": ALERT, "to": {"targets": [RAW, RAW | {"value": "no hex"}]}}, "/to/targets/1/value"),
+        ({"alert": ALERT, "to": {"targets": [RAW | {"value": "abc"}]}}, "/to/targets/0/value"),
         ({"alert": ALERT, "to": {"targets": [RAW | {"value": "a\nb"}]}}, "/to/targets/0/value"),
         ({"alert": ALERT, "to": {"targets": [RAW | {"topic": "com.a\r\nx: y"}]}}, "/to/targets/0/topic"),
         ({"alert": ALERT, "to": {"targets": [RAW | {"project": "../x"}]}}, "/to/targets/0/project"),
@@ -163,3 +165,9 @@ def test_names_said_twice_count_once_and_everyone_includes_them() -> None:
     assert found.named == 3
     assert found.audience.tags == ("t",)
     assert terms(alert=ALERT, to=audience | {"everyone": True}).named == 0
+
+
+def test_one_raw_token_in_two_spellings_is_one_target() -> None:
+    spellings = [RAW, RAW | {"value": RAW["value"].upper()}, {"kind": "fcm", "value": "aB:c"}]
+    found = terms(alert=ALERT, to={"targets": spellings}).audience.targets
+    assert [target.value for target in found] == ["ab" * 32, "aB:c"]

@@ -15,7 +15,7 @@ from wakeline.edges.rest.shapes import Strict
 from wakeline.model.device import BrowserSubscription, SubscriptionKeys, TargetClaim, TargetKind
 from wakeline.model.errors import InvalidRequest
 from wakeline.model.route import Environment, ProviderKind
-from wakeline.wire import fcm, webpush
+from wakeline.wire import apns, fcm, webpush
 from wakeline.wire.webpush.registration import told
 
 LONGEST = 4096
@@ -23,9 +23,6 @@ LONGEST = 4096
 Token = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST)]
 # A topic becomes a header of HTTP/2 and part of a route's name: a phone may not put anything else there.
 Topic = Annotated[str, msgspec.Meta(max_length=255, pattern=r"^[A-Za-z0-9._:-]*(?!\n)$")]
-
-_HEX = frozenset("0123456789abcdef")
-_FORMS = "APNs tokens are sent as hex: two digits a byte, nothing between."
 
 
 class TargetBody(Strict, frozen=True, kw_only=True):
@@ -72,18 +69,6 @@ def kind_of(text: str) -> TargetKind:
         raise InvalidRequest(f"there is no kind of target {text[:64]!r}", fix=f"Use {', '.join(TargetKind)}.") from None
 
 
-def apns_token(value: str, pointer: str) -> str:
-    """Return an APNs token in lower case. Raises InvalidRequest."""
-    token = value.lower()
-    if not _HEX.issuperset(token):
-        raise InvalidRequest(
-            "this is no APNs token: it has characters that are no hex digits", pointer=pointer, fix=_FORMS
-        )
-    if len(token) % 2:
-        raise InvalidRequest("this is no APNs token: it has an odd number of hex digits", pointer=pointer, fix=_FORMS)
-    return token
-
-
 def _token(said: TargetBody, pointer: str) -> str:
     """Return the token of a target that is no Web Push subscription."""
     if said.keys is not None or not isinstance(said.value, str):
@@ -100,7 +85,7 @@ def _apns(kind: TargetKind, said: TargetBody, token: str, pointer: str) -> Targe
         raise InvalidRequest(
             "a project belongs to fcm targets", pointer=f"{pointer}/project", fix="Give the bundle id as topic."
         )
-    value = apns_token(token, f"{pointer}/value")
+    value = apns.spelled(token, f"{pointer}/value")
     return TargetClaim(kind=kind, value=value, environment=said.environment, topic=said.topic)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from wakeline.wire.apns.answer import read
 from wakeline.wire.apns.check import check, measure, validate
 from wakeline.wire.apns.request import Prepared, normal_token, prepare
+from wakeline.wire.apns.token import spelled
 from wakeline.wire.apns.types import RULES, Rule, bundle_of, rule_for, topic_for, topic_with
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "prepare",
     "read",
     "rule_for",
+    "spelled",
     "topic_for",
     "topic_with",
     "validate",
