@@ -137,6 +137,15 @@ class TestCredentials:
         with pytest.raises(NotFound):
             await store.credentials.revert(kept.id, "")
 
+    async def test_keep_no_vapid_key_that_was_replaced(self, store: Store) -> None:
+        vapid = NewCredential(facts=msgspec.structs.replace(FACTS, kind=CredentialKind.VAPID_KEY), secret=SECRET)
+        kept = await store.credentials.create(vapid, NOW)
+        await store.credentials.set_state(kept.id, CredentialState.WORKING, "")
+
+        await store.credentials.replace(kept.id, vapid, NOW + 1)
+
+        assert store.credentials.former(kept.id) is None
+
     async def test_can_go_back_to_what_worked(self, store: Store) -> None:
         kept = await store.credentials.create(NewCredential(facts=FACTS, secret=SECRET), NOW)
         await store.credentials.set_state(kept.id, CredentialState.WORKING, "")

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from wakeline.model.credential import Credential, CredentialState
+from wakeline.model.credential import Credential, CredentialKind, CredentialState
 from wakeline.model.errors import NotFound
+
+
+def worth_keeping(old: Credential) -> bool:
+    """Tell whether there is a way back to a credential that is replaced: it worked, and still could.
+
+    Not so a VAPID key: subscriptions made with its successor would break again (RFC 8292 section 4.2).
+    """
+    return old.state is CredentialState.WORKING and old.kind is not CredentialKind.VAPID_KEY
 
 
 def successor(old: Credential, new: Credential, at: int) -> Credential:

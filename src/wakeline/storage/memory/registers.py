@@ -13,7 +13,7 @@ from wakeline.model.key import ApiKey
 from wakeline.model.route import Environment, Hold, ProviderKind, Route
 from wakeline.ports import HOLD_NEW_ROUTES, Clock, NewCredential, Secrets
 from wakeline.storage.holds import restored_hold
-from wakeline.storage.replacement import present, restored, successor
+from wakeline.storage.replacement import present, restored, successor, worth_keeping
 from wakeline.storage.sealed import seal_context, sealed_form, secret_of
 
 
@@ -112,7 +112,7 @@ class MemoryCredentials:
     async def replace(self, credential: int, new: NewCredential, at: int) -> Credential:
         """Put new content in place of the old. Raises NotFound."""
         old = self._found(credential)
-        if old.state is CredentialState.WORKING:
+        if worth_keeping(old):
             self._former[credential] = old, self._sealed[credential]
         return self._keep(successor(old, new.facts, at), new.secret)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from wakeline.model.credential import Credential, CredentialSecret, CredentialState
 from wakeline.ports import NewCredential, Secrets
-from wakeline.storage.replacement import present, restored, successor
+from wakeline.storage.replacement import present, restored, successor, worth_keeping
 from wakeline.storage.sealed import seal_context, sealed_form, secret_of
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
@@ -55,7 +55,7 @@ class SqliteCredentials:
 
     def _replace(self, tx: Transaction, credential: int, new: NewCredential, at: int) -> Credential:
         old = self._found(credential)
-        if old.state is CredentialState.WORKING:
+        if worth_keeping(old):
             tx.execute(_SQL["keep_former"], (credential,))
             tx.on_commit(lambda: self._former.__setitem__(credential, old))
         return self._keep(tx, successor(old, new.facts, at), new.secret)
