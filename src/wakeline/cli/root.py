@@ -34,7 +34,7 @@ as it must.
 _SIMULATE = """\
 Run stand-ins of the push services.
 
-They answer like APNs, FCM and Google's token endpoint on loopback ports; prints one JSON line when they listen.
+They answer like APNs, FCM and Web Push on loopback ports; prints one JSON line when they listen.
 """
 _BACKUP = """\
 Copy the store into one file, also while the gateway runs.
@@ -62,6 +62,7 @@ NOUNS: tuple[tuple[str, str, str], ...] = (
     ("route", "wakeline.cli.route:app", "Routes and the holds on them."),
     ("brake", "wakeline.cli.brake:app", "Routes stopped because too many tokens looked dead."),
     ("events", "wakeline.cli.events:app", "What happens, as it happens."),
+    ("import", "wakeline.cli.importing:app", "Bring in what another push server left."),
     ("backup", "wakeline.cli.backup:backup", _BACKUP),
     ("restore", "wakeline.cli.backup:restore", _RESTORE),
     ("db", "wakeline.cli.db:app", "The store's schema and master key."),

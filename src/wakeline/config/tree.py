@@ -68,6 +68,17 @@ class SecretsSection(_Section, frozen=True):
         return f"SecretsSection(master_key_file={self.master_key_file!r})"
 
 
+class CredentialsSection(_Section, frozen=True):
+    """A directory whose credential files are kept as they come and change, such as Flexisip's."""
+
+    directory: str = ""
+    """Watched while the gateway runs: <app-id>.prod.pem, .dev.pem, .voip.prod.pem, .voip.dev.pem, AuthKey_....p8, .json."""
+    app: str = ""
+    """App of the files whose bundle id no app covers yet."""
+    team_id: str = ""
+    """Team of .p8 keys in it, which say their key id in their name and their team nowhere."""
+
+
 class Apns(_Section, frozen=True):
     """Apple Push Notification service."""
 
@@ -211,6 +222,7 @@ class Settings(_Section, frozen=True):
     server: Server = Server()
     storage: Storage = Storage()
     secrets: SecretsSection = SecretsSection()
+    credentials: CredentialsSection = CredentialsSection()
     providers: Providers = Providers()
     limits: Limits = Limits()
     devices: Devices = Devices()

@@ -43,6 +43,8 @@ class Health:
 
     def __init__(self) -> None:
         self.phase = Phase.STARTING
+        self.remarks: dict[str, Check] = {}
+        """What parts have to say in `/v1/health` beyond readiness, by the name of the check."""
 
     def readiness(self, store: StoreHealth, pending: int, max_pending: int) -> list[Check]:
         """Return the checks of `/readyz`; ready means none of them failed."""

@@ -69,7 +69,9 @@ class _Process:
             address = listeners.address_of(self._gateway.settings, doors[0].port)
             self._ready(address)
             announce(address)
-            chores = [asyncio.create_task(chore) for chore in (self._reload(), self._give_signs())]
+            chores = [
+                asyncio.create_task(chore) for chore in (self._reload(), self._give_signs(), self._gateway.watch())
+            ]
             served = await self._until_stop(serving)
             return max(served, await self._drain())
         finally:

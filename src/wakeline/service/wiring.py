@@ -29,6 +29,8 @@ from wakeline.providers import PROVIDERS
 from wakeline.service import admin_socket, master_key
 from wakeline.service.attention import Attention
 from wakeline.service.clock import SystemClock
+from wakeline.service.credential_directory.door import LocalDoor
+from wakeline.service.credential_directory.watch import Watch
 from wakeline.service.ids import KeyMaker
 from wakeline.service.judging import Judge
 from wakeline.service.master_key import MasterKey
@@ -57,6 +59,9 @@ class Gateway:
         self._pipeline = Pipeline(self._parts)
         self._rest_ports = self._edge_ports(store, secrets)
         self._rest = rest.build(self._rest_ports)
+        door = LocalDoor(self._rest)
+        self._clients.push_async_callback(door.close)
+        self._watch = Watch(lambda: self.settings, door, self._rest_ports.inspect, store.events, self.health, clock)
 
     @property
     def app(self) -> ASGIApp:
@@ -77,6 +82,10 @@ class Gateway:
         self.settings = settings
         self._rest_ports.settings = settings
         self._pipeline.apply(settings, providers)
+
+    async def watch(self) -> None:
+        """Keep what lies in the directory of credential files, until cancelled."""
+        await self._watch.run()
 
     async def close(self) -> None:
         """Write what is only in memory and close outbound connections; the store stays open."""

@@ -47,7 +47,7 @@ def decide(new: Credential, there: Sequence[Credential], *, replace: bool, add: 
         return Decision(Step.CREATE)
     plain = [old for old in rivals if not differences(new, old)]
     if plain or replace:
-        return Decision(Step.REPLACE, (plain or _nearest(new, rivals))[0])
+        return Decision(Step.REPLACE, _nearest(new, plain or rivals)[0])
     raise _conflict(new, rivals[0])
 
 
@@ -79,7 +79,13 @@ def _would_replace(new: Credential, old: Credential) -> bool:
 
 
 def _nearest(new: Credential, rivals: list[Credential]) -> list[Credential]:
-    return sorted(rivals, key=lambda old: (not set(old.topics) & set(new.topics), len(differences(new, old)), old.id))
+    """Put first whose place it most likely takes: that of one with the same topics, not of one with a few of them."""
+
+    def distance(old: Credential) -> tuple[bool, int, int, int]:
+        apart = set(old.topics) ^ set(new.topics)
+        return not set(old.topics) & set(new.topics), len(differences(new, old)), len(apart), old.id
+
+    return sorted(rivals, key=distance)
 
 
 def _lost(new: Sequence[str], old: Sequence[str]) -> bool:

@@ -79,7 +79,11 @@ async def health(call: Call) -> Answer:
     wrong = (
         bool(calls) or any(route.hold for route in routes) or any(_needs_care(one.credential) for one in credentials)
     )
-    status = Status.FAILED if not ready(checks) else Status.WARNING if wrong else Status.OK
+    fit = ready(checks)
+    if call.caller.apps is None:  # they are about the installation
+        checks += call.ports.health.remarks.values()
+    wrong = wrong or any(check.status is not Status.OK for check in checks)
+    status = Status.FAILED if not fit else Status.WARNING if wrong else Status.OK
     shown = HealthView(
         status=status, version=__version__, checks=(*checks, *calls), credentials=credentials, routes=routes
     )
