@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from stories.post import BAD_TOKEN, DOWN, NO_ANSWER, OK, REVOKED, unregistered
-from stories.world import World
+from stories.world import World, request
+from wakeline.config import Limits, Settings
 from wakeline.model.app import ApnsEnvironment, AppSettings
 from wakeline.model.credential import Credential, CredentialKind, CredentialState
 from wakeline.model.delivery import DeliveryState
@@ -18,6 +19,7 @@ from wakeline.model.event import EventType
 from wakeline.model.notification import Counts
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Environment
+from wakeline.pipeline import Taken
 from wakeline.wire.outcomes import apns, fcm
 
 pytestmark = pytest.mark.anyio
@@ -90,6 +92,33 @@ async def test_a_wrong_credential_is_taken_back_and_its_canaries_go_out_as_befor
     for word in ("NEW", "TEAM2", answer.reason):
         assert word in told.data.note
     assert await world.events(EventType.CREDENTIAL_FAILED, EventType.TARGET_RETIRED, EventType.PUSH_FAILED) == []
+
+
+@pytest.mark.parametrize("answer", WRONG[:4])
+async def test_at_a_thousand_a_second_twenty_are_delayed_at_most_and_nobody_is_called(answer: Outcome) -> None:
+    world = World(Settings(limits=Limits(per_user=False)))
+    await served(world, devices=500)
+    keys: list[int] = []
+    for tick in range(20):
+        if tick == 10:
+            world.apple.to_key["NEW"] = answer
+            await world.credential(replace=1, key_id="NEW", team_id="TEAM2")
+        taken = await world.submit(
+            *(request(f"u{number}") for number in range(100 * (tick % 5), 100 * (tick % 5) + 100))
+        )
+        keys += [one.key for one in taken if isinstance(one, Taken)]
+        await world.run()
+        world.clock.advance(0.1)
+
+    deliveries = [await world.delivery(key) for key in keys]
+
+    assert len(deliveries) == 2000
+    assert {delivery.state for delivery in deliveries} == {DeliveryState.ACCEPTED}
+    delayed = [delivery for delivery in deliveries if len(delivery.attempts) > 1]
+    assert 0 < len(delayed) <= 20
+    assert await states(world, 500) == {TargetState.ACTIVE}
+    [now] = world.store.credentials.of_app(world.app.id)
+    assert (now.key_id, now.state) == ("OLD", CredentialState.WORKING)
 
 
 async def test_a_good_credential_passes_and_the_former_one_is_forgotten() -> None:
