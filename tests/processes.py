@@ -90,6 +90,13 @@ class Simulator(msgspec.Struct, frozen=True, kw_only=True):
         body = {"target": target, "answers": answers} | ({"provider": provider} if provider else {})
         httpx2.post(f"{self.control}/script", json=body, trust_env=False).raise_for_status()
 
+    def subscribe(self, public_key: str) -> dict[str, Any]:
+        """Have a browser subscribe with a VAPID key; `target` is its name here, the rest what its web app is given."""
+        body = {"vapid_public_key": public_key}
+        answer = httpx2.post(f"{self.control}/subscriptions", json=body, trust_env=False)
+        made: dict[str, Any] = answer.raise_for_status().json()
+        return made
+
     def behave(self, provider: str, **how: Any) -> None:
         """Change how a push service behaves."""
         body = {"provider": provider, **how}
@@ -234,5 +241,7 @@ def pointing_at(fake: Simulator, more: str = "") -> str:
     return (
         f'[providers.apns]\nproduction = "{fake.apns}"\nsandbox = "{fake.apns}"\nca_file = "{fake.ca_file}"\n'
         f'[providers.fcm]\nbase_url = "{fake.fcm}"\nca_file = "{fake.ca_file}"\n'
-        f'token_hosts = ["localhost", "127.0.0.1"]\n[limits]\nper_user = false\n{more}\n'
+        f'token_hosts = ["localhost", "127.0.0.1"]\n'
+        f'[providers.webpush]\nca_file = "{fake.ca_file}"\nallow_private = true\n'
+        f"[limits]\nper_user = false\n{more}\n"
     )

@@ -18,7 +18,7 @@ from wakeline.edges.rest.devices import DeviceBody, DeviceList, RegisteredView, 
 from wakeline.edges.rest.targets import KindedTarget
 from wakeline.model.device import TargetKind
 from wakeline.model.errors import InvalidRequest
-from wakeline.model.route import Environment
+from wakeline.model.route import Environment, ProviderKind
 
 app = noun("device", "Devices and their tokens.")
 
@@ -98,7 +98,8 @@ async def put(
     user
         Whose it is.
     target
-        kind=token, such as apns=0a1b..., apns-voip=..., fcm=...; may be given several times.
+        kind=token, such as apns=0a1b..., apns-voip=..., fcm=...; a browser's is webpush= and then what
+        JSON.stringify(subscription) says. May be given several times.
     tag
         A tag; may be given several times.
     environment
@@ -124,7 +125,7 @@ def _target(text: str, environment: str) -> KindedTarget:
         known = TargetKind(kind)
     except ValueError:
         raise InvalidRequest(f"{text!r} is not kind=token.", fix=f"Kinds are {', '.join(TargetKind)}.") from None
-    world = environment if known is not TargetKind.FCM else "production"
+    world = environment if known.provider is ProviderKind.APNS else "production"
     return KindedTarget(kind=known, value=value, environment=Environment(world))
 
 
