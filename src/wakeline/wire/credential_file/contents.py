@@ -24,6 +24,15 @@ _DER_SEQUENCE, _LONG_FORM = 0x30, 0x80
 _PFX_VERSION = b"\x02\x01\x03"
 # keyBag and pkcs8ShroudedKeyBag, 1.2.840.113549.1.12.10.1.1 and .2, as they stand in a file.
 _KEY_BAG = re.compile(rb"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x0a\x01[\x01\x02]")
+_WRONG = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What `cryptography` raises for a certificate that makes no sense."""
+
 _INSTEAD = {
     "CERTIFICATE REQUEST": "a certificate signing request, which is what Apple makes a certificate from: upload it at "
     "developer.apple.com, and give the .cer that you get to `wakeline credential convert`",
@@ -51,11 +60,15 @@ def is_der(data: bytes) -> bool:
 
 def contents(data: bytes, password: str) -> Contents:
     """Return what is in PEM text or DER. Raises Unreadable with the reason in words."""
-    if is_pem(data):
-        return _of_pem(data, password)
-    if _is_pkcs12(data):
-        return _of_pkcs12(data, password)
-    return _of_der(data, password)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # of files that are read although they are not quite right, such as Keychain's BER
+        if is_pem(data):
+            return _of_pem(data, password)
+        if _is_pkcs12(data):
+            return _of_pkcs12(data, password)
+        return _of_der(data, password)
 
 
 def _of_pem(text: bytes, password: str) -> Contents:
@@ -68,7 +81,7 @@ def _of_pem(text: bytes, password: str) -> Contents:
     keys = [pem_key(block, password) for block in key_blocks]
     try:
         certificates = [x509.load_pem_x509_certificate(block) for label, block in blocks if label == "CERTIFICATE"]
-    except ValueError:
+    except _WRONG:
         raise _broken_certificate() from None
     _understand(certificates)
     if not keys and not certificates:
@@ -92,9 +105,9 @@ def _of_pkcs12(data: bytes, password: str) -> Contents:
 def _opened(data: bytes, password: str) -> pkcs12.PKCS12KeyAndCertificates:
     for secret in [password.encode()] if password else [None, b""]:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of BER, which Java's keytool and Keychain write
-                return pkcs12.load_pkcs12(data, secret)
+            return pkcs12.load_pkcs12(data, secret)
+        except x509.InvalidVersion:
+            raise _broken_certificate() from None
         except (ValueError, TypeError) as error:
             if "asn1" in str(error):  # the password was right, and a certificate inside makes no sense
                 raise _broken_certificate() from None
@@ -108,7 +121,7 @@ def _opened(data: bytes, password: str) -> pkcs12.PKCS12KeyAndCertificates:
 def _of_der(data: bytes, password: str) -> Contents:
     try:
         certificate = x509.load_der_x509_certificate(data)
-    except ValueError:
+    except _WRONG:
         pass
     else:
         _understand([certificate])
@@ -128,7 +141,7 @@ def _understand(certificates: Sequence[x509.Certificate]) -> None:
         for one in certificates:
             one.public_key()
             _ = one.extensions, one.subject, one.issuer, one.not_valid_before_utc, one.not_valid_after_utc
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except _WRONG:
         raise _broken_certificate() from None
 
 
