@@ -15,13 +15,14 @@ from wakeline.config import Limits, Settings
 from wakeline.model.app import ApnsEnvironment, AppSettings
 from wakeline.model.brake import BrakeEpisode
 from wakeline.model.delivery import DeliveryState
-from wakeline.model.device import TargetState
+from wakeline.model.device import Evidence, TargetState
 from wakeline.model.event import EventType
 from wakeline.model.notification import PushType
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Environment, HoldReason
 from wakeline.pipeline.brake import DISTINCT, WINDOW
-from wakeline.wire.outcomes import apns
+from wakeline.pipeline.flight import doubtful
+from wakeline.wire.outcomes import apns, fcm, webpush
 
 pytestmark = pytest.mark.anyio
 
@@ -368,6 +369,40 @@ async def test_tokens_of_another_topic_close_the_brake_too_and_none_is_judged(fi
     assert [reason.reason for reason in episode(fixed).reasons] == ["DeviceTokenNotForTopic"]
     assert (await states(fixed))[ACTIVE] == 60
     assert (await fixed.counts(key)).held == 60 - DISTINCT + 1
+
+
+async def test_a_proxy_that_answers_404_for_a_push_service_destroys_no_subscription(world: World) -> None:
+    await world.change_app(settings=AppSettings(max_devices_per_user=0))
+    await world.android()
+    for number in range(60):
+        await world.device(f"browser{number}", "ann", f"fcm:browser{number}")
+    world.google.to_all = webpush(404, b"<html>no such site</html>")
+    key = await world.send("ann", ttl=LONG)
+    await world.run()
+    assert (await states(world))[RETIRED] == 0
+    assert episode(world).repaired == 0
+    world.google.to_all = None
+    await world.pipeline.undo.release(episode(world).id)
+    await world.run()
+    assert (await world.counts(key)).accepted == 60 - DISTINCT + 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "proof"),
+    [
+        (apns(410, "Unregistered", since=1), True),
+        (apns(410, "ExpiredToken"), True),
+        (fcm(404, b'{"error":{"details":[{"@type":"x.FcmError","errorCode":"UNREGISTERED"}]}}'), True),
+        (webpush(410), True),
+        (webpush(404, b'{"errno":102}'), True),
+        (webpush(404), False),
+        (BAD_TOKEN, False),
+        (WRONG_TOPIC, False),
+    ],
+)
+def test_what_is_proof_and_what_is_doubt(outcome: Outcome, *, proof: bool) -> None:
+    assert doubtful(outcome) is not proof
+    assert Evidence(status=outcome.status, reason=outcome.reason).proof is proof
 
 
 async def test_dated_410s_in_numbers_stop_nothing_but_alert_once_a_day(fixed: World) -> None:

@@ -49,8 +49,13 @@ class TargetState(StrEnum):
     RETIRED = "retired"
 
 
-PROOF = frozenset({404, 410})
-"""Statuses of answers that no wrong setting of ours explains: APNs' and Web Push's 410, FCM's and Web Push's 404."""
+def proves(status: int, reason: str) -> bool:
+    """Tell whether an answer about a token is proof that it is gone: one that no wrong setting explains.
+
+    That is a 410 of any push service, and a 404 with a word of it (FCM's UNREGISTERED, Mozilla's errno). A bare 404 may as well
+    come from whatever stands in front of a push service.
+    """
+    return status == 410 or (status == 404 and bool(reason))
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -70,7 +75,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def proof(self) -> bool:
         """Tell whether the push service said that the token is gone; anything else may as well come from a wrong setting."""
-        return self.status in PROOF
+        return proves(self.status, self.reason)
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

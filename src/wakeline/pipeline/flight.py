@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wakeline.model.delivery import Attempt
+from wakeline.model.device import proves
 from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Lane
 from wakeline.pipeline.load import HOP, Load
@@ -52,12 +53,12 @@ class Answer(NamedTuple):
 
 
 def doubtful(outcome: Outcome) -> bool:
-    """Tell whether an answer may as well come from a wrong setting. A 410 and FCM's UNREGISTERED (404) are proof."""
+    """Tell whether an answer speaks against a token, but may as well come from a wrong setting."""
     match outcome.outcome_class:
         case OutcomeClass.TOKEN_DOUBTFUL | OutcomeClass.MISMATCH:
             return True
         case OutcomeClass.TOKEN_DEAD:
-            return outcome.since is None and outcome.status not in (404, 410)
+            return not proves(outcome.status, outcome.reason)
         case _:
             return False
 
