@@ -258,7 +258,10 @@ class Answers:
         if outcome.outcome_class is OutcomeClass.THROTTLED:
             way.throttled += 1
         if way.throttled >= _PAUSE_AFTER or outcome.outcome_class is OutcomeClass.TRANSIENT:
-            way.paused_until = max(way.paused_until, self._parts.clock.monotonic() + outcome.retry_after)
+            now = self._parts.clock.monotonic()
+            way.paused_until = max(way.paused_until, now + outcome.retry_after)
+            if way.ramp is not None:
+                way.ramp.refused(now, way.paused_until)
 
     def _again(self, answer: Answer, plan: retry.RetryAt | retry.GiveUp) -> None:
         if isinstance(plan, retry.GiveUp):

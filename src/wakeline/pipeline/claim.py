@@ -16,7 +16,8 @@ from wakeline.model.device import Recipient
 from wakeline.model.errors import WakelineError
 from wakeline.model.notification import Content, Notification
 from wakeline.model.outcome import Outcome
-from wakeline.pipeline.load import Load, Refused, check, check_again, load_of
+from wakeline.pipeline.limits import worded
+from wakeline.pipeline.load import LIMITED, Load, Refused, check, check_again, load_of
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.settle import Settle
@@ -128,14 +129,18 @@ class Claims:
             self.end_all(load, DeliveryState.CANCELLED, ours(Refusal.CANCELLED))
             return True
         if load.job.expires <= self._parts.clock.now():
-            self.end_all(load, DeliveryState.EXPIRED, self.late(load.job.route))
+            self.end_all(load, DeliveryState.EXPIRED, self.late(load.job))
             return True
         return False
 
-    def late(self, route: int) -> Outcome:
+    def late(self, job: Job) -> Outcome:
         """Return the outcome of a push whose ttl ended: with the code and the cause of what it waited for."""
-        way = self._table.way(route)
+        way = self._table.way(job.route)
         hold = self._table.barrier(way) if way is not None else None
+        if hold is None and job.code == LIMITED:
+            allowed = f"The next push is allowed at {worded(job.due)}."
+            expired = ours(Refusal.EXPIRED, detail=f"{ours(Refusal.DEVICE_RATE_LIMITED).cause} {allowed}")
+            return msgspec.structs.replace(expired, code=LIMITED, fix=ours(Refusal.DEVICE_RATE_LIMITED).fix)
         if hold is None:
             return ours(Refusal.EXPIRED)
         return msgspec.structs.replace(ours(Refusal.EXPIRED, detail=hold.cause), code=hold.code, fix=hold.fix)

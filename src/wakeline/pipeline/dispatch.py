@@ -23,6 +23,7 @@ from wakeline.pipeline.claim import Claims
 from wakeline.pipeline.feed import Feed
 from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.ramp import PULSE
 from wakeline.pipeline.resolve import FANOUT_ROUTE
 from wakeline.pipeline.route import RouteTable, Way, refusal_of
 from wakeline.pipeline.settle import Settle
@@ -109,6 +110,10 @@ class Dispatch:
                 waits.append(way.breaker.probe_at - monotonic)
             if way.paused_until > monotonic:
                 waits.append(way.paused_until - monotonic)
+            elif (
+                way.ramp is not None and self._shelf.stands((way.route.id, Lane.BULK)) and not way.ramp.room(monotonic)
+            ):
+                waits.append(PULSE)
         return min(waits, default=None)
 
     @property

@@ -6,7 +6,6 @@ No credential (901), a per-user limit (914) and a connected device end a deliver
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -20,7 +19,7 @@ from wakeline.model.outcome import Outcome
 from wakeline.model.route import ProviderKind
 from wakeline.pipeline import report
 from wakeline.pipeline.audience import Directory, Named
-from wakeline.pipeline.limits import Charge, UserLimits
+from wakeline.pipeline.limits import Charge, UserLimits, worded
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.resolve import Wait, absent_at, address_of, kinds_for
 from wakeline.pipeline.route import RouteTable
@@ -175,7 +174,7 @@ class Drafting:
             return Wait(due)
         charge = self._charge(app, draft, entry.subject, now)
         if isinstance(charge, int):
-            return ours(Refusal.RATE_LIMITED, detail=f"The next one is allowed at {_worded(charge)}.")
+            return ours(Refusal.RATE_LIMITED, detail=f"The next one is allowed at {worded(charge)}.")
         if charge.at <= now:
             return Wait(due)
         collapse_id = terms.content.collapse_id
@@ -257,7 +256,3 @@ def _no_credential(app: App, outcome: Outcome) -> NoCredential:
 
 def _provider(kind: str) -> ProviderKind:
     return _PROVIDERS[kind]
-
-
-def _worded(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

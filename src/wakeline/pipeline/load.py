@@ -24,6 +24,9 @@ MARKS = 0xFFFF
 _MARK = MARKS.__and__
 _STATE = Recipient._fields.index("state")
 
+LIMITED = 914
+"""The code of a job that waits for a limit."""
+
 HOP = 905
 """The code of a job that tries the other APNs environment once."""
 

@@ -141,7 +141,7 @@ class Maintain:
             await self._parts.queue.release([job.id for job in (*walks, *sends)])
             raise
         for load in loads:
-            self._claims.end_all(load, DeliveryState.EXPIRED, self._claims.late(load.job.route))
+            self._claims.end_all(load, DeliveryState.EXPIRED, self._claims.late(load.job))
 
     async def check_failed(self) -> None:
         """Check credentials that failed: they may have been repaired on the provider's side."""

@@ -12,7 +12,7 @@ from wakeline.model.delivery import DeliveryState, Job
 from wakeline.model.outcome import Outcome
 from wakeline.pipeline.agenda import Spot
 from wakeline.pipeline.claim import Claims
-from wakeline.pipeline.load import HOP, Load
+from wakeline.pipeline.load import HOP, LIMITED, Load
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.settle import Settle
 from wakeline.wire.outcomes import Refusal, ours
@@ -57,7 +57,7 @@ class Shelf:
         """End what is too late, wherever it stands."""
         for loads in self._queues.values():
             for load in [load for load in loads if load.unsent and load.job.expires <= now]:
-                self.end(load, DeliveryState.EXPIRED, self._checks.late(load.job.route))
+                self.end(load, DeliveryState.EXPIRED, self._checks.late(load.job))
 
     def head(self, spot: Spot, now: int) -> Load | None:
         """Return the first load of a spot that has something to send; what is too late ends here."""
@@ -65,7 +65,7 @@ class Shelf:
         while loads:
             load = loads[0]
             if load.unsent and load.job.expires <= now:
-                self.end(load, DeliveryState.EXPIRED, self._checks.late(load.job.route))
+                self.end(load, DeliveryState.EXPIRED, self._checks.late(load.job))
             if load.unsent:
                 return load
             loads.popleft()
@@ -112,6 +112,13 @@ class Shelf:
 
     def _put_back(self, load: Load) -> None:
         self.put_off(load, load.drop(), self._parts.clock.now(), ours(Refusal.ROUTE_HELD))
+        self.ended(load)
+
+    def limit(self, load: Load, number: int, due: int) -> None:
+        """Put a recipient back until its device may have another push; it counts as held meanwhile."""
+        outcome = ours(Refusal.DEVICE_RATE_LIMITED)
+        now, attempt = self._parts.clock.now(), load.job.attempt
+        self._settle.again(load, number, due=due, attempt=attempt, outcome=outcome, made=None, code=LIMITED, at=now)
         self.ended(load)
 
     def put_off(self, load: Load, numbers: Sequence[int], due: int, outcome: Outcome) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import structlog
 
 from wakeline.model.ids import uuid_of
 from wakeline.model.outcome import Outcome
+from wakeline.model.route import Lane
 from wakeline.pipeline.answers import Answers
 from wakeline.pipeline.flight import Flight
-from wakeline.pipeline.load import Load
+from wakeline.pipeline.load import LIMITED, Load
 from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.quota import DeviceQuota
 from wakeline.pipeline.route import Candidate, Way, identity
 from wakeline.pipeline.shelf import Shelf
 from wakeline.pipeline.trial import PATIENCE
@@ -19,6 +22,9 @@ from wakeline.ports import Sender, Shipment
 from wakeline.wire.outcomes import Refusal, ours
 
 _log = structlog.get_logger()
+
+_PAID = 5_000
+"""Milliseconds for which a slot in a device's quota is good; what was held longer takes another."""
 
 
 class Shipping:
@@ -28,10 +34,13 @@ class Shipping:
         self._parts = parts
         self._answers = answers
         self._shelf = shelf
+        self._quota = DeviceQuota()
 
     def ship(self, way: Way, sender: Sender, load: Load, limit: int, candidate: Candidate | None = None) -> int:
         """Hand over a slice of a load, as canaries of a candidate if there is one; returns how many deliveries it was."""
-        indexes = load.take(limit)
+        indexes = self._allowed(load, load.take(limit)) if way.ramp is not None else load.take(limit)
+        if not indexes:
+            return 0
         if isinstance(indexes, range):
             recipients = load.recipients[indexes.start : indexes.stop]
         else:
@@ -63,6 +72,22 @@ class Shipping:
             refused = ours(Refusal.PAYLOAD)
             self._results(flight, shipment, [], [(position, refused) for position in range(len(indexes))])
         return len(indexes)
+
+    def _allowed(self, load: Load, indexes: Sequence[int]) -> Sequence[int]:
+        """Put off what its device may not get yet; calls are counted and go, for the provider may know better."""
+        job, now = load.job, self._parts.clock.now()
+        if job.code == LIMITED and now - job.due < _PAID:
+            return indexes  # it comes back for the slot that it was given
+        monotonic = round(1000 * self._parts.clock.monotonic())
+        latest = monotonic + job.expires - now
+        packed = load.packed if indexes == range(len(load.packed)) else [load.packed[index] for index in indexes]
+        waits = self._quota.charge(packed, monotonic, latest)
+        if not waits or job.lane is Lane.CALL:
+            return indexes
+        for place, at in waits.items():
+            # Whole seconds, so that those of one second stay one job.
+            self._shelf.limit(load, indexes[place], -(-(now + at - monotonic) // 1000) * 1000)
+        return [index for place, index in enumerate(indexes) if place not in waits]
 
     def _patience(self, way: Way, load: Load) -> float:
         """Return how many seconds an answer may take: the provider's time limit, inside the ttl."""

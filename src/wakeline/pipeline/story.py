@@ -49,13 +49,19 @@ _MAINTAIN = "maintain"
 
 
 class RouteStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How a route is. `hold` is what stops it now, `waiting` what is claimed and not handed over, `last` its last refusal."""
+    """How a route is. `hold` is what stops it now, `waiting` what is claimed and not handed over, `last` its last refusal.
+
+    `resting_until`, Unix ms: its push service asked for a rest, which calls do not keep. `probe_at`, Unix ms: when a service
+    that does not answer is asked next.
+    """
 
     route: Route
     app: str
     hold: Hold | None
     credential: int | None
     breaker_open: bool
+    probe_at: int | None
+    resting_until: int | None
     waiting: int
     stats: SenderStats | None
     last: Outcome | None
@@ -237,10 +243,17 @@ class Pipeline:
             hold=self.table.barrier(way),
             credential=way.credential.id if way.credential is not None else None,
             breaker_open=way.breaker.open,
+            probe_at=self._moment(way.breaker.probe_at),
+            resting_until=self._moment(way.paused_until),
             waiting=self.dispatch.waiting(way.route.id),
             stats=way.sender.stats() if way.sender is not None else None,
             last=way.last,
         )
+
+    def _moment(self, monotonic: float | None) -> int | None:
+        """Return a coming time of the monotonic clock as Unix ms; None: there is none."""
+        left = monotonic - self._parts.clock.monotonic() if monotonic is not None else 0.0
+        return self._parts.clock.now() + round(1000 * left) if left > 0 else None
 
     async def hold(self, route: int, cause: str = "") -> None:
         """Hold a route until it is released. Raises NotFound."""

@@ -99,7 +99,7 @@ OURS = Table.of(
        "Send less often, collapse with `collapse_id`, or change [limits] or the app's `limits` switch."),
     _E(Refusal.DEVICE_RATE_LIMITED, Is.THROTTLED, Do.RETRY, 914,
        "The device had as many messages as its push service takes for one device.",
-       "Nothing for this push: it is sent again later. Send less often, or collapse with `collapse_id`."),
+       "Send less often to one device, or collapse with `collapse_id`."),
     _E(Refusal.EXPIRED, Is.REFUSED, Do.FAIL, 0, "The ttl ended before the push could be sent.",
        "Give a longer `ttl` if late is better than never; the attempts show what it waited for."),
     _E(Refusal.USER_CHANGED, Is.REFUSED, Do.FAIL, 0, "Another user has signed in on the device since the push was accepted.",
