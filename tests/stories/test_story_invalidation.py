@@ -293,6 +293,36 @@ async def test_old_episodes_are_forgotten_with_the_ledger_but_not_while_they_are
     assert fixed.store.brakes.all() == []
 
 
+async def test_what_is_usual_for_a_route_is_remembered_over_a_restart(either: World) -> None:
+    """A part of these tokens is always doubted: that is no news after a restart either."""
+    await phones(either, 90, prefix="good")
+    for day in range(2):
+        if day:
+            await either.later(DAY, step=HOUR)
+            await either.restarted().maintain.usual.recall()
+        await phones(either, 19 if day == 0 else 40, prefix=f"day{day}-")
+        answering(either, BAD_TOKEN, range(40), prefix=f"day{day}-")
+        await either.send(*(f"good{number}" for number in range(90)))
+        await either.run()
+        await either.send(*(f"day{day}-{number}" for number in range(40)))
+        await either.run()
+    assert not either.store.brakes.all()
+
+
+async def test_a_token_is_not_accused_by_its_own_acceptance(fixed: World) -> None:
+    """An app of one phone, whose setting is wrong now and then."""
+    await fixed.device("phone", "ann")
+    for _ in range(3):
+        for answer in (OK, BAD_TOKEN):
+            fixed.apple.to_token["phone"].append(answer)
+            await fixed.send("ann")
+            await fixed.run()
+            fixed.clock.advance(60)
+        assert (await fixed.target("phone")).state is QUARANTINED
+        await fixed.later(DAY + HOUR, step=HOUR)
+    assert (await fixed.target("phone")).state is ACTIVE
+
+
 # --- the other environment
 
 

@@ -6,6 +6,8 @@ in memory, on the loop thread: what needs the store becomes a chore of the next 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import structlog
 
@@ -85,7 +87,7 @@ class Answers:
         )
         count = self._settle.accepted(load, indexes, at=now, attempt=attempt)
         self._parts.meter.answered(way.route.provider.value, _ACCEPTED, count)
-        self._good(flight, count, now)
+        self._good(flight, indexes, count, now)
         if way.candidate is not None or flight.trial is not None:
             self._canary.accepted(flight, indexes)
         for index in indexes if load.job.code == HOP else ():
@@ -94,12 +96,13 @@ class Answers:
             for index in indexes:
                 self._log(flight, index, _ACCEPTED, 0, "")
 
-    def _good(self, flight: Flight, count: int, now: int) -> None:
+    def _good(self, flight: Flight, indexes: Sequence[int], count: int, now: int) -> None:
         """Remember that the route's tokens and credential are sound; what a canary shows is the canary's."""
         if flight.trial is not None:
             return
         flight.way.brake.good(count, now)
-        flight.way.accepted_at = now
+        packed = flight.load.packed
+        flight.way.accepted.note(packed[indexes[0]] >> 16, packed[indexes[-1]] >> 16, now)
         flight.way.throttled = 0
         if identity(flight.way.credential) == flight.credential:
             self._watch.proven(flight.way)
@@ -135,7 +138,7 @@ class Answers:
 
     def _done(self, answer: Answer) -> None:
         """Accepted, with something to keep: FCM names each message."""
-        self._good(answer.flight, 1, answer.now)
+        self._good(answer.flight, (answer.number,), 1, answer.now)
         self._final(answer, DeliveryState.ACCEPTED)
         if answer.hops:
             self._correct(answer.flight.way, answer.flight.load, answer.number, answer.now)
@@ -168,7 +171,7 @@ class Answers:
         self._final(answer, DeliveryState.FAILED)
         way = answer.flight.way
         home = self._table.counterpart(way) if answer.hops else way
-        accepted_at = home.accepted_at if home is not None else None
+        accepted_at = home.accepted.of_another(answer.target) if home is not None else None
         route = (home or way).route.id
         self._settle.doubt(
             answer.flight.load, answer.number, answer.outcome, at=answer.now, accepted_at=accepted_at, route=route

@@ -8,6 +8,7 @@ a 410 that says since when is proof, and proof in numbers calls for an alert, no
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
 WINDOW = 100
@@ -45,8 +46,17 @@ class Findings(NamedTuple):
         return self.distinct >= DISTINCT and self.against >= share
 
 
+class DayCount(NamedTuple):
+    """What was answered on one day (days since 1970): how much in all, how much of it was doubt, how much proof."""
+
+    day: int
+    answers: int
+    doubts: int
+    proofs: int
+
+
 class _Day:
-    """What was answered on one day."""
+    """What is being answered on one day."""
 
     __slots__ = ("against", "answers")
 
@@ -95,6 +105,21 @@ class Brake:
     def forget(self) -> None:
         """Start the window anew, once an operator has released the route."""
         self._last.clear()
+
+    def days(self, now: int) -> tuple[DayCount, ...]:
+        """Return the days before today, of the last seven, if they knew doubt or proof: what has to outlive a restart."""
+        found = tuple(
+            DayCount(day, counted.answers, counted.against[False], counted.against[True])
+            for day, counted in sorted(self._days.items())
+            if now // _DAY - _DAYS <= day < now // _DAY
+        )
+        return found if any(one.doubts or one.proofs for one in found) else ()
+
+    def recall(self, days: Iterable[DayCount]) -> None:
+        """Take over what was counted before a restart."""
+        for kept in days:
+            day = self._days[kept.day] = _Day()
+            day.answers, day.against = kept.answers, {False: kept.doubts, True: kept.proofs}
 
     def _count(self, entry: Against) -> bool:
         self._last.append(entry)

@@ -25,6 +25,7 @@ from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import CHECK_EVERY, RouteTable, Way, hold_of
 from wakeline.pipeline.settle import Settle
 from wakeline.pipeline.stale import Stale
+from wakeline.pipeline.usual import Usual
 from wakeline.ports import FanoutStep
 from wakeline.wire.outcomes import Refusal, ours
 
@@ -78,6 +79,7 @@ class Maintain:
         self._limits = limits
         self._stalled = False
         self.stale = Stale(parts)
+        self.usual = Usual(parts, table)
         self.duties = [
             Duty("disk", 1.0, self.watch_disk),
             Duty("expire", 1.0, self.expire),
@@ -89,6 +91,7 @@ class Maintain:
             Duty("probation", 3600.0, self.try_quarantined),
             Duty("retention", 3600.0, self.prune),
             Duty("stale", 60.0, self.stale.walk),
+            Duty("usual", 3600.0, self.usual.write),
         ]
 
     async def tick(self) -> float:

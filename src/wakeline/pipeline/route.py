@@ -21,6 +21,7 @@ from wakeline.model.notification import PushType
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Environment, Hold, HoldReason, ProviderKind, Route
 from wakeline.pipeline import coverage, origins
+from wakeline.pipeline.accepted import LastAccepted
 from wakeline.pipeline.brake import Brake
 from wakeline.pipeline.breaker import Breaker
 from wakeline.pipeline.lanes import Turns
@@ -52,7 +53,7 @@ class Candidate:
 
 
 class Way:
-    """A route at run time. Waits end on the monotonic clock (seconds), for the wall clock may be set; `accepted_at` is Unix ms."""
+    """A route at run time. Waits end on the monotonic clock (seconds), for the wall clock may be set."""
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -67,7 +68,7 @@ class Way:
         self.turns = Turns()
         self.ramp = Ramp() if route.provider is ProviderKind.FCM else None
         self.paused_until = 0.0
-        self.accepted_at: int | None = None
+        self.accepted = LastAccepted()
         self.next_hop = 0.0
         self.throttled = 0
         self.check_at: float | None = None

@@ -108,6 +108,7 @@ class Pipeline:
         if rescued:
             _log.warning("queue.leases_rescued", jobs=rescued)
         await self.table.standing.recall()
+        await self.maintain.usual.recall()
         bodies: dict[str, Callable[[], Awaitable[float | None]]] = {
             "dispatch": self._dispatch,
             "fanout": self._fanout,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from wakeline.pipeline.accepted import LastAccepted
 from wakeline.pipeline.brake import DISTINCT, WINDOW, Brake
 from wakeline.pipeline.breaker import LONGEST_WAIT, THRESHOLD, Breaker
 
@@ -159,3 +160,33 @@ def test_proof_and_doubt_are_counted_apart() -> None:
         assert not brake.doubtful(number + 1, BAD, NOW)
     assert brake.gone(99, "Unregistered", NOW)
     assert brake.doubtful(99, BAD, NOW)
+
+
+def test_days_that_are_over_outlive_a_restart() -> None:
+    brake = Brake()
+    brake.good(60, NOW - DAY)
+    for number in range(40):
+        brake.doubtful(number + 1, BAD, NOW - DAY)
+    brake.gone(99, "Unregistered", NOW)
+    again = Brake()
+    again.recall(brake.days(NOW))
+    assert again.findings(NOW).usual == brake.findings(NOW).usual == 0.4
+    assert brake.days(NOW) == ((NOW // DAY - 1, 100, 40, 0),)
+
+
+def test_a_route_that_met_nothing_but_good_answers_has_nothing_to_remember() -> None:
+    brake = Brake()
+    brake.good(1000, NOW - DAY)
+    assert brake.days(NOW) == ()
+
+
+def test_a_route_that_accepted_only_the_same_token_has_accepted_no_other() -> None:
+    accepted = LastAccepted()
+    assert accepted.of_another(1) is None
+    accepted.note(1, 1, NOW)
+    accepted.note(1, 1, NOW + 5)
+    assert (accepted.of_another(1), accepted.of_another(2)) == (None, NOW + 5)
+    accepted.note(2, 2, NOW + 7)
+    assert (accepted.of_another(1), accepted.of_another(2)) == (NOW + 7, NOW + 5)
+    accepted.note(3, 9, NOW + 8)
+    assert (accepted.of_another(3), accepted.of_another(9)) == (NOW + 8, NOW + 8)
