@@ -23,8 +23,9 @@ _TOKENS = re.compile(
     r"(?<![0-9A-Za-z-])(?:[0-9a-fA-F]{32,}"  # APNs device tokens
     r"|[\w-]{8,}:APA91[\w-]{8,})"  # FCM registration tokens
 )
-# Whoever knows the endpoint of a Web Push subscription may send to it; they differ, but none is short (RFC 8030 section 8.3).
-_ENDPOINTS = re.compile(r"(https?://[^\s/?#\"']+/)([^\s\"']{24,})")
+# Whoever knows the endpoint of a Web Push subscription may send to it (RFC 8030 section 8.3). They look like any URL with more
+# than a few characters behind the host; in a query they are percent-encoded.
+_ENDPOINTS = re.compile(r"(https?(?:://|%3A%2F%2F)[^\s/?#&\"']+?(?:/|%2F))([^\s&\"']{12,})", re.IGNORECASE)
 _SECRETS = re.compile(
     r"eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"  # provider tokens (JWT, RFC 7519)
     r"|\bya29\.[\w.-]+"  # Google access tokens

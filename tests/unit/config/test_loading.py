@@ -105,6 +105,8 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         ("WAKELINE_DEVICES__RETIRE_STALE_AFTER", "86400", "devices.retire_stale_after"),
         ("WAKELINE_PROVIDERS__APNS__PRODUCTION", "http://api.push.apple.com", "providers.apns.production"),
         ("WAKELINE_PROVIDERS__FCM__PROXY", "socks5://x:1", "providers.fcm.proxy"),
+        ("WAKELINE_PROVIDERS__WEBPUSH__PROXY", "socks5://x:1", "providers.webpush.proxy"),
+        ("WAKELINE_PROVIDERS__WEBPUSH__CONTACT", "push@example.com", "providers.webpush.contact"),
     ],
 )
 def test_values_that_cannot_be_are_refused_by_key(variable: str, value: str, key: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -124,6 +125,17 @@ def test_the_password_of_a_url_is_hidden_and_its_host_is_not() -> None:
 def test_ids_of_notifications_are_not_mistaken_for_tokens() -> None:
     text = "0192f0c1-2345-7abc-8def-0123456789ab"
     assert masked_text(text) == text
+
+
+ENDPOINT = "https://updates.push.services.mozilla.com:443/wpush/v2/gAAAAABk_Zm9vYmFy"
+
+
+def test_the_endpoint_of_a_subscription_is_a_token_and_its_push_service_is_none() -> None:
+    assert masked_text(f"to {ENDPOINT} now") == "to https://updates.push.services.mozilla.com:443/...9vYmFy now"
+    assert masked_text("https://ntfy.sh/upAbCdEfGhIjKl?up=1") == "https://ntfy.sh/...l?up=1"
+    assert "wpush" not in masked_text(f"/v1/explain?q={quote(ENDPOINT, safe='')}&app=acme")
+    assert masked_text("https://oauth2.googleapis.com/token") == "https://oauth2.googleapis.com/token"
+    assert masked_token(f"{ENDPOINT} BPublicKey c2VjcmV0") == "...9vYmFy"
 
 
 def test_a_short_token_shows_nothing() -> None:
