@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,23 @@ def test_a_key_for_in_app_purchases_is_refused_by_its_name(capsys: pytest.Captur
     assert "lacks the APNs service" in printed(capsys)["verdict"]["notes"][0]
     assert invoke("credential", "add", name, "--app", "acme") == 4
     assert "lacks the APNs service" in capsys.readouterr().err
+
+
+def test_the_list_says_days_left_and_which_calls_nothing_carries(
+    aps: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WAKELINE_CREDENTIAL_PASSWORD", "pw")
+    for world in ("PRODUCTION", "SANDBOX"):  # an upload asks at once; here nobody answers
+        monkeypatch.setenv(f"WAKELINE_PROVIDERS__APNS__{world}", "https://127.0.0.1:9")
+    Path("aps.p12").write_bytes(p12(RSA_KEY, certificate(days=4000), b"pw"))
+    assert invoke("app", "create", "acme") == 0
+    assert invoke("device", "put", "phone", "--user", "alice", "--target", f"apns-voip={'ab' * 32}") == 0
+    assert invoke("credential", "add", "aps.p12") == 0
+    capsys.readouterr()
+
+    assert invoke("credential", "list") == 0
+
+    shown = capsys.readouterr()
+    assert re.search(r"in \d{4} days, on 20\d\d-", shown.out)
+    assert "no credential covers production" in shown.err
+    assert ".voip" in shown.err
