@@ -110,6 +110,8 @@ def test_a_misspelt_team_is_refused() -> None:
         (b"hello", "no PEM text"),
         (b"AAAAabcdefg:APA91b" + b"x" * 134, "switched"),
         (b'{"project_info": {"project_number": "1"}}', "google-services.json"),
+        (b"AIzaSy" + b"x" * 33, "switched"),
+        (b"<?xml version='1.0'?><plist><dict><key>GOOGLE_APP_ID</key></dict></plist>", "GoogleService-Info.plist"),
         (b'{"type": "authorized_user"}', "authorized_user"),
         (b'{"type": ', "broken"),
         (b'{"type": 5}', "wrong type"),

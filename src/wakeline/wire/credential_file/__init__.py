@@ -22,7 +22,13 @@ from wakeline.wire.credential_file.apple_certificate import from_identity
 from wakeline.wire.credential_file.contents import contents, is_der, is_pem
 from wakeline.wire.credential_file.inspection import Expectation, Inspection
 from wakeline.wire.credential_file.private_key import Unreadable
-from wakeline.wire.credential_file.service_account import from_json, from_legacy_key, is_legacy_key
+from wakeline.wire.credential_file.service_account import (
+    from_app_plist,
+    from_json,
+    from_legacy_key,
+    is_app_plist,
+    is_legacy_key,
+)
 from wakeline.wire.credential_file.validity import aged
 from wakeline.wire.credential_file.vapid import from_pair, from_private_key, new_vapid_key, read_pair
 
@@ -61,6 +67,8 @@ def _judged(data: bytes, expectation: Expectation) -> Inspection:
         return _mistaken(CredentialKind.FCM_SERVICE_ACCOUNT, expectation) or from_json(text, expectation)
     if is_legacy_key(text):
         return from_legacy_key()
+    if is_app_plist(text):
+        return from_app_plist()
     if is_pem(data) or is_der(data):
         return _from_contents(data, expectation)
     return Inspection.refused(

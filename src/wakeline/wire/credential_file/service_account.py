@@ -21,7 +21,8 @@ from wakeline.model.credential import Credential, CredentialKind, CredentialSecr
 from wakeline.model.route import Environment
 from wakeline.wire.credential_file.inspection import Expectation, Inspection, Notes
 
-_LEGACY_KEY = re.compile(rb"AAAA[\w-]{7}:APA91b[\w-]{100,}\Z")
+_LEGACY_KEY = re.compile(rb"(AAAA[\w-]{7}:APA91b[\w-]{100,}|AIza[\w-]{35})\Z")
+"""A server key of the Firebase console, and the older one of the Google API console that did the same."""
 _CREATE = "In the Firebase console open Project settings, Service accounts, Generate new private key, and upload that JSON file."
 # Google, "Creating and managing projects", and the older form with a domain in front; it becomes part of a path.
 _PROJECT = re.compile(r"([a-z0-9.-]{1,100}:)?[a-z0-9-]{1,64}").fullmatch
@@ -60,6 +61,18 @@ def from_legacy_key() -> Inspection:
     """Refuse a legacy server key with what to do instead (Firebase: migrate from legacy APIs to HTTP v1)."""
     return Inspection.refused(
         f"This is a server key of the legacy FCM API, which Google switched off on 2024-07-22. {_CREATE}"
+    )
+
+
+def is_app_plist(text: bytes) -> bool:
+    """Tell whether this is what Firebase gives to an iOS app."""
+    return text.startswith(b"<") and b"GOOGLE_APP_ID" in text
+
+
+def from_app_plist() -> Inspection:
+    """Refuse it with what to do instead."""
+    return Inspection.refused(
+        f"This is GoogleService-Info.plist, which belongs into the iOS app; it holds no key. {_CREATE}"
     )
 
 
