@@ -8,19 +8,24 @@ from pathlib import Path
 
 import httpx2
 
-from acme import APP, furnish
-from processes import Gateway, Simulator, environment, gateway, pointing_at, wakeline
+from acme import APP, BUNDLE
+from apn_directory import identity
+from processes import Gateway, Simulator, environment, gateway, pointing_at, until, wakeline
 
 
-def _deliver(running: Gateway, user: str) -> None:
-    shown = running.json("send", "--app", APP, "--user", user, "--title", "hello", "--wait", "10")
-    assert "accepted" in running.json("explain", shown["id"])["verdict"]
+def _deliver(http: httpx2.Client) -> None:
+    answer = http.post(f"/v1/apps/{APP}/notifications", json={"to": {"users": ["ann"]}, "alert": {"title": "hello"}})
+    place = f"/v1/apps/{APP}/notifications/{answer.raise_for_status().json()['id']}"
+    until(lambda: http.get(place).json()["counts"]["accepted"] == 1 or None, "it is accepted")
 
 
 def test_a_running_gateway_changes_its_key_and_goes_on(tmp_path: Path, fake: Simulator) -> None:
     with gateway(tmp_path, pointing_at(fake)) as running, running.client() as http:
-        furnish(running, fake)
-        running.json("device", "put", "d1", "--app", APP, "--user", "ann", "--target", f"apns={'3c' * 32}")
+        http.post("/v1/apps", json={"id": APP}).raise_for_status()
+        file = {"file": ("client.pem", identity(BUNDLE))}
+        http.post(f"/v1/apps/{APP}/credentials", files=file, data={"check": "false"}).raise_for_status()
+        targets = [{"kind": "apns", "value": "3c" * 32}]
+        http.put(f"/v1/apps/{APP}/devices/d1", json={"user": "ann", "targets": targets}).raise_for_status()
         answer = http.post(f"/v1/apps/{APP}/device-tokens", json={"device": "d1", "user": "ann"}).raise_for_status()
         phone = {"authorization": f"Bearer {answer.json()['token']}"}
         presence = f"{running.address}/v1/apps/{APP}/devices/d1/presence"
@@ -28,20 +33,24 @@ def test_a_running_gateway_changes_its_key_and_goes_on(tmp_path: Path, fake: Sim
 
         done = running.json("db", "rotate-key")
 
-        assert done["resealed"] == 2
+        assert done["resealed"] == 1
         assert len(done["former"]) == 1
         assert (running.data / "master.key").read_text().split()[0] != before
         assert before in (running.data / "master.key").read_text()
-        _deliver(running, "ann")
+        _deliver(http)
         body = {"connected_until": None}
         assert httpx2.put(presence, headers=phone, json=body, trust_env=False).status_code == 200
 
-        assert running.json("db", "rotate-key", "--revoke-old")["former"] == []
-        assert before not in (running.data / "master.key").read_text()
+        chosen = base64.b64encode(b"n" * 32).decode()
+        (tmp_path / "new.key").write_text(f"{chosen}\n")
+        command = ("db", "rotate-key", "--revoke-old", "--new-key-file", str(tmp_path / "new.key"))
+        assert running.json(*command)["former"] == []
+        assert (running.data / "master.key").read_text() == f"{chosen}\n"
         assert httpx2.put(presence, headers=phone, json=body, trust_env=False).status_code == 401
         assert running.stop() == 0
         running.start()
-        _deliver(running, "ann")
+        http.base_url = running.address
+        _deliver(http)
     keys = [base64.b64decode(line.split()[0]) for line in (running.data / "master.key").read_text().splitlines()]
     text = running.log.read_text()
     assert before not in text
@@ -68,12 +77,9 @@ def test_a_key_from_the_environment_is_never_shown_and_moves_by_new_comma_old(tm
     run(old, "app", "create", "acme")
     assert not (offline.data / "master.key").exists()
     assert "***" in run(old, "config", "show")
-    assert "NEW,OLD" in run(old, "db", "rotate-key", code=4)
     assert "sealed with the master key" in run(other, "app", "list", code=2)
     run(f"{new},{old}", "app", "list")
-    run(new, "app", "list")
     run(old, "app", "list", code=2)
-    assert "base64" in run("nonsense!", "app", "list", code=2)
 
 
 def test_a_backup_says_which_master_key_it_needs(tmp_path: Path) -> None:
@@ -93,20 +99,3 @@ def test_a_backup_says_which_master_key_it_needs(tmp_path: Path) -> None:
     (first.data / "master.key").write_bytes(kept + old_key)
     first.json("restore", str(copy), "--force")
     assert [app["id"] for app in first.json("app", "list")["apps"]] == ["acme"]
-
-    second = Gateway(tmp_path / "second")
-    refused = second.cli("restore", str(copy))
-    assert refused.returncode == 2
-    assert "no master key" in refused.stderr
-
-
-def test_a_new_key_may_come_from_a_file(tmp_path: Path) -> None:
-    offline = Gateway(tmp_path)
-    offline.json("app", "create", "acme")
-    new = base64.b64encode(b"n" * 32).decode()
-    (tmp_path / "new.key").write_text(f"{new}\n")
-    offline.json("db", "rotate-key", "--new-key-file", str(tmp_path / "new.key"))
-    assert (offline.data / "master.key").read_text().startswith(new)
-    (tmp_path / "new.key").write_text("c2hvcnQ=")
-    assert offline.cli("db", "rotate-key", "--new-key-file", str(tmp_path / "new.key")).returncode == 4
-    assert offline.cli("db", "rotate-key", "--new-key-file", str(tmp_path / "absent")).returncode == 3

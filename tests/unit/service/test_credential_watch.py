@@ -156,7 +156,7 @@ async def test_what_was_refused_for_lack_of_an_app_is_taken_once_there_is_one(wa
 
     await watched.gateway.call("POST", "/v1/apps", json={"id": ACME})
 
-    assert [line["app"] for line in await watched.look(2, seconds=AGAIN_LATER)] == [ACME]
+    assert [line["app"] for line in await watched.look(1)] == [ACME]
 
 
 async def test_links_that_are_flipped_at_once_are_seen_as_a_renewal(watched: Watched) -> None:

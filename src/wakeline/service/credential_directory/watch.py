@@ -80,7 +80,7 @@ class Watch:
         if not self._of.directory:
             return
         if self._round is None:
-            self._round = _Round(self._of, self._intake(settings), self._events, self._health, self._clock)
+            self._round = _Round(self._of, self._intake(settings), self._door, self._events, self._health, self._clock)
             _log.info(LogEvent.CREDENTIAL_FILES_WATCHED.value, directory=self._of.directory)
         await self._round.look()
 
@@ -94,16 +94,18 @@ class _Round:
     """What is remembered of one directory."""
 
     def __init__(
-        self, section: CredentialsSection, intake: Intake, events: Events, health: Health, clock: Clock
+        self, section: CredentialsSection, intake: Intake, door: Door, events: Events, health: Health, clock: Clock
     ) -> None:
         self._directory = Path(section.directory)
         self._intake = intake
+        self._door = door
         self._events = events
         self._health = health
         self._clock = clock
         self._seen: dict[str, Entry] = {}
         self._done: dict[str, Entry] = {}
         self._lines: dict[str, Line] = {}
+        self._apps: list[str] = []
         self._waited = 0
         self._again = float("inf")
         self._absent = ""
@@ -120,9 +122,15 @@ class _Round:
             return
         settled = {name: entry for name, entry in entries.items() if name not in unsettled}
         known = {name: entry for name, entry in self._done.items() if name not in unsettled}
-        if settled == known and self._clock.monotonic() < self._again:
-            return
-        await self._take(settled)
+        if settled != known or self._clock.monotonic() >= self._again or await self._has_new_apps():
+            await self._take(settled)
+
+    async def _has_new_apps(self) -> bool:
+        """Tell whether a refused file may have found its app."""
+        return self._refused() and await self._door.apps() != self._apps
+
+    def _refused(self) -> bool:
+        return any(line.result is Result.REFUSED for line in self._lines.values())
 
     async def _listed(self) -> dict[str, Entry] | None:
         try:
@@ -142,6 +150,7 @@ class _Round:
 
     async def _take(self, entries: dict[str, Entry]) -> None:
         self._again = self._clock.monotonic() + AGAIN_SOON  # if it fails half-way
+        self._apps = await self._door.apps()
         lines = await self._intake.take(entries.values(), self._clock.now())
         changed = {name for name, entry in entries.items() if self._done.get(name) != entry}
         for name in sorted(self._lines.keys() - {line.file for line in lines}):
