@@ -114,7 +114,15 @@ def _of_file(file: Path, form: dict[str, str]) -> dict[str, str]:
 
 
 def _row(one: CredentialView) -> tuple[object, ...]:
-    file = (one.id, one.kind, one.environment, one.topics, one.key_id, one.team_id, end(one.not_after))
+    file = (
+        one.id,
+        one.kind,
+        one.environment,
+        one.topics,
+        one.key_id or one.public_key,
+        one.team_id,
+        end(one.not_after),
+    )
     return (*file, one.verdict.grade, one.state, one.state_note)
 
 
@@ -123,7 +131,7 @@ async def list_(*, app: AppOption = None, context: Ctx) -> None:
     """List an app's credentials, and what their push service last thought of them."""
     async with context.gateway() as gateway:
         found: CredentialList = await gateway.call("credential.list", app=await chosen(gateway, app))
-    columns = ("id", "kind", "environment", "topics", "key id", "team id", "ends", "verdict", "state", "note")
+    columns = ("id", "kind", "environment", "topics", "key", "team id", "ends", "verdict", "state", "note")
     context.printer.result(found, lambda: table(columns, [_row(one) for one in found.credentials]))
     for warning in found.warnings:
         context.printer.remark(warning)
