@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: setup check test demo bench bench-quick test-interop test-faults test-soak test-fuzz docs format
+.PHONY: setup check test demo bench bench-quick test-interop test-faults test-soak test-seeds test-fuzz docs format
 
 setup: $(STAMP)  ## Python packages, in .venv, with every extra
 
@@ -49,6 +49,9 @@ test-faults: $(STAMP)  ## kill -9 ten times under 20,000 notifications, full dis
 
 test-soak: $(STAMP)  ## SOAK minutes (10) of steady traffic in bad weather: nothing stuck, nothing lost, memory flat
 	SOAK=$(or $(SOAK),10) $(BIN)/python -m pytest -s tests/faults/test_soak.py -m slow
+
+test-seeds: $(STAMP)  ## The promises in lives from seeds: SEEDS=1000-3999, or the one that broke: SEEDS=1234
+	SEEDS=$(or $(SEEDS),1000-3999) $(BIN)/python -m pytest -q -p no:randomly tests/stories/test_story_seeds.py
 
 test-fuzz: $(STAMP)  ## Property tests FUZZ times as hard (50), elsewhere each time
 	FUZZ=$(or $(FUZZ),50) $(BIN)/python -m pytest -m hypothesis --timeout 0
