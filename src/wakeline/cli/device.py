@@ -13,7 +13,7 @@ from wakeline.cli.moments import utc
 from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
 from wakeline.edges.rest.device_history import HistoryView, StepView
-from wakeline.edges.rest.device_views import DeviceView, TargetView
+from wakeline.edges.rest.device_views import DeviceView, EvidenceView, TargetView
 from wakeline.edges.rest.devices import DeviceBody, DeviceList, RegisteredView, RestoreBody, RestoredView
 from wakeline.edges.rest.targets import KindedTarget
 from wakeline.model.device import TargetKind
@@ -36,21 +36,24 @@ def row(device: DeviceView) -> tuple[object, ...]:
 
 def _step_row(one: StepView) -> tuple[object, ...]:
     said = one.evidence
-    answer = f"{said.status or ''} {said.reason}".strip() if said is not None else None
-    return (
-        one.at,
-        one.kind,
-        one.state,
-        one.reason,
-        answer,
-        said.since if said else None,
-        said.delivery if said else None,
-    )
+    proof = (said.since, said.delivery) if said is not None else (None, None)
+    return (one.at, one.kind, one.state, one.reason, _answer(said), *proof)
 
 
 def _target_row(one: TargetView) -> tuple[object, ...]:
     where = (one.kind, one.value, one.environment, one.topic or one.project)
-    return (*where, one.state, one.reason, one.since, one.confirmed)
+    return (*where, one.state, one.reason, one.since, _answer(one.evidence), one.confirmed)
+
+
+def _answer(said: EvidenceView | None) -> str | None:
+    """Return what a push service said, and how many strikes that makes."""
+    if said is None:
+        return None
+    return " ".join(
+        part
+        for part in (str(said.status or ""), said.reason, f"(strikes: {said.strikes})" if said.strikes else "")
+        if part
+    )
 
 
 def _view(shown: DeviceView) -> RenderableType:
@@ -70,7 +73,7 @@ def _view(shown: DeviceView) -> RenderableType:
         ]
     )
     targets = table(
-        ("kind", "token", "environment", "topic", "state", "reason", "since", "confirmed"),
+        ("kind", "token", "environment", "topic", "state", "reason", "since", "evidence", "confirmed"),
         [_target_row(one) for one in shown.targets],
     )
     return Group(known, targets)

@@ -97,6 +97,17 @@ def test_undo_brings_the_tokens_back_once(capsys: pytest.CaptureFixture[str]) ->
     assert printed(capsys, "device", "show", "phone")["state"] == "active"
 
 
+def test_what_speaks_against_a_token_is_shown_with_its_history(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["device", "show", "phone"], ["device", "history", "phone"]):
+        assert invoke(*command) == 0
+        assert "400 BadDeviceToken (strikes: 1)" in capsys.readouterr().out
+    [step] = printed(capsys, "device", "history", "phone", "--limit", "1")["history"]
+    assert (step["state"], step["evidence"]["route"]) == ("quarantined", 1)
+    assert invoke("device", "history", "nobody") == 3
+    assert invoke("app", "show", "acme") == 0
+    assert "quarantined" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
