@@ -196,3 +196,32 @@ async def test_a_vapid_key_that_was_replaced_for_good_is_not_undone_by_those_who
     kept = world.store.credentials.get(vapid.id)
     assert kept is not None
     assert kept.public_key == "Q"
+
+
+async def test_many_who_subscribed_with_another_key_close_no_brake_for_those_who_did_not(world: World) -> None:
+    await world.vapid()
+    for number in range(40):
+        token = at(MOZILLA, f"old{number}")
+        await world.device(f"old-{number}", f"user-{number}", f"webpush:{token}")
+        world.web.to_token[token].append(MISMATCH)
+        await world.send(f"user-{number}")
+    await world.run()
+    assert (await routes(world))[MOZILLA].hold is None
+    assert (await world.target("old-7", TargetKind.WEBPUSH)).state is TargetState.ACTIVE
+    await world.device("new", "ann", f"webpush:{at(MOZILLA, 'new')}")
+    key = await world.send("ann")
+    await world.run()
+    assert await state(world, key) is ACCEPTED
+
+
+async def test_many_subscriptions_that_have_ended_are_retired_and_hold_nothing(world: World) -> None:
+    await world.vapid()
+    for number in range(40):
+        token = at(MOZILLA, f"old{number}")
+        await world.device(f"old-{number}", f"user-{number}", f"webpush:{token}")
+        world.web.to_token[token].append(webpush(410) if number % 2 else webpush(404, b'{"errno":102}'))
+        await world.send(f"user-{number}")
+    await world.run()
+    assert (await routes(world))[MOZILLA].hold is None
+    states = {(await world.target(f"old-{number}", TargetKind.WEBPUSH)).state for number in range(40)}
+    assert states == {TargetState.RETIRED}

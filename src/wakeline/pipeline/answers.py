@@ -190,6 +190,8 @@ class Answers:
     def _counted(self, answer: Answer) -> bool:
         """Count an answer in the window of its route; tell whether it is doubt and the brake is closed."""
         way, outcome = answer.flight.way, answer.outcome
+        if outcome.outcome_class is OutcomeClass.MISMATCH and way.route.provider is ProviderKind.WEBPUSH:
+            return False  # no doubt: each browser knows the key that it subscribed with, and no setting makes it another
         if doubtful(outcome):
             if not way.braked and way.brake.doubtful(answer.target, outcome.reason, answer.now):
                 self._watch.brake(way, outcome)
