@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -318,3 +320,14 @@ def test_unreadable_answers_are_judged_by_their_status(body: bytes) -> None:
 
 def test_a_retry_after_that_is_no_number_of_seconds_is_left_out() -> None:
     assert apns.read(429, [(b"retry-after", b"Wed, 21 Oct 2026 07:28:00 GMT")], b"").retry_after is None
+
+
+def test_the_guide_has_the_table_that_is_enforced() -> None:
+    guide = Path(__file__).parents[3] / "docs" / "guide" / "push-types.md"
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in guide.read_text().splitlines()]
+    told = {row[0]: row[1:6] for row in rows if len(row) == 7 and row[0] in set(PushType)}
+    topics = {"bundle id": "", "the certificate's own": ""}
+    for push_type, rule in apns.RULES.items():
+        name, topic, priorities, limit, kind = told[push_type]
+        assert (name, topics.get(topic, topic), int(limit), kind) == (rule.name, rule.suffix, rule.limit, rule.kind)
+        assert {int(number) for number in re.findall(r"\d+", priorities)} == set(rule.priorities)
