@@ -176,15 +176,22 @@ FROM json_each(?) AS wanted CROSS JOIN target AS t ON t.device = wanted.value OR
 SELECT what, number FROM tally WHERE app = ?;
 
 -- name: voip_places
--- Step from each place of VoIP tokens to the next one.
+-- Step from each place of VoIP tokens to the next one: a seek each. (One `>` on both columns would walk through all that are equal.)
 WITH RECURSIVE place (environment, topic) AS (
     SELECT '', ''
     UNION ALL
-    SELECT target.environment, target.topic FROM place JOIN target ON target.id = (
-        SELECT id FROM target
-        WHERE app = :app AND kind = 'apns-voip' AND state = 'active'
-            AND (environment, topic) > (place.environment, place.topic)
-        ORDER BY environment, topic LIMIT 1
+    SELECT target.environment, target.topic FROM place JOIN target ON target.id = coalesce(
+        (
+            SELECT id FROM target
+            WHERE app = :app AND kind = 'apns-voip' AND state = 'active'
+                AND environment = place.environment AND topic > place.topic
+            ORDER BY topic LIMIT 1
+        ),
+        (
+            SELECT id FROM target
+            WHERE app = :app AND kind = 'apns-voip' AND state = 'active' AND environment > place.environment
+            ORDER BY environment, topic LIMIT 1
+        )
     )
     LIMIT :limit + 1
 )
