@@ -187,6 +187,22 @@ async def test_a_file_that_goes_away_leaves_its_credential(watched: Watched) -> 
     assert said(await watched.look(3)) == []
 
 
+async def test_what_the_operator_or_a_trial_took_back_is_not_brought_again(watched: Watched) -> None:
+    file = put(watched.directory / f"{ACME}.prod.pem", ACME)
+    await watched.look()
+    (one,) = await watched.stored("chat")
+    await watched.gateway.call("DELETE", f"/v1/apps/chat/credentials/{one.id}")
+
+    put(watched.directory / "com.acme.mail.prod.pem", "com.acme.mail")
+    assert said(await watched.look()) == [
+        ("credential_file.skipped", file.name),
+        ("credential_file.kept", "com.acme.mail.prod.pem"),
+    ]
+
+    put(file, ACME, days=301)
+    assert said(await watched.look()) == [("credential_file.kept", file.name)]
+
+
 async def test_another_name_for_the_same_content_is_no_loss(watched: Watched) -> None:
     file = put(watched.directory / f"{ACME}.prod.pem", ACME, marks=("1", "2"))
     (watched.directory / f"{ACME}.dev.pem").symlink_to(file.name)

@@ -17,8 +17,16 @@ from wakeline.model.outcome import OutcomeClass
 from wakeline.model.route import Environment, ProviderKind
 from wakeline.service.credential_directory.judged import File, Inspect, Judge, Judged, Unread, collect
 from wakeline.service.credential_directory.listing import Entry
-from wakeline.service.credential_directory.placing import Result, Wishes, bundles_of, of_view, place, plan
+from wakeline.service.credential_directory.placing import Plan, Result, Wishes, bundles_of, of_view, place, plan
 from wakeline.wire.credential_file import Expectation
+
+_TAKEN_BACK = Plan(
+    result=Result.SKIPPED, note="It was stored before, and was taken back or removed since: only another file is tried."
+)
+
+
+_Content = tuple[str, tuple[str, ...], tuple[Environment, ...]]
+"""A credential as a file holds it: fingerprint, topics, environments."""
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,13 +74,17 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Intake:
-    """Takes the files of one directory, as often as it is asked."""
+    """Takes the files of one directory, as often as it is asked, but the same content once.
+
+    What was taken and is not there any more was taken back: by its trial, or by the operator. That is not to be fought.
+    """
 
     def __init__(self, directory: Path, door: Door, inspect: Inspect, expectation: Expectation, wishes: Wishes) -> None:
         self._directory = directory
         self._door = door
         self._judge = Judge(inspect, expectation)
         self._wishes = wishes
+        self._taken: set[_Content] = set()
 
     async def take(
         self, entries: Iterable[Entry], now: int, *, form: Mapping[str, str] | None = None, dry: bool = False
@@ -85,7 +97,7 @@ class Intake:
         judged = [(file, await self._judge.judge(file, now)) for file in files]
         lines = [_unread(one) for one in unread]
         known = [one.facts for _, one in judged if one.facts is not None]
-        round_ = _Round(self._door, self._wishes, known, form or {}, dry=dry)
+        round_ = _Round(self._door, self._wishes, known, self._taken, form or {}, dry=dry)
         # Certificates first: they name bundle ids, which says what app the others are for.
         judged.sort(key=lambda one: one[1].facts is None or one[1].facts.kind is not CredentialKind.APNS_CERTIFICATE)
         lines += [await round_.line(file, one) for file, one in judged]
@@ -96,10 +108,18 @@ class _Round:
     """One pass over a directory; remembers nothing but what the pass itself has done."""
 
     def __init__(
-        self, door: Door, wishes: Wishes, known: list[Credential], form: Mapping[str, str], *, dry: bool
+        self,
+        door: Door,
+        wishes: Wishes,
+        known: list[Credential],
+        taken: set[_Content],
+        form: Mapping[str, str],
+        *,
+        dry: bool,
     ) -> None:
         self._door = door
         self._wishes = wishes
+        self._taken = taken
         self._form = form
         self._dry = dry
         self._siblings = frozenset(facts.fingerprint for facts in known)
@@ -139,6 +159,8 @@ class _Round:
         found = place(facts, apps, self._wishes, alone=self._alone)
         line = msgspec.structs.replace(line, app=found.app)
         what = plan(facts, apps.get(found.app, ()), self._siblings - {facts.fingerprint}, self._wishes)
+        if _content(facts) in self._taken and what.result in (Result.STORED, Result.RENEWED):
+            what = _TAKEN_BACK
         line = msgspec.structs.replace(line, result=what.result, notes=(*filter(None, [what.note]), *line.notes))
         if what.result in (Result.UNCHANGED, Result.SKIPPED):
             return line
@@ -153,6 +175,7 @@ class _Round:
         kept = await self._door.upload(found.app, file, {**self._form, **form, **more})
         if isinstance(kept, Refusal):
             return _refused(line, kept)
+        self._taken.add(_content(facts))
         apps[found.app] = await self._there(found.app)
         return _kept(line, kept)
 
@@ -164,6 +187,10 @@ class _Round:
 
     async def _there(self, slug: str) -> list[Credential]:
         return [of_view(one) for one in await self._door.credentials(slug)]
+
+
+def _content(facts: Credential) -> _Content:
+    return facts.fingerprint, facts.topics, facts.environments
 
 
 def _unread(one: Unread) -> Line:
