@@ -126,6 +126,24 @@ async def test_a_loop_outlives_a_cancelled_future_of_somebody_else(world: World)
     assert ("loop.crashed", "dispatch") in [(line["event"], line.get("loop")) for line in lines]
 
 
+async def test_a_loop_that_does_nothing_but_crash_is_told_and_forgotten_once_it_works(world: World) -> None:
+    await world.pipeline.start()
+    world.queue.interruptions = 5
+    with capture_logs():
+
+        async def crashing() -> bool:
+            world.pipeline.dispatch.wake()
+            return world.pipeline.condition().crashing == ("dispatch",)
+
+        await until(world, crashing)
+
+        async def works() -> bool:
+            return not world.pipeline.condition().crashing
+
+        await until(world, works)
+    await world.pipeline.stop(drain=1)
+
+
 async def test_a_duty_that_crashes_does_not_starve_the_others(world: World) -> None:
     await world.device("phone", "ann")
     world.apple.to_credential[1] = REVOKED

@@ -8,13 +8,26 @@ from wakeline.cli.printing import table
 from wakeline.edges.rest.routes import HoldBody, RouteList, RouteView
 
 app = noun("route", "Routes and the holds on them.")
-_COLUMNS = ("route", "app", "provider", "environment", "topic", "waiting", "held by", "code", "cause", "fix")
+_COLUMNS = (
+    "route",
+    "app",
+    "provider",
+    "environment",
+    "topic",
+    "waiting",
+    "held by",
+    "code",
+    "cause",
+    "fix",
+    "rests until",
+)
 
 
 def _row(route: RouteView) -> tuple[object, ...]:
     hold = route.hold
     held = (hold.reason, hold.code, hold.cause, hold.fix) if hold else ("", "", "", "")
-    return (route.id, route.app, route.provider, route.environment, route.topic, route.waiting, *held)
+    rest = route.resting_until or route.next_probe or ""
+    return (route.id, route.app, route.provider, route.environment, route.topic, route.waiting, *held, rest)
 
 
 @app.command(name="list")

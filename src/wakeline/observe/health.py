@@ -5,6 +5,7 @@ A provider that is down must not take us out of a load balancer: readiness asks 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -46,9 +47,11 @@ class Health:
         self.remarks: dict[str, Check] = {}
         """What parts have to say in `/v1/health` beyond readiness, by the name of the check."""
 
-    def readiness(self, store: StoreHealth, pending: int, max_pending: int) -> list[Check]:
-        """Return the checks of `/readyz`; ready means none of them failed."""
-        return [self._process(), _store(store), _queue(pending, max_pending)]
+    def readiness(
+        self, store: StoreHealth, pending: int, max_pending: int, crashing: Sequence[str] = ()
+    ) -> list[Check]:
+        """Return the checks of `/readyz`; ready means none of them failed. `crashing`: loops that do nothing but crash."""
+        return [self._process(), _store(store), _queue(pending, max_pending), _loops(crashing)]
 
     def _process(self) -> Check:
         match self.phase:
@@ -73,6 +76,14 @@ def _store(store: StoreHealth) -> Check:
         cause = f"Only {store.disk_free // 1024 // 1024} MiB are free where the store lives."
         return Check(name="store", status=Status.FAILED, cause=cause, fix="Free space on that disk, or enlarge it.")
     return Check(name="store", status=Status.FAILED, cause=store.detail, fix="Look at the log for the failing commit.")
+
+
+def _loops(crashing: Sequence[str]) -> Check:
+    if not crashing:
+        return Check(name="loops", status=Status.OK)
+    cause = f"Every turn of {' and '.join(crashing)} ends in a defect of the gateway, so nothing goes on there."
+    fix = "Look at the log for loop.crashed, report it, and restart; what was accepted is kept."
+    return Check(name="loops", status=Status.FAILED, cause=cause, fix=fix)
 
 
 def _queue(pending: int, max_pending: int) -> Check:

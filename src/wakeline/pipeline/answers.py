@@ -249,6 +249,7 @@ class Answers:
             expires=job.expires,
             on_unknown=answer.flight.load.notification.content.on_unknown,
             entropy=self._parts.entropy(),
+            silent=way.breaker.open,
         )
 
     def _may_repeat(self, answer: Answer) -> bool:
@@ -270,7 +271,7 @@ class Answers:
 
     def _again(self, answer: Answer, plan: retry.RetryAt | retry.GiveUp) -> None:
         if isinstance(plan, retry.GiveUp):
-            self._final(answer._replace(outcome=_given_up(answer.outcome, plan)), DeliveryState.FAILED)
+            self._final(answer._replace(outcome=retry.last_word(answer.outcome, plan)), DeliveryState.FAILED)
             return
         self._parts.meter.retried(answer.flight.way.route.provider.value, 1)
         self._put(
@@ -320,14 +321,3 @@ class Answers:
             code=code,
             reason=reason,
         )
-
-
-def _given_up(outcome: Outcome, plan: retry.GiveUp) -> Outcome:
-    """Return the last word on a delivery that is not tried again: what was answered, and why that is the end."""
-    if plan.past_ttl:
-        exhausted = ours(Refusal.RETRIES_EXHAUSTED)
-        cause = f"{outcome.cause} The ttl ends before another attempt."
-        return msgspec.structs.replace(outcome, cause=cause, fix=exhausted.fix)
-    if outcome.outcome_class is OutcomeClass.UNKNOWN:
-        return msgspec.structs.replace(ours(Refusal.UNANSWERED), reason=outcome.reason)
-    return outcome

@@ -29,6 +29,7 @@ from wakeline.pipeline.route import RouteTable, Way, refusal_of
 from wakeline.pipeline.settle import Settle
 from wakeline.pipeline.shelf import Shelf
 from wakeline.pipeline.ship import Shipping
+from wakeline.ports import Due
 from wakeline.wire.outcomes import Refusal, ours
 
 _log = structlog.get_logger()
@@ -84,7 +85,7 @@ class Dispatch:
         if not self.claims:
             return False
         if self._agenda.unread(self._parts.clock.monotonic()):
-            self._agenda.read([due for due in await self._parts.queue.due(now) if due.route != FANOUT_ROUTE])
+            self._agenda.read(await self._due(now))
             self.ahead.keep(self._agenda.due(now))
             self._shelf.tidy()
         due = self._agenda.due(now)
@@ -98,6 +99,14 @@ class Dispatch:
             if spot[1] is not Lane.CALL and claimed < CLAIM:
                 claimed += await self._claim(spot, now)
         return await self._feed.routes(now) or done or claimed > 0
+
+    async def _due(self, now: int) -> list[Due]:
+        """Ask the queue what is due; if it cannot say, it is asked again in the next turn."""
+        try:
+            return [due for due in await self._parts.queue.due(now) if due.route != FANOUT_ROUTE]
+        except BaseException:
+            self._agenda.spoil()
+            raise
 
     def next(self) -> float | None:
         """Return the seconds until the next turn makes sense; None: not before something calls."""

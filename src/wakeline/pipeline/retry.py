@@ -12,6 +12,7 @@ import msgspec
 from wakeline.model.notification import OnUnknown
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
 from wakeline.model.route import Lane, ProviderKind
+from wakeline.wire.outcomes import Refusal, ours
 
 CALL_WAITS = (0.5, 1.0, 2.0, 4.0)
 """Seconds before the second, third ... attempt of a call; the last one repeats."""
@@ -31,7 +32,12 @@ LONGEST_WAIT = 900.0
 REPLAYS = 5
 """Attempts after which "not processed, send again" is treated as a failure: a provider may say so for ever."""
 
+PATIENCE_WITH_GOOGLE = 10
+"""Attempts that FCM may answer with an error of its own before a push is given up: their waits add up to the 60 minutes after
+which Google wants no more of it. While the whole service is silent nothing is given up: then the route waits, not the push."""
+
 _JITTER = 0.25
+_THEIR_FAULT = 500
 
 
 class RetryAt(msgspec.Struct, frozen=True):
@@ -56,10 +62,12 @@ def decide(
     expires: int,
     on_unknown: OnUnknown,
     entropy: float,
+    silent: bool = False,
 ) -> RetryAt | GiveUp:
     """Say what follows after attempt number `attempt` ended at `now` with this outcome; `entropy` is in [0, 1).
 
-    A replay is a retry without a wait. What is not worth repeating (a bad payload, a dead token) is given up.
+    A replay is a retry without a wait. What is not worth repeating (a bad payload, a dead token) is given up. `silent`: the
+    provider answers nobody.
     """
     if outcome.action is Action.REPLAY and attempt < REPLAYS:
         return RetryAt(now) if now < expires else GiveUp(past_ttl=True)
@@ -67,8 +75,14 @@ def decide(
         return GiveUp()
     if outcome.outcome_class is OutcomeClass.UNKNOWN and on_unknown is OnUnknown.STOP:
         return GiveUp()
+    if provider is ProviderKind.FCM and _has_had_its_hour(outcome, lane, attempt) and not silent:
+        return GiveUp()
     at = now + round(1000 * wait(outcome, provider=provider, lane=lane, attempt=attempt, entropy=entropy))
     return RetryAt(at) if at < expires else GiveUp(past_ttl=True)
+
+
+def _has_had_its_hour(outcome: Outcome, lane: Lane, attempt: int) -> bool:
+    return lane is not Lane.CALL and outcome.status >= _THEIR_FAULT and attempt >= PATIENCE_WITH_GOOGLE
 
 
 def wait(outcome: Outcome, *, provider: ProviderKind, lane: Lane, attempt: int, entropy: float) -> float:
@@ -81,3 +95,24 @@ def wait(outcome: Outcome, *, provider: ProviderKind, lane: Lane, attempt: int, 
         usual = min(FIRST_WAIT[provider] * 2.0 ** min(attempt - 1, 16), LONGEST_WAIT)
     jitter = 0.0 if lane is Lane.CALL else usual * _JITTER * entropy
     return max(usual, outcome.retry_after or 0.0) + jitter
+
+
+def last_word(outcome: Outcome, plan: GiveUp) -> Outcome:
+    """Return the outcome of a delivery that is not tried again: what was answered, why that is the end, what to do about it."""
+    if outcome.outcome_class is OutcomeClass.UNKNOWN and not plan.past_ttl:
+        return msgspec.structs.replace(ours(Refusal.UNANSWERED), reason=outcome.reason)
+    if outcome.action not in (Action.RETRY, Action.REPLAY):
+        return outcome
+    cause = f"{outcome.cause} The ttl ends before another attempt." if plan.past_ttl else outcome.cause
+    return msgspec.structs.replace(outcome, cause=cause, fix=_fix(outcome))
+
+
+def _fix(outcome: Outcome) -> str:
+    """Say what would have helped a push that nobody sends again."""
+    match outcome.outcome_class:
+        case OutcomeClass.THROTTLED:
+            return "Send less often, collapse with `collapse_id`, or give a longer `ttl` if late is better than never."
+        case OutcomeClass.TRANSIENT | OutcomeClass.UNKNOWN:
+            return ours(Refusal.RETRIES_EXHAUSTED).fix
+        case _:
+            return outcome.fix

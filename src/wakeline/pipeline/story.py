@@ -45,6 +45,9 @@ FLUSH_AFTER = 0.02
 
 _TRY_AGAIN = 1.0
 
+_CRASHES = 3
+"""Turns in a row that must crash before a loop counts as broken: one alone may have met one bad row."""
+
 _MAINTAIN = "maintain"
 
 
@@ -68,12 +71,13 @@ class RouteStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
-    """How the story itself is: whether it takes work, and how many results wait to be written."""
+    """How the story itself is: whether it takes work, how many results wait to be written, which loops do nothing but crash."""
 
     claims: bool
     low_disk: bool
     failing: bool
     unsettled: int
+    crashing: tuple[str, ...] = ()
 
 
 class Pipeline:
@@ -97,6 +101,7 @@ class Pipeline:
         self.undo = Undo(parts, self.table, self.settle, self.watch)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[str] = set()
+        self._crashes = dict.fromkeys(self._bells, 0)
         self.table.load()
         parts.queue.listen(self._on_work)
 
@@ -156,6 +161,7 @@ class Pipeline:
         while name not in self._ending:
             try:
                 wait = await body()
+                self._crashes[name] = 0
             except WakelineError as error:
                 _log.error("loop.failed", loop=name, detail=error.detail)
                 wait = _TRY_AGAIN
@@ -163,15 +169,19 @@ class Pipeline:
                 # Somebody else's cancelled future looks the same as the end of this loop, which is asked for by name.
                 if _is_cancelled():
                     raise
-                _log.exception("loop.crashed", loop=name)
-                wait = _TRY_AGAIN
+                wait = self._crashed(name)
             except Exception:  # noqa: BLE001 - a defect in one turn must not silence the gateway
-                _log.exception("loop.crashed", loop=name)
-                wait = _TRY_AGAIN
+                wait = self._crashed(name)
             if wait == 0.0:
                 await asyncio.sleep(0)
             elif name not in self._ending:
                 await bell.wait(wait)
+
+    def _crashed(self, name: str) -> float:
+        """Note the exception that is being handled; returns the seconds until the next try."""
+        _log.exception("loop.crashed", loop=name)
+        self._crashes[name] += 1
+        return _TRY_AGAIN
 
     async def _dispatch(self) -> float | None:
         self.watch.refresh()
@@ -278,6 +288,7 @@ class Pipeline:
             low_disk=self.dispatch.full,
             failing=self.settle.failing,
             unsettled=self.settle.size,
+            crashing=tuple(name for name, crashes in self._crashes.items() if crashes >= _CRASHES),
         )
 
     def _way(self, route: int) -> Way:

@@ -41,3 +41,11 @@ def test_what_is_wrong_is_named_with_its_cause(store: StoreHealth, pending: int,
     checks = health.readiness(store, pending=pending, max_pending=10)
     assert failed(checks) == [name]
     assert any(word in check.cause for check in checks)
+
+
+def test_a_loop_that_does_nothing_but_crash_takes_no_traffic() -> None:
+    health = Health()
+    health.phase = Phase.READY
+    checks = health.readiness(GOOD, pending=0, max_pending=10, crashing=("dispatch", "settle"))
+    assert failed(checks) == ["loops"]
+    assert "dispatch and settle" in checks[-1].cause

@@ -5,7 +5,7 @@ import pytest
 from wakeline.model.notification import OnUnknown
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Lane, ProviderKind
-from wakeline.pipeline.retry import REPLAYS, GiveUp, RetryAt, decide
+from wakeline.pipeline.retry import PATIENCE_WITH_GOOGLE, REPLAYS, GiveUp, RetryAt, decide, last_word
 from wakeline.wire.outcomes import Loss, apns, fcm, lost
 
 NOW = 1_000_000_000
@@ -72,3 +72,39 @@ def test_waits(outcome: Outcome, given: dict[str, object], seconds: float) -> No
 )
 def test_no_further_attempt(outcome: Outcome, given: dict[str, object], past_ttl: bool) -> None:
     assert plan(outcome, **given) == GiveUp(past_ttl=past_ttl)
+
+
+def test_google_is_asked_for_an_hour_and_no_longer_unless_it_answers_nobody() -> None:
+    waits = []
+    for attempt in range(1, PATIENCE_WITH_GOOGLE):
+        decided = plan(GOOGLE_DOWN, provider=ProviderKind.FCM, attempt=attempt)
+        assert isinstance(decided, RetryAt)
+        waits.append(decided.at - NOW)
+    assert 3_000_000 < sum(waits) <= 3_600_000
+    given: dict[str, object] = {"provider": ProviderKind.FCM, "attempt": PATIENCE_WITH_GOOGLE}
+    assert plan(GOOGLE_DOWN, **given) == GiveUp()
+    assert isinstance(plan(GOOGLE_DOWN, **given, silent=True), RetryAt)
+    assert isinstance(plan(GOOGLE_DOWN, **given, lane=Lane.CALL), RetryAt)
+    assert isinstance(plan(fcm(429), **given), RetryAt)
+    assert isinstance(plan(DOWN, attempt=PATIENCE_WITH_GOOGLE), RetryAt)
+
+
+@pytest.mark.parametrize("past_ttl", [True, False])
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        DOWN,
+        GOOGLE_DOWN,
+        fcm(429),
+        apns(429, "TooManyRequests"),
+        apns(503, "Shutdown"),
+        fcm(429, b'{"error":{"status":"QUOTA_EXCEEDED"}}'),
+        lost(Loss.TIMEOUT),
+        lost(Loss.NOT_WRITTEN),
+    ],
+)
+def test_the_last_word_promises_no_further_attempt(outcome: Outcome, past_ttl: bool) -> None:
+    said = last_word(outcome, GiveUp(past_ttl=past_ttl))
+    assert "again" not in said.fix
+    assert said.code == outcome.code
+    assert ("ttl ends" in said.cause) is past_ttl

@@ -93,7 +93,8 @@ async def health(call: Call) -> Answer:
 async def _checks(call: Call) -> list[Check]:
     ports = call.ports
     pending = await ports.queue.pending()
-    return ports.health.readiness(ports.keeper.health(), pending, ports.settings.queue.max_pending)
+    crashing = ports.pipeline.condition().crashing
+    return ports.health.readiness(ports.keeper.health(), pending, ports.settings.queue.max_pending, crashing)
 
 
 async def _calls(call: Call, apps: Sequence[App]) -> list[Check]:

@@ -10,6 +10,8 @@ from wakeline.model.key import Scope
 from wakeline.observe.metrics import CONTENT_TYPE, Labels, Reading
 from wakeline.ports import LaneDepth
 
+_RESTING = "resting"
+
 
 async def scrape(call: Call) -> Answer:
     """Give out the metrics in Prometheus' text format."""
@@ -58,12 +60,21 @@ def _connections(call: Call, figure: str) -> tuple[Labels, ...]:
 
 
 def _held(call: Call) -> tuple[Labels, ...]:
-    found = Counter(route.hold.reason.value for route in call.ports.routes.all() if route.hold is not None)
+    found = Counter(_reasons(call).values())
     return tuple(Labels((reason,), value) for reason, value in sorted(found.items()))
 
 
+def _reasons(call: Call) -> dict[int, str]:
+    """Return why each route that sends nothing now does not: what holds it, be it its app's pause, or a rest it was asked for."""
+    return {
+        status.route.id: status.hold.reason.value if status.hold is not None else _RESTING
+        for status in call.ports.pipeline.routes()
+        if status.hold is not None or status.resting_until is not None
+    }
+
+
 def _waiting(call: Call, depths: list[LaneDepth]) -> tuple[Labels, ...]:
-    holds = {route.id: route.hold.reason.value for route in call.ports.routes.all() if route.hold is not None}
+    holds = _reasons(call)
     found = Counter(dict.fromkeys(holds.values(), 0))
     for depth in depths:
         if depth.route in holds:

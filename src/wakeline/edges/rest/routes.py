@@ -36,7 +36,11 @@ class HoldView(View, frozen=True, kw_only=True):
 
 
 class RouteView(View, frozen=True, kw_only=True):
-    """A route: what it is for, what stops it now, how much waits on it (deliveries), and how its connections are."""
+    """A route: what it is for, what stops it now, how much waits on it (deliveries), and how its connections are.
+
+    `resting_until`: the push service asked for a rest, which calls do not keep; `next_probe`: when one that does not answer is
+    asked again. `last_failure` and `last_goaway` say what last went wrong with a connection, perhaps long ago.
+    """
 
     id: int
     app: str
@@ -46,8 +50,12 @@ class RouteView(View, frozen=True, kw_only=True):
     credential: str | None
     hold: HoldView | None
     waiting: int
+    resting_until: datetime | None
+    next_probe: datetime | None
     connections: int
     in_flight: int
+    last_failure: str
+    last_goaway: str
 
 
 class RouteList(View, frozen=True, kw_only=True):
@@ -88,9 +96,17 @@ def _view(call: Call, route: Route, slug: str, waiting: int, status: RouteStatus
         credential=id_of(credential) if credential else None,
         hold=hold_view(status.hold if status else route.hold),
         waiting=waiting,
+        resting_until=_moment(status.resting_until if status else None),
+        next_probe=_moment(status.probe_at if status else None),
         connections=stats.connections,
         in_flight=stats.in_flight,
+        last_failure=stats.last_failure,
+        last_goaway=stats.last_goaway,
     )
+
+
+def _moment(at: int | None) -> datetime | None:
+    return moment(at) if at is not None else None
 
 
 async def list_all(call: Call) -> Answer:

@@ -125,3 +125,20 @@ async def test_metrics_count_what_waits_and_need_a_key(app: Gateway) -> None:
     assert 'wakeline_queue_depth{lane="alert",state="queued"} 1.0' in text
     assert 'wakeline_routes_held{reason="operator"} 1.0' in text
     assert 'wakeline_deliveries_held{reason="operator"} 1.0' in text
+
+
+async def test_what_waits_for_a_paused_app_is_counted_too(app: Gateway) -> None:
+    await app.call("PATCH", "/v1/apps/acme-chat", json={"paused": True})
+    text = (await app.call("GET", "/metrics")).text
+    [route] = (await app.call("GET", "/v1/health")).json()["routes"]
+
+    assert 'wakeline_routes_held{reason="operator"} 1.0' in text
+    assert 'wakeline_deliveries_held{reason="operator"} 1.0' in text
+    assert (route["hold"]["code"], route["waiting"]) == (902, 1)
+
+
+async def test_a_route_says_how_its_connections_are_and_when_it_goes_on(app: Gateway) -> None:
+    [route] = (await app.call("GET", "/v1/routes")).json()["routes"]
+
+    assert (route["resting_until"], route["next_probe"]) == (None, None)
+    assert (route["connections"], route["last_failure"], route["last_goaway"]) == (0, "", "")
