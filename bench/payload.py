@@ -8,8 +8,8 @@ PATHS = 25_000
 BODY = (
     b'{"aps":{"alert":{"title":"Nadia Petrova","body":"The offer for the Riverside project is ready, '
     b'please look at page 3 before noon."},"sound":"default","badge":4,"thread-id":"chat-118","category":"MESSAGE"},'
-    b'"chat":118,"message":"0193f4e2-7c1d"}'
-).ljust(255)
+    b'"chat":118,"message":"0193f4e2-7c1d-7d10-9000-00"}'
+)
 PATH = "/3/device/" + "ab" * 32
 HEADERS = {
     "user-agent": "bench",

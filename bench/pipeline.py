@@ -33,7 +33,7 @@ CONTENT: dict[str, Any] = {
         "thread": "chat-118",
         "category": "MESSAGE",
     },
-    "data": {"chat": 118, "message": "0193f4e2-7c1d"},
+    "data": {"chat": 118, "message": "0193f4e2-7c1d-7d10-9000-00"},
 }
 """The request of `payload` as a caller of the API writes it."""
 NDJSON = "application/x-ndjson"

@@ -25,6 +25,8 @@ class Counts(msgspec.Struct, frozen=True):
     connections: int
     without_id: int
     cpu_seconds: float
+    calls: list[tuple[str, float]] = []
+    """Requests of push type voip since the last report: head of the device token, time.monotonic() when it was read."""
 
 
 class _Ready(msgspec.Struct, frozen=True):
@@ -55,8 +57,11 @@ def build(directory: Path) -> Path:
 
 
 @contextmanager
-def serving(directory: Path, core: int, *, max_streams: int = 1000) -> Iterator[Server]:
-    """A server on `core` until the context ends; its files live in `directory`."""
+def serving(directory: Path, core: int, *, max_streams: int = 1000, delay_ms: int = 0) -> Iterator[Server]:
+    """A server on `core` until the context ends; its files live in `directory`.
+
+    `delay_ms` is the round trip that it simulates.
+    """
     authority = trustme.CA()
     leaf = authority.issue_cert("localhost", "127.0.0.1")
     ca_file, chain, key = directory / "ca.pem", directory / "chain.pem", directory / "key.pem"
@@ -64,8 +69,9 @@ def serving(directory: Path, core: int, *, max_streams: int = 1000) -> Iterator[
     chain.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
     leaf.private_key_pem.write_to_path(key)
     program = build(directory)
+    arguments = [str(chain), str(key), str(max_streams), str(delay_ms)]
     with pinned(core):
-        process = subprocess.Popen([str(program), str(chain), str(key), str(max_streams)], stdout=subprocess.PIPE)
+        process = subprocess.Popen([str(program), *arguments], stdout=subprocess.PIPE)
     try:
         port = msgspec.json.decode(_line(process), type=_Ready).port
         yield Server(process=process, port=port, ca_file=str(ca_file))
