@@ -182,7 +182,8 @@ class SeededLife(Life):
 
     async def witness(self) -> None:
         """Have the app next door send: whatever happens here, it is served at once."""
-        if self.armed.total() or self.disk.low or not self.pipeline.dispatch.claims:
+        limited = self.settings.limits.per_user  # eve would be told so, and rightly
+        if limited or self.armed.total() or self.disk.low or not self.pipeline.dispatch.claims:
             return
         body = request(to={"users": ["eve"]}, ttl=60)
         [taken] = await self.pipeline.accept.accept(self.neighbour, [submission(body)])
