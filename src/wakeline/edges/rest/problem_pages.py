@@ -138,8 +138,8 @@ PAGES: dict[str, Page] = {
         "was kept. Where some of the recipients can be served, the notification is taken and the others fail with 901.",
         (
             "`wakeline credential list` shows what the app has.",
-            "Upload a .p8 key (iPhone) or a service account (Android), or make a VAPID key (browsers, UnifiedPush) with "
-            "`wakeline credential vapid`, then send again.",
+            "Upload a .p8 key (iPhone) or a service account (Android), then send again.",
+            "For browsers and UnifiedPush make a VAPID key with `wakeline credential vapid`, then have them subscribe.",
             "A token of a development build needs a credential for the sandbox.",
         ),
     ),
