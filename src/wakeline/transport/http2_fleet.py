@@ -34,7 +34,8 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How a pool behaves; times in seconds.
 
     `idle_ping`: a connection on which nothing was read for so long is asked for a sign of life, `silence_ping` the same
-    while requests are in flight; without one within `ping_timeout` it is given up.
+    while requests are in flight; without one within `ping_timeout` it is given up. One that answers pings and for as long as
+    `silence_ping` no request gets no more of them once the first is overdue.
     `start_streams`: requests that may be sent before the server announced its limits (0: wait for them, which also
     means that a refused client certificate loses nothing). `max_streams`: our own limit per connection.
     `replays`: how often a request that was refused unprocessed is sent again.
@@ -231,10 +232,21 @@ class Fleet:
     def tick(self, now: float) -> None:
         """Give up overdue requests and dead connections."""
         for link in list(self.links):
-            self._desk.deliver(link.connection.expire(now))
+            self._expire(link, now)
             self._look_after(link, now)
             self._retire_if_done(link)
             link.flush()
+
+    def _expire(self, link: Link, now: float) -> None:
+        """Give up overdue requests; a connection that has answered none for long gets no more, though it answers pings."""
+        connection = link.connection
+        late = connection.expire(now)
+        if late and connection.usable and now - connection.last_answered >= self._settings.silence_ping:
+            log.warning(
+                "connection_answers_nothing", host=self._origin.host, seconds=round(now - connection.last_answered)
+            )
+            connection.leaving = True
+        self._desk.deliver(late)
 
     def _look_after(self, link: Link, now: float) -> None:
         """Ask a silent connection for a sign of life, and give up one that gives none."""

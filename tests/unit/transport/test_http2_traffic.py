@@ -11,7 +11,7 @@ import trustme
 
 from scripted_http2 import Received, Server, answer, serving, until
 from wakeline.transport.http2_pool import Pool, PoolSettings
-from wakeline.wire.http2 import Answer, Fields, RequestBatch
+from wakeline.wire.http2 import Answer, Fields, Lost, RequestBatch
 
 pytestmark = pytest.mark.anyio
 
@@ -136,3 +136,40 @@ async def test_other_refusals_do_not_end_a_connection(server: Server) -> None:
             pool.submit(requests(told := Told(), 3))
             await until(lambda told=told: len(told.others) == 3)  # type: ignore[misc]  # bound per turn
         assert len(server.sessions) == 1
+
+
+async def test_a_connection_that_answers_pings_and_nothing_else_is_replaced(server: Server) -> None:
+    """Apple's servers are known to fall silent on one connection while a new one works."""
+    held: list[Received] = []
+    server.script = held.append
+    pool = Pool(server.origin(), wake=lambda: None, settings=PoolSettings(silence_ping=0.2), random=lambda: 0.0)
+    try:
+        batch = requests(told := Told(), 3)
+        batch.deadline = asyncio.get_running_loop().time() + 0.5
+        pool.submit(batch)
+        await until(lambda: len(told.others) == 3)
+        assert {answer.lost for _, answer in told.others} == {Lost.TIMEOUT}
+        await until(lambda: server.sessions[0].lost)
+        server.script = answer
+        pool.submit(requests(again := Told(), 3))
+        await until(lambda: len(again.accepted) == 3)
+        assert [len(session.received) for session in server.sessions] == [3, 3]
+    finally:
+        await pool.close(drain=0.0)
+
+
+async def test_one_late_answer_among_others_does_not_end_a_connection(server: Server) -> None:
+    server.script = lambda request: None if request.path == "/0" else answer(request)
+    pool = Pool(server.origin(), wake=lambda: None, settings=PoolSettings(silence_ping=0.4), random=lambda: 0.0)
+    try:
+        batch = requests(told := Told(), 2)
+        batch.deadline = asyncio.get_running_loop().time() + 0.6
+        pool.submit(batch)
+        while not told.others:
+            pool.submit(requests(beside := Told(), 2))
+            await until(lambda beside=beside: beside.accepted)  # type: ignore[misc]  # bound per turn
+            await asyncio.sleep(0.05)
+        assert len(server.sessions) == 1
+        assert pool.stats.connections == 1
+    finally:
+        await pool.close(drain=0.0)

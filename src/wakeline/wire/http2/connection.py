@@ -32,6 +32,7 @@ from wakeline.wire.http2.streams import Segment, Streams
 _COMPLETE = frames.END_STREAM | frames.END_HEADERS
 _FRAME_AND_BYTE = struct.Struct(">IBIB")  # `frames.FRAME_HEADER` and the payload's first byte
 _RESERVED = 0x7FFF_FFFF
+_DEBUG_SHOWN = 200
 _LONGEST = frames.DEFAULT_FRAME_SIZE << 8 | 0xFF
 
 
@@ -41,6 +42,10 @@ class GoAway(msgspec.Struct, frozen=True):
     last_stream: int
     code: int
     debug: bytes
+
+    def __str__(self) -> str:
+        words = self.debug.decode("utf-8", "replace")[:_DEBUG_SHOWN]
+        return f"GOAWAY {words}" if words.isprintable() and words else f"GOAWAY with code {self.code}"
 
 
 class Connection:
@@ -60,6 +65,8 @@ class Connection:
         self.answers = 0
         """Answers of the server, whatever their status."""
         self.last_received = now
+        self.last_answered = now
+        """When the last answer came, whatever its status; at first when the connection was made."""
         self.ping_sent: float | None = None
         """When the PING that is not acknowledged yet was sent."""
         self.leaving = False
@@ -210,7 +217,10 @@ class Connection:
             self._out.drop(stream)
             self._in.reset(stream, ErrorCode.CANCEL)  # RFC 9113 section 8.1: answered early, the rest is not wanted
         told = self.collect()
-        self.answers += sum(len(part.accepted) + sum(answer.status > 0 for _, answer in part.others) for part in told)
+        answers = sum(len(part.accepted) + sum(answer.status > 0 for _, answer in part.others) for part in told)
+        if answers:
+            self.answers += answers
+            self.last_answered = now
         return told
 
     def _parse(self, data: bytes) -> None:
