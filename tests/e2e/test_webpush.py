@@ -92,3 +92,6 @@ def test_a_browser_registered_on_the_command_line_reads_what_was_sent(stack: Sta
         return (credential["kind"], credential["state"]) == ("vapid_key", "working")
 
     until(proven, "the key is known to work")
+    (route,) = [one for one in caller.http.get("/v1/health").json()["routes"] if one["app"] == "web-alert"]
+    assert (route["provider"], route["topic"], route["hold"]) == ("webpush", told["endpoint"].split("/wp/")[0], None)
+    assert 'provider="webpush"' in caller.http.get("/metrics").text
