@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import resource
 import sys
 
 import msgspec
 
+from wakeline.config.keys import PREFIX
 from wakeline.model.errors import Overloaded
 from wakeline.wire.credential_file import Expectation, Inspection, inspect
 
@@ -49,9 +51,13 @@ class Judge:
     async def _ask(self, question: bytes) -> bytes:
         """Return what the process says; nothing if it took too long, or died of what it read."""
         command = (sys.executable, "-P", "-m", __name__)
+        # The master key may be a variable; a process that reads strangers' files has no use for it.
+        variables = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         try:
-            process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=nothing)
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=pipe, stdout=pipe, stderr=nothing, env=variables
+            )
         except OSError as error:
             raise Overloaded(f"The file cannot be judged now: {error.strerror}", fix="Try again.") from None
         try:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from apn_directory import ACME, PRODUCTION, SANDBOX, Taker, put, taker
+from apn_directory import ACME, PRODUCTION, SANDBOX, Taker, identity, put, taker
 from wakeline.cli.demo import material
 from wakeline.model.credential import CredentialKind, Grade
 from wakeline.model.route import Environment
-from wakeline.service.credential_directory import Result
+from wakeline.service.credential_directory import Result, look
+from wakeline.service.credential_directory.judged import collect
 from wakeline.service.credential_directory.names import Said, said_by
 
 pytestmark = pytest.mark.anyio
@@ -236,6 +237,27 @@ async def test_the_app_is_the_one_that_covers_the_bundle_id_or_the_one_that_was_
     assert {line.app for line in (await apn.take(app="chat")).values()} == {"chat"}
     put(apn.directory / f"{VOIP}.prod.pem", VOIP)
     assert (await apn.take(app="mail"))[f"{VOIP}.prod.pem"].app == "chat"  # chat covers the bundle id already
+
+
+async def test_an_app_that_was_named_and_is_not_there_is_made_only_if_that_is_wanted(apn: Taker) -> None:
+    file = put(apn.directory / f"{ACME}.prod.pem", ACME)
+
+    for dry in (True, False):
+        assert "There is no app chat" in (await apn.take(app="chat", dry=dry))[file.name].notes[0]
+
+    assert (await apn.take(app="chat", create_apps=True))[file.name].app == "chat"
+    assert await apn.door.apps() == ["chat"]
+
+
+async def test_a_file_that_changes_between_look_and_read_is_left_for_later(apn: Taker) -> None:
+    file = put(apn.directory / f"{ACME}.prod.pem", ACME)
+    entries = look(apn.directory)
+    file.write_bytes(identity(ACME, days=301)[:500])
+
+    files, unread = collect(apn.directory, entries.values())
+
+    assert files == []
+    assert [(one.name, one.passing) for one in unread] == [(file.name, True)]
 
 
 async def test_the_only_app_is_taken_for_the_only_bundle_id(apn: Taker) -> None:

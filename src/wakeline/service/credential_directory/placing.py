@@ -66,7 +66,7 @@ def place(facts: Credential, apps: Mapping[str, Sequence[Credential]], wishes: W
     bundles = bundles_of(facts)
     covering = [slug for slug, there in apps.items() if any(_about(one, facts, bundles) for one in there)]
     if wishes.app and (wishes.app in covering or not covering):
-        return Place(app=wishes.app)
+        return _wished(wishes, apps)
     if len(covering) == 1:
         return Place(app=covering[0])
     if covering:
@@ -82,6 +82,14 @@ def place(facts: Credential, apps: Mapping[str, Sequence[Credential]], wishes: W
         f"No app is known for {_listed(bundles) or 'it'}.",
         fix="Say which with --app ([credentials] app), or have one made for each bundle id with --create-apps.",
     )
+
+
+def _wished(wishes: Wishes, apps: Mapping[str, Sequence[Credential]]) -> Place:
+    if wishes.app not in apps and not wishes.create_apps:
+        raise NotFound(
+            f"There is no app {wishes.app}.", fix=f"Make it with `wakeline app create {wishes.app}`, or --create-apps."
+        )
+    return Place(app=wishes.app, made=wishes.app not in apps)
 
 
 def _about(there: Credential, facts: Credential, bundles: frozenset[str]) -> bool:
