@@ -143,6 +143,23 @@ async def test_half_the_tokens_refused_after_a_deploy_close_the_brake_within_100
     assert ends.count(DeliveryState.ACCEPTED) == count - closed.repaired
 
 
+async def test_a_broadcast_after_a_deploy_loses_no_token_whatever_was_in_flight(either: World) -> None:
+    count = 700
+    await phones(either, count)
+    answering(either, BAD_TOKEN, range(0, count, 2))
+    key = await either.send(to={"everyone": True}, ttl=LONG)
+    await either.run()
+    assert await states(either) == {ACTIVE: count, QUARANTINED: 0, RETIRED: 0}
+    counts = await either.counts(key)
+    assert counts.failed < WINDOW // 4
+    assert counts.accepted + counts.failed + counts.held == count
+
+    answering(either, None, range(count))
+    await either.pipeline.undo.undo(episode(either).id)
+    await either.run()
+    assert (await either.counts(key)).accepted == count - counts.failed
+
+
 # --- what a closed brake does
 
 
