@@ -8,7 +8,7 @@ To be read in this order:
     fanout     walking tags, everyone and long lists of names    ahead
     dispatch   claiming by route and lane                          agenda, claim, load, shelf
     feed       handing over what senders have room for             ship, lanes
-    route      routes at run time: credential, sender, hold        breaker, brake
+    route      routes at run time: credential, sender, hold        breaker, brake, origins
     answers    what each answer does                               flight, retry, verdicts
     settle     one settlement a flush, then verdicts on tokens     batch, apart
     report     the events
