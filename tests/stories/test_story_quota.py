@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from stories.world import World
@@ -10,7 +12,7 @@ from wakeline.model.delivery import DeliveryState
 from wakeline.model.event import EventType
 from wakeline.model.route import Lane, ProviderKind
 from wakeline.pipeline import RouteStatus, ramp
-from wakeline.wire.outcomes import fcm
+from wakeline.wire.outcomes import apns, fcm
 
 pytestmark = pytest.mark.anyio
 
@@ -87,6 +89,31 @@ async def test_held_pushes_survive_a_restart(world: World) -> None:
     world.restarted()
     await world.later(70)
     assert [(await world.counts(key)).accepted for key in keys] == [1] * 250
+
+
+async def test_a_429_of_apples_delays_that_token_alone_and_what_waits_for_it_follows_one_by_one(world: World) -> None:
+    await world.device("phone", "ann")
+    await world.device("other", "eve")
+    world.apple.to_token["phone"].append(apns(429, "TooManyRequests"))
+    first = await world.send("ann")
+    await world.run()
+    asked = len(world.apple.sent)
+    later = await sends(world, "ann", 3)
+    elsewhere = await world.send("eve")
+    await world.run()
+    assert len(world.apple.sent) == asked + 1
+    assert (await world.counts(elsewhere)).accepted == 1
+    assert [(one.state, one.code) for key in later for one in [await world.delivery(key)]] == [
+        (DeliveryState.HELD, 914)
+    ] * 3
+    await world.later(90, step=0.1)
+    assert [(await world.counts(key)).accepted for key in (first, *later)] == [1] * 4
+    times = [one.at for one in world.apple.sent if one.token == "phone"]
+    assert times[1] - times[0] >= 60
+    assert all(0.9 <= after - before <= 2.1 for before, after in pairwise(times[1:]))
+    await world.send("ann")
+    await world.run()
+    assert len(world.apple.sent) == asked + 6, "and then it is as before"
 
 
 @pytest.fixture

@@ -191,7 +191,9 @@ class Answers:
         """Count an answer in the window of its route; tell whether it is doubt and the brake is closed."""
         way, outcome = answer.flight.way, answer.outcome
         if outcome.outcome_class is OutcomeClass.MISMATCH and way.route.provider is ProviderKind.WEBPUSH:
-            return False  # no doubt: each browser knows the key that it subscribed with, and no setting makes it another
+            return (
+                False  # no doubt: each browser knows the key that it subscribed with, and no setting makes it another
+            )
         if doubtful(outcome):
             if not way.braked and way.brake.doubtful(answer.target, outcome.reason, answer.now):
                 self._watch.brake(way, outcome)
@@ -273,7 +275,11 @@ class Answers:
         if isinstance(plan, retry.GiveUp):
             self._final(answer._replace(outcome=retry.last_word(answer.outcome, plan)), DeliveryState.FAILED)
             return
-        self._parts.meter.retried(answer.flight.way.route.provider.value, 1)
+        way = answer.flight.way
+        if answer.outcome.outcome_class is OutcomeClass.THROTTLED:
+            monotonic = round(1000 * self._parts.clock.monotonic())
+            way.rests.note(answer.target, monotonic + plan.at - answer.now, monotonic)
+        self._parts.meter.retried(way.route.provider.value, 1)
         self._put(
             answer,
             due=plan.at,

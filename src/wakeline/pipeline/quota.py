@@ -1,4 +1,6 @@
-"""How often one Android device may be reached: 240 messages in a minute and 5,000 in an hour, as Google allows. Pure.
+"""How often one device may be reached: as often as Google allows, and not while Apple or Google has had too much for it. Pure.
+
+Google allows 240 messages in a minute and 5,000 in an hour.
 
 What is beyond that would be answered 429 and count against the project's quota, so it waits here, each push for a slot of its
 own: what comes later waits longer, and nothing is tried in vain. Both rules are kept exactly, over every minute and hour.
@@ -8,7 +10,11 @@ whoever falls on it and forgotten after two minutes: a broadcast to a million le
 says that somebody had `FEW` in a minute, the times of that device's pushes are kept, for an hour, and of `MOST_FOLLOWED`
 devices at most (40 MB if each gets all it may). Who is not followed is left to Google.
 
-Source: Firebase, "Throttling and quotas": maximum message rate to a single device.
+Apple names no numbers. It says 429 TooManyRequests for a token, and then nothing more goes to that token until the refused
+push is tried again; what came meanwhile follows one by one.
+
+Sources: Firebase, "Throttling and quotas": maximum message rate to a single device; Apple, "Handling notification responses
+from APNs".
 """
 
 from __future__ import annotations
@@ -23,6 +29,11 @@ FEW = 30
 """Pushes in a minute from which on a device is followed: who always has fewer reaches neither limit."""
 
 MOST_FOLLOWED = 1_000
+
+MOST_RESTING = 10_000
+
+SPACE = 1_000
+"""Milliseconds between two pushes that waited for the same device."""
 
 _MINUTE = 60_000
 _HOUR = 3_600_000
@@ -99,3 +110,38 @@ class DeviceQuota:
         self._counts = bytearray(_SLOTS)
         self._since = now
         self._followed = {target: times for target, times in self._followed.items() if not times.is_over(now)}
+
+
+class Rests:
+    """The devices of a route that had too many. Readings in milliseconds on the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._until: dict[int, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._until)
+
+    def note(self, target: int, until: int, now: int) -> None:
+        """Note that nothing more is to go to a target before `until`."""
+        if len(self._until) >= MOST_RESTING:
+            self._until = {other: at for other, at in self._until.items() if at > now}
+        if len(self._until) < MOST_RESTING:
+            self._until[target] = max(until, self._until.get(target, until))
+
+    def book(self, packed: Iterable[int], now: int, latest: int) -> dict[int, int]:
+        """Return which of these packed recipients, by place, must wait, and until when: each for a time of its own.
+
+        A wait beyond `latest` takes no time from others.
+        """
+        waits: dict[int, int] = {}
+        for place, recipient in enumerate(packed):
+            until = self._until.get(recipient >> 16)
+            if until is None:
+                continue
+            if until <= now:
+                del self._until[recipient >> 16]
+                continue
+            waits[place] = until + SPACE
+            if waits[place] <= latest:
+                self._until[recipient >> 16] = waits[place]
+        return waits

@@ -26,6 +26,7 @@ from wakeline.pipeline.brake import Brake
 from wakeline.pipeline.breaker import Breaker
 from wakeline.pipeline.lanes import Turns
 from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.quota import Rests
 from wakeline.pipeline.ramp import Ramp
 from wakeline.pipeline.resolve import Address
 from wakeline.pipeline.standing import Standing
@@ -66,6 +67,7 @@ class Way:
         self.breaker = Breaker()
         self.brake = Brake()
         self.turns = Turns()
+        self.rests = Rests()
         self.ramp = Ramp() if route.provider is ProviderKind.FCM else None
         self.paused_until = 0.0
         self.accepted = LastAccepted()

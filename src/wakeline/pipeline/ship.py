@@ -38,7 +38,9 @@ class Shipping:
 
     def ship(self, way: Way, sender: Sender, load: Load, limit: int, candidate: Candidate | None = None) -> int:
         """Hand over a slice of a load, as canaries of a candidate if there is one; returns how many deliveries it was."""
-        indexes = self._allowed(load, load.take(limit)) if way.ramp is not None else load.take(limit)
+        indexes = load.take(limit)
+        if way.ramp is not None or way.rests:
+            indexes = self._allowed(way, load, indexes)
         if not indexes:
             return 0
         if isinstance(indexes, range):
@@ -73,7 +75,7 @@ class Shipping:
             self._results(flight, shipment, [], [(position, refused) for position in range(len(indexes))])
         return len(indexes)
 
-    def _allowed(self, load: Load, indexes: Sequence[int]) -> Sequence[int]:
+    def _allowed(self, way: Way, load: Load, indexes: Sequence[int]) -> Sequence[int]:
         """Put off what its device may not get yet; calls are counted and go, for the provider may know better."""
         job, now = load.job, self._parts.clock.now()
         if job.code == LIMITED and now - job.due < _PAID:
@@ -81,7 +83,8 @@ class Shipping:
         monotonic = round(1000 * self._parts.clock.monotonic())
         latest = monotonic + job.expires - now
         packed = load.packed if indexes == range(len(load.packed)) else [load.packed[index] for index in indexes]
-        waits = self._quota.charge(packed, monotonic, latest)
+        waits = self._quota.charge(packed, monotonic, latest) if way.ramp is not None else {}
+        waits |= way.rests.book(packed, monotonic, latest)
         if not waits or job.lane is Lane.CALL:
             return indexes
         for place, at in waits.items():

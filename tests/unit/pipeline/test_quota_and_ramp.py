@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzzing import examples
-from wakeline.pipeline.quota import FEW, MOST_FOLLOWED, PER_HOUR, PER_MINUTE, DeviceQuota
+from wakeline.pipeline.quota import FEW, MOST_FOLLOWED, MOST_RESTING, PER_HOUR, PER_MINUTE, DeviceQuota, Rests
 from wakeline.pipeline.ramp import BURST, FIRST, RISE, Ramp
 
 NOW = 1_000_000
@@ -99,6 +99,25 @@ def test_the_followed_are_few_and_forgotten_after_an_hour() -> None:
     assert len(quota._followed) == MOST_FOLLOWED
     quota.charge([packed(1)], NOW + HOUR + MINUTE, NEVER)
     assert not quota._followed
+
+
+def test_a_device_at_rest_lets_what_waits_go_one_by_one_and_is_forgotten() -> None:
+    rests = Rests()
+    rests.note(5, NOW + 500, NOW)
+    assert rests.book([packed(4), packed(5), packed(5)], NOW, NEVER) == {1: NOW + 1_500, 2: NOW + 2_500}
+    assert rests.book([packed(5)], NOW, NOW + 1_000) == {0: NOW + 3_500}, "too late: it takes no time from others"
+    assert rests.book([packed(5)], NOW, NEVER) == {0: NOW + 3_500}
+    assert rests.book([packed(5)], NOW + 3_500, NEVER) == {}
+    assert not rests
+
+
+def test_the_resting_are_bounded() -> None:
+    rests = Rests()
+    for target in range(MOST_RESTING + 5):
+        rests.note(target, NOW + 500, NOW)
+    assert rests.book([packed(MOST_RESTING)], NOW, NEVER) == {}
+    rests.note(MOST_RESTING, NOW + 2_000, NOW + 1_000)
+    assert rests.book([packed(MOST_RESTING)], NOW + 1_000, NEVER) == {0: NOW + 3_000}
 
 
 # --- bulk -----------------------------------------------------------------------------------------------------------------
