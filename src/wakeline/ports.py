@@ -499,8 +499,11 @@ class Devices(Protocol):
     async def judge(self, verdicts: Sequence[TargetVerdict]) -> list[TargetVerdict]:
         """Apply what answers said; returns those that changed something."""
 
-    async def bump_badges(self, devices: Sequence[int]) -> dict[int, int]:
-        """Count each device's badge up by one and return the new numbers."""
+    async def bump_badges(self, devices: Sequence[int], notification: int, *, again: bool = False) -> dict[int, int]:
+        """Count each device's badge up by one for a notification and return the new numbers.
+
+        The notification that was last counted for a device is not counted twice; one that is tried `again` is not counted.
+        """
 
     async def app_counts(self, app: int) -> dict[TargetState, int]:
         """Count targets by state."""

@@ -597,8 +597,17 @@ class TestReaching:
     async def test_badges_count_up_for_each_device(self, store: Store) -> None:
         one, two = await put(store), await put(store, device_id="tablet", tokens=("bb",))
 
-        assert await store.devices.bump_badges([one.id, two.id]) == {one.id: 1, two.id: 1}
-        assert await store.devices.bump_badges([one.id, 999]) == {one.id: 2}
+        assert await store.devices.bump_badges([one.id, two.id], 7) == {one.id: 1, two.id: 1}
+        assert await store.devices.bump_badges([one.id, 999], 8) == {one.id: 2}
+
+    async def test_a_badge_is_counted_once_a_notification(self, store: Store) -> None:
+        device = (await put(store)).id
+
+        assert await store.devices.bump_badges([device], 7) == {device: 1}
+        assert await store.devices.bump_badges([device], 7) == {device: 1}
+        assert await store.devices.bump_badges([device], 8) == {device: 2}
+        assert await store.devices.bump_badges([device], 7, again=True) == {device: 2}
+        assert await store.devices.bump_badges([device], 8) == {device: 2}
 
     async def test_presence_of_an_unknown_device_is_not_found(self, store: Store) -> None:
         app = await some_app(store)

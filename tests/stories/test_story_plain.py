@@ -157,3 +157,13 @@ async def test_badges_count_up_once_a_notification(world: World) -> None:
     await world.send("ann", alert={"title": "b", "badge": "+1"})
     await world.run()
     assert [sent.badge for sent in world.apple.sent] == [1, 1, 2]
+
+
+async def test_a_badge_is_counted_once_although_the_gateway_restarts_between_two_attempts(world: World) -> None:
+    await world.device("phone", "ann")
+    world.apple.to_token["phone"].append(DOWN)
+    await world.send("ann", alert={"title": "a", "badge": "+1"})
+    await world.run()
+    world.restarted()
+    await world.later(120)
+    assert [sent.badge for sent in world.apple.sent] == [1, 1]

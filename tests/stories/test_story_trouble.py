@@ -124,9 +124,9 @@ async def test_a_push_cancelled_while_its_badge_is_counted_is_not_sent(world: Wo
     key = await world.send("ann", alert={"title": "hello", "badge": "+1"})
     bump = world.store.devices.bump_badges
 
-    async def slow(devices: Sequence[int]) -> dict[int, int]:
+    async def slow(devices: Sequence[int], notification: int, *, again: bool = False) -> dict[int, int]:
         await world.pipeline.cancel(world.app, key)
-        return await bump(devices)
+        return await bump(devices, notification, again=again)
 
     monkeypatch.setattr(world.store.devices, "bump_badges", slow)
     await world.run()

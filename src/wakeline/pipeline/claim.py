@@ -146,7 +146,10 @@ class Claims:
         return msgspec.structs.replace(ours(Refusal.EXPIRED, detail=hold.cause), code=hold.code, fix=hold.fix)
 
     async def _count_badges(self, load: Load) -> None:
-        """Count badges up, once a notification and device: a second attempt shows the number of the first."""
+        """Count badges up, once a notification and device: a second attempt shows the number of the first.
+
+        What was counted before a restart is known to the store by the attempt and by the device's last notification.
+        """
         alert = load.notification.content.alert
         if alert is None or alert.badge != COUNT_UP or not load.ready:
             return
@@ -156,7 +159,8 @@ class Claims:
             self._badges = {}
         fresh = [device for device in devices if (key, device) not in self._badges]
         if fresh:
-            bumped = await self._parts.devices.bump_badges(fresh)
+            again = load.job.attempt > 1
+            bumped = await self._parts.devices.bump_badges(fresh, key, again=again)
             self._badges.update(((key, device), badge) for device, badge in bumped.items())
             await self._stop_if_cancelled(load)
         load.badges = {device: self._badges[key, device] for device in devices if (key, device) in self._badges}

@@ -28,7 +28,7 @@ class MemoryDeviceLookups:
         self._names: dict[tuple[int, str], int] = {}
         self._tokens: dict[tuple[int, str, str], int] = {}
         self._targets: dict[int, int] = {}
-        self._badges: dict[int, int] = {}
+        self._badges: dict[int, tuple[int, int]] = {}  # the number, and the notification it was last counted for
         self._history: list[tuple[int, TargetChange]] = []
         self._last_device = 0
         self._last_target = 0

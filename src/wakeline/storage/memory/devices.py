@@ -206,12 +206,13 @@ class MemoryDevices(MemoryDeviceLookups):
         targets = tuple(target if kept.id == target.id else kept for kept in old.targets)
         self._devices[device] = msgspec.structs.replace(old, targets=targets)
 
-    async def bump_badges(self, devices: Sequence[int]) -> dict[int, int]:
-        """Count badges up by one."""
+    async def bump_badges(self, devices: Sequence[int], notification: int, *, again: bool = False) -> dict[int, int]:
+        """Count badges up by one, once a notification."""
         known = [device for device in dict.fromkeys(devices) if device in self._devices]
-        for device in known:
-            self._badges[device] = self._badges.get(device, 0) + 1
-        return {device: self._badges[device] for device in known}
+        for device in known if not again else ():
+            badge, last = self._badges.get(device, (0, 0))
+            self._badges[device] = badge + (last != notification), notification
+        return {device: self._badges.get(device, (0, 0))[0] for device in known}
 
     async def prune(self, before: int) -> int:
         """Forget history older than that."""

@@ -302,12 +302,13 @@ class SqliteDevices(DeviceLookups):
         if not changed:
             raise NotFound(f"There is no device {device_id[:64]!r}")
 
-    async def bump_badges(self, devices: Sequence[int]) -> dict[int, int]:
-        """Count badges up by one."""
-        return await self._writer.write(lambda tx: self._bump(tx, devices))
+    async def bump_badges(self, devices: Sequence[int], notification: int, *, again: bool = False) -> dict[int, int]:
+        """Count badges up by one, once a notification."""
+        return await self._writer.write(lambda tx: self._bump(tx, devices, notification, again=again))
 
-    def _bump(self, tx: Transaction, devices: Sequence[int]) -> dict[int, int]:
-        rows = ((device, tx.one(_SQL["bump_badge"], (device,))) for device in dict.fromkeys(devices))
+    def _bump(self, tx: Transaction, devices: Sequence[int], notification: int, *, again: bool) -> dict[int, int]:
+        said = notification, again, again, notification
+        rows = ((device, tx.one(_SQL["bump_badge"], (*said, device))) for device in dict.fromkeys(devices))
         return {device: row[0] for device, row in rows if row is not None}
 
     async def prune(self, before: int) -> int:

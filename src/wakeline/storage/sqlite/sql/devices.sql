@@ -224,5 +224,8 @@ WHERE d.seen < ? AND d.device_id NOT GLOB 'raw-*' AND max(d.seen, d.connected_un
 UPDATE device SET connected_until = ? WHERE app = ? AND device_id = ?;
 
 -- name: bump_badge
--- Count a badge up.
-UPDATE device SET badge = badge + 1 WHERE id = ? RETURNING badge;
+-- Count a badge up for a notification, unless it was the last that was counted, or this is not its first attempt.
+UPDATE device SET
+    badge = badge + (badge_for <> ? AND NOT ?),
+    badge_for = CASE WHEN ? THEN badge_for ELSE ? END
+WHERE id = ? RETURNING badge;
