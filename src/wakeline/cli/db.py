@@ -58,6 +58,17 @@ async def rotate_key(*, new_key_file: Path | None = None, revoke_old: bool = Fal
     context.printer.remark("Put the new master key file into your backup now: what is sealed opens with nothing else.")
 
 
+@app.command
+def forget_secrets(*, context: Ctx) -> None:
+    """Begin anew after the master key is lost for good: forget all credentials, keep everything else.
+
+    Refused while the key is there, and while a gateway runs.
+    """
+    done = store_care.forget_secrets(context.quiet())
+    context.printer.result(done, lambda: facts((("credentials forgotten", done.credentials), ("master key", done.key))))
+    context.printer.remark("Upload the credentials again; what waits for them goes out then.")
+
+
 def _read(file: Path) -> str:
     try:
         return file.read_text("ascii").strip()

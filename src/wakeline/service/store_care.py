@@ -12,20 +12,30 @@ import time
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from wakeline.config import Settings
 from wakeline.config.rules import sqlite_path
-from wakeline.model.errors import ConfigError, StoreUnavailable
+from wakeline.model.errors import ConfigError, NotFound, StoreUnavailable
 from wakeline.service import wiring
 from wakeline.service.master_key import Keys
 from wakeline.storage.sqlite import backup as copies
 from wakeline.storage.sqlite.backup import Manifest
 from wakeline.storage.sqlite.connection import open_reader
 from wakeline.storage.sqlite.migrate import Kind, SchemaStatus, status
+from wakeline.storage.sqlite.seals import forget_sealed
 from wakeline.storage.sqlite.store import DEVICES_FILE
 
-__all__ = ["Manifest", "SchemaStatus", "backup", "migrate", "restore", "schema"]
+__all__ = ["Forgotten", "Manifest", "SchemaStatus", "backup", "forget_secrets", "migrate", "restore", "schema"]
 
 _CACHE_KIB = 256
+
+
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """How many credentials were forgotten, and the name of the master key from now on."""
+
+    credentials: int
+    key: str
 
 
 async def schema(settings: Settings) -> list[SchemaStatus]:
@@ -76,6 +86,26 @@ def restore(settings: Settings, source: Path, *, force: bool) -> Manifest:
     return copies.restore(
         source, files["main"], files["devices"], now=_now(), force=force, admit=partial(_admit, settings)
     )
+
+
+def forget_secrets(settings: Settings) -> Forgotten:
+    """Forget what is sealed with a master key that is lost, and begin anew with the one that is there, or a new one.
+
+    Raises Conflict if the store's key is not lost, NotFound without a store, StoreBusy, ConfigError.
+    """
+    path = _files(settings)["main"]
+    if not path.exists():
+        raise NotFound(f"There is no store at {path}.")
+    try:
+        keys = Keys(settings.secrets, create=False)
+    except ConfigError:
+        if settings.secrets.master_key or Path(settings.secrets.master_key_file).exists():
+            raise
+        count = forget_sealed(path, None)
+        keys = Keys(settings.secrets, create=True)
+    else:
+        count = forget_sealed(path, keys.knows)
+    return Forgotten(credentials=count, key=keys.key_id)
 
 
 def _admit(settings: Settings, key_id: str) -> None:

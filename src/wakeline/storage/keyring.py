@@ -69,7 +69,9 @@ def open_keyring(path: Path, *, create: bool = True) -> Keyring:
     except FileNotFoundError:
         if not create:
             raise ConfigError(
-                f"There is no master key at {path}", fix="Bring the file back from your backup; sealed values need it."
+                f"There is no master key at {path}",
+                fix="Bring the file back from your backup; sealed values need it. "
+                "Only if it is lost for good: `wakeline db forget-secrets`.",
             ) from None
         return _create(path)
     except OSError as error:

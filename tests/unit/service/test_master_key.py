@@ -15,10 +15,12 @@ import pytest
 import dying
 from processes import environment
 from storing import NOW, ToldClock
+from wakeline.config import Settings, Storage
 from wakeline.config.tree import SecretsSection
 from wakeline.edges.rest.device_token import LONGEST_TTL
-from wakeline.model.errors import ConfigError, Conflict
+from wakeline.model.errors import ConfigError, Conflict, NotFound
 from wakeline.ports import NewCredential
+from wakeline.service import store_care
 from wakeline.service.master_key import Keys, MasterKey
 from wakeline.storage.keyring import Keyring, open_keyring, write
 from wakeline.storage.sealing import id_of
@@ -158,6 +160,35 @@ async def test_the_key_of_another_store_is_named_and_the_store_stays_as_it_was(f
     assert id_of(b"x" * 32) in caught.value.detail
     (folder / "master.key").write_bytes(right)
     assert await dying.judge(folder) == ""
+
+
+def _settings(folder: Path) -> Settings:
+    secrets = SecretsSection(master_key_file=str(folder / "master.key"))
+    return Settings(storage=Storage(url=f"sqlite:///{folder / 'wakeline.db'}"), secrets=secrets)
+
+
+@pytest.mark.parametrize("lost", ["absent", "another"])
+async def test_a_store_whose_key_is_lost_begins_anew_without_credentials(folder: Path, lost: str) -> None:
+    (folder / "master.key").unlink()
+    if lost == "another":
+        open_keyring(folder / "master.key")
+
+    done = store_care.forget_secrets(_settings(folder))
+
+    assert done.credentials == dying.CREDENTIALS
+    store, keys = dying.store_in(folder)
+    await store.open()
+    assert keys.key_id == done.key
+    assert store.credentials.all() == []
+    assert store.apps.get("acme-chat") is not None
+    await store.close()
+
+
+async def test_secrets_are_not_forgotten_while_their_key_is_there(folder: Path) -> None:
+    with pytest.raises(Conflict, match="nothing is lost"):
+        store_care.forget_secrets(_settings(folder))
+    with pytest.raises(NotFound):
+        store_care.forget_secrets(_settings(folder / "nowhere"))
 
 
 def test_no_moment_of_dying_loses_a_secret(tmp_path: Path) -> None:

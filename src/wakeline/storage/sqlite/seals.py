@@ -7,15 +7,19 @@ it. So a rotation that a crash interrupted is finished by the next start, and a 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from wakeline.model.credential import Credential
-from wakeline.model.errors import ConfigError, SecretError
+from wakeline.model.errors import ConfigError, Conflict, SecretError
 from wakeline.ports import Secrets
 from wakeline.storage.sealed import seal_context
+from wakeline.storage.sqlite.lock import OwnerLock
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.settings import SqliteSettings
 from wakeline.storage.sqlite.statements import load
@@ -60,7 +64,8 @@ class Seals:
             raise ConfigError(
                 f"The store at {self._name} is sealed with the master key {known}; what we have is "
                 f"{self._secrets.key_id}. It is the key of another store, or of another time.",
-                fix=f"Bring back the master key {known}: alone, or on a line below the present one to move to that.",
+                fix=f"Bring back the master key {known}: alone, or on a line below the present one to move to that. "
+                "Only if it is lost for good: `wakeline db forget-secrets`.",
             )
         if known != self._secrets.key_id or self.stale():
             try:
@@ -92,3 +97,24 @@ def _rows(
     read: Callable[[str], list[tuple[int, bytes, bytes]]],
 ) -> Iterator[tuple[SealedColumn, int, bytes, bytes]]:
     return ((column, *found) for column in SEALED for found in read(_SQL[column.read]))
+
+
+def forget_sealed(path: Path, held: Callable[[str], bool] | None) -> int:
+    """Forget all that is sealed in a store whose master key is lost; return how many credentials that were.
+
+    `held` tells whether a key is at hand (None: none is). Raises StoreBusy, and Conflict if the store's own key is there.
+    """
+    lock = OwnerLock(path.parent)
+    lock.take()
+    try:
+        with closing(sqlite3.connect(path)) as connection, connection:
+            known = dict(connection.execute(_SQL["settings"]).fetchall()).get(KEY_ID)
+            if held is not None and (known is None or held(known)):
+                raise Conflict(
+                    "The master key of this store is there: nothing is lost",
+                    fix="`wakeline db rotate-key` changes the key; `wakeline credential remove` forgets a credential.",
+                )
+            connection.execute(_SQL["delete_setting"], (KEY_ID,))
+            return connection.execute(_SQL["delete_all_credentials"]).rowcount
+    finally:
+        lock.release()

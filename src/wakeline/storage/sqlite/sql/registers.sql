@@ -74,6 +74,10 @@ UPDATE credential SET former_sealed = ? WHERE id = ?;
 -- Forget a credential.
 DELETE FROM credential WHERE id = ?;
 
+-- name: delete_all_credentials!
+-- Forget every credential: their seals cannot be opened any more.
+DELETE FROM credential;
+
 -- name: delete_credentials!
 -- Forget an app's credentials.
 DELETE FROM credential WHERE app = ?;
