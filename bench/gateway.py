@@ -24,9 +24,10 @@ from bench import payload
 from bench.machine import pinned
 from bench.server import Server
 from wakeline.cli.demo import material
+from wakeline.config.tree import SecretsSection
 from wakeline.model.device import DeviceClaim, TargetClaim, TargetKind
 from wakeline.service.clock import SystemClock
-from wakeline.storage.sealing import Sealer, open_master_key
+from wakeline.service.master_key import Keys
 from wakeline.storage.sqlite import SqliteStore
 
 APP = "bench"
@@ -152,7 +153,7 @@ def _command(config: Path, *arguments: str) -> dict[str, Any]:
 
 
 async def _register(data: Path, devices: int) -> None:
-    clock, secrets = SystemClock(), Sealer(open_master_key(data / "master.key", create=False))
+    clock, secrets = SystemClock(), Keys(SecretsSection(master_key_file=str(data / "master.key")), create=False)
     store = SqliteStore(data / "wakeline.db", clock=clock, secrets=secrets)
     await store.open()
     try:

@@ -10,7 +10,16 @@ import msgspec
 from wakeline.config.flat import values
 from wakeline.config.tree import Settings
 
-_AT_ONCE = ("credentials.", "limits.", "devices.", "retention.", "logs.", "queue.", "providers.", "server.drain_timeout")
+_AT_ONCE = (
+    "credentials.",
+    "limits.",
+    "devices.",
+    "retention.",
+    "logs.",
+    "queue.",
+    "providers.",
+    "server.drain_timeout",
+)
 _AT_START = frozenset({"logs.access"})
 
 

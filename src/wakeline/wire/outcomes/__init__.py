@@ -15,7 +15,9 @@ from wakeline.wire.outcomes.oauth import OAUTH, oauth, token_uri_refused
 from wakeline.wire.outcomes.ours import OURS, Refusal, ours
 from wakeline.wire.outcomes.webpush import WEBPUSH, webpush
 
-TABLE: tuple[Entry, ...] = tuple(entry for table in (OURS, APNS, FCM, WEBPUSH, OAUTH, NETWORK) for entry in table.entries)
+TABLE: tuple[Entry, ...] = tuple(
+    entry for table in (OURS, APNS, FCM, WEBPUSH, OAUTH, NETWORK) for entry in table.entries
+)
 
 __all__ = [
     "TABLE",

@@ -47,7 +47,9 @@ def check(content: Content) -> None:
     if content.type is PushType.BACKGROUND and content.alert is not None:
         raise InvalidRequest("a background push shows nothing", pointer="/alert", fix="Set `type` to `alert`.")
     override = content.webpush
-    if content.type is PushType.ALERT and not (speaks(content.alert) or content.data or override.payload or override.raw):
+    if content.type is PushType.ALERT and not (
+        speaks(content.alert) or content.data or override.payload or override.raw
+    ):
         raise InvalidRequest(
             "the alert has no text, so a browser would show nothing",
             pointer="/alert",
