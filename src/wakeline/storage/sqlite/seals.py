@@ -44,7 +44,7 @@ SEALED = (
     SealedColumn("sealed_values", "reseal", lambda facts: seal_context(_credential.decode(facts))),
     SealedColumn("former_sealed_values", "reseal_former", lambda facts: seal_context(_credential.decode(facts))),
 )
-"""Every sealed column of the store; whoever adds one adds it here, or a rotation loses what it holds."""
+"""Every sealed column of the store; whoever adds one adds it here, or a rotation loses what it holds, and to `forget_sealed`."""
 
 
 class Seals:
