@@ -12,7 +12,7 @@ from wakeline.model.device import TargetState
 from wakeline.model.event import EventType
 from wakeline.model.notification import PushType
 from wakeline.model.route import Environment, HoldReason, ProviderKind
-from wakeline.pipeline.route import Way
+from wakeline.pipeline.way import Way
 from wakeline.wire.outcomes import Loss, apns, fcm, lost
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ from wakeline.model.event import EventType
 from wakeline.model.route import HoldReason
 from wakeline.pipeline.dispatch import Dispatch
 from wakeline.pipeline.fanout import Fanout
-from wakeline.pipeline.route import hold_of
+from wakeline.pipeline.way import hold_of
 from wakeline.ports import Shipment
 from wakeline.wire.outcomes import Loss, Refusal, fcm, lost, ours
 

@@ -8,11 +8,12 @@ To be read in this order:
     fanout     walking tags, everyone and long lists of names    ahead
     dispatch   claiming by route and lane                          agenda, claim, load, shelf
     feed       handing over what senders have room for             ship, lanes
-    route      routes at run time: credential, sender, hold        breaker, brake, origins
+    route      routes at run time: credential, sender, hold        way, breaker, brake, origins
+    canary     changes on trial, and what stands meanwhile         trial, standing
     answers    what each answer does                               flight, retry, verdicts
     settle     one settlement a flush, then verdicts on tokens     batch, apart
     report     the events
-    watch      holds and releases: breaker, brake, credentials
+    watch      holds and releases: breaker, brake, credentials     livecheck
     maintain   background duties
     story      all of it assembled: `Pipeline`
 

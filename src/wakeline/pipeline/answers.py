@@ -19,9 +19,10 @@ from wakeline.pipeline.canary import Canary
 from wakeline.pipeline.flight import Answer, Flight, attempt_of, doubtful
 from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.route import RouteTable, Way, identity
+from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.settle import Settle
 from wakeline.pipeline.watch import Watch
+from wakeline.pipeline.way import Way, identity
 from wakeline.ports import Shipment
 from wakeline.wire.outcomes import Refusal, ours
 

@@ -22,10 +22,11 @@ from wakeline.pipeline import report
 from wakeline.pipeline.flight import Answer, Flight
 from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.route import Candidate, RouteTable, Way, facing, identity
+from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.settle import Settle
 from wakeline.pipeline.standing import fact_of
 from wakeline.pipeline.trial import Push, Sign, Trial, Verdict
+from wakeline.pipeline.way import Candidate, Way, facing, identity
 from wakeline.ports import Sender
 from wakeline.wire.outcomes import Refusal, ours
 

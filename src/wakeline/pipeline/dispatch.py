@@ -25,10 +25,11 @@ from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.ramp import PULSE
 from wakeline.pipeline.resolve import FANOUT_ROUTE
-from wakeline.pipeline.route import RouteTable, Way, refusal_of
+from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.settle import Settle
 from wakeline.pipeline.shelf import Shelf
 from wakeline.pipeline.ship import Shipping
+from wakeline.pipeline.way import Way, refusal_of
 from wakeline.ports import Due
 from wakeline.wire.outcomes import Refusal, ours
 

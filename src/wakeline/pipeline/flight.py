@@ -10,8 +10,8 @@ from wakeline.model.device import proves
 from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Lane
 from wakeline.pipeline.load import HOP, Load
-from wakeline.pipeline.route import Way
 from wakeline.pipeline.trial import Trial
+from wakeline.pipeline.way import Way
 
 
 class Flight(NamedTuple):

@@ -15,8 +15,9 @@ from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Environment, HoldReason, ProviderKind, Route
 from wakeline.pipeline.canary import STOPS, Canary
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.route import RouteTable, Way, identity
+from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.watch import Watch
+from wakeline.pipeline.way import Way, identity
 
 _SOUND = (OutcomeClass.ACCEPTED, OutcomeClass.TOKEN_DEAD, OutcomeClass.TOKEN_DOUBTFUL)
 """What a check may learn from a provider that took the credential."""

@@ -22,10 +22,11 @@ from wakeline.pipeline.dispatch import Dispatch
 from wakeline.pipeline.limits import UserLimits
 from wakeline.pipeline.livecheck import LiveCheck
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.route import CHECK_EVERY, RouteTable, Way, hold_of
+from wakeline.pipeline.route import CHECK_EVERY, RouteTable
 from wakeline.pipeline.settle import Settle
 from wakeline.pipeline.stale import Stale
 from wakeline.pipeline.usual import Usual
+from wakeline.pipeline.way import Way, hold_of
 from wakeline.ports import FanoutStep
 from wakeline.wire.outcomes import Refusal, ours
 

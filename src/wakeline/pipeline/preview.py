@@ -14,7 +14,8 @@ from wakeline.pipeline import report
 from wakeline.pipeline.draft import Drafting, Ready
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.resolve import address_of, choose
-from wakeline.pipeline.route import RouteTable, facing
+from wakeline.pipeline.route import RouteTable
+from wakeline.pipeline.way import facing
 from wakeline.ports import Preview
 from wakeline.wire.outcomes import Refusal, ours
 

@@ -8,7 +8,6 @@ Rule 3: a hold counts at once in memory and is written through right after, so t
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -21,16 +20,10 @@ from wakeline.model.notification import PushType
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Environment, Hold, HoldReason, ProviderKind, Route
 from wakeline.pipeline import coverage, origins
-from wakeline.pipeline.accepted import LastAccepted
-from wakeline.pipeline.brake import Brake
-from wakeline.pipeline.breaker import Breaker
-from wakeline.pipeline.lanes import Turns
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.quota import Rests
-from wakeline.pipeline.ramp import Ramp
 from wakeline.pipeline.resolve import Address
 from wakeline.pipeline.standing import Standing
-from wakeline.pipeline.trial import Trial
+from wakeline.pipeline.way import Candidate, Way, facing, hold_of, identity
 from wakeline.ports import Sender
 from wakeline.wire.outcomes import Refusal, ours
 
@@ -41,50 +34,6 @@ CHECK_EVERY = 600.0
 
 _DRAIN = 20.0
 _REMEMBERED = 10_000
-
-
-class Candidate:
-    """What would serve a route after a change that is on trial: the route as its provider would see it, and the credential."""
-
-    def __init__(self, trial: Trial, route: Route, credential: Credential) -> None:
-        self.trial = trial
-        self.route = route
-        self.credential = credential
-        self.sender: Sender | None = None
-
-
-class Way:
-    """A route at run time. Waits end on the monotonic clock (seconds), for the wall clock may be set."""
-
-    def __init__(self, route: Route) -> None:
-        self.route = route
-        self.hold = route.hold
-        self.credential: Credential | None = None
-        self.sender: Sender | None = None
-        self.candidate: Candidate | None = None
-        self.detour: Candidate | None = None
-        """What serves in the place of the route since a change: what was queued before it goes there too."""
-        self.breaker = Breaker()
-        self.brake = Brake()
-        self.turns = Turns()
-        self.rests = Rests()
-        self.ramp = Ramp() if route.provider is ProviderKind.FCM else None
-        self.paused_until = 0.0
-        self.accepted = LastAccepted()
-        self.next_hop = 0.0
-        self.throttled = 0
-        self.check_at: float | None = None
-        self.last: Outcome | None = None
-
-    @property
-    def shown(self) -> Route:
-        """Return the route as its provider sees it."""
-        return self.detour.route if self.detour is not None else facing(self.route)
-
-    @property
-    def braked(self) -> bool:
-        """Tell whether too many tokens of this route looked dead."""
-        return self.hold is not None and self.hold.reason is HoldReason.BRAKE
 
 
 class RouteTable:
@@ -343,39 +292,6 @@ class RouteTable:
         for result in await asyncio.gather(*closings, return_exceptions=True):
             if isinstance(result, Exception):  # the others' last answers are still to be written
                 _log.error("sender.cannot_close", detail=str(result))
-
-
-@functools.lru_cache(maxsize=1024)  # asked for with every shipment
-def facing(route: Route) -> Route:
-    """Return a route as its provider sees it: without the suffix, which the provider adds by itself."""
-    if route.provider is not ProviderKind.APNS:
-        return route
-    return msgspec.structs.replace(route, topic=coverage.bundle_of_route(route.topic))
-
-
-def hold_of(reason: HoldReason, outcome: Outcome, now: int) -> Hold:
-    """Return a hold for what an outcome says."""
-    return Hold(reason=reason, code=outcome.code, since=now, cause=outcome.cause, fix=outcome.fix)
-
-
-def refusal_of(hold: Hold) -> Outcome:
-    """Return the outcome of a delivery that a hold stops for good."""
-    match hold.reason:
-        case HoldReason.BREAKER:
-            outcome = ours(Refusal.BREAKER)
-        case HoldReason.BRAKE:
-            outcome = ours(Refusal.BRAKE)
-        case HoldReason.OPERATOR:
-            outcome = ours(Refusal.ROUTE_HELD)
-        case HoldReason.CREDENTIAL:
-            by_code = {903: Refusal.CERTIFICATE_EXPIRED, 905: Refusal.WRONG_ENVIRONMENT}
-            outcome = ours(by_code.get(hold.code, Refusal.CREDENTIAL_ERROR))
-    return msgspec.structs.replace(outcome, code=hold.code, cause=hold.cause, fix=hold.fix or outcome.fix)
-
-
-def identity(credential: Credential | None) -> tuple[int, int] | None:
-    """Return what tells a credential from another, and from itself before a replacement."""
-    return (credential.id, credential.revision) if credential is not None else None
 
 
 def _other(environment: Environment) -> Environment:

@@ -15,9 +15,9 @@ from wakeline.pipeline.flight import Flight
 from wakeline.pipeline.load import LIMITED, Load
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.quota import DeviceQuota
-from wakeline.pipeline.route import Candidate, Way, identity
 from wakeline.pipeline.shelf import Shelf
 from wakeline.pipeline.trial import PATIENCE
+from wakeline.pipeline.way import Candidate, Way, identity
 from wakeline.ports import Sender, Shipment
 from wakeline.wire.outcomes import Refusal, ours
 

@@ -31,10 +31,11 @@ from wakeline.pipeline.limits import UserLimits
 from wakeline.pipeline.livecheck import LiveCheck
 from wakeline.pipeline.maintain import Maintain
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.route import RouteTable, Way, hold_of
+from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.settle import Settle
 from wakeline.pipeline.undo import Undo
 from wakeline.pipeline.watch import Watch
+from wakeline.pipeline.way import Way, hold_of
 from wakeline.ports import HOLD_NEW_ROUTES, Cancelled, Provider, SenderStats
 from wakeline.wire.outcomes import Refusal, ours
 

@@ -17,8 +17,9 @@ from wakeline.pipeline import report
 from wakeline.pipeline.canary import Canary
 from wakeline.pipeline.episode import Episodes
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.route import CHECK_EVERY, RouteTable, Way, hold_of, identity
+from wakeline.pipeline.route import CHECK_EVERY, RouteTable
 from wakeline.pipeline.settle import Settle
+from wakeline.pipeline.way import Way, hold_of, identity
 from wakeline.wire.outcomes import Refusal, ours
 
 _log = structlog.get_logger()
