@@ -9,7 +9,7 @@ To be read in this order:
     dispatch   claiming by route and lane                          agenda, claim, load, shelf
     feed       handing over what senders have room for             ship, lanes
     route      routes at run time: credential, sender, hold        way, breaker, brake, origins
-    canary     changes on trial, and what stands meanwhile         trial, standing
+    canary     changes on trial, and what stands meanwhile         trial, standing, taken_back
     answers    what each answer does                               flight, retry, verdicts
     settle     one settlement a flush, then verdicts on tokens     batch, apart
     report     the events

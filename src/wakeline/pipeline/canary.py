@@ -7,7 +7,8 @@ change is put in force; a worse one is taken back, its canaries go out again as 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +20,7 @@ from wakeline.model.errors import WakelineError
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
 from wakeline.model.route import HoldReason
 from wakeline.pipeline import report
+from wakeline.pipeline import taken_back as words
 from wakeline.pipeline.flight import Answer, Flight
 from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.parts import Parts
@@ -124,7 +126,7 @@ class Canary:
             return await self._table.sender_of(candidate)
         except WakelineError as error:
             outcome = ours(Refusal.CREDENTIAL_ERROR, detail=error.detail)
-            self._undo(way.route.app, outcome, self._refused(way.route.app, outcome))
+            self._undo(way.route.app, outcome, words.refused)
             return None
 
     def sent(self, flight: Flight) -> None:
@@ -197,7 +199,7 @@ class Canary:
                     ours(Refusal.CREDENTIAL_ERROR), reason=trial.reason, cause=trial.cause
                 )
                 lost = trial.worse + trial.lapses
-                self._undo(app, outcome, self._lost(app, lost, lost + trial.accepted, outcome))
+                self._undo(app, outcome, partial(words.lost, lost, lost + trial.accepted))
             case Verdict.OPEN:
                 pass
 
@@ -208,12 +210,12 @@ class Canary:
         changes = {one.id for one in self._table.standing.changes(credential.app)}
         if credential.id not in changes or self._table.standing.is_former(credential):
             return False
-        self._undo(credential.app, outcome, self._refused(credential.app, outcome))
+        self._undo(credential.app, outcome, words.refused)
         return True
 
     def _refute(self, app: int, trial: Trial, outcome: Outcome) -> None:
         if not trial.over:
-            self._undo(app, outcome, self._refused(app, outcome))
+            self._undo(app, outcome, words.refused)
 
     def insist(self, app: int) -> None:
         """Let an app's changes stand: they proved good, nothing is left to go back to, or their operator says so."""
@@ -245,14 +247,20 @@ class Canary:
             await self._parts.facts.set(fact_of(app.id), None)
         self._table.changed(app.id)
 
-    def _undo(self, number: int, outcome: Outcome, sentence: str) -> None:
+    def _undo(self, number: int, outcome: Outcome, said: Callable[[str, Outcome], str]) -> None:
         """Take an app's changes back."""
         app = self._parts.apps.by_id(number)
+        if app is None:
+            return
         changes = self._table.standing.changes(number)
+        sentence = said(self._named(app), outcome)
         self._drop(number)
-        if app is not None:
-            _log.warning("canary.taken_back", app=app.slug, reason=outcome.reason, detail=sentence)
-            self._settle.chore(self._back(app, changes, outcome, sentence))
+        _log.warning("canary.taken_back", app=app.slug, reason=outcome.reason, detail=sentence)
+        self._settle.chore(self._back(app, changes, outcome, sentence))
+
+    def _named(self, app: App) -> str:
+        moved = self._table.standing.environment_before(app) is not None
+        return words.named(self._table.standing.changes(app.id), app.settings.apns_environment if moved else None)
 
     async def _back(self, app: App, changes: Sequence[Credential], outcome: Outcome, sentence: str) -> None:
         before = self._table.standing.environment_before(app)
@@ -270,28 +278,6 @@ class Canary:
         event = report.taken_back(app, changes, outcome, sentence, self._parts.clock.now())
         await self._parts.events.append([event])
 
-    # --- words
-
-    def _named(self, app: App) -> str:
-        """Name what is on trial."""
-        names = [_name(credential) for credential in self._table.standing.changes(app.id)]
-        if self._table.standing.environment_before(app) is not None:
-            names.append(f"the APNs environment {app.settings.apns_environment.value!r}")
-        return " and ".join(names) or "the change"
-
-    def _refused(self, number: int, outcome: Outcome) -> str:
-        app = self._parts.apps.by_id(number)
-        named = self._named(app) if app is not None else "the change"
-        return f"{_upper(named)} was taken back, and what was there before is in force again: {_said(outcome)}"
-
-    def _lost(self, number: int, lost: int, answered: int, outcome: Outcome) -> str:
-        app = self._parts.apps.by_id(number)
-        named = self._named(app) if app is not None else "the change"
-        return (
-            f"{_upper(named)} was taken back, and what was there before is in force again: {lost} of its first {answered} "
-            f"pushes failed, and went through as before. {_said(outcome)}"
-        )
-
 
 def _broken(way: Way) -> bool:
     return way.hold is not None and way.hold.reason is HoldReason.CREDENTIAL
@@ -299,18 +285,3 @@ def _broken(way: Way) -> bool:
 
 def _pushes(load: Load, indexes: Sequence[int]) -> list[Push]:
     return [(load.notification.key, load.packed[index] >> 16) for index in indexes]
-
-
-def _name(credential: Credential) -> str:
-    kind = credential.kind.value.replace("_", " ")
-    words = [credential.key_id or credential.subject or ", ".join(credential.topics)]
-    words += [f"of team {credential.team_id}"] if credential.team_id else []
-    return " ".join(["the", kind, *(word for word in words if word)])
-
-
-def _said(outcome: Outcome) -> str:
-    return ". ".join(part.rstrip(".") for part in (outcome.reason, outcome.cause) if part) + "."
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
