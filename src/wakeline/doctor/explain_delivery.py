@@ -12,6 +12,7 @@ from wakeline.model.delivery import Delivery, DeliveryState
 from wakeline.model.device import Device, TargetKind
 from wakeline.model.ids import delivery_id, uuid_of
 from wakeline.model.notification import Counts, Notification
+from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Hold, ProviderKind
 
 _SHOWN = 50
@@ -95,6 +96,8 @@ class DeliveryExplainer:
         for hold in await self._holds_of(app, (delivery,)):
             return hold.cause, hold.fix
         known = of_delivery(delivery)
+        if known is not None and known.outcome_class is OutcomeClass.THROTTLED:
+            return _limited(delivery, known)
         if known is not None:
             return known.cause, known.fix
         return "Its route was held and is released; it goes out in a moment.", "Nothing."
@@ -149,6 +152,14 @@ class DeliveryExplainer:
     async def _device(self, delivery: Delivery, app: App) -> Device:
         known = await self._devices.get(app.id, delivery.device_id)
         return known or Device(id=0, app=app.id, device_id=delivery.device_id, users=())
+
+
+def _limited(delivery: Delivery, known: Outcome) -> tuple[str, str]:
+    """Return cause and fix of a delivery that waits for a limit, ours or its push service's."""
+    said = (
+        known.cause if delivery.status else "The user or the device has had as many pushes as may go out in this time."
+    )
+    return f"{said} It goes out at {_worded(delivery.due)}.", "Send less often, or collapse with `collapse_id`."
 
 
 def _waiting(delivery: Delivery) -> tuple[str, str]:

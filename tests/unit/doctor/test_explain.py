@@ -6,6 +6,7 @@ import pytest
 
 from stories.post import BAD_TOKEN, REVOKED, unregistered
 from stories.world import World
+from wakeline.config import Limits, Settings
 from wakeline.doctor.explain import Explainer, ExplainPorts, of_reason
 from wakeline.doctor.explanation import Explanation
 from wakeline.model.device import DeviceFacts
@@ -281,3 +282,23 @@ async def test_google_is_named_where_google_accepted(world: World) -> None:
     await world.run()
 
     assert (await ask(world, uuid_of(key))).verdict.startswith("accepted by Google")
+
+
+async def test_what_waits_for_a_limit_says_when_it_goes_out() -> None:
+    world = await World(Settings(limits=Limits(per_user=False))).open()
+    await world.android()
+    await world.device("android-1", "bob", "fcm:android")
+    for _ in range(240):
+        await world.send("bob")
+    key = await world.send("bob")
+    await world.run()
+
+    said = await ask(world, uuid_of(key))
+
+    [held] = await world.deliveries(key)
+    assert said.verdict.startswith("held")
+    assert "(code 914)" in said.verdict
+    assert "as many pushes as may go out" in said.cause
+    assert datetime.fromtimestamp(held.due / 1000, UTC).isoformat(timespec="seconds")[:19] in said.cause
+    assert "collapse_id" in said.fix
+    assert said.steps[-1].what == "the ttl ends"
