@@ -154,4 +154,6 @@ def test_an_override_with_a_notification_is_shown_and_not_marked_as_background()
 def test_answers_are_read_with_body_and_retry_after() -> None:
     outcome = fcm.read(503, [(b"retry-after", b"12")], b"")
     assert (outcome.outcome_class, outcome.retry_after) == (OutcomeClass.TRANSIENT, 12.0)
+    dates = [(b"retry-after", b"Sun, 22 Nov 2026 08:02:00 GMT"), (b"date", b"Sun, 22 Nov 2026 08:00:30 GMT")]
+    assert fcm.read(429, dates, b"").retry_after == 90.0
     assert fcm.read(200, (), b'{"name":"projects/p/messages/1"}').provider_id == "projects/p/messages/1"

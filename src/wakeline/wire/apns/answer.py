@@ -21,6 +21,6 @@ def read(status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes =
         status,
         text(said.get("reason")),
         since=since if type(since) is int and since > 0 else None,
-        retry_after=seconds(fields.get(b"retry-after", b"")),
+        retry_after=seconds(fields.get(b"retry-after", b""), fields.get(b"date", b"")),
         provider_id=(fields.get(b"apns-unique-id") or fields.get(b"apns-id") or b"").decode("ascii", "replace"),
     )

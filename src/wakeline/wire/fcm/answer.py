@@ -11,4 +11,5 @@ from wakeline.wire.outcomes.body import seconds
 
 def read(status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"") -> Outcome:
     """Classify an answer; header names in lower case. The provider's id is the message's name."""
-    return outcomes.fcm(status, body, seconds(dict(headers).get(b"retry-after", b"")))
+    fields = dict(headers)
+    return outcomes.fcm(status, body, seconds(fields.get(b"retry-after", b""), fields.get(b"date", b"")))
