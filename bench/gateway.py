@@ -25,8 +25,10 @@ from bench.machine import pinned
 from bench.server import Server
 from wakeline.cli.demo import material
 from wakeline.config.tree import SecretsSection
+from wakeline.config.tree import SecretsSection
 from wakeline.model.device import DeviceClaim, TargetClaim, TargetKind
 from wakeline.service.clock import SystemClock
+from wakeline.service.master_key import Keys
 from wakeline.service.master_key import Keys
 from wakeline.storage.sqlite import SqliteStore
 
