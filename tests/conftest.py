@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,20 @@ atexit.register(gc.freeze)
 
 settings.register_profile("wakeline", max_examples=examples(100), deadline=None)
 settings.load_profile("wakeline")
+
+
+_HERE = Path(__file__).parent
+_WITH_PROCESSES = ("e2e", "faults", "interop")
+_PATIENCE = 90
+"""Seconds for a test that starts real programs: each takes a second or two, and five of them on a busy machine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests of real programs more time than those that run in this process."""
+    for item in items:
+        suite = item.path.relative_to(_HERE).parts[0]
+        if suite in _WITH_PROCESSES and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_PATIENCE))
 
 
 @pytest.fixture
