@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: setup check test demo bench bench-quick test-interop test-faults test-soak test-seeds test-fuzz docs format
+.PHONY: setup check test demo bench bench-quick test-interop test-faults test-soak test-seeds test-fuzz draw docs format
 
 setup: $(STAMP)  ## Python packages, in .venv, with every extra
 
@@ -55,6 +55,9 @@ test-seeds: $(STAMP)  ## The promises in lives from seeds: SEEDS=1000-3999, or t
 
 test-fuzz: $(STAMP)  ## Property tests FUZZ times as hard (50), elsewhere each time
 	FUZZ=$(or $(FUZZ),50) $(BIN)/python -m pytest -m hypothesis --timeout 0
+
+draw: $(STAMP)  ## Draw again the pages that are made from the code
+	cd docs && ../$(BIN)/python draw.py
 
 docs: $(STAMP)
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
