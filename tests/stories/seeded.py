@@ -206,6 +206,8 @@ class SeededLife(Life):
         for carrier in self.carriers.values():
             carrier.mood, carrier.capacity = Mood(), 1000
             carrier.bad_keys.clear()
+            for truth in carrier.truth.values():
+                truth.environment = ""  # or the brake would close for ever, and rightly
         self.app = await self.store.apps.update(self.app.id, paused=False)
         await self.pass_time(2.0)
         await self.pipeline.release()
