@@ -14,6 +14,7 @@ from wakeline.ports import Moved, Registered, TargetVerdict
 from wakeline.storage import registration, verdicts
 from wakeline.storage.raw import raw_device_id
 from wakeline.storage.sqlite import device_forms
+from wakeline.storage.sqlite.device_batches import Fresh, Known
 from wakeline.storage.sqlite.device_lookups import DeviceLookups, load_device, load_named
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
@@ -23,6 +24,9 @@ _SQL = load("devices")
 
 BATCH = 500
 """Devices or targets changed in one transaction by work that may touch all of them."""
+
+_MANY = 5
+"""Claims from which on one look at all of them costs less than a look for each."""
 
 _ALWAYS = (1 << 62) - 1
 
@@ -55,7 +59,7 @@ class SqliteDevices(DeviceLookups):
 
     async def put(self, claims: Sequence[DeviceClaim]) -> list[Registered]:
         """Upsert devices."""
-        return await self._writer.write(lambda tx: [self._put(tx, claim) for claim in claims])
+        return await self._writer.write(lambda tx: self._put_all(tx, claims))
 
     async def put_target(self, app: int, device_id: str, claim: TargetClaim, at: int) -> Registered:
         """Upsert one target alone. Raises NotFound for an unknown device."""
@@ -67,6 +71,21 @@ class SqliteDevices(DeviceLookups):
             raise NotFound(f"There is no device {device_id[:64]!r}")
         owners = self._owners(tx, app, device.id, [claim])
         return self._apply(tx, registration.plan_target(claim, device, owners, at), device, at)
+
+    def _put_all(self, tx: Transaction, claims: Sequence[DeviceClaim]) -> list[Registered]:
+        if len(claims) < _MANY or len({claim.app for claim in claims}) > 1:
+            return [self._put(tx, claim) for claim in claims]
+        known, fresh = Known(tx, claims), Fresh(tx)
+        done = []
+        for claim in claims:
+            if known.touches(claim):
+                fresh.write()
+                done.append(self._put(tx, claim))
+            else:
+                done.append(fresh.add(claim))
+            known.add(claim)
+        fresh.write()
+        return done
 
     def _put(self, tx: Transaction, claim: DeviceClaim) -> Registered:
         current = load_named(tx, claim.app, claim.device_id)

@@ -32,6 +32,36 @@ SELECT device FROM target WHERE id = ?;
 INSERT INTO device (app, device_id, generation, connected_until, created, seen, locale, users, tags, facts)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: last_ids
+-- Read the highest row ids of devices and targets that were ever given.
+SELECT
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'device'), 0),
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'target'), 0);
+
+-- name: names_known
+-- Read which of the device ids in a JSON list are registered.
+SELECT d.device_id FROM device AS d WHERE d.app = ? AND d.device_id IN (SELECT value FROM json_each(?));
+
+-- name: tokens_known
+-- Read which tokens of the kinds in a JSON list and the values in another are registered.
+SELECT t.kind, t.value FROM target AS t
+WHERE t.app = ? AND t.kind IN (SELECT value FROM json_each(?)) AND t.value IN (SELECT value FROM json_each(?));
+
+-- name: devices_by_user
+-- Count the devices of the users in a JSON list.
+SELECT u.user, count(*) FROM device_user AS u
+WHERE u.app = ? AND u.user IN (SELECT value FROM json_each(?)) GROUP BY u.user;
+
+-- name: insert_numbered_device!
+-- Keep a device under a row id that was counted by who writes.
+INSERT INTO device (id, app, device_id, generation, connected_until, created, seen, locale, users, tags, facts)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: insert_numbered_target!
+-- Keep a target under a row id that was counted by who writes.
+INSERT INTO target (id, device, app, kind, value, environment, topic, state, reason, since, evidence, confirmed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
 -- name: update_device!
 -- Change a device.
 UPDATE device SET generation = ?, connected_until = ?, seen = ?, locale = ?, users = ?, tags = ?, facts = ? WHERE id = ?;
