@@ -173,6 +173,29 @@ async def test_after_too_many_bulk_rests_and_begins_anew(world: World) -> None:
     assert (await world.counts(key)).accepted == 60
 
 
+@pytest.mark.usefixtures("small")
+async def test_apps_with_one_firebase_project_share_what_broadcasts_may_take_of_its_quota(world: World) -> None:
+    await crowd(world, 30)
+    await world.send("u0")
+    first = world.app
+    world.app = await world.store.apps.create("other", "Other", world.clock.now())
+    await world.android()
+    await world.device("theirs", "zoe", "fcm:theirs", tags=("all",))
+    await world.send("zoe")
+    await world.run()
+    theirs, world.app = world.app, first
+    world.google.to_all = fcm(429, b"", 30.0)
+    await world.send(to={"tags": ["all"]})
+    await flow(world, 0.2)
+    world.google.to_all = None
+    world.app = theirs
+    bulk, alert = await world.send(to={"tags": ["all"]}), await world.send("zoe")
+    await flow(world, 20)
+    assert ((await world.counts(bulk)).accepted, (await world.counts(alert)).accepted) == (0, 1)
+    await flow(world, 15)
+    assert (await world.counts(bulk)).accepted == 1
+
+
 async def test_what_was_held_goes_out_in_the_order_of_its_lanes(world: World) -> None:
     for number in range(30):
         await world.device(f"d{number}", f"u{number}", tags=("all",))

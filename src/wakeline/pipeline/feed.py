@@ -106,7 +106,8 @@ class Feed:
         if way.breaker.open:
             budget = 1 if way.breaker.may_probe(monotonic) else 0
         left, room = budget, sender.room()
-        bulk = way.ramp.room(monotonic) if way.ramp is not None and self._shelf.stands((route, Lane.BULK)) else budget
+        ramp = way.ramp
+        bulk = ramp.room(monotonic) if ramp is not None and self._shelf.stands((route, Lane.BULK)) else budget
         lanes = [lane for lane in _LOWER if self._shelf.stands((route, lane)) and (bulk > 0 or lane is not Lane.BULK)]
         while left > 0 and room > 0:
             heads = {lane: load for lane in lanes if (load := await self._head((route, lane), now)) is not None}
@@ -122,8 +123,8 @@ class Feed:
                 sent = self._shipping.ship(way, sender, heads[lane], limit)
             way.turns.sent(lane, sent, heads)
             left, room = left - sent, room - sent
-            if way.ramp is not None and lane is Lane.BULK:
-                way.ramp.sent(sent, monotonic)
+            if ramp is not None and lane is Lane.BULK:
+                ramp.sent(sent, monotonic)
                 bulk -= sent
                 lanes = lanes if bulk > 0 else [each for each in lanes if each is not Lane.BULK]
         if way.breaker.open and left < budget:

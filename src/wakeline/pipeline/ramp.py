@@ -35,7 +35,7 @@ _AHEAD = 0.25
 
 
 class Ramp:
-    """The rate of one route. Readings in seconds on the monotonic clock."""
+    """The rate of one project. Readings in seconds on the monotonic clock."""
 
     def __init__(self) -> None:
         self._began = float("-inf")

@@ -8,6 +8,7 @@ Rule 3: a hold counts at once in memory and is written through right after, so t
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -21,6 +22,7 @@ from wakeline.model.outcome import Outcome
 from wakeline.model.route import Environment, Hold, HoldReason, ProviderKind, Route
 from wakeline.pipeline import coverage, origins
 from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.ramp import Ramp
 from wakeline.pipeline.resolve import Address
 from wakeline.pipeline.standing import Standing
 from wakeline.pipeline.way import Candidate, Way, facing, hold_of, identity
@@ -44,6 +46,7 @@ class RouteTable:
         self._wake = wake
         self._ways: dict[int, Way] = {}
         self._places: dict[tuple[int, ApnsEnvironment, PushType, Address], int | Outcome] = {}
+        self._ramps: weakref.WeakValueDictionary[str, Ramp] = weakref.WeakValueDictionary()
         self._changed: set[int] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self.standing = Standing(parts)
@@ -216,7 +219,7 @@ class RouteTable:
     def _adopt(self, route: Route) -> Way:
         way = self._ways.get(route.id)
         if way is None:
-            way = self._ways[route.id] = Way(route)
+            way = self._ways[route.id] = Way(route, self._ramp_of(route))
             way.credential = self._serving(way)
             # What held it when the process ended may have passed meanwhile.
             if route.hold is not None and route.hold.reason is HoldReason.BREAKER:
@@ -224,6 +227,17 @@ class RouteTable:
             elif route.hold is not None and route.hold.reason is HoldReason.CREDENTIAL:
                 way.check_at = self._parts.clock.monotonic()
         return way
+
+    def _ramp_of(self, route: Route) -> Ramp | None:
+        """Return the ramp of a route to FCM: the quota of broadcasts is a project's, whichever app sends to it."""
+        if route.provider is not ProviderKind.FCM:
+            return None
+        ramp = self._ramps.get(route.topic) if route.topic else None
+        if ramp is None:
+            ramp = Ramp()
+        if route.topic:
+            self._ramps[route.topic] = ramp
+        return ramp
 
     def _choice(self, route: Route) -> coverage.Choice | None:
         need = coverage.need_of_route(route.provider, route.environment, route.topic)

@@ -34,7 +34,7 @@ class Candidate:
 class Way:
     """A route at run time. Waits end on the monotonic clock (seconds), for the wall clock may be set."""
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, ramp: Ramp | None = None) -> None:
         self.route = route
         self.hold = route.hold
         self.credential: Credential | None = None
@@ -46,7 +46,7 @@ class Way:
         self.brake = Brake()
         self.turns = Turns()
         self.rests = Rests()
-        self.ramp = Ramp() if route.provider is ProviderKind.FCM else None
+        self.ramp = ramp
         self.paused_until = 0.0
         self.accepted = LastAccepted()
         self.next_hop = 0.0
