@@ -416,7 +416,10 @@ class Devices(Protocol):
         """Upsert devices by (app, device_id).
 
         A token that belonged to another device of the app moves; a registered token is active and confirmed again;
-        a change of users raises the generation; targets not named any more are removed.
+        a change of users raises the generation; targets not named any more are removed. All claims are kept, or none.
+
+        An import (`confirmed` is given) removes targets of the kinds that it names only, and changes nothing that the app said
+        later than that.
         """
 
     async def put_target(self, app: int, device_id: str, claim: TargetClaim, at: int) -> Registered:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import random
+
 import msgspec
 import pytest
 
-from storing import DAY, HOUR, NOW, Store, claim, some_app, some_device
+from storing import DAY, HOUR, NOW, Store, ToldClock, claim, some_app, some_device
 from wakeline.model.device import (
     Device,
     DeviceClaim,
@@ -17,6 +19,8 @@ from wakeline.model.device import (
 from wakeline.model.errors import NotFound
 from wakeline.model.route import Environment
 from wakeline.ports import StalePage, TargetVerdict
+from wakeline.storage.memory import MemoryStore
+from wakeline.storage.sealing import Sealer
 
 pytestmark = pytest.mark.anyio
 
@@ -172,6 +176,102 @@ class TestRegistering:
             device = await store.devices.by_target(app.id, TargetKind.APNS, "aa")
             assert device is not None
             assert device.app == app.id
+
+    async def test_of_many_at_once_is_as_one_by_one(self, store: Store) -> None:
+        app = await some_app(store)
+        beside = MemoryStore(ToldClock(), Sealer(b"m" * 32))
+        await some_app(beside)
+        draw = random.Random(7)  # noqa: S311 - no secret: which devices and tokens meet
+        claims = [
+            claim(
+                app,
+                f"device-{draw.randrange(60)}",
+                users=draw.sample(["alice", "bob", "carol", "dave"], draw.randrange(3)),
+                tokens=[f"{draw.randrange(50):02x}" for _ in range(draw.randrange(4))],
+                tags=draw.sample(["beta", "de", "fr"], draw.randrange(3)),
+                at=NOW + number,
+                limit=draw.choice((0, 3)),
+                confirmed=draw.choice((None, None, 0, NOW + number - 20)),
+            )
+            for number in range(300)
+        ]
+
+        at_once = [one for start in range(0, 300, 60) for one in await store.devices.put(claims[start : start + 60])]
+        one_by_one = [(await beside.devices.put([one]))[0] for one in claims]
+
+        assert at_once == one_by_one
+        assert await store.devices.find(app.id, limit=500) == await beside.devices.find(app.id, limit=500)
+        assert await store.devices.app_counts(app.id) == await beside.devices.app_counts(app.id)
+
+    async def test_of_a_whole_list_gives_row_ids_that_were_never_used(self, store: Store) -> None:
+        app = await some_app(store)
+        gone = await put(store, device_id="gone")
+        await store.devices.delete(app.id, "gone")
+
+        made = await store.devices.put([claim(app, f"d{number}", tokens=(f"{number:02x}",)) for number in range(80)])
+
+        assert [one.device.id for one in made] == list(range(gone.id + 1, gone.id + 81))
+        assert [one.device.targets[0].id for one in made] == [gone.targets[0].id + 1 + place for place in range(80)]
+
+
+class TestImporting:
+    async def test_lines_of_one_device_far_apart_add_up_by_kind(self, store: Store) -> None:
+        app = await some_app(store)
+        ring = [claim(app, tokens=("cc",), kind=TargetKind.APNS_VOIP, confirmed=0)]
+        await store.devices.put([claim(app, tokens=("aa",), confirmed=0)])
+
+        await store.devices.put(ring)
+        again = [await store.devices.put(lines) for lines in ([claim(app, tokens=("bb",), confirmed=0)], ring)]
+
+        values = [sorted(target.value for target in done.device.targets) for (done,) in again]
+        assert values == [["bb", "cc"], ["bb", "cc"]]
+
+    async def test_changes_nothing_that_the_app_said_later(self, store: Store) -> None:
+        app = await some_app(store)
+        own = await put(store, users=("bob",), tokens=("bb",), tags=("beta",), at=NOW)
+
+        for date in (0, NOW - 1):
+            (done,) = await store.devices.put([claim(app, tokens=("aa",), at=NOW + 5, confirmed=date)])
+            assert done.device == own
+
+    async def test_adds_a_kind_that_the_app_did_not_name(self, store: Store) -> None:
+        app = await some_app(store)
+        own = await put(store, users=("bob",), tokens=("bb",))
+
+        (done,) = await store.devices.put([claim(app, tokens=("cc",), kind=TargetKind.APNS_VOIP, confirmed=0)])
+
+        assert done.device.users == ("bob",)
+        assert [(target.value, target.confirmed) for target in done.device.targets] == [("bb", NOW), ("cc", 0)]
+        assert done.device.targets[0] == own.targets[0]
+
+    async def test_newer_than_the_registration_is_the_whole_truth_of_its_kinds(self, store: Store) -> None:
+        app = await some_app(store)
+        await put(store, users=("bob",), tokens=("bb",))
+
+        (done,) = await store.devices.put([claim(app, tokens=("aa",), at=NOW + DAY, confirmed=NOW + 5)])
+
+        assert done.device.users == ("alice",)
+        assert [(target.value, target.confirmed) for target in done.device.targets] == [("aa", NOW + 5)]
+
+    async def test_takes_no_token_from_a_device_that_named_it_later(self, store: Store) -> None:
+        app = await some_app(store)
+        await put(store, device_id="reinstalled", at=NOW)
+
+        (done,) = await store.devices.put([claim(app, "old", tokens=("aa", "bb"), at=NOW + 5, confirmed=NOW - 1)])
+
+        assert [target.value for target in done.device.targets] == ["bb"]
+        owner = await store.devices.by_target(app.id, TargetKind.APNS, "aa")
+        assert owner is not None
+        assert owner.device_id == "reinstalled"
+
+    async def test_of_a_token_on_two_lines_leaves_it_with_the_last(self, store: Store) -> None:
+        app = await some_app(store)
+
+        await store.devices.put([claim(app, "one", confirmed=0), claim(app, "two", confirmed=0)])
+
+        owner = await store.devices.by_target(app.id, TargetKind.APNS, "aa")
+        assert owner is not None
+        assert owner.device_id == "two"
 
 
 class TestMoving:

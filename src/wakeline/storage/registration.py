@@ -6,23 +6,15 @@ Ids that the store has still to give are 0. A registration that repeats what is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 import msgspec
 
 from wakeline.model.device import Device, DeviceClaim, Target, TargetClaim, TargetState
+from wakeline.storage.imported import Taken, Token, narrowed
 
 DAY = 86_400_000
-
-Token = tuple[str, str]
-"""(kind, value): what can belong to only one device of an app."""
-
-
-class Taken(NamedTuple):
-    """A token that was registered with another device of the app."""
-
-    target: Target
-    owner: Device
 
 
 class Plan(NamedTuple):
@@ -41,7 +33,13 @@ def tokens(targets: Iterable[TargetClaim]) -> list[Token]:
 
 
 def plan(claim: DeviceClaim, current: Device | None, owners: Mapping[Token, Taken]) -> Plan:
-    """Plan the whole truth about a device. `owners` says which of its tokens sit on other devices."""
+    """Plan the whole truth about a device. `owners` says which of its tokens sit on other devices.
+
+    Of an import (`claim.confirmed` is given) it is the truth of that day: see `imported.narrowed`.
+    """
+    stay: AbstractSet[Token] = frozenset()
+    if claim.confirmed is not None and (current is not None or owners):
+        claim, owners, stay = narrowed(claim, claim.confirmed, current, owners)
     confirmed = claim.at if claim.confirmed is None else claim.confirmed
     own = {(target.kind.value, target.value): target for target in current.targets} if current else {}
     users = tuple(dict.fromkeys(claim.users))
@@ -50,7 +48,7 @@ def plan(claim: DeviceClaim, current: Device | None, owners: Mapping[Token, Take
     for token, wanted in {(wanted.kind.value, wanted.value): wanted for wanted in claim.targets}.items():
         owner = owners.get(token)
         if (mine := own.pop(token, None)) is not None:
-            targets.append(_renewed(mine, wanted, claim.at, confirmed))
+            targets.append(mine if token in stay else _renewed(mine, wanted, claim.at, confirmed))
         elif owner is not None:
             taken.append(owner)
             targets.append(_moved(owner, wanted, claim.at, confirmed, users))
@@ -158,7 +156,8 @@ def _renewed(mine: Target, wanted: TargetClaim, at: int, confirmed: int) -> Targ
     if mine.state is not TargetState.ACTIVE and confirmed < mine.since:
         return mine
     same = mine.environment is wanted.environment and mine.topic == wanted.topic and mine.state is TargetState.ACTIVE
-    if same and confirmed - mine.confirmed < DAY and mine.evidence is None:
+    doubted = mine.evidence is not None and confirmed >= mine.evidence.at
+    if same and confirmed - mine.confirmed < DAY and not doubted:
         return mine
     return msgspec.structs.replace(
         mine,

@@ -16,6 +16,7 @@ from wakeline.model.device import (
 )
 from wakeline.ports import Moved, Registered, TargetVerdict
 from wakeline.storage import registration, verdicts
+from wakeline.storage.imported import Taken, Token
 from wakeline.storage.memory.device_lookups import MemoryDeviceLookups, candidate_of, target_in
 from wakeline.storage.raw import raw_device_id
 
@@ -43,16 +44,14 @@ class MemoryDevices(MemoryDeviceLookups):
             self._bound(user, registered.device, claim)
         return registered
 
-    def _owners(
-        self, app: int, device_id: str, claims: Iterable[TargetClaim]
-    ) -> dict[registration.Token, registration.Taken]:
+    def _owners(self, app: int, device_id: str, claims: Iterable[TargetClaim]) -> dict[Token, Taken]:
         owners = {}
         for token in registration.tokens(claims):
             number = self._tokens.get((app, *token))
             if number is not None:
                 device = self._devices[self._targets[number]]
                 if device.device_id != device_id:
-                    owners[token] = registration.Taken(target_in(device, number), device)
+                    owners[token] = Taken(target_in(device, number), device)
         return owners
 
     def _apply(self, plan: registration.Plan, at: int) -> Registered:

@@ -58,9 +58,8 @@ class Known:
         self._devices.add(claim.device_id)
         for target in claim.targets:
             self._tokens.add((target.kind.value, target.value))
-        if claim.max_devices_per_user:
-            for user in claim.users:
-                self._users[user] = self._users.get(user, 0) + 1
+        for user in claim.users:
+            self._users[user] = self._users.get(user, 0) + 1
 
 
 class Fresh:

@@ -12,6 +12,7 @@ from wakeline.model.device import Candidate, Device, DeviceClaim, Target, Target
 from wakeline.model.errors import NotFound
 from wakeline.ports import Moved, Registered, TargetVerdict
 from wakeline.storage import registration, verdicts
+from wakeline.storage.imported import Taken, Token
 from wakeline.storage.raw import raw_device_id
 from wakeline.storage.sqlite import device_forms
 from wakeline.storage.sqlite.device_batches import Fresh, Known
@@ -96,16 +97,14 @@ class SqliteDevices(DeviceLookups):
                 self._bound(tx, user, registered.device, claim)
         return registered
 
-    def _owners(
-        self, tx: Transaction, app: int, device: int, claims: Iterable[TargetClaim]
-    ) -> dict[registration.Token, registration.Taken]:
+    def _owners(self, tx: Transaction, app: int, device: int, claims: Iterable[TargetClaim]) -> dict[Token, Taken]:
         """Return which of these tokens sit on other devices."""
         owners = {}
         for token in registration.tokens(claims):
             found = tx.one(_SQL["owner"], (app, *token))
             if found is not None and found[0] != device and (owner := load_device(tx, found[0])) is not None:
                 target = next(target for target in owner.targets if target.id == found[1])
-                owners[token] = registration.Taken(target, owner)
+                owners[token] = Taken(target, owner)
         return owners
 
     def _apply(self, tx: Transaction, plan: registration.Plan, current: Device | None, at: int) -> Registered:
@@ -339,7 +338,7 @@ class SqliteDevices(DeviceLookups):
         return pruned
 
 
-def _moved(device: Device, taken: Sequence[registration.Taken]) -> tuple[Moved, ...]:
+def _moved(device: Device, taken: Sequence[Taken]) -> tuple[Moved, ...]:
     numbers = {(target.kind, target.value): target.id for target in device.targets}
     return tuple(
         Moved(
