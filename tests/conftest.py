@@ -5,7 +5,10 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -14,6 +17,9 @@ from fuzzing import examples
 
 # As in `wakeline.cli.main`: msgspec's types do not survive the interpreter's last collection.
 atexit.register(gc.freeze)
+
+TIMEOUT_AGAIN = 5.0
+"""Seconds after which a test that outlived its timeout is interrupted again."""
 
 settings.register_profile("wakeline", max_examples=examples(100), deadline=None)
 settings.load_profile("wakeline")
@@ -31,6 +37,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         suite = item.path.relative_to(_HERE).parts[0]
         if suite in _WITH_PROCESSES and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(_PATIENCE))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_timeout_set_timer() -> Generator[None, Any, Any]:
+    """Have a timeout strike until the test ends.
+
+    Where it strikes inside a callback of an event loop, asyncio logs the failure as the callback's own and goes on, and
+    whoever awaits what that callback was to bring waits for ever.
+    """
+    result = yield
+    first, _ = signal.getitimer(signal.ITIMER_REAL)
+    if first > 0:
+        signal.setitimer(signal.ITIMER_REAL, first, TIMEOUT_AGAIN)
+    return result
 
 
 @pytest.fixture
