@@ -23,6 +23,7 @@ from wakeline.model.key import Scope
 from wakeline.ports import Registered
 
 _LONGEST_ID = 255
+_FACTS = DeviceFacts.__struct_fields__
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Users = Annotated[tuple[Opaque, ...], msgspec.Meta(max_length=64)]
@@ -87,23 +88,23 @@ class RestoredView(View, frozen=True, kw_only=True):
 
 async def put(call: Call) -> Answer:
     """Register a device, or all of it anew."""
-    body: DeviceBody = call.body
-    facts = DeviceFacts(**{name: getattr(body, name) for name in DeviceFacts.__struct_fields__})
-    done = await call.ports.devices.put(
-        [
-            DeviceClaim(
-                app=call.app.id,
-                device_id=device_id(call),
-                users=_users(call, body),
-                targets=_claims(body.targets, allow_http=call.ports.settings.providers.webpush.allow_http),
-                at=call.now,
-                tags=tuple(dict.fromkeys(body.tags)),
-                facts=facts,
-                max_devices_per_user=call.app.settings.max_devices_per_user,
-            )
-        ]
-    )
+    done = await call.ports.devices.put([claimed(call, call.body, device_id(call))])
     return _registered(call, done[0])
+
+
+def claimed(call: Call, body: DeviceBody, device: str, confirmed: int | None = None) -> DeviceClaim:
+    """Return what an app says about a device; `confirmed` (Unix ms) of an import. Raises InvalidRequest, NotAllowed."""
+    return DeviceClaim(
+        app=call.app.id,
+        device_id=device,
+        users=_users(call, body),
+        targets=_claims(body.targets, allow_http=call.ports.settings.providers.webpush.allow_http),
+        at=call.now,
+        tags=tuple(dict.fromkeys(body.tags)),
+        facts=DeviceFacts(**{name: getattr(body, name) for name in _FACTS}),
+        max_devices_per_user=call.app.settings.max_devices_per_user,
+        confirmed=confirmed,
+    )
 
 
 async def put_target(call: Call) -> Answer:
@@ -164,15 +165,25 @@ async def _restore(call: Call, device: str | None) -> Answer:
 def device_id(call: Call) -> str:
     """Return the device's id of the path. Raises InvalidRequest for one that cannot be kept."""
     given = call.path["device"]
+    return registrable(given) if call.operation.method == "PUT" else readable(given)
+
+
+def readable(given: str) -> str:
+    """Return the id that a device may have. Raises InvalidRequest for one that cannot be kept."""
     if len(given) > _LONGEST_ID or _CONTROL.search(given):
         raise InvalidRequest(
             f"a device id has at most {_LONGEST_ID} characters, and none of them is a control character"
         )
-    if given.startswith(RAW_PREFIX) and call.operation.method == "PUT":
+    return given
+
+
+def registrable(given: str) -> str:
+    """Return the id under which an app may register a device. Raises InvalidRequest for any other."""
+    if given.startswith(RAW_PREFIX):
         raise InvalidRequest(
             f"device ids that begin with {RAW_PREFIX!r} are the gateway's own, for raw tokens", fix="Choose another id."
         )
-    return given
+    return readable(given)
 
 
 def _claims(said: tuple[KindedTarget, ...], *, allow_http: bool) -> tuple[TargetClaim, ...]:

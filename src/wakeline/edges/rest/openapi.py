@@ -141,7 +141,7 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
 
 def _body(operation: Operation, media: str, schemas: _Schemas) -> Json:
     if media == Media.NDJSON:
-        return {"type": "string", "description": "One such JSON object a line."}
+        return {"type": "string", "description": f"One JSON object a line: {schemas[operation.request]['$ref']}"}
     return schemas[operation.request]
 
 

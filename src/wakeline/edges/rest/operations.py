@@ -15,7 +15,7 @@ import msgspec
 from wakeline.edges.rest.caller import Caller
 from wakeline.edges.rest.ports import RestPorts
 from wakeline.model.app import App
-from wakeline.model.errors import NotFound, WakelineError
+from wakeline.model.errors import NotFound, UnsupportedMedia, WakelineError
 from wakeline.model.key import Scope
 from wakeline.ports import IdempotencyKey
 
@@ -107,6 +107,13 @@ class Call(msgspec.Struct, kw_only=True):
         if self.resolved is None:
             raise NotFound("this operation is about no app")
         return self.resolved
+
+    @property
+    def lines(self) -> Lines:
+        """Return the body of an operation that reads nothing but lines."""
+        if self.stream is None:
+            raise UnsupportedMedia("this operation reads lines")
+        return self.stream
 
 
 Handler = Callable[[Call], Awaitable[Answer | Feed]]

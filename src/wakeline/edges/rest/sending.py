@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
-from wakeline.edges.rest import idempotency, previews
+from wakeline.edges.rest import idempotency, ndjson, previews
 from wakeline.edges.rest.decode import json_value
+from wakeline.edges.rest.ndjson import RejectedLine
 from wakeline.edges.rest.operations import Answer, Call, Idempotent, Lines, Media, Operation
 from wakeline.edges.rest.previews import PreviewView
-from wakeline.edges.rest.problems import Problem, problem_of
+from wakeline.edges.rest.problems import problem_of
 from wakeline.edges.rest.shapes import Strict, View
 from wakeline.model.errors import (
-    BodyTooLarge,
     InvalidRequest,
     NoCredential,
     Overloaded,
@@ -34,11 +34,6 @@ from wakeline.model.notification import NotificationRequest
 from wakeline.observe.health import Phase
 from wakeline.pipeline import Submission, Taken
 from wakeline.ports import IdempotencyKey, Replayed, Reply
-
-LINE_LIMIT = 64 * 1024
-BATCH = 1000
-MOST_REJECTED = 10_000
-"""Wrong lines after which a stream is not read on: each costs an answer, and a stream of nothing else has no end."""
 
 _BREATH = 50
 """Wrong lines after which others get their turn; right ones wait for a commit anyway."""
@@ -78,13 +73,6 @@ class TakenLine(View, frozen=True, kw_only=True):
 
     line: int
     id: str
-
-
-class RejectedLine(View, frozen=True, kw_only=True):
-    """A line that is not kept, and why."""
-
-    line: int
-    problem: Problem
 
 
 class LinesView(View, frozen=True, kw_only=True):
@@ -144,9 +132,9 @@ class _Stream:
     async def take(self, stream: Lines) -> Answer:
         """Read all lines; each batch is on disk before the next is read."""
         batch: list[tuple[int, Submission]] = []
-        async for number, line in _lines(stream):
-            if len(self._rejected) >= MOST_REJECTED:
-                self._reject(number, _not_read_on())
+        async for number, line in ndjson.numbered(stream):
+            if len(self._rejected) >= ndjson.MOST_REJECTED:
+                self._reject(number, ndjson.not_read_on())
                 break
             try:
                 batch.append((number, self._submission(number, line)))
@@ -154,7 +142,7 @@ class _Stream:
                 self._reject(number, error)
                 if len(self._rejected) % _BREATH == 0:
                     await asyncio.sleep(0)
-            if len(batch) >= BATCH:
+            if len(batch) >= ndjson.BATCH:
                 await self._commit(batch)
                 batch = []
         if batch:
@@ -167,12 +155,11 @@ class _Stream:
     def _headers(self) -> Iterator[tuple[str, str]]:
         if self._replayed and self._replayed == len(self._accepted):
             yield idempotency.REPLAYED
-        if len(self._rejected) > MOST_REJECTED:
+        if len(self._rejected) > ndjson.MOST_REJECTED:
             yield "connection", "close"
 
-    def _submission(self, number: int, line: bytes | None) -> Submission:
-        if line is None:
-            raise BodyTooLarge(f"the line is longer than {LINE_LIMIT} bytes")
+    def _submission(self, number: int, given: bytes | None) -> Submission:
+        line = ndjson.whole(given)
         request = json_value(_decoder, line)
         return Submission(
             request=request, idempotency=self._line_key(number, line), reply=reply, request_id=self._call.request_id
@@ -203,33 +190,6 @@ class _Stream:
 
     def _reject(self, number: int, error: WakelineError) -> None:
         self._rejected.append(RejectedLine(line=number, problem=problem_of(error, self._call.request_id)))
-
-
-def _not_read_on() -> BodyTooLarge:
-    return BodyTooLarge(
-        f"{MOST_REJECTED} lines before this one were wrong, so it and what follows were not read",
-        fix="Mend the lines, and send on from this one.",
-    )
-
-
-async def _lines(stream: Lines) -> AsyncIterator[tuple[int, bytes | None]]:
-    """Yield (number, line) of lines that are not blank; None stands for one that is too long, which is not kept in memory."""
-    number, rest, skipping = 0, b"", False
-    async for piece in stream:
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            number += 1
-            if skipping or len(line) > LINE_LIMIT:
-                yield number, None
-            elif line.strip():
-                yield number, line
-            skipping = False
-        if len(rest) > LINE_LIMIT:
-            rest, skipping = b"", True
-    if skipping:
-        yield number + 1, None
-    elif rest.strip():
-        yield number + 1, rest
 
 
 OPERATIONS = (
