@@ -18,7 +18,6 @@ from wakeline.cli.vapid import vapid
 from wakeline.edges.rest.credentials import CheckView, CredentialList, CredentialView
 from wakeline.model.credential import CredentialKind
 from wakeline.model.errors import CredentialRefused, NotFound
-from wakeline.model.outcome import OutcomeClass
 from wakeline.wire.credential_file import Expectation, inspect
 from wakeline.wire.credential_file.apns_key import key_id_in, without_push
 
@@ -46,8 +45,8 @@ async def add(
     canary: bool = True,
     check: bool = True,
     context: Ctx,
-) -> int:
-    """Judge credential files, keep those that can work, and ask their push services about them; exit code 1 if one refuses.
+) -> None:
+    """Judge credential files, keep those that can work, and say what their push services think of them.
 
     Parameters
     ----------
@@ -92,10 +91,8 @@ async def add(
         ]
     value = kept[0] if len(kept) == 1 else CredentialList(credentials=tuple(kept))
     context.printer.result(value, lambda: Group(*(drawn(one) for one in kept)))
-    said = [one.check.outcome for one in kept if one.check is not None and not one.check.ok]
-    for outcome in said:
+    for outcome in [one.check.outcome for one in kept if one.check is not None and not one.check.ok]:
         context.printer.remark(f"The push service was asked about it: {outcome.cause} {outcome.fix}")
-    return _FAILED if any(outcome.outcome_class is OutcomeClass.CREDENTIAL for outcome in said) else 0
 
 
 def _upload(file: Path) -> Upload:
