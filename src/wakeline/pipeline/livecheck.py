@@ -16,7 +16,7 @@ from wakeline.model.route import Environment, HoldReason, ProviderKind, Route
 from wakeline.pipeline.canary import STOPS, Canary
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import RouteTable
-from wakeline.pipeline.watch import Watch
+from wakeline.pipeline.watch import Watch, note_of
 from wakeline.pipeline.way import Way, identity
 
 _SOUND = (OutcomeClass.ACCEPTED, OutcomeClass.TOKEN_DEAD, OutcomeClass.TOKEN_DOUBTFUL)
@@ -61,7 +61,7 @@ class LiveCheck:
                 self._fail(credential, outcome, route.environment)
                 return
         if not self._fail(credential, outcome, None if outcome.code != OTHER_ENVIRONMENT else route.environment):
-            await self._parts.credentials.set_state(credential.id, CredentialState.FAILED, outcome.cause)
+            await self._parts.credentials.set_state(credential.id, CredentialState.FAILED, note_of(outcome))
 
     def _fail(self, credential: Credential, outcome: Outcome, environment: Environment | None) -> bool:
         """Hold the credential's routes, or those of one environment; tell whether there are any."""

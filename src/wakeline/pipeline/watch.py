@@ -80,7 +80,7 @@ class Watch:
                 if other.hold is None or other.hold.reason is HoldReason.BREAKER:
                     self._hold(other, hold_of(HoldReason.CREDENTIAL, outcome, now))
         if not scoped:
-            self._settle.chore(self._set_state(credential, CredentialState.FAILED, outcome.cause))
+            self._settle.chore(self._set_state(credential, CredentialState.FAILED, note_of(outcome)))
         app = self._parts.apps.by_id(credential.app)
         event = report.credential_event(EventType.CREDENTIAL_FAILED, credential, app, at=now, outcome=outcome)
         self._settle.chore(self._parts.events.append([event]))
@@ -168,6 +168,11 @@ class Watch:
     async def _written(self, way: Way) -> None:
         """Write the hold of this moment: between a change and its chore it may have changed once more."""
         await self._table.put_hold(way, way.hold)
+
+
+def note_of(outcome: Outcome) -> str:
+    """Return what is remembered of why a credential failed: the cause, and what to do about it."""
+    return " ".join(part for part in (outcome.cause, outcome.fix) if part)
 
 
 def _was_failed(credential: Credential | None) -> bool:
