@@ -107,8 +107,11 @@ def judge(soak: Soak, found: dict[str, dict[str, Any]]) -> Counter[str]:
         (delivery,) = one["deliveries"]
         assert delivery["state"] in {"accepted", "failed", "expired", "skipped"}, one
         assert delivery["state"] == "accepted" or delivery["outcome"]["cause"], one
-        states[delivery["state"]] += 1
-    assert states["accepted"] > 0.6 * len(found), states
+        # One connection cut at a full moment takes hundreds with it; what may have arrived is not sent twice.
+        unanswered = delivery["state"] == "failed" and delivery["outcome"]["reason"] in {"no_answer", "timeout"}
+        states["unanswered" if unanswered else delivery["state"]] += 1
+    assert states["accepted"] > 0.6 * (len(found) - states["unanswered"]), states
+    assert states["accepted"], states
     text = soak.gateway.log.read_text()
     assert "Traceback" not in text
     assert '"exception"' not in text
