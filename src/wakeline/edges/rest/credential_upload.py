@@ -69,7 +69,9 @@ def differences(new: Credential, old: Credential) -> list[str]:
 
 def _same(old: Credential, new: Credential) -> bool:
     contact = new.kind is not CredentialKind.VAPID_KEY or old.subject == new.subject
-    return contact and set(old.topics) == set(new.topics) and set(old.environments) == set(new.environments)
+    identity = (old.key_id, old.team_id) == (new.key_id, new.team_id)  # said beside the file, and wrong as often as it
+    there = set(old.topics) == set(new.topics) and set(old.environments) == set(new.environments)
+    return contact and identity and there
 
 
 def _would_replace(new: Credential, old: Credential) -> bool:

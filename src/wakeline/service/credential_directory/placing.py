@@ -117,6 +117,7 @@ def _holds(there: Credential, facts: Credential) -> bool:
     """Tell whether it is the same, for all that this file is for and perhaps more: a link fewer takes nothing away."""
     return (
         there.fingerprint == facts.fingerprint
+        and (there.key_id, there.team_id) == (facts.key_id, facts.team_id)
         and set(there.topics) >= set(facts.topics)
         and set(there.environments) >= set(facts.environments)
     )
@@ -139,6 +140,7 @@ def of_view(view: CredentialView) -> Credential:
         kind=view.kind,
         environments=view.environments,
         topics=view.topics,
+        key_id=view.key_id,
         team_id=view.team_id,
         fingerprint=view.fingerprint,
         not_after=None if view.not_after is None else int(view.not_after.timestamp() * 1000),
