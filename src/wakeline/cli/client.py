@@ -44,12 +44,13 @@ class Client:
         query: Mapping[str, Any] | None = None,
         form: Mapping[str, str] | None = None,
         file: Upload | None = None,
+        lines: bytes | None = None,
         response: type[Any] | None = None,
         **path: str,
     ) -> Any:
         """Return the answer as the operation's response type, or `response`. Raises Refused, TransportError."""
         operation = BY_NAME[name]
-        answer = await self._send(operation, body, query or {}, form, file, path)
+        answer = await self._send(operation, _content(body, form, file, lines), query or {}, path)
         if answer.status_code >= 400:
             raise Refused(of_answer(answer.status_code, answer.content))
         expected = response or operation.response
@@ -60,21 +61,13 @@ class Client:
     async def _send(
         self,
         operation: Operation,
-        body: msgspec.Struct | None,
+        content: Mapping[str, Any],
         query: Mapping[str, Any],
-        form: Mapping[str, str] | None,
-        file: Upload | None,
         path: Mapping[str, str],
     ) -> httpx2.Response:
-        arguments: dict[str, Any] = {"params": {key: value for key, value in query.items() if value is not None}}
-        if body is not None:
-            arguments["content"] = msgspec.json.encode(body)
-            arguments["headers"] = {"content-type": "application/json"}
-        if file is not None:
-            arguments["files"] = {"file": file}
-            arguments["data"] = dict(form or {})
+        wanted = {key: value for key, value in query.items() if value is not None}
         try:
-            return await self._http.request(operation.method, operation.url(**path), **arguments)
+            return await self._http.request(operation.method, operation.url(**path), params=wanted, **content)
         except httpx2.TransportError as error:
             raise TransportError(f"The gateway does not answer: {error}", fix="See its log.") from None
 
@@ -87,6 +80,19 @@ class Client:
             if answer.status_code >= 400:
                 raise Refused(of_answer(answer.status_code, await answer.aread()))
             yield answer.aiter_lines()
+
+
+def _content(
+    body: msgspec.Struct | None, form: Mapping[str, str] | None, file: Upload | None, lines: bytes | None
+) -> dict[str, Any]:
+    """Return what the HTTP client is to be told about a request's body."""
+    if file is not None:
+        return {"files": {"file": file}, "data": dict(form or {})}
+    if lines is not None:
+        return {"content": lines, "headers": {"content-type": "application/x-ndjson"}}
+    if body is not None:
+        return {"content": msgspec.json.encode(body), "headers": {"content-type": "application/json"}}
+    return {}
 
 
 @contextlib.asynccontextmanager

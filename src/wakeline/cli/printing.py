@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -61,6 +62,18 @@ class Printer:
     def note(self, drawn: RenderableType) -> None:
         """Print something drawn that is no result."""
         self._err.print(drawn)
+
+    def progress(self) -> Progress:
+        """Give a bar for long work, on stderr; nothing is drawn in a pipe."""
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            console=self._err,
+            transient=True,
+            disable=not self._err.is_terminal,
+        )
 
     def failure(self, failure: Failure) -> None:
         """Print cause and fix; with `--json` also as the one document."""

@@ -1,8 +1,9 @@
 """Registering many devices in one request: what another push server knew, one device a line.
 
-Rule: a line is what PUT takes, and `device`. It speaks of the day of its `confirmed_at`, so what the app itself said later stands
-(`storage.imported`), and sending a line again changes nothing. Lines are on disk per 1,000 before the next are read; a store that
-does not take them ends the request, for the same lines may be sent again.
+Rule: a line is what PUT takes, and `device`. It speaks of the day of its `confirmed_at`, so what the app itself said later
+stands (`storage.imported`), and sending a line again changes nothing: an Idempotency-Key is taken and needs no keeping. Lines
+are on disk per 1,000 before the next are read; a store that does not take them ends the request, for the same lines may be
+sent again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from wakeline.edges.rest.decode import json_value
 from wakeline.edges.rest.devices import DeviceBody, claimed, registrable
 from wakeline.edges.rest.moments import Moment, milliseconds
 from wakeline.edges.rest.ndjson import RejectedLine
-from wakeline.edges.rest.operations import Answer, Call, Media, Operation
+from wakeline.edges.rest.operations import Answer, Call, Idempotent, Media, Operation
 from wakeline.edges.rest.problems import problem_of
 from wakeline.edges.rest.shapes import Opaque, View
 from wakeline.model.device import DeviceClaim
@@ -106,6 +107,7 @@ OPERATIONS = (
         scopes=(Scope.DEVICES,),
         request=DeviceLine,
         response=ImportedView,
+        idempotent=Idempotent.COMMITTED,
         problems=(Overloaded,),
         accepts=(Media.NDJSON,),
     ),
