@@ -32,7 +32,7 @@ from wakeline.storage.sqlite.routes import SqliteRoutes
 from wakeline.storage.sqlite.seals import Seals
 from wakeline.storage.sqlite.settings import SqliteSettings
 from wakeline.storage.sqlite.standing import Standing
-from wakeline.storage.sqlite.writer import Writer
+from wakeline.storage.sqlite.writer import BUDGET, Writer
 
 DEVICES_FILE = "devices.db"
 """The registry's file, beside the main one."""
@@ -76,6 +76,7 @@ class SqliteStore:
         secrets: Secrets,
         settings: Storage | None = None,
         look_at_disk: Callable[[Path], int] = disk_free,
+        budget: float = BUDGET,
     ) -> None:
         self.path = path
         self.devices_path = path.with_name(DEVICES_FILE)
@@ -83,6 +84,7 @@ class SqliteStore:
         self._secrets = secrets
         self._limits = settings or Storage()
         self._look_at_disk = look_at_disk
+        self._budget = budget
         self._lock = OwnerLock(path.parent)
         self._writers: list[Writer] = []
         self._readers: list[Reader] = []
@@ -130,7 +132,7 @@ class SqliteStore:
 
     def _open_file(self, kind: Kind, path: Path, cache_kib: int, ballast: Ballast) -> tuple[Writer, Reader]:
         connection = open_writer(path, cache_kib=_WRITER_KIB)
-        writer = Writer(connection, kind, ballast.give_up)
+        writer = Writer(connection, kind, ballast.give_up, budget=self._budget)
         self._writers.append(writer)
         path.chmod(0o600)
         applied = migrate(connection, kind)

@@ -21,7 +21,7 @@ import structlog
 from wakeline.model.errors import StoreUnavailable
 
 BUDGET = 0.005
-"""Seconds that statements of one group may keep the loop; the rest joins the next group."""
+"""Seconds that statements of one group may keep the loop; the rest joins the next group. Offline, who is alone takes more."""
 
 _T = TypeVar("_T")
 _log = structlog.get_logger()
@@ -122,15 +122,19 @@ class Writer:
     """The only connection that writes a file. `failure` says why the last commit failed, `failed_at` (perf_counter) when.
 
     `relieve` is called when the disk is full and tells whether it made room; then what is essential is tried once more.
+    `budget` is in seconds, see BUDGET.
     """
 
-    def __init__(self, connection: sqlite3.Connection, name: str, relieve: Callable[[], bool]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, name: str, relieve: Callable[[], bool], *, budget: float = BUDGET
+    ) -> None:
         self.last_commit_seconds = 0.0
         self.failure = ""
         self.failed_at = 0.0
         self._changes = 0
         self._connection = connection
         self._relieve = relieve
+        self._budget = budget
         self._waiting: deque[_Member[Any]] = deque()
         self._errands: deque[_Errand] = deque()
         self._runner: asyncio.Task[None] | None = None
@@ -205,7 +209,7 @@ class Writer:
         except sqlite3.Error as error:
             self._give_up([self._waiting.popleft()], error)
             return members
-        while self._waiting and (not members or perf_counter() - started < BUDGET):
+        while self._waiting and (not members or perf_counter() - started < self._budget):
             member = self._waiting.popleft()
             fatal = None if member.future.cancelled() else self._run_member(member)
             if fatal is not None:
