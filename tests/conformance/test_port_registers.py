@@ -105,6 +105,12 @@ FACTS = Credential(
 SECRET = CredentialSecret(kind=CredentialKind.APNS_KEY, private_key=b"very secret key", key_id="ABC123DEFG")
 
 
+def _other(key_id: str) -> NewCredential:
+    return NewCredential(
+        facts=msgspec.structs.replace(FACTS, key_id=key_id), secret=msgspec.structs.replace(SECRET, key_id=key_id)
+    )
+
+
 class TestCredentials:
     async def test_keep_facts_and_the_sealed_secret(self, store: Store) -> None:
         kept = await store.credentials.create(NewCredential(facts=FACTS, secret=SECRET), NOW)
@@ -120,11 +126,8 @@ class TestCredentials:
         kept = await store.credentials.create(NewCredential(facts=FACTS, secret=SECRET), NOW)
         await store.credentials.set_state(kept.id, CredentialState.WORKING, "")
         worked = store.credentials.get(kept.id)
-        other = NewCredential(
-            facts=msgspec.structs.replace(FACTS, key_id="NEW"), secret=msgspec.structs.replace(SECRET, key_id="NEW")
-        )
-        await store.credentials.replace(kept.id, other, NOW + 1)
-        await store.credentials.replace(kept.id, other, NOW + 2)  # what never worked is not worth keeping
+        await store.credentials.replace(kept.id, _other("NEW"), NOW + 1)
+        await store.credentials.replace(kept.id, _other("NEW"), NOW + 2)  # what never worked is not worth keeping
 
         assert store.credentials.former(kept.id) == worked
         assert await store.credentials.secret(kept.id, former=True) == SECRET
@@ -136,6 +139,48 @@ class TestCredentials:
             await store.credentials.secret(kept.id, former=True)
         with pytest.raises(NotFound):
             await store.credentials.revert(kept.id, "")
+
+    async def test_keep_what_worked_before_a_trial_not_what_was_on_trial(self, store: Store) -> None:
+        kept = await store.credentials.create(NewCredential(facts=FACTS, secret=SECRET), NOW)
+        await store.credentials.set_state(kept.id, CredentialState.WORKING, "")
+        await store.credentials.replace(kept.id, _other("TRIED"), NOW + 1)
+        await store.credentials.set_state(kept.id, CredentialState.WORKING, "")
+
+        await store.credentials.replace(kept.id, _other("NEXT"), NOW + 2)
+
+        former = store.credentials.former(kept.id)
+        assert former is not None
+        assert former.key_id == FACTS.key_id
+        assert await store.credentials.secret(kept.id, former=True) == SECRET
+
+    async def test_keep_what_was_on_trial_if_what_was_before_has_ended(self, store: Store) -> None:
+        ending = msgspec.structs.replace(FACTS, not_after=NOW + 2)
+        kept = await store.credentials.create(NewCredential(facts=ending, secret=SECRET), NOW)
+        await store.credentials.set_state(kept.id, CredentialState.WORKING, "")
+        await store.credentials.replace(kept.id, _other("TRIED"), NOW + 1)
+        await store.credentials.set_state(kept.id, CredentialState.WORKING, "")
+
+        await store.credentials.replace(kept.id, _other("NEXT"), NOW + 3)
+
+        former = store.credentials.former(kept.id)
+        assert former is not None
+        assert former.key_id == "TRIED"
+
+    async def test_replaced_twice_at_once_keep_what_worked(self, store: Store) -> None:
+        kept = await store.credentials.create(NewCredential(facts=FACTS, secret=SECRET), NOW)
+        await store.credentials.set_state(kept.id, CredentialState.WORKING, "")
+
+        await asyncio.gather(
+            store.credentials.replace(kept.id, _other("ONE"), NOW + 1),
+            store.credentials.replace(kept.id, _other("TWO"), NOW + 1),
+            store.credentials.set_state(kept.id, CredentialState.FAILED, "InvalidProviderToken"),
+        )
+
+        now = store.credentials.get(kept.id)
+        assert now is not None
+        assert (now.key_id, now.revision) == ("TWO", 3)
+        assert (await store.credentials.secret(kept.id)).key_id == "TWO"
+        assert await store.credentials.secret(kept.id, former=True) == SECRET
 
     async def test_keep_no_vapid_key_that_was_replaced(self, store: Store) -> None:
         vapid = NewCredential(facts=msgspec.structs.replace(FACTS, kind=CredentialKind.VAPID_KEY), secret=SECRET)

@@ -8,11 +8,14 @@ from wakeline.model.credential import Credential, CredentialKind, CredentialStat
 from wakeline.model.errors import NotFound
 
 
-def worth_keeping(old: Credential) -> bool:
-    """Tell whether there is a way back to a credential that is replaced: it worked, and still could.
+def worth_keeping(old: Credential, kept: Credential | None, at: int) -> bool:
+    """Tell whether there is a way back to a credential that is replaced at `at` (Unix ms): it worked, and still could.
 
-    Not so a VAPID key: subscriptions made with its successor would break again (RFC 8292 section 4.2).
+    Not so if something is `kept` already: then the old one was itself on trial, and a check alone called it working. Not so
+    a VAPID key: subscriptions made with its successor would break again (RFC 8292 section 4.2).
     """
+    if kept is not None and (kept.not_after is None or kept.not_after > at):
+        return False
     return old.state is CredentialState.WORKING and old.kind is not CredentialKind.VAPID_KEY
 
 

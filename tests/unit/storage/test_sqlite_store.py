@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from storing import HOUR, NOW, Store, ToldClock, accepted, admission, claim, job, some_app, some_route, sqlite_store
 from wakeline.config import Storage
+from wakeline.model.credential import Credential, CredentialKind, CredentialSecret, CredentialState
 from wakeline.model.errors import SchemaTooNew, StoreBusy, StoreUnavailable
-from wakeline.model.route import Lane
+from wakeline.model.route import Environment, Lane
 from wakeline.ports import (
     Acceptance,
     ApiKeys,
@@ -28,6 +30,7 @@ from wakeline.ports import (
     Idempotency,
     IdempotencyKey,
     Ledger,
+    NewCredential,
     Queue,
     Routes,
     StoreKeeper,
@@ -89,6 +92,33 @@ async def test_everything_survives_a_restart(store: SqliteStore, clock: ToldCloc
     claimed = await again.queue.claim(route.id, Lane.ALERT, limit=9, now=NOW)
     assert [item.notification for item in claimed] == [10, 11]
     await again.close()
+
+
+async def test_what_a_credential_was_before_its_trial_survives_a_restart(store: SqliteStore, clock: ToldClock) -> None:
+    app = await some_app(store)
+    old = CredentialSecret(kind=CredentialKind.APNS_KEY, private_key=b"old", key_id="OLD")
+    new = msgspec.structs.replace(old, private_key=b"new", key_id="NEW")
+    facts = Credential(
+        id=0, app=app.id, kind=CredentialKind.APNS_KEY, environments=(Environment.PRODUCTION,), key_id="OLD"
+    )
+    kept = await store.credentials.create(NewCredential(facts=facts, secret=old), NOW)
+    await store.credentials.set_state(kept.id, CredentialState.WORKING, "")
+    await store.credentials.replace(
+        kept.id, NewCredential(facts=msgspec.structs.replace(facts, key_id="NEW"), secret=new), NOW
+    )
+    former = store.credentials.former(kept.id)
+
+    again = await reopened(store, clock)
+
+    assert again.credentials.former(kept.id) == former
+    assert await again.credentials.secret(kept.id, former=True) == old
+    assert await again.credentials.secret(kept.id) == new
+    back = await again.credentials.revert(kept.id, "taken back")
+    once_more = await reopened(again, clock)
+    assert once_more.credentials.all() == [back]
+    assert await once_more.credentials.secret(kept.id) == old
+    assert once_more.credentials.former(kept.id) is None
+    await once_more.close()
 
 
 async def test_new_jobs_get_new_ids_after_a_restart(store: SqliteStore, clock: ToldClock) -> None:

@@ -112,7 +112,7 @@ class MemoryCredentials:
     async def replace(self, credential: int, new: NewCredential, at: int) -> Credential:
         """Put new content in place of the old. Raises NotFound."""
         old = self._found(credential)
-        if worth_keeping(old):
+        if worth_keeping(old, self.former(credential), at):
             self._former[credential] = old, self._sealed[credential]
         return self._keep(successor(old, new.facts, at), new.secret)
 

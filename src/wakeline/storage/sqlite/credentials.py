@@ -54,8 +54,8 @@ class SqliteCredentials:
         return await self._writer.write(lambda tx: self._replace(tx, credential, new, at))
 
     def _replace(self, tx: Transaction, credential: int, new: NewCredential, at: int) -> Credential:
-        old = self._found(credential)
-        if worth_keeping(old):
+        old, kept = self._written(tx, credential)
+        if worth_keeping(old, kept, at):
             tx.execute(_SQL["keep_former"], (credential,))
             tx.on_commit(lambda: self._former.__setitem__(credential, old))
         return self._keep(tx, successor(old, new.facts, at), new.secret)
@@ -69,7 +69,7 @@ class SqliteCredentials:
         return await self._writer.write(lambda tx: self._revert(tx, credential, note))
 
     def _revert(self, tx: Transaction, credential: int, note: str) -> Credential:
-        facts = restored(self._found(credential), self._former.get(credential), note)
+        facts = restored(*self._written(tx, credential), note)
         tx.execute(_SQL["revert_credential"], (msgspec.json.encode(facts), credential))
         tx.on_commit(lambda: self._forget_former(facts))
         return facts
@@ -110,11 +110,14 @@ class SqliteCredentials:
         """Remember what the provider thought of it."""
         facts = self._found(credential)
         if (facts.state, facts.state_note) != (state, note):
-            await self._writer.write(lambda tx: self._set_state(tx, credential, state, note))
+            await self._writer.write(lambda tx: self._set_state(tx, facts, state, note))
 
-    def _set_state(self, tx: Transaction, credential: int, state: CredentialState, note: str) -> None:
-        facts = msgspec.structs.replace(self._found(credential), state=state, state_note=note)
-        tx.execute(_SQL["update_facts"], (msgspec.json.encode(facts), credential))
+    def _set_state(self, tx: Transaction, seen: Credential, state: CredentialState, note: str) -> None:
+        now, _ = self._written(tx, seen.id)
+        if now.revision != seen.revision:
+            return  # replaced meanwhile: what was thought of the former content says nothing of this one
+        facts = msgspec.structs.replace(now, state=state, state_note=note)
+        tx.execute(_SQL["update_facts"], (msgspec.json.encode(facts), seen.id))
         tx.on_commit(lambda: self._remember(facts))
 
     async def delete(self, credential: int) -> None:
@@ -132,6 +135,13 @@ class SqliteCredentials:
         self._known = {number: facts for number, facts in self._known.items() if facts.app != app}
         self._former = {number: facts for number, facts in self._former.items() if facts.app != app}
         self._tell(app)
+
+    def _written(self, tx: Transaction, credential: int) -> tuple[Credential, Credential | None]:
+        """Return the facts, and those of what was before, with what others wrote in this same group. Raises NotFound."""
+        row = tx.one(_SQL["credential"], (credential,))
+        facts, former = row or (None, None)
+        now = present(None if facts is None else _facts.decode(facts), credential)
+        return now, None if former is None else _facts.decode(former)
 
     def _found(self, credential: int) -> Credential:
         return present(self._known.get(credential), credential)

@@ -26,6 +26,10 @@ DELETE FROM app WHERE id = ?;
 -- Read all credentials, oldest first.
 SELECT facts, former FROM credential ORDER BY id;
 
+-- name: credential
+-- Read what is known of a credential, and of what it was before.
+SELECT facts, former FROM credential WHERE id = ?;
+
 -- name: insert_credential!
 -- Reserve the row of a credential: the seal needs its id.
 INSERT INTO credential (app, facts, sealed) VALUES (?, x'', x'');
