@@ -7,14 +7,15 @@ change is put in force; a worse one is taken back, its canaries go out again as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
 import msgspec
 import structlog
 
-from wakeline.model.app import App
+from wakeline.model.app import ApnsEnvironment, App
 from wakeline.model.credential import Credential, CredentialState
 from wakeline.model.errors import WakelineError
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
@@ -26,7 +27,7 @@ from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.settle import Settle
-from wakeline.pipeline.standing import fact_of
+from wakeline.pipeline.standing import aside_fact_of, fact_of
 from wakeline.pipeline.trial import Push, Sign, Trial, Verdict
 from wakeline.pipeline.way import Candidate, Way, facing, identity
 from wakeline.ports import Sender
@@ -70,8 +71,13 @@ class Canary:
             self._settle.chore(self._parts.facts.set(fact_of(before.app), before.environment.value))
         for number in apps:
             app = self._parts.apps.by_id(number)
-            if app is not None:
-                self._review(app)
+            if app is None:
+                self._drop(number)
+                continue
+            self._review(app)
+            aside = self._table.standing.aside_to_keep(number)
+            if aside is not None:
+                self._settle.chore(self._parts.facts.set(aside_fact_of(number), aside or None))
 
     def _review(self, app: App) -> None:
         standing = self._table.standing
@@ -114,7 +120,10 @@ class Canary:
     async def slot(self, way: Way, load: Load, *, call: bool = False) -> Slot | None:
         """Return room for canaries of a load, or None. Calls go one at a time: they cannot wait."""
         candidate = way.candidate
-        if candidate is None or not candidate.trial.wanted or load.job.code == HOP:
+        if candidate is None or way.breaker.open or load.job.code == HOP:
+            return None  # a probe has to show that the service is back, which a canary's answer does not
+        candidate.trial.give_up(self._parts.clock.monotonic())
+        if not candidate.trial.wanted:
             return None
         if (call and candidate.trial.in_flight) or not candidate.trial.untried(
             _pushes(load, load.ready[load.next :][:1])[0]
@@ -165,8 +174,7 @@ class Canary:
         if outcome.action in STOPS:
             trial.doubt(push, Sign.DOUBT, outcome.reason, outcome.cause, now)
             trial.forget(push)
-            app = answer.flight.way.route.app
-            self._refute(app, trial, outcome)
+            self._refute(answer.flight, trial, outcome)
         elif outcome.outcome_class in _DOUBTS:
             trial.doubt(push, Sign.DOUBT, outcome.reason, outcome.cause, now)
         elif outcome.outcome_class in (OutcomeClass.TRANSIENT, OutcomeClass.UNKNOWN):
@@ -195,6 +203,7 @@ class Canary:
     def _judge(self, app: int, trial: Trial) -> None:
         if trial.over:
             return
+        trial.give_up(self._parts.clock.monotonic())
         match trial.verdict:
             case Verdict.GOOD:
                 _log.info("canary.passed", app=app, accepted=trial.accepted)
@@ -212,15 +221,19 @@ class Canary:
 
     def refuted(self, credential: Credential, outcome: Outcome) -> bool:
         """Take back a credential on trial that its push service does not take; False if it is not on trial."""
-        changes = {one.id for one in self._table.standing.changes(credential.app)}
-        if credential.id not in changes or self._table.standing.is_former(credential):
+        if self._change(credential.app, identity(credential)) is None:
             return False
-        self._undo(credential.app, outcome, words.refused)
+        self._undo(credential.app, outcome, words.refused, credential)
         return True
 
-    def _refute(self, app: int, trial: Trial, outcome: Outcome) -> None:
+    def _refute(self, flight: Flight, trial: Trial, outcome: Outcome) -> None:
+        app = flight.way.route.app
         if not trial.over:
-            self._undo(app, outcome, words.refused)
+            self._undo(app, outcome, words.refused, self._change(app, flight.credential))
+
+    def _change(self, app: int, wanted: tuple[int, int] | None) -> Credential | None:
+        """Return the credential on trial of this identity, or None."""
+        return next((one for one in self._table.standing.changes(app) if identity(one) == wanted), None)
 
     def insist(self, app: int) -> None:
         """Let an app's changes stand: they proved good, nothing is left to go back to, or their operator says so."""
@@ -242,8 +255,11 @@ class Canary:
 
     async def _trust(self, number: int) -> None:
         app = self._parts.apps.by_id(number)
-        if app is None:
-            return
+        if app is not None:
+            with self._again_if_it_fails(number):
+                await self._trusted(app)
+
+    async def _trusted(self, app: App) -> None:
         standing = self._table.standing
         moved = standing.environment_before(app) is not None
         for credential in standing.trust(app):
@@ -252,36 +268,67 @@ class Canary:
             await self._parts.facts.set(fact_of(app.id), None)
         self._table.changed(app.id)
 
-    def _undo(self, number: int, outcome: Outcome, said: Callable[[str, Outcome], str]) -> None:
-        """Take an app's changes back."""
+    def _undo(
+        self, number: int, outcome: Outcome, said: Callable[[str, Outcome], str], only: Credential | None = None
+    ) -> None:
+        """Take an app's changes back, or only that of a credential: then what else is on trial is tried anew."""
         app = self._parts.apps.by_id(number)
         if app is None:
             return
-        changes = self._table.standing.changes(number)
-        sentence = said(self._named(app), outcome)
+        changes = self._table.standing.changes(number) if only is None else [only]
+        sentence = said(self._named(app) if only is None else words.named(changes, None), outcome)
         self._drop(number)
         _log.warning("canary.taken_back", app=app.slug, reason=outcome.reason, detail=sentence)
-        self._settle.chore(self._back(app, changes, outcome, sentence))
+        tried = app.settings.apns_environment if only is None else None
+        self._settle.chore(self._back(app, changes, tried, outcome, sentence))
 
     def _named(self, app: App) -> str:
         moved = self._table.standing.environment_before(app) is not None
         return words.named(self._table.standing.changes(app.id), app.settings.apns_environment if moved else None)
 
-    async def _back(self, app: App, changes: Sequence[Credential], outcome: Outcome, sentence: str) -> None:
+    async def _back(
+        self,
+        app: App,
+        changes: Sequence[Credential],
+        tried: ApnsEnvironment | None,
+        outcome: Outcome,
+        sentence: str,
+    ) -> None:
+        """Put back what was before, but nothing that was changed once more since."""
+        with self._again_if_it_fails(app.id):
+            now = self._parts.apps.by_id(app.id)
+            if now is not None and now.settings.apns_environment is tried:
+                await self._environment_back(now)
+            for credential in changes:
+                if identity(self._parts.credentials.get(credential.id)) == identity(credential):
+                    await self._credential_back(credential.id, sentence)
+        self._table.standing.settle(changes)
+        self._table.changed(app.id)
+        event = report.taken_back(app, changes, outcome, sentence, self._parts.clock.now())
+        await self._parts.events.append([event])
+
+    async def _environment_back(self, app: App) -> None:
         before = self._table.standing.environment_before(app)
         if before is not None:
             settings = msgspec.structs.replace(app.settings, apns_environment=before)
             await self._parts.apps.update(app.id, settings=settings)
             await self._parts.facts.set(fact_of(app.id), None)
-        for credential in changes:
-            if self._parts.credentials.former(credential.id) is not None:
-                await self._parts.credentials.revert(credential.id, sentence)
-            else:
-                await self._parts.credentials.set_state(credential.id, CredentialState.FAILED, sentence)
-        self._table.standing.trust(self._parts.apps.by_id(app.id) or app)
-        self._table.changed(app.id)
-        event = report.taken_back(app, changes, outcome, sentence, self._parts.clock.now())
-        await self._parts.events.append([event])
+
+    async def _credential_back(self, credential: int, sentence: str) -> None:
+        if not self._table.standing.is_aside(credential) and self._parts.credentials.former(credential) is not None:
+            await self._parts.credentials.revert(credential, sentence)
+        else:
+            await self._parts.credentials.forget_former(credential)
+            await self._parts.credentials.set_state(credential, CredentialState.FAILED, sentence)
+
+    @contextmanager
+    def _again_if_it_fails(self, app: int) -> Iterator[None]:
+        """Have an app's changes reviewed anew in a while if the end of their trial cannot be written."""
+        try:
+            yield
+        except WakelineError:
+            self._table.changed_later(app)
+            raise
 
 
 def _broken(way: Way) -> bool:

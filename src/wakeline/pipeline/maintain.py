@@ -148,7 +148,8 @@ class Maintain:
             self._claims.end_all(load, DeliveryState.EXPIRED, self._claims.late(load.job))
 
     async def check_failed(self) -> None:
-        """Check credentials that failed: they may have been repaired on the provider's side."""
+        """Check credentials that failed: they may have been repaired on the provider's side. Finish what could not be written."""
+        self._table.look_again()
         now = self._parts.clock.monotonic()
         due = [way for way in self._table.ways() if way.check_at is not None and way.check_at <= now]
         for way in due:

@@ -48,6 +48,7 @@ class RouteTable:
         self._places: dict[tuple[int, ApnsEnvironment, PushType, Address], int | Outcome] = {}
         self._ramps: weakref.WeakValueDictionary[str, Ramp] = weakref.WeakValueDictionary()
         self._changed: set[int] = set()
+        self._later: set[int] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self.standing = Standing(parts)
         parts.credentials.listen(self.changed)
@@ -97,7 +98,7 @@ class RouteTable:
         registered = override is ApnsEnvironment.AS_REGISTERED
         environment = Environment(registered_environment if registered else override.value)
         need = coverage.need_of(kind, environment, registered_topic, push_type)
-        credentials, now = self.standing.credentials(app.id), self._parts.clock.now()
+        credentials, now = self.standing.serving(app.id, need), self._parts.clock.now()
         choice = coverage.choose(credentials, need, now)
         if choice is None:
             return ours(Refusal.NO_CREDENTIAL, detail=coverage.missing(credentials, need))
@@ -243,7 +244,7 @@ class RouteTable:
 
     def _choice(self, route: Route) -> coverage.Choice | None:
         need = coverage.need_of_route(route.provider, route.environment, route.topic)
-        return coverage.choose(self.standing.credentials(route.app), need, self._parts.clock.now())
+        return coverage.choose(self.standing.serving(route.app, need), need, self._parts.clock.now())
 
     def _serving(self, way: Way) -> Credential | None:
         if way.detour is not None:
@@ -260,6 +261,16 @@ class RouteTable:
         self.standing.observe(app, [(way.route, way.credential) for way in self._ways.values() if way.route.app == app])
         self._places = {key: place for key, place in self._places.items() if key[0] != app}
         self._wake()
+
+    def changed_later(self, app: int) -> None:
+        """Have the routes of an app look anew, but not at once: something could not be written."""
+        self._later.add(app)
+
+    def look_again(self) -> None:
+        """Have the routes look anew that were to do so later."""
+        apps, self._later = self._later, set()
+        for app in apps:
+            self.changed(app)
 
     def take_changed(self) -> set[int]:
         """Return the apps that changed since this was last asked."""

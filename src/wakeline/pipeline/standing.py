@@ -3,7 +3,7 @@
 A change is worth a trial only where something worked before: then there is something to lose and something to go back to.
 
     replaced credential    its former content stands, and is kept by the store
-    another credential     stands aside
+    another credential     stands aside, and is kept as a fact `credentials_aside/<app>`
     `apns_environment`     the former value stands, and is kept as a fact `apns_environment_before/<app>`
 """
 
@@ -37,12 +37,13 @@ class Standing:
         self._aside: set[int] = set()
         self._environments: dict[int, ApnsEnvironment] = {}
         self._set_aside: list[Before] = []
+        self._kept_aside: dict[int, str] = {}
         for app in parts.apps.all():
             self.adopt(app)
 
     def adopt(self, app: App) -> None:
         """Take an app as it is."""
-        self._known[app.id] = {credential.id for credential in self._parts.credentials.of_app(app.id)}
+        self._known[app.id] = self._usable(app.id)
         self._environments[app.id] = app.settings.apns_environment
 
     async def recall(self) -> None:
@@ -51,6 +52,20 @@ class Standing:
             before = await self._parts.facts.get(fact_of(app.id))
             if before is not None:
                 self._environments[app.id] = ApnsEnvironment(before)
+            kept = await self._parts.facts.get(aside_fact_of(app.id))
+            if kept is not None:
+                self._kept_aside[app.id] = kept
+                self._aside |= {int(one) for one in kept.split()} & self._usable(app.id)
+
+    def serving(self, app: int, need: coverage.Need) -> list[Credential]:
+        """Return the credentials from which a need is met: those that stand, or if none of these covers it, all.
+
+        Where nothing served before there is nothing to lose, and so nothing to try.
+        """
+        standing = self.credentials(app)
+        if coverage.choose(standing, need, self._parts.clock.now()) is not None:
+            return standing
+        return self._parts.credentials.of_app(app)
 
     def credentials(self, app: int) -> list[Credential]:
         """Return the credentials that serve an app now."""
@@ -82,6 +97,19 @@ class Standing:
         before = self._environments.get(app.id)
         return before if before is not app.settings.apns_environment else None
 
+    def is_aside(self, credential: int) -> bool:
+        """Tell whether a credential stands aside: it is on trial, and was not there before."""
+        return credential in self._aside
+
+    def aside_to_keep(self, app: int) -> str | None:
+        """Return which credentials of an app stand aside, if that changed since this was last asked; empty: none."""
+        ids = sorted(self._aside & {credential.id for credential in self._parts.credentials.of_app(app)})
+        now = " ".join(map(str, ids))
+        if now == self._kept_aside.get(app, ""):
+            return None
+        self._kept_aside[app] = now
+        return now
+
     def set_aside(self) -> list[Before]:
         """Return the environments that were set aside since this was last asked."""
         found, self._set_aside = self._set_aside, []
@@ -93,17 +121,22 @@ class Standing:
         if known is None:
             return
         proven = [(route, one) for route, one in served if one is not None and one.state is CredentialState.WORKING]
-        present = {credential.id for credential in self._parts.credentials.of_app(app)}
-        fresh = present - self._known.get(app, set())
-        self._known[app] = present
+        usable = self._usable(app)
+        fresh = usable - self._known.get(app, set())
+        self._known[app] = usable
         self._aside = {one for one in self._aside if self._parts.credentials.get(one) is not None}
         self._aside |= {one for one in fresh if self._displaces(one, app, proven)}
         self._observe_environment(known, proven)
 
+    def _usable(self, app: int) -> set[int]:
+        """Return the credentials that may serve: one that failed, and is thought good later, comes anew."""
+        everyone = self._parts.credentials.of_app(app)
+        return {credential.id for credential in everyone if credential.state is not CredentialState.FAILED}
+
     def _displaces(self, newcomer: int, app: int, proven: list[tuple[Route, Credential]]) -> bool:
         """Tell whether a new credential would take over a route that another serves well."""
         now, everyone = self._parts.clock.now(), self._parts.credentials.of_app(app)
-        for route, _ in proven:
+        for route in [route for route, serves in proven if serves.id != newcomer]:
             choice = coverage.choose(
                 everyone, coverage.need_of_route(route.provider, route.environment, route.topic), now
             )
@@ -166,6 +199,10 @@ class Standing:
         self._aside -= {credential.id for credential in self._parts.credentials.of_app(app.id)}
         return [one.id for one in self._parts.credentials.of_app(app.id) if self._parts.credentials.former(one.id)]
 
+    def settle(self, changes: Iterable[Credential]) -> None:
+        """Note that these changes were taken back."""
+        self._aside -= {credential.id for credential in changes}
+
     def _former(self, credential: Credential) -> Credential | None:
         former = self._parts.credentials.former(credential.id)
         expired = former is not None and coverage.expired(former, self._parts.clock.now())
@@ -174,6 +211,11 @@ class Standing:
 
 def _facing(route: Route, environment: Environment, topic: str) -> Route:
     return Route(id=route.id, app=route.app, provider=route.provider, environment=environment, topic=topic)
+
+
+def aside_fact_of(app: int) -> str:
+    """Return the name under which is kept which credentials of an app stand aside."""
+    return f"credentials_aside/{app}"
 
 
 def fact_of(app: int) -> str:

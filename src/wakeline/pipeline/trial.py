@@ -21,6 +21,9 @@ _SHARE = 3
 COMPARABLE = 5.0
 """Seconds between two answers of which one is a lapse: later the service may just have come back."""
 
+LOST = 600.0
+"""Seconds for which a second answer is waited for: a push may have been cancelled since, or have ended in another way."""
+
 _LAPSES = 3
 """Silence or a broken connection may be chance; so many of them, with the old setting getting through each time, are not."""
 
@@ -124,6 +127,11 @@ class Trial:
     def forget(self, push: Push) -> None:
         """Give up on a second answer."""
         self._again.pop(push, None)
+
+    def give_up(self, now: float) -> None:
+        """Give up on second answers that are overdue at `now` (monotonic, in seconds): nobody else tells that none comes."""
+        for push in [push for push, (_, first) in self._again.items() if now - first > LOST]:
+            self.forget(push)
 
     @property
     def verdict(self) -> Verdict:
