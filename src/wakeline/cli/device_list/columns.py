@@ -64,6 +64,7 @@ _KINDS = {
     **{re.sub(r"[^a-z]", "", kind): kind for kind in TargetKind},
 }
 _ENVIRONMENTS = {"prod": "production", "dev": "sandbox", "development": "sandbox"}
+_EMPTY = ("", None)
 _SWITCHES = ("notifications_enabled", "background_refresh", "low_power", "battery_restricted")
 _FACTS = ("locale", "platform", "os_version", "model", "app_version")
 _TRUE, _FALSE = ("true", "t", "yes", "1"), ("false", "f", "no", "0")
@@ -135,13 +136,13 @@ class Columns:
     def entry(self, cells: Mapping[str, Any]) -> Entry:
         """Return what a row says. Raises Wrong."""
         said: dict[str, Any] = {}
+        fields = self._fields
         for column, cell in cells.items():
-            field = self._fields.get(column) or self._field(column)
-            if field:
-                if cell not in ("", None):
-                    said[field] = cell.strip() if isinstance(cell, str) else cell
-            elif not self._ignore:
+            field = fields[column] if column in fields else self._field(column)
+            if not field and not self._ignore:
                 raise Wrong(f"{column!r} means nothing here; see --map and --ignore-unknown")
+            if field and cell not in _EMPTY:
+                said[field] = cell
         targets = _listed(said["targets"]) if "targets" in said else [_target(said)]
         more: dict[str, Any] = {field: str(said[field]) for field in _FACTS if field in said}
         more.update((field, _switch(field, said[field])) for field in _SWITCHES if field in said)

@@ -136,7 +136,7 @@ class Csv:
                 next_line=self._lines.number,
                 end=self._lines.offset,
                 raw=b"".join(self._taken),
-                cells={} if self._problem else dict(zip(self.columns, cells, strict=True)),
+                cells={} if self._problem else dict(zip(self.columns, map(str.strip, cells), strict=True)),
                 problem=self._problem,
             )
 
