@@ -47,6 +47,10 @@ PLANS = {
     ("registers", "idempotency"): ["idempotency USING PRIMARY KEY (scope=? AND key=?)"],
     ("registers", "prune_idempotency"): ["idempotency USING COVERING INDEX idempotency_age (at<?)"],
     ("devices", "owner"): ["target USING INDEX sqlite_autoindex_target_1 (app=? AND kind=? AND value=?)"],
+    ("devices", "names_known"): ["d USING COVERING INDEX sqlite_autoindex_device_1 (app=? AND device_id=?)"],
+    ("devices", "tokens_known"): ["t USING COVERING INDEX sqlite_autoindex_target_1 (app=? AND kind=? AND value=?)"],
+    ("devices", "devices_by_user"): ["u USING PRIMARY KEY (app=? AND user=?)"],
+    ("devices", "seen_of_user"): ["u USING PRIMARY KEY (app=? AND user=?)", "d USING INTEGER PRIMARY KEY (rowid=?)"],
     ("devices", "candidates_of_users"): [
         "u USING PRIMARY KEY (app=? AND user=?)",
         "d USING INTEGER PRIMARY KEY (rowid=?)",
