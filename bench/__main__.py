@@ -1,4 +1,4 @@
-"""`python -m bench [--quick]`: measure every figure, print the page, write it beside this file; 1 if a goal is missed."""
+"""`python -m bench [--quick]`: measure every figure, write report.json, then the page from it; 1 if a goal is missed."""
 
 from __future__ import annotations
 
@@ -10,51 +10,139 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import engine, fanout, machine, ndjson, pipeline, post, report
+from bench import (
+    calls,
+    engine,
+    fanout,
+    gateway,
+    installed_peers,
+    machine,
+    memory,
+    ndjson,
+    page,
+    pipeline,
+    post,
+    report,
+    roundtrip,
+    sweeps,
+)
+from bench.installed_peers import Found
 from bench.machine import Machine
-from bench.report import Figure
+from bench.report import Figure, Plot, Report
 
 
 class _Size(NamedTuple):
-    """How much is measured."""
+    """How much is measured. `sizes`: fan-outs of the plot; calls are measured beside the largest."""
 
     engine_rounds: int
     engine_requests: int
+    paced: int
     devices: int
     fanout_rounds: int
     rounds: int
     requests: int
+    trip_requests: int
+    plot_rounds: int
+    sizes: list[int]
 
 
-_FULL = _Size(7, 300_000, devices=100_000, fanout_rounds=5, rounds=3, requests=100_000)
-_QUICK = _Size(3, 100_000, devices=20_000, fanout_rounds=3, rounds=1, requests=20_000)
+_FULL = _Size(
+    engine_rounds=7,
+    engine_requests=300_000,
+    paced=2_500,
+    devices=100_000,
+    fanout_rounds=5,
+    rounds=3,
+    requests=100_000,
+    trip_requests=100_000,
+    plot_rounds=3,
+    sizes=[1_000, 10_000, 100_000, 1_000_000],
+)
+_QUICK = _Size(
+    engine_rounds=2,
+    engine_requests=60_000,
+    paced=500,
+    devices=10_000,
+    fanout_rounds=2,
+    rounds=1,
+    requests=5_000,
+    trip_requests=20_000,
+    plot_rounds=1,
+    sizes=[1_000, 5_000, 20_000],
+)
 _NEEDED = {"h2load": "nghttp2-client", "cc": "gcc", "pkg-config": "pkg-config libnghttp2-dev libssl-dev"}
+_ABSENT = {"import of devices": "`wakeline import devices` is not a command of this version"}
+_MILLION = 1_000_000
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a smoke of a minute; goals are not judged")
+    parser.add_argument("--quick", action="store_true", help="a smoke of some minutes; goals are not judged")
     quick = parser.parse_args().quick
     missing = [package for program, package in _NEEDED.items() if shutil.which(program) is None]
     if missing:
         print(f"bench needs: apt-get install {' '.join(missing)}", file=sys.stderr)
         return 1
-    here = machine.look()
+    installed_peers.install()
+    found = installed_peers.look(installed_peers.cache())
+    here = machine.look(found.versions())
     with tempfile.TemporaryDirectory(prefix="wakeline-bench-") as directory:
-        figures = _measure(here, Path(directory), _QUICK if quick else _FULL)
-    at = dt.datetime.now(tz=dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    print(report.write(here, figures, at, quick=quick))
+        figures, plots = _measure(here, found, Path(directory), _QUICK if quick else _FULL)
+    done = Report(
+        at=dt.datetime.now(tz=dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        quick=quick,
+        machine=here,
+        absent={**found.absent, **_ABSENT},
+        figures=figures,
+        plots=plots,
+    )
+    print(page.write(report.read(report.write(done)), report.HERE))
     complete = all(figure.complete for figure in figures)
     return 0 if complete and (quick or all(figure.reached for figure in figures)) else 1
 
 
-def _measure(here: Machine, directory: Path, size: _Size) -> list[Figure]:
-    figures = [engine.measure(here, directory, rounds=size.engine_rounds, requests=size.engine_requests)]
-    with pipeline.stage(here, directory, size.devices) as stage:
-        figures.append(fanout.measure(stage, rounds=size.fanout_rounds, devices=size.devices))
-        figures.append(ndjson.measure(stage, rounds=size.rounds, requests=size.requests, devices=size.devices))
-        figures.append(post.measure(stage, rounds=size.rounds, requests=size.requests, devices=size.devices))
-    return figures
+def _measure(here: Machine, found: Found, directory: Path, size: _Size) -> tuple[list[Figure], list[Plot]]:
+    alone = engine.measure(
+        here, directory, found.peers, rounds=size.engine_rounds, requests=size.engine_requests, paced=size.paced
+    )
+    figures, plots = _pipeline(here, found, _made(directory, "pipeline"), size)
+    figures = [alone, *figures, memory.measure(alone, figures[0])]
+    for trip in roundtrip.TRIPS:
+        place = _made(directory, f"trip-{trip}")
+        figures += [
+            roundtrip.measure_engine(here, place, trip, rounds=size.rounds, requests=size.trip_requests),
+            roundtrip.measure_fanout(here, place, trip, rounds=size.rounds, devices=size.trip_requests),
+        ]
+    plots.append(sweeps.by_payload(here, directory, rounds=size.plot_rounds, requests=size.trip_requests))
+    return figures, plots
+
+
+def _pipeline(here: Machine, found: Found, directory: Path, size: _Size) -> tuple[list[Figure], list[Plot]]:
+    """All that one gateway is enough for. The first figure is the fan-out."""
+    apps = {gateway.APP: size.devices, **{sweeps.app_of(devices): devices for devices in size.sizes}}
+    most = size.sizes[-1]
+    with pipeline.stage(here, directory, apps, peers=found.named("apns2")) as stage:
+        figures = [fanout.measure(stage, rounds=size.fanout_rounds, devices=size.devices)]
+        if most >= _MILLION:
+            figures.append(
+                fanout.measure(stage, rounds=size.rounds, devices=most, app=sweeps.app_of(most), key="fanout-1m")
+            )
+        figures += [
+            ndjson.measure(stage, rounds=size.rounds, requests=size.requests, devices=size.devices),
+            post.measure(stage, rounds=size.rounds, requests=size.requests, devices=size.devices),
+            calls.measure(stage, rounds=size.rounds, devices=most, app=sweeps.app_of(most)),
+        ]
+        plots = [
+            sweeps.by_size(stage, size.sizes, rounds=size.plot_rounds),
+            sweeps.by_cores(stage, here.usable, size.devices, rounds=size.plot_rounds),
+        ]
+    return figures, plots
+
+
+def _made(directory: Path, name: str) -> Path:
+    place = directory / name
+    place.mkdir()
+    return place
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,22 +21,23 @@ from typing import Any
 import msgspec
 
 from bench import payload
-from bench.machine import pinned
+from bench.machine import pinned, resident
 from bench.server import Server
 from wakeline.cli.demo import material
 from wakeline.config.tree import SecretsSection
-from wakeline.config.tree import SecretsSection
 from wakeline.model.device import DeviceClaim, TargetClaim, TargetKind
 from wakeline.service.clock import SystemClock
-from wakeline.service.master_key import Keys
 from wakeline.service.master_key import Keys
 from wakeline.storage.sqlite import SqliteStore
 
 APP = "bench"
 TOPIC = payload.HEADERS["apns-topic"]
+VOIP_TOPIC = f"{TOPIC}.voip"
+CALLED = 200
+VOIP = 1 << 63
+"""Added to a device's number, it begins the device's token for calls."""
 _READY = "Wakeline serves on "
 _TICK = os.sysconf("SC_CLK_TCK")
-_KIB = 1024
 _START_SECONDS = 20.0
 _AT_ONCE = 1000
 _STATE = """SELECT count(*), coalesce(sum(done IS NOT NULL), 0), coalesce(sum(accepted), 0) FROM notification"""
@@ -75,19 +76,15 @@ class Gateway(msgspec.Struct, frozen=True):
 
     def resident(self) -> int:
         """Bytes resident now."""
-        return self._status("VmRSS:")
+        return resident(self.process.pid, "VmRSS")
 
     def peak(self) -> int:
         """Most bytes resident since `forget_peak`."""
-        return self._status("VmHWM:")
+        return resident(self.process.pid, "VmHWM")
 
     def forget_peak(self) -> None:
         """Begin a new measurement of the peak (proc(5), clear_refs)."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")
-
-    def _status(self, name: str) -> int:
-        line = next(line for line in self._proc("status").splitlines() if line.startswith(name))
-        return int(line.split()[1]) * _KIB
 
     def _proc(self, name: str) -> str:
         return Path(f"/proc/{self.process.pid}/{name}").read_text(encoding="utf-8")
@@ -99,19 +96,41 @@ class Gateway(msgspec.Struct, frozen=True):
             (jobs,) = connection.execute("SELECT count(*) FROM job").fetchone()
         return Tally(notifications, done, accepted, jobs)
 
+    def is_idle(self) -> bool:
+        """Whether no job waits or is on its way."""
+        return not self._value("SELECT EXISTS (SELECT 1 FROM job)")
+
+    def newest(self) -> int:
+        """The row of the notification that was accepted last."""
+        return self._value("SELECT max(key) FROM notification")
+
+    def is_done(self, notification: int) -> bool:
+        """Whether all of a notification is settled."""
+        return bool(self._value("SELECT done IS NOT NULL FROM notification WHERE key = ?", notification))
+
+    def _value(self, query: str, *values: int) -> int:
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
+            (found,) = connection.execute(query, values).fetchone()
+        return int(found)
+
     def settled(self, seconds: float) -> None:
         """Wait until nothing waits or is on its way. Raises RuntimeError after `seconds`."""
         end = time.monotonic() + seconds
-        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
-            while connection.execute("SELECT EXISTS (SELECT 1 FROM job)").fetchone()[0]:
-                if time.monotonic() >= end:
-                    raise RuntimeError(f"not settled within {seconds} s: {self.tally()}")
-                time.sleep(0.02)
+        while not self.is_idle():
+            if time.monotonic() >= end:
+                raise RuntimeError(f"not settled within {seconds} s: {self.tally()}")
+            time.sleep(0.02)
 
 
 @contextmanager
-def serving(directory: Path, server: Server, core: int, devices: int) -> Iterator[Gateway]:
-    """A gateway on `core` until the context ends, with an app whose `devices` all live at `server`."""
+def serving(
+    directory: Path, server: Server, core: int, apps: dict[str, int], *, program: Sequence[str] = ("wakeline",)
+) -> Iterator[Gateway]:
+    """A gateway on `core` until the context ends, with apps of so many devices, which all live at `server`.
+
+    The first `CALLED` devices of each take calls as well, with a token of their own. `program`: the module that is run as
+    `wakeline`, and its own arguments.
+    """
     config, data = directory / "wakeline.toml", directory / "data"
     config.write_text(
         f'[server]\nlisten = "127.0.0.1:0"\ndata_dir = "{data}"\n[logs]\nformat = "json"\nlevel = "warning"\n'
@@ -121,14 +140,16 @@ def serving(directory: Path, server: Server, core: int, devices: int) -> Iterato
     )
     key_file = directory / f"AuthKey_{material.KEY_ID}.p8"
     key_file.write_bytes(material.auth_key())
-    _command(config, "app", "create", APP)
-    _command(config, "credential", "add", str(key_file), "--team-id", material.TEAM_ID, "--topics", TOPIC)
+    for app in apps:
+        _command(config, "app", "create", app)
+        wanted = ["--team-id", material.TEAM_ID, "--topics", f"{TOPIC},{VOIP_TOPIC}", "--app", app]
+        _command(config, "credential", "add", str(key_file), *wanted)
     key = _command(config, "key", "create", "--scope", "admin")["key"]
-    asyncio.run(_register(data, devices))
+    asyncio.run(_register(data, apps))
     log = directory / "gateway.log"
     with pinned(core), log.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "wakeline", "serve", "--config", str(config)],
+            [sys.executable, "-m", *program, "serve", "--config", str(config)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
@@ -154,24 +175,37 @@ def _command(config: Path, *arguments: str) -> dict[str, Any]:
     return found
 
 
-async def _register(data: Path, devices: int) -> None:
+async def _register(data: Path, apps: dict[str, int]) -> None:
     clock, secrets = SystemClock(), Keys(SecretsSection(master_key_file=str(data / "master.key")), create=False)
     store = SqliteStore(data / "wakeline.db", clock=clock, secrets=secrets)
     await store.open()
     try:
-        app = store.apps.all()[0].id
-        for first in range(0, devices, _AT_ONCE):
-            numbers = range(first, min(first + _AT_ONCE, devices))
-            await store.devices.put([_claim(app, number, clock.now()) for number in numbers])
+        for app in store.apps.all():
+            devices = apps[app.slug]
+            for first in range(0, devices, _AT_ONCE):
+                numbers = range(first, min(first + _AT_ONCE, devices))
+                await store.devices.put([_claim(app.id, number, clock.now()) for number in numbers])
     finally:
         await store.close()
 
 
 def _claim(app: int, number: int, at: int) -> DeviceClaim:
-    # Tokens look like Apple's: 32 bytes that have nothing in common.
-    token = number.to_bytes(8, "big").hex() + f"{number * 0x9E3779B97F4A7C15 % (1 << 64):016x}" * 3
-    target = TargetClaim(kind=TargetKind.APNS, value=token, topic=TOPIC)
-    return DeviceClaim(app=app, device_id=f"device-{number:06d}", users=(user(number),), targets=(target,), at=at)
+    targets = [TargetClaim(kind=TargetKind.APNS, value=_token(app << 40 | number), topic=TOPIC)]
+    if number < CALLED:
+        targets.append(
+            TargetClaim(kind=TargetKind.APNS_VOIP, value=_token(VOIP | app << 40 | number), topic=VOIP_TOPIC)
+        )
+    return DeviceClaim(app=app, device_id=f"device-{number:06d}", users=(user(number),), targets=tuple(targets), at=at)
+
+
+def called(head: str) -> int:
+    """The number of the device whose token for calls begins so."""
+    return int(head, 16) & (1 << 40) - 1
+
+
+def _token(number: int) -> str:
+    """Looks like Apple's: 32 bytes that have nothing in common with another's."""
+    return number.to_bytes(8, "big").hex() + f"{number * 0x9E3779B97F4A7C15 % (1 << 64):016x}" * 3
 
 
 def _port(process: subprocess.Popen[bytes], log: Path) -> int:

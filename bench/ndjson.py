@@ -11,7 +11,7 @@ from bench.report import Figure, Goal
 
 GOAL = Goal(
     ratio=7.0,
-    seconds=4.0,
+    value=4.0,
     next_idea="one job for the range of notifications of a commit, so that queue, dispatch, answers and settlement handle "
     "a batch where they now make a row, a lease, a load, a shipment and a flight for each; the work is flat today: accept "
     "30 % (half of it checking and measuring the payload, which is written again to be sent), dispatch 25 %, SQL 18 %, "
@@ -39,6 +39,7 @@ def measure(stage: Stage, *, rounds: int, requests: int, devices: int) -> Figure
     return pipeline.measure(
         stage,
         work,
+        key="ndjson",
         name="NDJSON: many notifications, one device each",
         goal=GOAL,
         rounds=rounds,

@@ -26,3 +26,9 @@ DESCRIPTION = (
     f"POST {PATH[:14]}..., {len(HEADERS) + 2} headers besides the pseudo ones, "
     f"{len(BODY)}-byte body; one connection, {IN_FLIGHT} in flight, TLS 1.3"
 )
+
+
+def body_of(size: int) -> bytes:
+    """The same alert with a longer text: `size` bytes, at least as many as BODY has."""
+    text = b"please look at page 3 before noon."
+    return BODY.replace(text, text + b"." * (size - len(BODY)))

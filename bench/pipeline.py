@@ -7,7 +7,7 @@ and the server counted must be what was asked for; a figure of work that was los
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,7 +17,10 @@ from typing import Any
 import msgspec
 
 from bench import gateway, h2load, payload
-from bench.gateway import Gateway
+from bench.engine import PEAK, PER
+from bench.gateway import APP, Gateway
+from bench.h2load import Load
+from bench.installed_peers import Peer
 from bench.machine import Cost, Machine, pinned
 from bench.report import Figure, Goal, Run
 from bench.server import Server, serving
@@ -36,14 +39,16 @@ CONTENT: dict[str, Any] = {
     "data": {"chat": 118, "message": "0193f4e2-7c1d-7d10-9000-00"},
 }
 """The request of `payload` as a caller of the API writes it."""
+PAYLOAD = f"the same alert as above, {len(payload.BODY)} bytes to Apple, each device its own token"
 NDJSON = "application/x-ndjson"
-_PER = 100_000
 _TO_START = 100
 _SETTLE_SECONDS = 120.0
 _ANSWER_SECONDS = 300.0
 
 Work = Callable[[int], tuple[float, dict[str, float]]]
 """Has the gateway send so many pushes; returns the elapsed seconds until all is settled, and what else was measured."""
+Client = tuple[Callable[[int], Cost], int, int]
+"""How a program sends so many pushes, how many it sends a round, and how many the run that is taken off as its start."""
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -54,19 +59,20 @@ class Stage(msgspec.Struct, frozen=True):
     server: Server
     gateway: Gateway
     paths: Path
+    peers: list[Peer]
 
-    def post(self, body: bytes, media: str = "application/json") -> Any:
+    def post(self, body: bytes, media: str = "application/json", *, app: str = APP) -> Any:
         """POST notifications and return the decoded 202. Raises RuntimeError for any other answer."""
         headers = {"authorization": f"Bearer {self.gateway.key}", "content-type": media}
-        status, answer = self._ask("POST", f"/v1/apps/{gateway.APP}/notifications", body, headers)
+        status, answer = self._ask("POST", f"/v1/apps/{app}/notifications", body, headers)
         if status != 202:
             raise RuntimeError(f"not accepted: {status} {answer[:500]!r}")
         return json.loads(answer)
 
-    def counts(self, notification: str) -> dict[str, int]:
+    def counts(self, notification: str, app: str = APP) -> dict[str, int]:
         """What the API says about a notification."""
         headers = {"authorization": f"Bearer {self.gateway.key}"}
-        _, answer = self._ask("GET", f"/v1/apps/{gateway.APP}/notifications/{notification}", None, headers)
+        _, answer = self._ask("GET", f"/v1/apps/{app}/notifications/{notification}", None, headers)
         found: dict[str, int] = json.loads(answer)["counts"]
         return found
 
@@ -85,43 +91,84 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def stage(machine: Machine, directory: Path, devices: int) -> Iterator[Stage]:
-    """The gateway on the client's core; the server and whoever asks on the other."""
+def stage(
+    machine: Machine,
+    directory: Path,
+    apps: dict[str, int],
+    *,
+    delay_ms: int = 0,
+    peers: list[Peer] | None = None,
+    program: Sequence[str] = ("wakeline",),
+) -> Iterator[Stage]:
+    """The gateway on the client's core; the server and whoever asks on the other.
+
+    `apps`: the devices of each app. `peers` run in the rounds too. `program`: see `gateway.serving`.
+    """
     with (
         pinned(machine.server_core),
-        serving(directory, machine.server_core) as server,
-        gateway.serving(directory, server, machine.client_core, devices) as running,
+        serving(directory, machine.server_core, delay_ms=delay_ms) as server,
+        gateway.serving(directory, server, machine.client_core, apps, program=program) as running,
     ):
         paths = h2load.write_paths(server, directory, payload.PATHS)
-        yield Stage(machine, directory, server, running, paths)
+        yield Stage(machine, directory, server, running, paths, peers or [])
 
 
 def measure(
-    stage: Stage, work: Work, *, name: str, goal: Goal, rounds: int, requests: int, notifications: int, method: str
+    stage: Stage,
+    work: Work,
+    *,
+    key: str,
+    name: str,
+    goal: Goal,
+    rounds: int,
+    requests: int,
+    notifications: int,
+    method: str,
 ) -> Figure:
-    """`rounds` times, in changing order: we, h2load. A run of ours makes `notifications` with `requests` pushes in all.
+    """`rounds` times, in changing order: we, h2load, the stage's peers.
 
-    Raises RuntimeError if the end state is not what was asked for.
+    A run of ours makes `notifications` with `requests` pushes in all. Raises RuntimeError if the end state is another.
     """
-    programs: dict[str, Callable[[int], Run]] = {
-        OURS: lambda number: _ours(stage, work, number, requests, notifications),
-        ANCHOR: lambda number: _anchor(stage, number, requests, start),
-    }
-    start = median(_h2load(stage, _TO_START).cpu_seconds for _ in range(3))
+    clients = _clients(stage, requests)
+    starts = {program: median(send(few).cpu_seconds for _ in range(3)) for program, (send, _, few) in clients.items()}
+    names = [OURS, *clients]
     runs: list[Run] = []
     for number in range(1, rounds + 1):
-        order = [*programs] if number % 2 else [*programs][::-1]
-        runs += [programs[program](number) for program in order]
-    runs.sort(key=lambda run: (run.round, run.program != OURS))
+        for program in names if number % 2 else names[::-1]:
+            if program == OURS:
+                runs.append(_ours(stage, work, number, requests, notifications))
+            else:
+                runs.append(_client(stage, number, program, clients[program], starts[program]))
+    runs.sort(key=lambda run: (run.round, names.index(run.program)))
     return Figure(
+        key=key,
         name=name,
         goal=goal,
-        payload=f"the same alert as above, {len(payload.BODY)} bytes to Apple, each device its own token",
-        durability=DURABILITY,
+        payload=PAYLOAD,
+        durability=f"{DURABILITY}; of the others: none",
         method=" ".join(method.format(rounds=rounds, requests=requests).split()),
-        start_seconds={ANCHOR: start},
+        start_seconds=starts,
         runs=runs,
     )
+
+
+def _clients(stage: Stage, requests: int) -> dict[str, Client]:
+    """h2load and the peers, on the gateway's core, which is idle meanwhile."""
+    core, server, directory = stage.machine.client_core, stage.server, stage.directory
+
+    def driven(peer: Peer) -> Client:
+        few = peer.kind.to_start
+        enough = max(int(requests * peer.kind.share), 2 * few)
+        return lambda count: peer.send(server, directory, core, count), enough, few
+
+    return {
+        ANCHOR: (
+            lambda count: h2load.run(server, directory, core, count, Load(paths=stage.paths)),
+            requests,
+            _TO_START,
+        ),
+        **{f"{peer.kind.name} alone": driven(peer) for peer in stage.peers},
+    }
 
 
 def _ours(stage: Stage, work: Work, number: int, requests: int, notifications: int) -> Run:
@@ -130,7 +177,7 @@ def _ours(stage: Stage, work: Work, number: int, requests: int, notifications: i
     resident = gateway.resident()
     gateway.forget_peak()
     seconds, more = work(requests)
-    cpu, growth = gateway.cpu_seconds() - cpu, gateway.peak() - resident
+    cpu, peak = gateway.cpu_seconds() - cpu, gateway.peak()
     now, done = stage.server.counts(), gateway.tally() - tally
     if (done.notifications, done.done, done.accepted, done.jobs) != (notifications, notifications, requests, 0):
         raise RuntimeError(f"{notifications} notifications with {requests} deliveries were asked for: {done}")
@@ -139,28 +186,24 @@ def _ours(stage: Stage, work: Work, number: int, requests: int, notifications: i
         program=OURS,
         requests=requests,
         server_saw=now.requests - saw.requests,
-        cpu=cpu * _PER / requests,
-        server_cpu=(now.cpu_seconds - saw.cpu_seconds) * _PER / requests,
+        value=cpu * PER / requests,
+        server_cpu=(now.cpu_seconds - saw.cpu_seconds) * PER / requests,
         wall_seconds=seconds,
-        more={"RSS growth, MB": growth / 1e6, **more},
+        more={"RSS growth, MB": (peak - resident) / 1e6, PEAK: peak / 1e6, **more},
     )
 
 
-def _anchor(stage: Stage, number: int, requests: int, start: float) -> Run:
-    """h2load on the gateway's core, which is idle meanwhile."""
+def _client(stage: Stage, number: int, program: str, client: Client, start: float) -> Run:
+    send, requests, few = client
     saw = stage.server.counts()
-    measured = _h2load(stage, requests)
+    measured = send(requests)
     now = stage.server.counts()
     return Run(
         round=number,
-        program=ANCHOR,
+        program=program,
         requests=requests,
         server_saw=now.requests - saw.requests,
-        cpu=(measured.cpu_seconds - start) * _PER / (requests - _TO_START),
-        server_cpu=(now.cpu_seconds - saw.cpu_seconds) * _PER / requests,
+        value=(measured.cpu_seconds - start) * PER / (requests - few),
+        server_cpu=(now.cpu_seconds - saw.cpu_seconds) * PER / requests,
         wall_seconds=measured.wall_seconds,
     )
-
-
-def _h2load(stage: Stage, requests: int) -> Cost:
-    return h2load.run(stage.server, stage.directory, stage.machine.client_core, requests, paths=stage.paths)

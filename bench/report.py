@@ -1,62 +1,73 @@
-"""Figures as data and as a page: `bench/report.json` for machines, `bench/REPORT.md` for people."""
+"""What a bench measured, as values, and `report.json`: everything that `page` needs to write the page from.
+
+A figure holds every run of every program; medians, spreads and ratios are worked out from them, never measured apart.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import msgspec
 
 from bench.machine import Machine
 
 HERE = Path(__file__).parent
+CPU = "CPU s per 100,000"
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One run of one program. CPU seconds are per 100,000 requests, the server's too; `server_saw` is its own count.
+    """One run of one program. `value` is in the figure's unit; `server_cpu` in CPU seconds per 100,000.
 
-    `more`: what else was measured, by name and unit.
+    `server_saw` is the server's own count of the requests. `more`: what else was measured, by name and unit.
     """
 
     round: int
     program: str
     requests: int
     server_saw: int
-    cpu: float
+    value: float
     server_cpu: float
     wall_seconds: float
     more: dict[str, float] = {}
 
 
 class Goal(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wanted at most: of the anchor's CPU (this judges), of CPU seconds per 100,000 and of what else was measured.
+    """What is wanted at most: of the anchor's value, of our own value, and of what else was measured.
 
-    `next_idea` says what would be tried next.
+    The ratio judges where there is one: seconds are the machine's. `next_idea` says what would be tried next.
     """
 
-    ratio: float
-    seconds: float | None = None
+    ratio: float | None = None
+    value: float | None = None
     more: dict[str, float] = {}
     next_idea: str = ""
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """What one module measured. The first program is ours, the second the anchor.
+    """What one module measured. The first program is ours; the second, if there is one, the anchor.
 
     `start_seconds`: CPU that each program takes before its first request; not part of the runs' figures.
     """
 
+    key: str
     name: str
     goal: Goal
     payload: str
     durability: str
     method: str
-    start_seconds: dict[str, float]
     runs: list[Run]
+    unit: str = CPU
+    start_seconds: dict[str, float] = {}
 
     def programs(self) -> list[str]:
         """All programs, in the order in which they ran first."""
         return list(dict.fromkeys(run.program for run in self.runs))
+
+    def values(self, program: str) -> list[float]:
+        """The value of each run of a program."""
+        return [run.value for run in self.runs if run.program == program]
 
     def median(self, program: str, field: str) -> float:
         """The median of a field of all runs of a program."""
@@ -64,22 +75,23 @@ class Figure(msgspec.Struct, frozen=True):
         return median(values)
 
     @property
-    def ratio(self) -> float:
-        """Our CPU by the anchor's."""
-        return self.against(self.programs()[1])
+    def ratio(self) -> float | None:
+        """Our value by the anchor's; None without an anchor."""
+        others = self.programs()[1:]
+        return self.against(others[0]) if others else None
 
     def against(self, program: str) -> float:
-        """Our CPU by that of `program`: the median over the rounds of the ratio inside a round."""
+        """Our value by that of `program`: the median over the rounds of the ratio inside a round."""
         ours = self.programs()[0]
         by_round: dict[int, dict[str, float]] = {}
         for run in self.runs:
-            by_round.setdefault(run.round, {})[run.program] = run.cpu
-        ratios = [costs[ours] / costs[program] for costs in by_round.values()]
-        return median(ratios)
+            by_round.setdefault(run.round, {})[run.program] = run.value
+        return median(of[ours] / of[program] for of in by_round.values() if ours in of and program in of)
 
-    def also(self, name: str) -> float:
-        """The median of what else was measured of our runs."""
-        return median(run.more[name] for run in self.runs if name in run.more)
+    def also(self, name: str, program: str | None = None) -> float:
+        """The median of what else was measured of a program's runs; of ours unless said."""
+        wanted = program or self.programs()[0]
+        return median(run.more[name] for run in self.runs if run.program == wanted and name in run.more)
 
     def others(self) -> list[str]:
         """The names of what else was measured."""
@@ -87,8 +99,10 @@ class Figure(msgspec.Struct, frozen=True):
 
     @property
     def reached(self) -> bool:
-        """Whether the ratio is as wanted; CPU seconds and times are the machine's and judge nothing."""
-        return self.ratio <= self.goal.ratio
+        """Whether the ratio is as wanted, or without one the value."""
+        if self.goal.ratio is not None and self.ratio is not None:
+            return self.ratio <= self.goal.ratio
+        return self.goal.value is None or self.median(self.programs()[0], "value") <= self.goal.value
 
     @property
     def complete(self) -> bool:
@@ -96,112 +110,69 @@ class Figure(msgspec.Struct, frozen=True):
         return all(run.server_saw == run.requests for run in self.runs)
 
 
-def write(machine: Machine, figures: list[Figure], at: str, *, quick: bool) -> str:
-    """Write both files and return the page."""
-    page = _page(machine, figures, f"{at} (a quick run)" if quick else at)
-    document = {
-        "at": at,
-        "quick": quick,
-        "machine": machine,
-        "figures": [
-            {
-                **msgspec.to_builtins(figure),
-                "ratio": figure.ratio,
-                "complete": figure.complete,
-                "medians": _medians(figure),
-            }
-            for figure in figures
-        ],
+class Point(msgspec.Struct, frozen=True):
+    """Something measured several times at `x`."""
+
+    x: float
+    values: list[float]
+
+
+class Line(msgspec.Struct, frozen=True):
+    """The points of one program."""
+
+    program: str
+    points: list[Point]
+
+
+class Plot(msgspec.Struct, frozen=True, kw_only=True):
+    """How something moves with something else; `logarithmic` says how x is drawn."""
+
+    key: str
+    name: str
+    x: str
+    y: str
+    method: str
+    lines: list[Line]
+    logarithmic: bool = False
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of the bench. `absent`: what was to be measured and could not, and why."""
+
+    at: str
+    quick: bool
+    machine: Machine
+    absent: dict[str, str]
+    figures: list[Figure]
+    plots: list[Plot] = []
+
+
+def write(report: Report) -> Path:
+    """Write `report.json` and return its path."""
+    figures = [{**_summary(report.machine, figure), **msgspec.to_builtins(figure)} for figure in report.figures]
+    document = {**msgspec.to_builtins(report), "figures": figures}
+    path = HERE / "report.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    return path
+
+
+def read(path: Path) -> Report:
+    """What `write` wrote; the summaries are worked out again when they are wanted."""
+    return msgspec.json.decode(path.read_bytes(), type=Report)
+
+
+def _summary(machine: Machine, figure: Figure) -> dict[str, Any]:
+    ours, *peers = figure.programs()
+    return {
+        "value": _spread(figure.values(ours)),
+        "peers": {peer: {**_spread(figure.values(peer)), "ratio": figure.against(peer)} for peer in peers},
+        "ratio": figure.ratio,
+        "reached": figure.reached,
+        "complete": figure.complete,
+        "machine": f"{machine.processor}, {machine.cores} cores, {machine.system}",
+        "versions": machine.versions,
     }
-    (HERE / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
-    (HERE / "REPORT.md").write_text(page, encoding="utf-8")
-    return page
 
 
-def _medians(figure: Figure) -> dict[str, dict[str, float]]:
-    fields = ("cpu", "server_cpu", "wall_seconds")
-    return {program: {field: figure.median(program, field) for field in fields} for program in figure.programs()}
-
-
-def _page(machine: Machine, figures: list[Figure], at: str) -> str:
-    shared = " **Client and server shared one core: rates mean nothing.**" if machine.shared_core else ""
-    lines = [
-        "# Figures",
-        "",
-        (
-            f"Measured {at} by `python -m bench` on {machine.processor}, {machine.cores} cores, {machine.system}, "
-            f"load {machine.load_before:g} before the start; client on core {machine.client_core}, server on core "
-            f"{machine.server_core}.{shared} Trust the ratios: they come from interleaved rounds of one run."
-        ),
-        "",
-        "; ".join(f"{name} {text}" for name, text in machine.versions.items()) + ".",
-    ]
-    for figure in figures:
-        lines += ["", *section(figure)]
-    return "\n".join(lines) + "\n"
-
-
-def section(figure: Figure) -> list[str]:
-    """The part of the page about one figure, in lines."""
-    counted = "The server counted every request." if figure.complete else "**The server missed requests.**"
-    table = [
-        f"| {program} | {figure.median(program, 'cpu'):.3f} | {_rate(figure, program):,.0f} "
-        f"| {figure.median(program, 'server_cpu'):.3f} | {figure.against(program):.2f} |"
-        for program in figure.programs()
-    ]
-    return [
-        f"## {figure.name}",
-        "",
-        f"**{figure.ratio:.2f}x the CPU of {figure.programs()[1]}** {_wanted(figure)} {counted}{_absolute(figure)}",
-        *([] if figure.reached else ["", f"Missed; the next idea: {figure.goal.next_idea}."]),
-        "",
-        f"Payload: {figure.payload}. Durability: {figure.durability}. {figure.method}",
-        "",
-        "| program | CPU s per 100,000 | requests/s | server's CPU s per 100,000 | ours by this |",
-        "|---|---|---|---|---|",
-        *table,
-        "",
-        *_others(figure),
-        *_rounds(figure),
-    ]
-
-
-def _wanted(figure: Figure) -> str:
-    return f"(goal at most {figure.goal.ratio:g}: {_verdict(figure.ratio, figure.goal.ratio)})."
-
-
-def _verdict(measured: float, goal: float) -> str:
-    return "met" if measured <= goal else "missed"
-
-
-def _absolute(figure: Figure) -> str:
-    """The goal in seconds, which a machine as fast as the one it was set on should meet."""
-    if figure.goal.seconds is None:
-        return ""
-    seconds = figure.median(figure.programs()[0], "cpu")
-    verdict = _verdict(seconds, figure.goal.seconds)
-    return f" {seconds:.2f} CPU s per 100,000 (goal at most {figure.goal.seconds:g}: {verdict})."
-
-
-def _others(figure: Figure) -> list[str]:
-    lines = []
-    for name in figure.others():
-        measured, goal = figure.also(name), figure.goal.more.get(name)
-        judged = f" (goal at most {goal:g}: {_verdict(measured, goal)})" if goal is not None else ""
-        by_round = ", ".join(f"{run.more[name]:.1f}" for run in figure.runs if name in run.more)
-        lines.append(f"- {name}: {measured:.1f}{judged}; by round {by_round}")
-    return lines
-
-
-def _rounds(figure: Figure) -> list[str]:
-    starts = {program: f"start {seconds:.2f} s, then " for program, seconds in figure.start_seconds.items()}
-    return [
-        f"- {program}: CPU {starts.get(program, '')}by round "
-        + ", ".join(f"{run.cpu:.3f}" for run in figure.runs if run.program == program)
-        + f" ({sum(run.server_saw for run in figure.runs if run.program == program):,} requests counted)"
-        for program in figure.programs()
-    ]
-
-
-def _rate(figure: Figure, program: str) -> float:
-    return median(run.requests / run.wall_seconds for run in figure.runs if run.program == program)
+def _spread(values: list[float]) -> dict[str, float]:
+    return {"median": median(values), "min": min(values), "max": max(values)}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
-from bench import fanout, machine, ndjson, pipeline, post, report
+from bench import calls, engine, fanout, gateway, machine, memory, ndjson, pipeline, post, report, sweeps
 
 from yardstick import needs_the_yardstick
 
@@ -20,19 +19,22 @@ def test_every_push_is_counted_by_the_server_and_settled_in_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(Path(pipeline.__file__).parent.parent)
-    monkeypatch.setattr(report, "HERE", tmp_path)
     here = machine.look()
 
-    with pipeline.stage(here, tmp_path, _DEVICES) as stage:
+    with pipeline.stage(here, tmp_path, {gateway.APP: _DEVICES, sweeps.app_of(_DEVICES): _DEVICES}) as stage:
         figures = [
             fanout.measure(stage, rounds=1, devices=_DEVICES),
             ndjson.measure(stage, rounds=1, requests=_DEVICES, devices=_DEVICES),
             post.measure(stage, rounds=1, requests=_DEVICES, devices=_DEVICES),
+            calls.measure(stage, rounds=1, devices=_DEVICES),
         ]
+        sizes = sweeps.by_size(stage, [_DEVICES], rounds=1)
+        cores = sweeps.by_cores(stage, here.usable[:1], _DEVICES, rounds=1)
         with pytest.raises(RuntimeError, match="were asked for"):
             pipeline.measure(
                 stage,
                 lambda _: (1.0, {}),
+                key="nothing",
                 name="nothing sent",
                 goal=report.Goal(ratio=1.0),
                 rounds=1,
@@ -43,40 +45,9 @@ def test_every_push_is_counted_by_the_server_and_settled_in_the_database(
 
     assert all(figure.complete for figure in figures)
     assert figures[2].also("p99 at half load, ms") > 0
-    page = report.write(here, figures, "today", quick=True)
-    assert page.count("The server counted every request.") == len(figures)
-
-
-def test_a_missed_goal_names_the_next_idea() -> None:
-    def run(program: str, cpu: float) -> report.Run:
-        return report.Run(
-            round=1,
-            program=program,
-            requests=100,
-            server_saw=100,
-            cpu=cpu,
-            server_cpu=0.1,
-            wall_seconds=1.0,
-            more={"p99, ms": cpu} if program == "us" else {},
-        )
-
-    goal = report.Goal(ratio=2.0, seconds=5.0, more={"p99, ms": 7.0}, next_idea="think")
-    figure = report.Figure(
-        name="any",
-        goal=goal,
-        payload="",
-        durability="",
-        method="",
-        start_seconds={},
-        runs=[run("us", 6.0), run("them", 2.0)],
-    )
-    reached = msgspec.structs.replace(figure, runs=[run("us", 6.0), run("them", 3.0)])
-
-    assert not figure.reached
-    assert reached.reached
-    text = "\n".join(report.section(figure))
-    assert "goal at most 2: missed" in text
-    assert "Missed; the next idea: think." in text
-    assert "goal at most 5: missed" in text
-    assert "p99, ms: 6.0 (goal at most 7: met)" in text
-    assert "next idea" not in "\n".join(report.section(reached))
+    assert figures[3].also("calls") >= 5
+    assert 0 < figures[3].also("p50, ms") <= figures[3].also("most, ms")
+    assert [line.program for line in sizes.lines] == [pipeline.OURS, pipeline.ANCHOR]
+    assert [point.x for line in cores.lines for point in line.points] == [1.0]
+    peak = memory.measure(figures[0], figures[0])
+    assert peak.median(pipeline.OURS, "value") == figures[0].also(engine.PEAK) > 1

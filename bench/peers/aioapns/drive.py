@@ -20,10 +20,12 @@ import aioapns
 PATHS = 25_000
 
 
-async def drive(port: int, ca: str, key: str, body: str, requests: int, in_flight: int, rate: float) -> list[float]:
+async def drive(
+    port: int, ca: str, key: str, message: dict[str, Any], requests: int, in_flight: int, rate: float
+) -> list[float]:
     """Seconds that each push took."""
     client = aioapns.APNs(
-        key=Path(key).read_text(encoding="ascii"),
+        key=key,
         key_id="ABC123DEFG",
         team_id="TEAM123456",
         topic="com.example.chat",
@@ -32,7 +34,6 @@ async def drive(port: int, ca: str, key: str, body: str, requests: int, in_fligh
     )
     place = {"APNS_SERVER": "localhost", "APNS_PORT": port}
     client.pool.protocol_class = type("Local", (client.pool.protocol_class,), place)
-    message: dict[str, Any] = json.loads(Path(body).read_text(encoding="utf-8"))
     started, numbers, took = time.perf_counter(), iter(range(requests)), []
 
     async def lane() -> None:
@@ -59,6 +60,7 @@ async def drive(port: int, ca: str, key: str, body: str, requests: int, in_fligh
 
 if __name__ == "__main__":
     port, ca_file, key_file, body_file, requests, in_flight, rate = sys.argv[1:]
-    times = asyncio.run(drive(int(port), ca_file, key_file, body_file, int(requests), int(in_flight), float(rate)))
+    key, body = Path(key_file).read_text(encoding="ascii"), json.loads(Path(body_file).read_text(encoding="utf-8"))
+    times = asyncio.run(drive(int(port), ca_file, key, body, int(requests), int(in_flight), float(rate)))
     if float(rate):
         print("\n".join(f"{seconds * 1e6:.0f}" for seconds in times))

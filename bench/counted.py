@@ -1,0 +1,41 @@
+"""`wakeline` in a process that counts the function calls of its loop thread, Python's and C's.
+
+Usage: python -m bench.counted FILE ARGUMENT...   (the arguments are those of `wakeline`)
+SIGUSR2 writes the count so far to FILE. The threads that commit do nothing but commit and are left out.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from wakeline.cli import main
+
+_BEGINS = frozenset({"call", "c_call"})
+
+
+class _Counter:
+    """The profile function and what it counted."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._calls = 0
+
+    def count(self, _frame: FrameType, event: str, _argument: object) -> None:
+        if event in _BEGINS:
+            self._calls += 1
+
+    def tell(self, _number: int, _frame: FrameType | None) -> None:
+        """Appears whole: whoever waits for the file may read it."""
+        half = self._file.with_suffix(".half")
+        half.write_text(str(self._calls), encoding="ascii")
+        half.replace(self._file)
+
+
+if __name__ == "__main__":
+    counter = _Counter(Path(sys.argv.pop(1)))
+    signal.signal(signal.SIGUSR2, counter.tell)
+    sys.setprofile(counter.count)
+    main()

@@ -1,0 +1,33 @@
+"""A push must not cost more function calls than it did: the gate against slow code that no clock can be trusted with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from bench import gate
+from bench.gate import Budget
+
+from yardstick import needs_the_yardstick
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+
+
+@needs_the_yardstick
+@pytest.mark.skipif(gate.read().python != gate.here(), reason=f"the budget is for Python {gate.read().python}")
+def test_a_push_makes_no_more_calls_than_its_budget_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it has to: `python -m bench.gate --write`, and say why in the commit."""
+    monkeypatch.chdir(gate.BUDGET.parent.parent)
+
+    assert gate.read().exceeded(gate.measure(tmp_path)) == []
+
+
+def test_a_tenth_over_the_budget_is_allowed_and_more_is_named() -> None:
+    budget = Budget(python="3.11", calls={"fan-out": 40.0, "NDJSON": 500.0})
+
+    assert budget.exceeded(Budget(python="3.11", calls={"fan-out": 44.0, "NDJSON": 300.0})) == []
+    assert budget.exceeded(Budget(python="3.11", calls={"fan-out": 45.0, "NDJSON": 500.0})) == [
+        "fan-out: 45.0 calls a push, 40.0 are the budget"
+    ]
+    with pytest.raises(KeyError):
+        budget.exceeded(Budget(python="3.11", calls={"something new": 1.0}))
