@@ -35,7 +35,6 @@ from wakeline.service.ids import KeyMaker
 from wakeline.service.judging import Judge
 from wakeline.service.master_key import MasterKey
 from wakeline.storage.sqlite import SqliteStore
-from wakeline.storage.sqlite.writer import BUDGET
 from wakeline.transport.guard import Guard, system_resolver
 from wakeline.transport.http import GuardedClient
 
@@ -43,9 +42,6 @@ _PATIENCE = 10.0
 """Seconds to wait for a data directory that a command has, or that a starting gateway does not answer for yet."""
 
 _TRY_AGAIN = 0.05
-
-_ALONE = 0.2
-"""Seconds that statements of one commit may keep the loop of an offline command: nobody else waits for it."""
 
 
 class Gateway:
@@ -152,8 +148,8 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: Settings, *, budget: float = BUDGET) -> AsyncIterator[Gateway]:
-    """Open the store, making what is absent, and give a gateway that is not started. `budget`: see `SqliteStore`.
+async def opened(settings: Settings, *, alone: bool = False) -> AsyncIterator[Gateway]:
+    """Open the store, making what is absent, and give a gateway that is not started. `alone`: see `SqliteStore`.
 
     Raises StoreBusy if a gateway owns the data directory, SchemaTooNew, MigrationChanged, StoreUnavailable,
     ConfigError for a missing or unreadable master key, a directory that cannot be made, or a bad `ca_file`.
@@ -162,7 +158,7 @@ async def opened(settings: Settings, *, budget: float = BUDGET) -> AsyncIterator
     _make_directory(Path(settings.server.data_dir))
     secrets = _keys(settings, path)
     clock = SystemClock()
-    store = SqliteStore(path, clock=clock, secrets=secrets, settings=settings.storage, budget=budget)
+    store = SqliteStore(path, clock=clock, secrets=secrets, settings=settings.storage, alone=alone)
     await _own(store, Path(settings.server.data_dir), secrets)
     try:
         gateway = Gateway(settings, store, secrets, clock, await store.ledger.newest())
@@ -177,7 +173,7 @@ async def opened(settings: Settings, *, budget: float = BUDGET) -> AsyncIterator
 @contextlib.asynccontextmanager
 async def offline(settings: Settings) -> AsyncIterator[ASGIApp]:
     """Give the API on a store that no gateway serves: it answers and keeps, and sends nothing."""
-    async with opened(settings, budget=_ALONE) as gateway:
+    async with opened(settings, alone=True) as gateway:
         yield gateway.app
 
 

@@ -16,7 +16,7 @@ from wakeline.storage.sqlite.api_keys import SqliteApiKeys
 from wakeline.storage.sqlite.apps import SqliteApps
 from wakeline.storage.sqlite.bookkeeping import Bookkeeping
 from wakeline.storage.sqlite.brakes import SqliteBrakes
-from wakeline.storage.sqlite.connection import open_reader, open_writer
+from wakeline.storage.sqlite.connection import WAL_PAGES, WAL_PAGES_ALONE, open_reader, open_writer
 from wakeline.storage.sqlite.credentials import SqliteCredentials
 from wakeline.storage.sqlite.devices import SqliteDevices
 from wakeline.storage.sqlite.disk import Ballast, Disk, disk_free
@@ -32,7 +32,7 @@ from wakeline.storage.sqlite.routes import SqliteRoutes
 from wakeline.storage.sqlite.seals import Seals
 from wakeline.storage.sqlite.settings import SqliteSettings
 from wakeline.storage.sqlite.standing import Standing
-from wakeline.storage.sqlite.writer import BUDGET, Writer
+from wakeline.storage.sqlite.writer import BUDGET, BUDGET_ALONE, Writer
 
 DEVICES_FILE = "devices.db"
 """The registry's file, beside the main one."""
@@ -76,15 +76,16 @@ class SqliteStore:
         secrets: Secrets,
         settings: Storage | None = None,
         look_at_disk: Callable[[Path], int] = disk_free,
-        budget: float = BUDGET,
+        alone: bool = False,
     ) -> None:
+        """`alone`: opened for one command, so that nobody waits for its loop, and larger groups and logs pay."""
         self.path = path
         self.devices_path = path.with_name(DEVICES_FILE)
         self._clock = clock
         self._secrets = secrets
         self._limits = settings or Storage()
         self._look_at_disk = look_at_disk
-        self._budget = budget
+        self._alone = alone
         self._lock = OwnerLock(path.parent)
         self._writers: list[Writer] = []
         self._readers: list[Reader] = []
@@ -131,8 +132,9 @@ class SqliteStore:
         ballast.reserve()
 
     def _open_file(self, kind: Kind, path: Path, cache_kib: int, ballast: Ballast) -> tuple[Writer, Reader]:
-        connection = open_writer(path, cache_kib=_WRITER_KIB)
-        writer = Writer(connection, kind, ballast.give_up, budget=self._budget)
+        wal_pages = WAL_PAGES_ALONE if self._alone else WAL_PAGES
+        connection = open_writer(path, cache_kib=_WRITER_KIB, wal_pages=wal_pages)
+        writer = Writer(connection, kind, ballast.give_up, budget=BUDGET_ALONE if self._alone else BUDGET)
         self._writers.append(writer)
         path.chmod(0o600)
         applied = migrate(connection, kind)

@@ -21,7 +21,10 @@ import structlog
 from wakeline.model.errors import StoreUnavailable
 
 BUDGET = 0.005
-"""Seconds that statements of one group may keep the loop; the rest joins the next group. Offline, who is alone takes more."""
+"""Seconds that statements of one group may keep the loop; the rest joins the next group."""
+
+BUDGET_ALONE = 0.2
+"""The same for a command that has the store for itself: nobody waits for its loop."""
 
 _T = TypeVar("_T")
 _log = structlog.get_logger()
