@@ -22,6 +22,7 @@ from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
 
 STREAMS, WINDOW, PER_CONNECTION = map(int, sys.argv[3:6])
+_LINGER = 0.2
 
 
 class Books:
@@ -82,7 +83,8 @@ class Service(asyncio.Protocol):
     def _flush(self) -> None:
         self._transport.write(self._http.data_to_send())
         if self._last is not None and all(stream > self._last for stream in self._open):
-            self._transport.close()
+            # To close with something unread would be a reset, and take answers and GOAWAY with it that are still on the way.
+            asyncio.get_running_loop().call_later(_LINGER, self._transport.close)
 
 
 async def main() -> None:
