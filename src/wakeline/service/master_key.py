@@ -95,6 +95,8 @@ class MasterKey:
                 )
             now = self._clock.now()
             ring = old.succeeded_by(new, now=now, until=now + LONGEST_TTL * 1000)
+            if not {one.key for one in old.former} <= {one.key for one in ring.former} | {new}:
+                await self._reseal()  # what an earlier change could not finish may need a key that is dropped now
             await self._put(ring)
             count = await self._reseal()
             if revoke_old:

@@ -18,7 +18,7 @@ from storing import NOW, ToldClock
 from wakeline.config import Settings, Storage
 from wakeline.config.tree import SecretsSection
 from wakeline.edges.rest.device_token import LONGEST_TTL
-from wakeline.model.errors import ConfigError, Conflict, NotFound
+from wakeline.model.errors import ConfigError, Conflict, NotFound, StoreUnavailable
 from wakeline.ports import NewCredential
 from wakeline.service import store_care
 from wakeline.service.master_key import Keys, MasterKey
@@ -94,6 +94,21 @@ async def test_former_keys_are_kept_as_long_as_a_device_token_may_live(opened: O
     assert (await opened.master_key.rotate()).former == (second, first)
     opened.clock.time += 2
     assert first not in (await opened.master_key.rotate()).former
+
+
+async def test_a_key_that_still_seals_something_is_never_dropped(opened: Opened) -> None:
+    async def refused() -> int:
+        raise StoreUnavailable("the disk is full")
+
+    with pytest.raises(StoreUnavailable):
+        await MasterKey(opened.keys, refused, opened.clock).rotate()
+    assert opened.store.seals.stale() > 0
+    opened.clock.time += LONGEST_TTL * 1000 + 1
+
+    await opened.master_key.rotate()
+
+    assert opened.store.seals.stale() == 0
+    assert await opened.store.credentials.secret(1) == dying.secret(100)
 
 
 async def test_a_revoked_key_is_kept_nowhere(opened: Opened) -> None:
