@@ -16,7 +16,7 @@ from wakeline.cli import main
 _BEGINS = frozenset({"call", "c_call"})
 
 
-class _Counter:
+class Counter:
     """The profile function and what it counted."""
 
     def __init__(self, file: Path) -> None:
@@ -24,18 +24,19 @@ class _Counter:
         self._calls = 0
 
     def count(self, _frame: FrameType, event: str, _argument: object) -> None:
+        """Count one event (sys.setprofile)."""
         if event in _BEGINS:
             self._calls += 1
 
     def tell(self, _number: int, _frame: FrameType | None) -> None:
-        """Appears whole: whoever waits for the file may read it."""
+        """Write the count. The file appears whole: whoever waits for it may read it."""
         half = self._file.with_suffix(".half")
         half.write_text(str(self._calls), encoding="ascii")
         half.replace(self._file)
 
 
 if __name__ == "__main__":
-    counter = _Counter(Path(sys.argv.pop(1)))
+    counter = Counter(Path(sys.argv.pop(1)))
     signal.signal(signal.SIGUSR2, counter.tell)
     sys.setprofile(counter.count)
     main()

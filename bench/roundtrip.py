@@ -28,10 +28,6 @@ The start of the program is part of it."""
 _FANOUT = """{rounds} rounds; one POST with `everyone` to {requests:,} devices, from the POST until its last result is on
 disk; the server holds each answer back for {trip} ms. The gateway may open {connections} connections of {streams:,}
 streams, h2load opens as many at once: nobody can be faster than {bound:.1f} s per 100,000."""
-_GOAL = Goal(
-    ratio=1.5,
-    next_idea="look where streams stand empty: a turn that waits for a batch to fill, or rows that are read too late",
-)
 
 
 def measure_engine(machine: Machine, directory: Path, trip: int, *, rounds: int, requests: int) -> Figure:
@@ -57,7 +53,7 @@ def measure_engine(machine: Machine, directory: Path, trip: int, *, rounds: int,
     return Figure(
         key=f"engine-{trip}ms",
         name=f"Engine alone, {trip} ms away",
-        goal=_GOAL,
+        goal=Goal(),
         unit=UNIT,
         payload=payload.DESCRIPTION.replace(f"{payload.IN_FLIGHT} in flight", f"{STREAMS} in flight"),
         durability="none: engine alone",
@@ -97,7 +93,7 @@ def measure_fanout(machine: Machine, directory: Path, trip: int, *, rounds: int,
     return Figure(
         key=f"fanout-{trip}ms",
         name=f"Fan-out, {trip} ms away",
-        goal=_GOAL,
+        goal=Goal(),
         unit=UNIT,
         payload=pipeline.PAYLOAD,
         durability=pipeline.DURABILITY,
