@@ -89,6 +89,11 @@ async def add(
             await gateway.call("credential.upload", app=slug, file=_upload(file), form=_of_file(file, form))
             for file in files
         ]
+    _tell(context, kept)
+
+
+def _tell(context: Ctx, kept: list[CredentialView]) -> None:
+    """Print what was kept, and what push services said of it."""
     value = kept[0] if len(kept) == 1 else CredentialList(credentials=tuple(kept))
     context.printer.result(value, lambda: Group(*(drawn(one) for one in kept)))
     for outcome in [one.check.outcome for one in kept if one.check is not None and not one.check.ok]:
