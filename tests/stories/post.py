@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from wakeline.model.credential import Credential, CredentialSecret
@@ -54,6 +54,7 @@ class Post:
         self.to_environment: dict[tuple[str, str], Outcome] = {}
         self.to_all: Outcome | None = None
         self.on_check: Outcome = OK
+        self.during_check: Callable[[], Awaitable[None]] | None = None
         self.check_in: dict[Environment, Outcome] = {}
         self.unusable: set[int] = set()
         self.answers = True
@@ -177,6 +178,8 @@ class Office:
         return self.post.answer_for(recipient, shipment.route, self.credential.id)
 
     async def check(self) -> Outcome:
+        if self.post.during_check is not None:
+            await self.post.during_check()
         return self.post.check_in.get(self.route.environment, self.post.on_check)
 
     def stats(self) -> SenderStats:

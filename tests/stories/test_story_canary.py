@@ -379,6 +379,27 @@ async def test_a_check_that_fails_takes_a_credential_back_before_it_sends_anythi
     assert await all_counts(world, keys) == {"accepted": DEVICES}
 
 
+async def test_a_check_that_is_answered_after_the_change_was_taken_back_says_nothing_of_what_is_back() -> None:
+    world = World()
+    await served(world)
+    await world.credential(replace=1, key_id="NEW")
+    world.apple.to_key["NEW"] = world.apple.on_check = REVOKED
+
+    async def pushes() -> None:
+        world.apple.during_check = None
+        await everybody(world)
+        await world.run()
+
+    world.apple.during_check = pushes
+    await world.pipeline.check(1)
+    await world.run()
+
+    [now] = world.store.credentials.of_app(world.app.id)
+    assert (now.key_id, now.state) == ("OLD", CredentialState.WORKING)
+    assert "NEW" in now.state_note
+    assert "taken back" in now.state_note
+
+
 async def test_the_connections_of_a_revoked_key_are_closed() -> None:
     world = World()
     await served(world)

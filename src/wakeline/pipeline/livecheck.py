@@ -39,8 +39,9 @@ class LiveCheck:
         """Ask the provider about a credential and act on the answer. Raises SecretError."""
         route = self._route(credential)
         outcome = await self._ask(credential, route)
-        if self._table.standing.is_former(credential):
-            return outcome  # its successor is on trial, and will show what becomes of the routes
+        if not self._stored(credential):
+            # It was replaced or taken back meanwhile, or its successor is on trial: the answer is about nothing stored.
+            return outcome
         if outcome.action in STOPS and self._canary.refuted(credential, outcome):
             return outcome
         if credential.provider is ProviderKind.WEBPUSH:
@@ -56,12 +57,19 @@ class LiveCheck:
         others = [one for one in credential.environments if one is not route.environment]
         if outcome.code == OTHER_ENVIRONMENT and others:
             elsewhere = await self._ask(credential, msgspec.structs.replace(route, environment=others[0]))
+            if not self._stored(credential):
+                return
             if elsewhere.outcome_class in _SOUND:
                 await self._sound(credential, others[0], f"Not in {route.environment.value}: {outcome.cause}")
                 self._fail(credential, outcome, route.environment)
                 return
         if not self._fail(credential, outcome, None if outcome.code != OTHER_ENVIRONMENT else route.environment):
             await self._parts.credentials.set_state(credential.id, CredentialState.FAILED, note_of(outcome))
+
+    def _stored(self, credential: Credential) -> bool:
+        """Tell whether this is still the content that is stored under its id."""
+        known = self._parts.credentials.get(credential.id)
+        return known is not None and known.revision == credential.revision
 
     def _fail(self, credential: Credential, outcome: Outcome, environment: Environment | None) -> bool:
         """Hold the credential's routes, or those of one environment; tell whether there are any."""
