@@ -167,7 +167,7 @@ class Books:
 
     def complete(self, notifications: Iterable[int]) -> None:
         """Complete those of which everything was walked and nothing waits."""
-        for key in notifications:
+        for key in sorted(notifications):
             account = self.accounts.get(key)
             if account is None or account.done is not None or key in self.owed or not account.notification.walked:
                 continue

@@ -106,7 +106,7 @@ class Bookkeeping:
         for (notification, state), number in counted.items():
             sums.setdefault(notification, {})[state] = number
         now = self.clock.now()
-        ended = list(ended)
+        ended = sorted(ended)  # events of one commit come in an order that every store keeps
         tx.many(_LEDGER["count_and_finish"], ((*forms.increments(sums.pop(key, {})), now, key) for key in ended))
         tx.many(_LEDGER["count"], ((*forms.increments(states), key) for key, states in sums.items()))
         done = tx.all(_LEDGER["finished"], (forms.json_list(ended),)) if ended else []
@@ -171,7 +171,7 @@ class Bookkeeping:
         """Complete those of which everything was walked and nothing waits."""
         now = self.clock.now()
         events: list[Event] = []
-        for key in notifications:
+        for key in sorted(notifications):
             row = tx.one(_LEDGER["idle"], (key,))
             if row is not None:
                 tx.execute(_LEDGER["set_done"], (now, key))
