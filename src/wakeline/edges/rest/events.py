@@ -37,7 +37,7 @@ class FeedQuery(Strict, frozen=True, kw_only=True):
 
     app: str = ""
     types: str = ""
-    after: Annotated[int, msgspec.Meta(ge=0)] | UnsetType = UNSET
+    after: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | UnsetType = UNSET
 
 
 class EventDataView(View, frozen=True, kw_only=True, omit_defaults=True):

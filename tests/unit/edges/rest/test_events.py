@@ -115,6 +115,7 @@ async def test_types_and_apps_are_chosen(gateway: Gateway) -> None:
         ("types=push.lost", {}),
         ("app=none", {}),
         ("after=-1", {}),
+        (f"after={2**63}", {}),
         ("", {"last-event-id": "x"}),
     ],
 )
