@@ -109,3 +109,14 @@ def test_an_imported_key_gets_its_team_corrected_by_importing_again(
 
     assert done.returncode == 0, done.stderr
     assert [one["team_id"] for one in stored(caller)] == [GOOD["team_id"]]
+
+
+def test_the_command_line_says_that_what_it_added_was_taken_back(apart: Stack, caller: Caller, tmp_path: Path) -> None:
+    upload(caller, material.auth_key(), **GOOD)
+    file = tmp_path / "wrong.p8"
+    file.write_bytes(material.auth_key())
+    words = ("--key-id", WRONG["key_id"], "--team-id", WRONG["team_id"], "--topics", BUNDLE, "--replace")
+
+    done = apart.gateway.cli("credential", "add", "--app", caller.app, str(file), *words)
+
+    assert f"{WRONG['key_id']} of team {WRONG['team_id']} was taken back" in " ".join(done.stderr.split())

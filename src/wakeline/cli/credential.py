@@ -16,7 +16,7 @@ from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
 from wakeline.cli.vapid import vapid
 from wakeline.edges.rest.credentials import CheckView, CredentialList, CredentialView
-from wakeline.model.credential import CredentialKind
+from wakeline.model.credential import CredentialKind, CredentialState
 from wakeline.model.errors import CredentialRefused, NotFound
 from wakeline.wire.credential_file import Expectation, inspect
 from wakeline.wire.credential_file.apns_key import key_id_in, without_push
@@ -96,8 +96,12 @@ def _tell(context: Ctx, kept: list[CredentialView]) -> None:
     """Print what was kept, and what push services said of it."""
     value = kept[0] if len(kept) == 1 else CredentialList(credentials=tuple(kept))
     context.printer.result(value, lambda: Group(*(drawn(one) for one in kept)))
-    for outcome in [one.check.outcome for one in kept if one.check is not None and not one.check.ok]:
-        context.printer.remark(f"The push service was asked about it: {outcome.cause} {outcome.fix}")
+    for one in kept:
+        if one.check is not None and not one.check.ok:
+            outcome = one.check.outcome
+            context.printer.remark(f"The push service was asked about it: {outcome.cause} {outcome.fix}")
+            if one.state is CredentialState.WORKING and one.state_note:
+                context.printer.remark(one.state_note)  # taken back, or good in one environment alone
 
 
 def _upload(file: Path) -> Upload:
