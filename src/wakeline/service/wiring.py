@@ -61,7 +61,9 @@ class Gateway:
         self._rest = rest.build(self._rest_ports)
         door = LocalDoor(self._rest)
         self._clients.push_async_callback(door.close)
-        self._watch = Watch(lambda: self.settings, door, self._rest_ports.inspect, store.events, self.health, clock)
+        self._watch = Watch(
+            lambda: self.settings, door, self._rest_ports.inspect, store.events, store.settings, self.health, clock
+        )
 
     @property
     def app(self) -> ASGIApp:

@@ -12,8 +12,10 @@ from structlog.typing import EventDict
 
 from apn_directory import ACME, Taker, identity, put, taker
 from unit.edges.rest.gateway import inspect_here
+from wakeline.cli.demo import material
 from wakeline.config import Settings
 from wakeline.config.tree import CredentialsSection
+from wakeline.model.credential import CredentialKind
 from wakeline.model.event import EventType
 from wakeline.model.key import Scope
 from wakeline.observe.health import Status
@@ -35,7 +37,13 @@ class Watched(Taker):
         self.settings = msgspec.structs.replace(self.settings, credentials=wanted)
         gateway = self.gateway
         self.watch = Watch(
-            lambda: self.settings, self.door, inspect_here, gateway.store.events, gateway.health, gateway.clock
+            lambda: self.settings,
+            self.door,
+            inspect_here,
+            gateway.store.events,
+            gateway.store.settings,
+            gateway.health,
+            gateway.clock,
         )
 
     async def look(self, times: int = 2, seconds: float = LOOK_EVERY) -> list[EventDict]:
@@ -200,6 +208,48 @@ async def test_what_the_operator_or_a_trial_took_back_is_not_brought_again(watch
     ]
 
     put(file, ACME, days=301)
+    assert said(await watched.look()) == [("credential_file.kept", file.name)]
+
+
+async def test_a_key_that_was_replaced_by_hand_is_not_brought_back_by_its_file(watched: Watched) -> None:
+    file = watched.directory / f"AuthKey_{material.KEY_ID}.p8"
+    file.write_bytes(material.auth_key())
+    watched.start(team_id=material.TEAM_ID)
+    await watched.look()
+    watched.start(team_id=material.TEAM_ID)
+    await watched.look()
+    form = {"key_id": "BYHANDKEY1", "team_id": material.TEAM_ID, "check": "false"}
+    answer = await watched.gateway.call(
+        "POST", "/v1/apps/chat/credentials", files={"file": ("key.p8", material.auth_key())}, data=form
+    )
+    assert (answer.status_code, answer.json()["revision"]) == (201, 2)
+
+    put(watched.directory / "com.acme.mail.prod.pem", "com.acme.mail")
+    await watched.look()
+    watched.start(team_id=material.TEAM_ID)
+    await watched.look()
+
+    [key] = [one for one in await watched.stored("chat") if one.kind is CredentialKind.APNS_KEY]
+    assert key.key_id == "BYHANDKEY1"
+
+    file.write_bytes(material.auth_key())
+    assert ("credential_file.kept", file.name) in said(await watched.look())
+
+
+async def test_what_a_former_process_stored_and_the_operator_removed_comes_back_with_the_next_start_alone(
+    watched: Watched,
+) -> None:
+    file = put(watched.directory / f"{ACME}.prod.pem", ACME)
+    await watched.look()
+    watched.start()
+    await watched.look()
+    (one,) = await watched.stored("chat")
+    await watched.gateway.call("DELETE", f"/v1/apps/chat/credentials/{one.id}")
+
+    put(watched.directory / "com.acme.mail.prod.pem", "com.acme.mail")
+    assert ("credential_file.skipped", file.name) in said(await watched.look())
+
+    watched.start()
     assert said(await watched.look()) == [("credential_file.kept", file.name)]
 
 

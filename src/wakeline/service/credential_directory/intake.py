@@ -21,7 +21,8 @@ from wakeline.service.credential_directory.placing import Plan, Result, Wishes, 
 from wakeline.wire.credential_file import Expectation
 
 _TAKEN_BACK = Plan(
-    result=Result.SKIPPED, note="It was stored before, and was taken back or removed since: only another file is tried."
+    result=Result.SKIPPED,
+    note="It was stored before, and was taken back, removed or replaced since: only another file is tried.",
 )
 
 
@@ -77,6 +78,7 @@ class Intake:
     """Takes the files of one directory, as often as it is asked, but the same content once.
 
     What was taken and is not there any more was taken back: by its trial, or by the operator. That is not to be fought.
+    `held`: fingerprints of files here that were stored at some time; no such file takes the place of what replaced it.
     """
 
     def __init__(self, directory: Path, door: Door, inspect: Inspect, expectation: Expectation, wishes: Wishes) -> None:
@@ -85,6 +87,7 @@ class Intake:
         self._judge = Judge(inspect, expectation)
         self._wishes = wishes
         self._taken: set[_Content] = set()
+        self.held: frozenset[str] = frozenset()
 
     async def take(
         self, entries: Iterable[Entry], now: int, *, form: Mapping[str, str] | None = None, dry: bool = False
@@ -97,10 +100,11 @@ class Intake:
         judged = [(file, await self._judge.judge(file, now)) for file in files]
         lines = [_unread(one) for one in unread]
         known = [one.facts for _, one in judged if one.facts is not None]
-        round_ = _Round(self._door, self._wishes, known, self._taken, form or {}, dry=dry)
+        round_ = _Round(self._door, self._wishes, known, self._taken, self.held, form or {}, dry=dry)
         # Certificates first: they name bundle ids, which says what app the others are for.
         judged.sort(key=lambda one: one[1].facts is None or one[1].facts.kind is not CredentialKind.APNS_CERTIFICATE)
         lines += [await round_.line(file, one) for file, one in judged]
+        self.held = (self.held | {taken[0] for taken in self._taken}) & {facts.fingerprint for facts in known}
         return sorted(lines, key=lambda line: line.file)
 
 
@@ -113,6 +117,7 @@ class _Round:
         wishes: Wishes,
         known: list[Credential],
         taken: set[_Content],
+        held: frozenset[str],
         form: Mapping[str, str],
         *,
         dry: bool,
@@ -120,6 +125,7 @@ class _Round:
         self._door = door
         self._wishes = wishes
         self._taken = taken
+        self._held = held
         self._form = form
         self._dry = dry
         self._siblings = frozenset(facts.fingerprint for facts in known)
@@ -159,9 +165,12 @@ class _Round:
         found = place(facts, apps, self._wishes, alone=self._alone)
         line = msgspec.structs.replace(line, app=found.app)
         what = plan(facts, apps.get(found.app, ()), self._siblings - {facts.fingerprint}, self._wishes)
-        if _content(facts) in self._taken and what.result in (Result.STORED, Result.RENEWED):
+        again = _content(facts) in self._taken and what.result in (Result.STORED, Result.RENEWED)
+        if again or (what.result is Result.RENEWED and facts.fingerprint in self._held):
             what = _TAKEN_BACK
         line = msgspec.structs.replace(line, result=what.result, notes=(*filter(None, [what.note]), *line.notes))
+        if what.result is Result.UNCHANGED:
+            self._taken.add(_content(facts))
         if what.result in (Result.UNCHANGED, Result.SKIPPED):
             return line
         if self._dry:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from wakeline.config import Settings
@@ -20,6 +21,7 @@ from wakeline.model.event import Event, EventData, EventType
 from wakeline.observe.health import Check, Health, Status
 from wakeline.observe.names import LogEvent
 from wakeline.ports import Clock, Events
+from wakeline.ports import Settings as Facts
 from wakeline.service.credential_directory.intake import Door, Intake, Line
 from wakeline.service.credential_directory.judged import Inspect
 from wakeline.service.credential_directory.listing import Entry, look
@@ -36,6 +38,9 @@ _PATIENCE = 10
 """Looks for which one file that never settles keeps the others waiting."""
 
 CHECK = "credential_directory"
+HELD = "credential_directory/held"
+"""The fact that outlives a restart: fingerprints of files in the directory that were stored at some time (JSON)."""
+
 _log = structlog.get_logger()
 
 
@@ -48,6 +53,7 @@ class Watch:
         door: Door,
         inspect: Inspect,
         events: Events,
+        facts: Facts,
         health: Health,
         clock: Clock,
     ) -> None:
@@ -55,6 +61,7 @@ class Watch:
         self._door = door
         self._inspect = inspect
         self._events = events
+        self._facts = facts
         self._health = health
         self._clock = clock
         self._of = CredentialsSection()
@@ -80,7 +87,10 @@ class Watch:
         if not self._of.directory:
             return
         if self._round is None:
-            self._round = _Round(self._of, self._intake(settings), self._door, self._events, self._health, self._clock)
+            intake = self._intake(settings)
+            kept = await self._facts.get(HELD)
+            intake.held = frozenset() if kept is None else msgspec.json.decode(kept, type=frozenset[str])
+            self._round = _Round(self._of, intake, self._door, self._events, self._facts, self._health, self._clock)
             _log.info(LogEvent.CREDENTIAL_FILES_WATCHED.value, directory=self._of.directory)
         await self._round.look()
 
@@ -94,12 +104,20 @@ class _Round:
     """What is remembered of one directory."""
 
     def __init__(
-        self, section: CredentialsSection, intake: Intake, door: Door, events: Events, health: Health, clock: Clock
+        self,
+        section: CredentialsSection,
+        intake: Intake,
+        door: Door,
+        events: Events,
+        facts: Facts,
+        health: Health,
+        clock: Clock,
     ) -> None:
         self._directory = Path(section.directory)
         self._intake = intake
         self._door = door
         self._events = events
+        self._facts = facts
         self._health = health
         self._clock = clock
         self._seen: dict[str, Entry] = {}
@@ -151,7 +169,10 @@ class _Round:
     async def _take(self, entries: dict[str, Entry]) -> None:
         self._again = self._clock.monotonic() + AGAIN_SOON  # if it fails half-way
         self._apps = await self._door.apps()
+        held = self._intake.held
         lines = await self._intake.take(entries.values(), self._clock.now())
+        if self._intake.held != held:
+            await self._facts.set(HELD, msgspec.json.encode(sorted(self._intake.held)).decode())
         changed = {name for name, entry in entries.items() if self._done.get(name) != entry}
         for name in sorted(self._lines.keys() - {line.file for line in lines}):
             if name not in self._seen:
