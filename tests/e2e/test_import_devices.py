@@ -14,7 +14,7 @@ import pytest
 
 from processes import Gateway, end, environment, started, until
 
-ROWS = 12_000
+ROWS = 20_000
 APP = "acme-chat"
 
 
@@ -92,6 +92,33 @@ def _further(place: Path, than: int) -> int | None:
     except FileNotFoundError:
         return None
     return offset if offset > than else None
+
+
+def test_a_gateway_killed_under_an_import_has_kept_what_it_answered_for(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path / "killed")
+    gateway.json("app", "create", APP)
+    file = tmp_path / "browsers.ndjson"
+    rows = [{"id": f"b{number}", "platform": "android", "token": f"token-{number}"} for number in range(ROWS)]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    command = ("import", "devices", str(file), "--map", "device=id")
+    with started(gateway):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wakeline", *command, "--config", str(gateway.config)],
+            cwd=tmp_path,
+            env=environment(),
+            stderr=subprocess.PIPE,
+        )
+        until(lambda: _further(file.with_name("browsers.ndjson.progress"), 0), "some of it is in")
+        gateway.kill()
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 5, said
+
+    with started(gateway), gateway.client() as http:
+        done = gateway.json(*command)
+
+        assert done["resumed_at"] > 1
+        assert (done["devices"], done["rejected"]) == (ROWS, 0)
+        assert registered(http) == {f"b{number}": [f"token-{number}"] for number in range(ROWS)}
 
 
 def test_offline_rows_of_one_device_make_one(idle: Gateway, tmp_path: Path) -> None:
