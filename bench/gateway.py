@@ -190,11 +190,9 @@ async def _register(data: Path, apps: dict[str, int]) -> None:
 
 
 def _claim(app: int, number: int, at: int) -> DeviceClaim:
-    targets = [TargetClaim(kind=TargetKind.APNS, value=_token(app << 40 | number), topic=TOPIC)]
+    targets = [TargetClaim(kind=TargetKind.APNS, value=token(app << 40 | number), topic=TOPIC)]
     if number < CALLED:
-        targets.append(
-            TargetClaim(kind=TargetKind.APNS_VOIP, value=_token(VOIP | app << 40 | number), topic=VOIP_TOPIC)
-        )
+        targets.append(TargetClaim(kind=TargetKind.APNS_VOIP, value=token(VOIP | app << 40 | number), topic=VOIP_TOPIC))
     return DeviceClaim(app=app, device_id=f"device-{number:06d}", users=(user(number),), targets=tuple(targets), at=at)
 
 
@@ -203,7 +201,7 @@ def called(head: str) -> int:
     return int(head, 16) & (1 << 40) - 1
 
 
-def _token(number: int) -> str:
+def token(number: int) -> str:
     """Looks like Apple's: 32 bytes that have nothing in common with another's."""
     return number.to_bytes(8, "big").hex() + f"{number * 0x9E3779B97F4A7C15 % (1 << 64):016x}" * 3
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bench import calls, engine, fanout, gateway, machine, memory, ndjson, pipeline, post, report, sweeps
+from bench import calls, engine, fanout, gateway, importing, machine, memory, ndjson, pipeline, post, report, sweeps
 
 from yardstick import needs_the_yardstick
 
@@ -21,13 +21,16 @@ def test_every_push_is_counted_by_the_server_and_settled_in_the_database(
     monkeypatch.chdir(Path(pipeline.__file__).parent.parent)
     here = machine.look()
 
-    with pipeline.stage(here, tmp_path, {gateway.APP: _DEVICES, sweeps.app_of(_DEVICES): _DEVICES}) as stage:
+    with pipeline.stage(
+        here, tmp_path, {gateway.APP: _DEVICES, sweeps.app_of(_DEVICES): _DEVICES, **importing.apps(1)}
+    ) as stage:
         figures = [
             fanout.measure(stage, rounds=1, devices=_DEVICES),
             ndjson.measure(stage, rounds=1, requests=_DEVICES, devices=_DEVICES),
             post.measure(stage, rounds=1, requests=_DEVICES, devices=_DEVICES),
             calls.measure(stage, rounds=1, devices=_DEVICES),
         ]
+        figures += importing.measure(stage, rounds=1, devices=_DEVICES)
         sizes = sweeps.by_size(stage, [_DEVICES], rounds=1)
         cores = sweeps.by_cores(stage, here.usable[:1], _DEVICES, rounds=1)
         with pytest.raises(RuntimeError, match="were asked for"):
