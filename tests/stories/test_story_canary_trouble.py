@@ -150,6 +150,7 @@ async def test_a_restart_during_the_trial_of_another_credential_leaves_it_on_tri
     await world.run()
     await world.pipeline.check(added.id)
     await world.restarted().table.standing.recall()
+    assert [world.pipeline.on_trial(one) for one in world.store.credentials.of_app(world.app.id)] == [False, True]
 
     keys = await everybody(world)
     await world.run()

@@ -16,6 +16,7 @@ import structlog
 
 from wakeline.config import Settings
 from wakeline.model.app import App
+from wakeline.model.credential import Credential
 from wakeline.model.errors import NotFound, WakelineError
 from wakeline.model.ids import uuid_of
 from wakeline.model.outcome import Outcome
@@ -237,6 +238,10 @@ class Pipeline:
         self.watch.refresh()
         await self.settle.flush()
         return outcome
+
+    def on_trial(self, credential: Credential) -> bool:
+        """Tell whether a credential, or its present content, is on trial: something else serves all but its first pushes."""
+        return any(one.id == credential.id for one in self.table.standing.changes(credential.app))
 
     def insist(self, app: App) -> None:
         """Put an app's latest changes in force without waiting for what its canaries show."""

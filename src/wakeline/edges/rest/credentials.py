@@ -169,8 +169,7 @@ async def _checked(call: Call, credential: Credential) -> CheckView:
 
 
 def _shown(call: Call, credential: Credential, check: CheckView | None = None) -> CredentialView:
-    trial = call.ports.credentials.former(credential.id) is not None
-    return view(credential, call.now, canary=trial, check=check)
+    return view(credential, call.now, canary=call.ports.pipeline.on_trial(credential), check=check)
 
 
 async def list_all(call: Call) -> Answer:
