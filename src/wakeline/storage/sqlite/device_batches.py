@@ -16,6 +16,7 @@ from typing import Any
 from wakeline.model.device import DeviceClaim
 from wakeline.ports import Registered
 from wakeline.storage import registration
+from wakeline.storage.imported import Token
 from wakeline.storage.sqlite import device_forms
 from wakeline.storage.sqlite.forms import json_list
 from wakeline.storage.sqlite.statements import load
@@ -33,11 +34,15 @@ class Known:
     def __init__(self, tx: Transaction, claims: Sequence[DeviceClaim]) -> None:
         app = claims[0].app
         names = json_list([claim.device_id for claim in claims])
-        values = json_list([target.value for claim in claims for target in claim.targets])
-        kinds = json_list({target.kind.value for claim in claims for target in claim.targets})
+        values: dict[str, list[str]] = {}
+        for claim in claims:
+            for target in claim.targets:
+                values.setdefault(target.kind.value, []).append(target.value)
         users = json_list({user for claim in claims if claim.max_devices_per_user for user in claim.users})
         self._devices = {name for (name,) in tx.all(_SQL["names_known"], (app, names))}
-        self._tokens = set(tx.all(_SQL["tokens_known"], (app, kinds, values)))
+        self._tokens: set[Token] = set()
+        for kind, tokens in values.items():
+            self._tokens.update(tx.all(_SQL["tokens_known"], (app, kind, json_list(tokens))))
         self._users: dict[str, int] = dict(tx.all(_SQL["devices_by_user"], (app, users)))
 
     def touches(self, claim: DeviceClaim) -> bool:

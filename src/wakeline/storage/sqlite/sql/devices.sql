@@ -43,9 +43,9 @@ SELECT
 SELECT d.device_id FROM device AS d WHERE d.app = ? AND d.device_id IN (SELECT value FROM json_each(?));
 
 -- name: tokens_known
--- Read which tokens of the kinds in a JSON list and the values in another are registered.
+-- Read which tokens of a kind in a JSON list are registered.
 SELECT t.kind, t.value FROM target AS t
-WHERE t.app = ? AND t.kind IN (SELECT value FROM json_each(?)) AND t.value IN (SELECT value FROM json_each(?));
+WHERE t.app = ? AND t.kind = ? AND t.value IN (SELECT value FROM json_each(?));
 
 -- name: devices_by_user
 -- Count the devices of the users in a JSON list.
