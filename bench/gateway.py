@@ -102,11 +102,13 @@ class Gateway(msgspec.Struct, frozen=True):
 
     def newest(self) -> int:
         """The row of the notification that was accepted last."""
-        return self._value("SELECT max(key) FROM notification")
+        return self._value("SELECT coalesce(max(key), 0) FROM notification")
 
     def is_done(self, notification: int) -> bool:
         """Whether all of a notification is settled."""
-        return bool(self._value("SELECT done IS NOT NULL FROM notification WHERE key = ?", notification))
+        return not self._value(
+            "SELECT EXISTS (SELECT 1 FROM notification WHERE key = ? AND done IS NULL)", notification
+        )
 
     def _value(self, query: str, *values: int) -> int:
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
