@@ -3,7 +3,8 @@
 The measure is the number of function calls, Python's and C's, that the gateway's loop thread makes for a push, in the same
 work as the figures "fan-out", "NDJSON" and "single POSTs", only less of it. Calls are what pure Python costs: an object, a
 statement, an event or a log line more for each push shows, however fast or busy the machine is. How many pushes share a
-batch still depends on the moment, so that the least of several rounds is taken; a tenth over the budget fails.
+batch still depends on the moment, so that the least of some rounds is taken; a twentieth over the budget fails (a broadcast: a
+tenth).
 
 It does not see a statement that scans more rows, or C code that got slower inside as many calls: `make bench` does. Calls
 differ between versions of Python; `budget.json` names the one it is for. `--write` makes what is measured now the budget.
@@ -27,7 +28,9 @@ from bench.pipeline import Stage
 from bench.post import post
 
 BUDGET = Path(__file__).with_name("budget.json")
-TOLERANCE = 1.10
+TOLERANCE = {"fan-out": 1.10}
+"""By work; a broadcast's calls are few, and its batches shrink on a busy machine."""
+USUAL_TOLERANCE = 1.05
 _DEVICES = 1000
 _ROUNDS = 2
 _SECONDS = 20.0
@@ -44,7 +47,7 @@ class Budget(msgspec.Struct, frozen=True):
         return [
             f"{name}: {calls:.1f} calls a push, {self.calls[name]:.1f} are the budget"
             for name, calls in measured.calls.items()
-            if calls > self.calls[name] * TOLERANCE
+            if calls > self.calls[name] * TOLERANCE.get(name, USUAL_TOLERANCE)
         ]
 
 

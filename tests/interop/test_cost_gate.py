@@ -22,12 +22,13 @@ def test_a_push_makes_no_more_calls_than_its_budget_allows(tmp_path: Path, monke
     assert gate.read().exceeded(gate.measure(tmp_path)) == []
 
 
-def test_a_tenth_over_the_budget_is_allowed_and_more_is_named() -> None:
+def test_a_little_over_the_budget_is_allowed_and_more_is_named() -> None:
     budget = Budget(python="3.11", calls={"fan-out": 40.0, "NDJSON": 500.0})
 
-    assert budget.exceeded(Budget(python="3.11", calls={"fan-out": 44.0, "NDJSON": 300.0})) == []
-    assert budget.exceeded(Budget(python="3.11", calls={"fan-out": 45.0, "NDJSON": 500.0})) == [
-        "fan-out: 45.0 calls a push, 40.0 are the budget"
+    assert budget.exceeded(Budget(python="3.11", calls={"fan-out": 44.0, "NDJSON": 525.0})) == []
+    assert budget.exceeded(Budget(python="3.11", calls={"fan-out": 45.0, "NDJSON": 530.0})) == [
+        "fan-out: 45.0 calls a push, 40.0 are the budget",
+        "NDJSON: 530.0 calls a push, 500.0 are the budget",
     ]
     with pytest.raises(KeyError):
         budget.exceeded(Budget(python="3.11", calls={"something new": 1.0}))
