@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from stories.post import NO_ANSWER, REVOKED
@@ -206,3 +208,29 @@ async def test_a_check_does_not_put_what_was_taken_back_in_force() -> None:
 
     assert await all_counts(world, keys) == {"accepted": DEVICES}
     assert len([sent for sent in world.apple.sent if sent.key_id == "NEW"]) <= 20
+
+
+async def test_a_check_that_runs_out_of_time_while_it_writes_loses_nothing_of_what_is_to_be_written() -> None:
+    world = await World().open()
+    gate, done = asyncio.Event(), list[str]()
+
+    async def slowly() -> None:
+        await gate.wait()
+        done.append("slowly")
+
+    async def quickly() -> None:
+        done.append("quickly")
+
+    world.pipeline.settle.chore(slowly())
+    world.pipeline.settle.chore(quickly())
+    check = asyncio.create_task(world.pipeline.check(1))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    check.cancel()
+    await asyncio.gather(check, return_exceptions=True)
+    assert check.cancelled()
+
+    gate.set()
+    await world.pipeline.settle.flush()
+
+    assert done == ["slowly", "quickly"]

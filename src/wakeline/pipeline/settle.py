@@ -151,7 +151,13 @@ class Settle:
         self._wake()
 
     async def flush(self) -> bool:
-        """Write what was gathered; returns False if the store refused it, and it has to be tried again."""
+        """Write what was gathered; returns False if the store refused it, and it has to be tried again.
+
+        A caller who gives up waiting ends nothing of it: what is written is everybody's.
+        """
+        return await asyncio.shield(self._flush_alone())
+
+    async def _flush_alone(self) -> bool:
         async with self._lock:
             return await self._flush()
 
