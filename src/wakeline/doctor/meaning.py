@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from wakeline.model.delivery import Attempt, Delivery
+import msgspec
+
+from wakeline.model.delivery import Attempt, Delivery, DeliveryState
 from wakeline.model.device import TargetKind
 from wakeline.model.outcome import Outcome
-from wakeline.wire.outcomes import TABLE, Entry, Source, explain
+from wakeline.wire.outcomes import TABLE, Entry, Refusal, Source, explain, ours
 
 
 def of_delivery(delivery: Delivery) -> Outcome | None:
-    """Return what the last answer to a delivery means, or None if there was none yet."""
-    return meaning(delivery.kind, delivery.status, delivery.reason, delivery.code)
+    """Return what the last answer to a delivery means, or None if there was none yet.
+
+    What expired is kept with the reason of what it waited for.
+    """
+    known = meaning(delivery.kind, delivery.status, delivery.reason, delivery.code)
+    expired = ours(Refusal.EXPIRED)
+    if known is None or delivery.state is not DeliveryState.EXPIRED or delivery.reason == expired.reason:
+        return known
+    return msgspec.structs.replace(known, cause=f"{expired.cause} {known.cause}")
 
 
 def of_attempt(attempt: Attempt, kind: str) -> Outcome | None:

@@ -21,7 +21,7 @@ from wakeline.pipeline.load import LIMITED, Load, Refused, check, check_again, l
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.settle import Settle
-from wakeline.wire.outcomes import Refusal, ours
+from wakeline.wire.outcomes import Refusal, ours, refusal_of_hold
 
 _log = structlog.get_logger()
 
@@ -140,10 +140,12 @@ class Claims:
         if hold is None and job.code == LIMITED:
             allowed = f"The next push is allowed at {worded(job.due)}."
             expired = ours(Refusal.EXPIRED, detail=f"{ours(Refusal.DEVICE_RATE_LIMITED).cause} {allowed}")
-            return msgspec.structs.replace(expired, code=LIMITED, fix=ours(Refusal.DEVICE_RATE_LIMITED).fix)
+            limit = ours(Refusal.DEVICE_RATE_LIMITED)
+            return msgspec.structs.replace(expired, code=LIMITED, reason=limit.reason, fix=limit.fix)
         if hold is None:
             return ours(Refusal.EXPIRED)
-        return msgspec.structs.replace(ours(Refusal.EXPIRED, detail=hold.cause), code=hold.code, fix=hold.fix)
+        expired = ours(Refusal.EXPIRED, detail=hold.cause)
+        return msgspec.structs.replace(expired, code=hold.code, reason=refusal_of_hold(hold), fix=hold.fix)
 
     async def _count_badges(self, load: Load) -> None:
         """Count badges up, once a notification and device: a second attempt shows the number of the first.

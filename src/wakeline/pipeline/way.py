@@ -18,7 +18,7 @@ from wakeline.pipeline.quota import Rests
 from wakeline.pipeline.ramp import Ramp
 from wakeline.pipeline.trial import Trial
 from wakeline.ports import Sender
-from wakeline.wire.outcomes import Refusal, ours
+from wakeline.wire.outcomes import ours, refusal_of_hold
 
 
 class Candidate:
@@ -80,16 +80,7 @@ def hold_of(reason: HoldReason, outcome: Outcome, now: int) -> Hold:
 
 def refusal_of(hold: Hold) -> Outcome:
     """Return the outcome of a delivery that a hold stops for good."""
-    match hold.reason:
-        case HoldReason.BREAKER:
-            outcome = ours(Refusal.BREAKER)
-        case HoldReason.BRAKE:
-            outcome = ours(Refusal.BRAKE)
-        case HoldReason.OPERATOR:
-            outcome = ours(Refusal.ROUTE_HELD)
-        case HoldReason.CREDENTIAL:
-            by_code = {903: Refusal.CERTIFICATE_EXPIRED, 905: Refusal.WRONG_ENVIRONMENT}
-            outcome = ours(by_code.get(hold.code, Refusal.CREDENTIAL_ERROR))
+    outcome = ours(refusal_of_hold(hold))
     return msgspec.structs.replace(outcome, code=hold.code, cause=hold.cause, fix=hold.fix or outcome.fix)
 
 

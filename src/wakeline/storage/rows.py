@@ -39,8 +39,9 @@ def delivery(
     if row is None and pending is None:
         raise ValueError("A delivery has a row or a job")
     state, code = (row.state, row.code) if row is not None else (DeliveryState.QUEUED, 0)
+    held_by = ""
     if pending is not None and not (pending.waiting.state is DeliveryState.QUEUED and state is DeliveryState.UNKNOWN):
-        state, code = pending.waiting
+        state, code, held_by = pending.waiting
     return Delivery(
         notification=notification,
         target=target,
@@ -49,7 +50,7 @@ def delivery(
         kind=whose.kind,
         state=state,
         code=code or (row.code if row is not None else 0),
-        reason=row.reason if row is not None else "",
+        reason=(row.reason if row is not None else "") or held_by,
         status=row.status if row is not None else 0,
         outcome_class=row.outcome_class if row is not None else "",
         provider_id=row.provider_id if row is not None else "",

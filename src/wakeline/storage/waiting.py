@@ -11,6 +11,7 @@ from typing import NamedTuple
 from wakeline.model.delivery import DeliveryState, NewJob
 from wakeline.model.notification import Counts
 from wakeline.model.route import Hold
+from wakeline.wire.outcomes import Refusal, refusal_of_hold
 
 LIMITED = 914
 """The code of a job that a per-user limit holds back."""
@@ -35,10 +36,11 @@ _WRITTEN = frozenset(WRITTEN_STATES)
 
 
 class Waiting(NamedTuple):
-    """The state of a waiting delivery, and the code that says why it does not move (0: it does)."""
+    """The state of a waiting delivery, the code that says why it does not move (0: it does), and what holds it."""
 
     state: DeliveryState
     code: int
+    held_by: str = ""
 
 
 def waiting(job: NewJob, *, leased: bool, hold: Hold | None, paused: bool, now: int) -> Waiting:
@@ -50,9 +52,9 @@ def waiting(job: NewJob, *, leased: bool, hold: Hold | None, paused: bool, now: 
     if job.due > now and job.attempt == 1:
         return Waiting(DeliveryState.SCHEDULED, job.code)
     if hold is not None:
-        return Waiting(DeliveryState.HELD, hold.code)
+        return Waiting(DeliveryState.HELD, hold.code, refusal_of_hold(hold))
     if paused:
-        return Waiting(DeliveryState.HELD, PAUSED)
+        return Waiting(DeliveryState.HELD, PAUSED, Refusal.PAUSED)
     return Waiting(DeliveryState.QUEUED, job.code)
 
 

@@ -12,7 +12,7 @@ from wakeline.wire.outcomes.entry import Entry, Source
 from wakeline.wire.outcomes.fcm import FCM, fcm
 from wakeline.wire.outcomes.network import NETWORK, Loss, lost
 from wakeline.wire.outcomes.oauth import OAUTH, oauth, token_uri_refused
-from wakeline.wire.outcomes.ours import OURS, Refusal, ours
+from wakeline.wire.outcomes.ours import OURS, Refusal, ours, refusal_of_hold
 from wakeline.wire.outcomes.webpush import WEBPUSH, webpush
 
 TABLE: tuple[Entry, ...] = tuple(
@@ -32,6 +32,7 @@ __all__ = [
     "lost",
     "oauth",
     "ours",
+    "refusal_of_hold",
     "token_uri_refused",
     "webpush",
 ]

@@ -12,6 +12,7 @@ from functools import partial
 from wakeline.model.outcome import Action as Do
 from wakeline.model.outcome import Outcome
 from wakeline.model.outcome import OutcomeClass as Is
+from wakeline.model.route import Hold, HoldReason
 from wakeline.wire.outcomes.entry import Entry, Source, Table
 
 _E = partial(Entry, Source.OURS, 0)
@@ -70,7 +71,7 @@ OURS = Table.of(
        "Check the way to the push service (`wakeline doctor`). The gateway goes on by itself as soon as it answers."),
     _E(Refusal.BRAKE, Is.REFUSED, Do.HOLD, 902,
        "Suddenly many tokens of this route look dead, which is more likely a wrong setting than so many removed apps.",
-       "Compare environment, bundle id and credential with those of the app build; then release or confirm with `wakeline brake`."),
+       "Compare environment, bundle id and credential with those of the app build; then `wakeline brake release` or `undo`."),
     _E(Refusal.RETRIES_EXHAUSTED, Is.TRANSIENT, Do.FAIL, 902, "The push service could not be reached until the ttl ended.",
        "Check the way to the push service with `wakeline doctor`, and give a longer `ttl` if late is better than never."),
     _E(Refusal.CERTIFICATE_EXPIRED, Is.CREDENTIAL, Do.HOLD, 903, "The push certificate of the app has expired.",
@@ -138,3 +139,18 @@ def ours(refusal: Refusal, *, detail: str = "", retry_after: float | None = None
     if not detail:
         return entry.outcome(reason=refusal.value, retry_after=retry_after)
     return entry._replace(cause=f"{entry.cause} {detail}").outcome(reason=refusal.value, retry_after=retry_after)
+
+
+def refusal_of_hold(hold: Hold) -> Refusal:
+    """Return the refusal that says why a route waits."""
+    match hold.reason:
+        case HoldReason.BREAKER:
+            return Refusal.BREAKER
+        case HoldReason.BRAKE:
+            return Refusal.BRAKE
+        case HoldReason.OPERATOR:
+            # A paused app holds its routes without a reason of its own.
+            return Refusal.PAUSED if hold.cause == ours(Refusal.PAUSED).cause else Refusal.ROUTE_HELD
+        case HoldReason.CREDENTIAL:
+            by_code = {903: Refusal.CERTIFICATE_EXPIRED, 905: Refusal.WRONG_ENVIRONMENT}
+            return by_code.get(hold.code, Refusal.CREDENTIAL_ERROR)
