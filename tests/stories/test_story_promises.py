@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import tempfile
 from collections.abc import Awaitable
 from pathlib import Path
@@ -74,6 +75,8 @@ class Lives(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.life = Life(Path(tempfile.mkdtemp()) if self.lasting else None)
         self.sends = 0
+        self.latest = 0
+        """The latest time that the wall clock showed before it was set back."""
 
     def run(self, work: Awaitable[Any]) -> Any:
         async def wrapped() -> Any:
@@ -191,6 +194,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([-3600.0, -1.0, 3600.0]))
     def jump(self, seconds: float) -> None:
+        self.latest = max(self.latest, self.life.clock.now())
         self.life.clock.jump(seconds)
 
     @rule(low=st.booleans())
@@ -235,7 +239,9 @@ class Lives(RuleBasedStateMachine):
         life.app = await life.store.apps.update(life.app.id, paused=False)
         await life.pass_time(2.0)
         await life.pipeline.release()
-        for _ in range(8):
+        # What was put off by a clock that was set back since comes due once that clock is where it was.
+        behind = max(0, self.latest - life.clock.now()) / 1000
+        for _ in range(8 + math.ceil(behind / 3000.0)):
             await life.rest()
             await life.pass_time(3000.0)
         await life.rest()
