@@ -171,12 +171,12 @@ class Life:
         )
         await self.store.devices.put([claim])
         self.owner[name] = user
-        self.clock.advance(FRESH)
+        self.clock.advance(FRESH + 0.001)  # sums of seconds are rounded
 
     async def forget(self, name: str) -> None:
         await self.store.devices.delete(self.app.id, name)
         self.owner[name] = ""
-        self.clock.advance(FRESH)
+        self.clock.advance(FRESH + 0.001)  # sums of seconds are rounded
 
     async def send(self, to: dict[str, Any], *, key: str = "", **fields: Any) -> int | None:
         """Send, and hold the gateway to its answer; None if it was not taken."""
