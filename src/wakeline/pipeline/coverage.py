@@ -97,7 +97,7 @@ def silent_calls(app: App, credentials: Sequence[Credential], places: Iterable[V
     needs = [need_of(TargetKind.APNS_VOIP, environment, topic, PushType.CALL) for environment, topic in asked]
     return tuple(
         f"Devices have VoIP tokens and calls do not reach them: no credential covers {need.environment.value} "
-        f"{need.topic or 'their bundle id'}{need.rule.suffix}. Upload an APNs key (.p8), which covers every push type, or a VoIP "
+        f"{need.topic or '<bundle id>'}{need.rule.suffix}. Upload an APNs key (.p8), which covers every push type, or a VoIP "
         "Services certificate."
         for need in needs
         if choose(credentials, need, now) is None

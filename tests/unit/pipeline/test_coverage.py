@@ -137,7 +137,7 @@ HERE, THERE = VoipPlace(PRODUCTION, "com.acme"), VoipPlace(SANDBOX, "com.acme")
         ([PLAIN], [HERE], ["production com.acme.voip"]),
         ([PLAIN, VOIP], [HERE, THERE], ["sandbox com.acme.voip"]),
         ([], [THERE, HERE], ["sandbox com.acme.voip", "production com.acme.voip"]),
-        ([PROJECT], [VoipPlace(PRODUCTION, "")], ["production their bundle id.voip"]),
+        ([PROJECT], [VoipPlace(PRODUCTION, "")], ["production <bundle id>.voip"]),
         ([PLAIN], [], []),
         ([UNIVERSAL], [HERE, THERE], []),
         ([TEAM], [HERE, THERE], []),

@@ -96,11 +96,11 @@ def _lost(new: Sequence[str], old: Sequence[str]) -> bool:
 
 
 def _conflict(new: Credential, old: Credential) -> Conflict:
-    both = "" if new.kind is CredentialKind.VAPID_KEY else ", or with add=true to have both"
+    both = "" if new.kind is CredentialKind.VAPID_KEY else ", or with add=true (--beside) to have both"
     return Conflict(
         f"this credential differs from the one it would replace: {', '.join(differences(new, old))}",
         pointer="/file",
-        fix=f"Send it again with replace=true if that is meant{both}.",
+        fix=f"Send it again with replace=true (--replace) if that is meant{both}.",
     )
 
 

@@ -18,7 +18,7 @@ from wakeline.ports import Moved, Registered, TargetVerdict
 from wakeline.storage import registration, verdicts
 from wakeline.storage.imported import Taken, Token
 from wakeline.storage.memory.device_lookups import MemoryDeviceLookups, candidate_of, target_in
-from wakeline.storage.raw import raw_device_id
+from wakeline.storage.raw import moved, raw_device_id
 
 
 class MemoryDevices(MemoryDeviceLookups):
@@ -128,14 +128,17 @@ class MemoryDevices(MemoryDeviceLookups):
         """Return a candidate for each raw token."""
         candidates = []
         for claim in claims:
-            if (app, claim.kind.value, claim.value) not in self._tokens:
+            known = self._tokens.get((app, claim.kind.value, claim.value))
+            if known is None or moved(self._candidate(known), claim):
                 self._put(
                     DeviceClaim(app=app, device_id=raw_device_id(claim), users=(), targets=(claim,), at=at, confirmed=0)
                 )
-            number = self._tokens[app, claim.kind.value, claim.value]
-            device = self._devices[self._targets[number]]
-            candidates.append(candidate_of(device, target_in(device, number)))
+            candidates.append(self._candidate(self._tokens[app, claim.kind.value, claim.value]))
         return candidates
+
+    def _candidate(self, number: int) -> Candidate:
+        device = self._devices[self._targets[number]]
+        return candidate_of(device, target_in(device, number))
 
     # --- changes ---
 

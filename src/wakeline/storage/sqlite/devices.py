@@ -13,7 +13,7 @@ from wakeline.model.errors import NotFound
 from wakeline.ports import Moved, Registered, TargetVerdict
 from wakeline.storage import registration, verdicts
 from wakeline.storage.imported import Taken, Token
-from wakeline.storage.raw import raw_device_id
+from wakeline.storage.raw import moved, raw_device_id
 from wakeline.storage.sqlite import device_forms
 from wakeline.storage.sqlite.device_batches import Fresh, Known
 from wakeline.storage.sqlite.device_lookups import DeviceLookups, load_device, load_named
@@ -183,7 +183,7 @@ class SqliteDevices(DeviceLookups):
 
     async def ensure_raw(self, app: int, claims: Sequence[TargetClaim], at: int) -> list[Candidate]:
         """Return a candidate for each raw token; unknown ones get a device of their own in one transaction."""
-        unknown = [claim for claim in claims if self._target_id(app, claim) is None]
+        unknown = [claim for claim in claims if not self._is_known(app, claim)]
         if unknown:
             await self.put(
                 [
@@ -193,6 +193,11 @@ class SqliteDevices(DeviceLookups):
             )
         numbers = [self._target_id(app, claim) for claim in claims]
         return [self.candidate(number) for number in numbers if number is not None]
+
+    def _is_known(self, app: int, claim: TargetClaim) -> bool:
+        number = self._target_id(app, claim)
+        there = self.candidate(number) if number is not None and claim.topic else None
+        return number is not None and (there is None or not moved(there, claim))
 
     def _target_id(self, app: int, claim: TargetClaim) -> int | None:
         found = self._reader.one(_SQL["owner"], (app, claim.kind.value, claim.value))
