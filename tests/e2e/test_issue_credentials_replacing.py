@@ -120,3 +120,19 @@ def test_the_command_line_says_that_what_it_added_was_taken_back(apart: Stack, c
     done = apart.gateway.cli("credential", "add", "--app", caller.app, str(file), *words)
 
     assert f"{WRONG['key_id']} of team {WRONG['team_id']} was taken back" in " ".join(done.stderr.split())
+
+
+def test_an_operator_may_insist_from_the_command_line(apart: Stack, caller: Caller, tmp_path: Path) -> None:
+    upload(caller, material.auth_key(), **GOOD)
+    file = tmp_path / "AuthKey_NEWKEY1234.p8"
+    file.write_bytes(material.auth_key())
+    cli = apart.gateway.json
+
+    added = ("add", str(file), "--team-id", GOOD["team_id"], "--topics", BUNDLE, "--no-canary", "--no-check")
+    shown = cli("credential", *added, "--app", caller.app)
+    changed = cli("app", "set", caller.app, "--apns-environment", "sandbox", "--no-canary")
+
+    assert (shown["key_id"], shown["check"]) == (WRONG["key_id"], None)
+    assert changed["settings"]["apns_environment"] == "sandbox"
+    until(lambda: not stored(caller)[0]["canary"], "no trial is left")
+    assert stored(caller)[0]["key_id"] == WRONG["key_id"]

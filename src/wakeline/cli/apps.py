@@ -90,7 +90,7 @@ async def set_(
     limits: Annotated[bool | None, Parameter(negative="--no-limits")] = None,
     keep_content: Annotated[bool | None, Parameter(negative="--no-keep-content")] = None,
     max_devices_per_user: int | None = None,
-    canary: bool = True,
+    canary: Annotated[bool, Parameter(negative="--no-canary")] = True,
     context: Ctx,
 ) -> None:
     """Change an app; what is not given stays.

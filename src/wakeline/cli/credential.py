@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from cyclopts import Parameter
 from rich.console import Group
 
 from wakeline.cli.choosing import AppOption, chosen
@@ -42,8 +43,8 @@ async def add(
     subject: str = "",
     replace: bool = False,
     beside: bool = False,
-    canary: bool = True,
-    check: bool = True,
+    canary: Annotated[bool, Parameter(negative="--no-canary")] = True,
+    check: Annotated[bool, Parameter(negative="--no-check")] = True,
     context: Ctx,
 ) -> None:
     """Judge credential files, keep those that can work, and say what their push services think of them.
