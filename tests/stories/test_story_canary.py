@@ -432,3 +432,16 @@ async def test_a_key_for_one_environment_alone_is_held_in_the_other_alone() -> N
     [key] = world.store.credentials.of_app(world.app.id)
     assert key.state is CredentialState.WORKING
     assert "production" in key.state_note
+
+
+async def test_a_check_without_an_answer_says_what_is_not_known() -> None:
+    world = World()
+    await world.open()
+    world.apple.on_check = NO_ANSWER
+
+    outcome = await world.pipeline.check(1)
+
+    assert "nothing is known" in outcome.cause
+    assert "credential check" in outcome.fix
+    [key] = world.store.credentials.of_app(world.app.id)
+    assert key.state is CredentialState.UNPROVEN

@@ -6,6 +6,7 @@ in the other before the credential counts as broken.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 import msgspec
@@ -18,9 +19,13 @@ from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.watch import Watch, note_of
 from wakeline.pipeline.way import Way, identity
+from wakeline.wire.outcomes import Loss, lost
 
 _SOUND = (OutcomeClass.ACCEPTED, OutcomeClass.TOKEN_DEAD, OutcomeClass.TOKEN_DOUBTFUL)
 """What a check may learn from a provider that took the credential."""
+
+ANSWERED_WITHIN = 8.0
+"""Seconds that a push service has for its answer: whoever uploads a credential waits for it."""
 
 OTHER_ENVIRONMENT = 905
 """The code of an answer that says: not in this environment."""
@@ -105,9 +110,13 @@ class LiveCheck:
         secret = await self._table.secret(credential)
         sender = self._parts.providers[credential.provider].open(route, credential, secret, _nothing)
         try:
-            return await sender.check()
+            async with asyncio.timeout(ANSWERED_WITHIN):
+                outcome = await sender.check()
+        except TimeoutError:
+            outcome = lost(Loss.TIMEOUT)
         finally:
             await sender.close(drain=0.0)
+        return _unanswered(outcome) if outcome.outcome_class is OutcomeClass.UNKNOWN else outcome
 
     def _route(self, credential: Credential) -> Route:
         """Return a held route of the credential if there is one, else what it covers."""
@@ -116,6 +125,15 @@ class LiveCheck:
             return min(ways, key=lambda way: way.hold is None).shown
         environment = credential.environments[0] if credential.environments else Environment.PRODUCTION
         return Route(id=0, app=credential.app, provider=credential.provider, environment=environment)
+
+
+def _unanswered(outcome: Outcome) -> Outcome:
+    """Say what silence means for a check: nothing was shown to anybody."""
+    return msgspec.structs.replace(
+        outcome,
+        cause="The push service did not answer the check, so nothing is known about the credential.",
+        fix="Check the way to it (DNS, firewall, proxy), then run `wakeline credential check` again.",
+    )
 
 
 def _nothing() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from typing import Annotated
 
@@ -22,12 +21,9 @@ from wakeline.model.route import Environment
 from wakeline.ports import NewCredential
 from wakeline.wire.credential_file import Expectation, Inspection
 from wakeline.wire.credential_file.validity import aged
-from wakeline.wire.outcomes import Loss, Refusal, lost, ours
+from wakeline.wire.outcomes import Refusal, ours
 
 _READERS = (Scope.CREDENTIALS, Scope.READ)
-CHECK_SECONDS = 8.0
-"""How long an upload waits for what its push service says of it."""
-
 _SOUND = (OutcomeClass.ACCEPTED, OutcomeClass.TOKEN_DEAD, OutcomeClass.TOKEN_DOUBTFUL)
 """What a provider says of a made-up token once it has taken the credential."""
 
@@ -157,12 +153,9 @@ async def keep(call: Call, new: NewCredential, *, replace: bool, add: bool = Fal
 
 
 async def _checked(call: Call, credential: Credential) -> CheckView:
-    """Ask the push service at once; a service that takes its time does not keep the caller waiting for long."""
+    """Ask the push service at once."""
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            outcome = await call.ports.pipeline.check(credential.id)
-    except TimeoutError:
-        outcome = lost(Loss.TIMEOUT)
+        outcome = await call.ports.pipeline.check(credential.id)
     except SecretError as error:
         outcome = ours(Refusal.CREDENTIAL_ERROR, detail=error.detail)
     return CheckView(id=id_of(credential), ok=outcome.outcome_class in _SOUND, outcome=outcome)
