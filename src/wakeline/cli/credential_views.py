@@ -22,7 +22,7 @@ _GRADES = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.REFUSED: "red"}
 
 
 class Inspected(msgspec.Struct, frozen=True, kw_only=True):
-    """What is printed of a file: the verdict, and what the file is unless it is refused."""
+    """What is printed of a file: the verdict, and what the file is as far as it can be read."""
 
     file: str
     verdict: Verdict
@@ -44,7 +44,7 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
 
 def inspected(file: Path, found: Inspection) -> Inspected:
     """Return what to print of an inspection."""
-    known = found.facts
+    known = found.facts or found.about
     if known is None:
         return Inspected(file=str(file), verdict=found.verdict)
     return Inspected(

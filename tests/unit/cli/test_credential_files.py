@@ -143,7 +143,9 @@ def test_an_expired_certificate_is_written_and_said_to_be_of_no_use(capsys: pyte
     code = invoke("credential", "convert", "old.p12", "--password", "pw", "--out", "old.pem", "--json")
 
     assert code == 4
-    assert "expired" in printed(capsys)["verdict"]["notes"][0]
+    said = printed(capsys)
+    assert "expired" in said["verdict"]["notes"][0]
+    assert (said["kind"], bool(said["topics"]), bool(said["not_after"])) == ("apns_certificate", True, True)
     assert Path("old.pem").exists()
 
 

@@ -35,11 +35,15 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict, and, unless refused, the facts to show and the secret to seal."""
+    """The verdict, and, unless refused, the facts to keep and the secret to seal.
+
+    `about`: what a refused file is, where that much could be read: who renews a certificate looks for its name and date.
+    """
 
     verdict: Verdict
     facts: Credential | None = None
     secret: CredentialSecret | None = None
+    about: Credential | None = None
 
     @classmethod
     def refused(cls, note: str, *more: str) -> Inspection:
@@ -51,7 +55,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
         """Grade a file that can work by its notes: a refusal among them wins, then a warning."""
         verdict = notes.verdict()
         if verdict.grade is Grade.REFUSED:
-            return cls(verdict=verdict)
+            return cls(verdict=verdict, about=facts)
         return cls(verdict=verdict, facts=msgspec.structs.replace(facts, verdict=verdict), secret=secret)
 
 
