@@ -194,5 +194,5 @@ def test_a_route_is_held_and_released(stack: Stack) -> None:
         (route, *_) = stack.gateway.json("route", "list")["routes"]
     held = stack.gateway.json("route", "hold", str(route["id"]), "--cause", "for a test")
     assert held["hold"]["cause"].endswith("for a test")
-    assert stack.gateway.json("queue", "release")["released"] == [route["id"]]
+    assert route["id"] in stack.gateway.json("queue", "release")["released"]
     assert stack.gateway.json("route", "list")["routes"][0]["hold"] is None
