@@ -59,10 +59,6 @@ class Canary:
         self._trials: dict[int, Trial] = {}
         self._signatures: dict[int, tuple[object, ...]] = {}
 
-    def on_trial(self, app: int) -> Trial | None:
-        """Return the trial of an app's changes, if one runs."""
-        return self._trials.get(app)
-
     # --- beginning
 
     def review(self, apps: Collection[int]) -> None:
