@@ -412,6 +412,14 @@ class VoipPlace(NamedTuple):
 class Devices(Protocol):
     """The registry, in a database of its own."""
 
+    @property
+    def version(self) -> int:
+        """Grow with every committed write after which `recipients` may say something else of targets that were there.
+
+        Devices and targets that are new do not count: their ids were nobody's. It has grown before whoever wrote hears of
+        the commit, and says nothing across restarts.
+        """
+
     async def put(self, claims: Sequence[DeviceClaim]) -> list[Registered]:
         """Upsert devices by (app, device_id).
 

@@ -663,7 +663,7 @@ class TestReaching:
             (two.id, "two", 1, NOW + 60, "alice", two.targets[0].id),
             (two.id, "two", 1, NOW + 60, "bob", two.targets[0].id),
         ]
-        assert {candidate[6:] for candidate in found} == {("apns", "production", "")}
+        assert {candidate[-3:] for candidate in found} == {("apns", "production", "")}
 
     async def test_devices_are_reached_by_name(self, store: Store) -> None:
         app = await some_app(store)
@@ -693,6 +693,27 @@ class TestReaching:
         assert [item.value for item in far] == ["t29", "t0", "t2"]
         assert far[2] == Recipient(targets[2], "t2", 1, "quarantined", "l2", registered[2].device.id, "apns")
         assert await store.devices.recipients([]) == []
+
+    async def test_a_candidate_says_what_sending_needs(self, store: Store) -> None:
+        app = await some_app(store)
+        given = msgspec.structs.replace(
+            claim(app, tokens=("aa", "bb"), tags=("beta",)), facts=DeviceFacts(locale="de-AT")
+        )
+        await store.devices.put([given])
+        raw = [TargetClaim(kind=TargetKind.APNS, value="cc", topic="com.acme")]
+
+        named = [
+            await store.devices.candidates_of_users(app.id, ["alice"]),
+            await store.devices.candidates_of_devices(app.id, ["phone"]),
+            await store.devices.walk(app.id, tags=(), after=0, limit=5),
+            await store.devices.walk(app.id, tags=["beta"], after=0, limit=5),
+            await store.devices.ensure_raw(app.id, raw, NOW),
+        ]
+
+        for found in named:
+            assert found
+            targets = [candidate.target for candidate in found]
+            assert [candidate.recipient() for candidate in found] == await store.devices.recipients(targets)
 
     async def test_badges_count_up_for_each_device(self, store: Store) -> None:
         one, two = await put(store), await put(store, device_id="tablet", tokens=("bb",))
@@ -800,3 +821,85 @@ class TestRawTokens:
 
         assert (found.device, found.target) == (device.id, device.targets[0].id)
         assert await state_of(store, device) is RETIRED
+
+
+class TestVersion:
+    """`version` grows whenever a recipient that somebody remembers may not be right any more."""
+
+    async def remembered(self, store: Store) -> int:
+        await put(store, device_id="phone", users=("alice",), tokens=("aa",))
+        await put(store, device_id="tablet", users=("bob",), tokens=("bb",))
+        return store.devices.version
+
+    async def test_what_is_new_was_in_nobodys_memory(self, store: Store) -> None:
+        app = await some_app(store)
+        before = await self.remembered(store)
+
+        await store.devices.put([claim(app, f"d{number}", tokens=(f"t{number}",)) for number in range(8)])
+        await put(store, device_id="phone", users=("alice",), tokens=("aa",), at=NOW + HOUR)
+
+        assert store.devices.version == before
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"users": ("carol",), "tokens": ("aa",)},
+            {"users": ("alice",), "tokens": ("cc",)},
+            {"users": ("alice",), "tokens": ("aa", "bb")},
+            {"device_id": "other", "tokens": ("aa",)},
+        ],
+        ids=["user", "token", "moved to another device", "moved to a new device"],
+    )
+    async def test_a_registration_of_what_is_known_counts(self, store: Store, change: dict[str, object]) -> None:
+        before = await self.remembered(store)
+
+        await put(store, **change)
+
+        assert store.devices.version > before
+
+    async def test_a_new_locale_counts(self, store: Store) -> None:
+        app = await some_app(store)
+        before = await self.remembered(store)
+
+        await store.devices.put([msgspec.structs.replace(claim(app), facts=DeviceFacts(locale="fr"))])
+
+        assert store.devices.version > before
+
+    async def test_a_token_of_its_own_counts(self, store: Store) -> None:
+        app = await some_app(store)
+        before = await self.remembered(store)
+
+        await store.devices.put_target(app.id, "phone", TargetClaim(kind=TargetKind.APNS, value="dd"), NOW)
+
+        assert store.devices.version > before
+
+    async def test_a_verdict_and_its_undoing_count(self, store: Store) -> None:
+        app = await some_app(store)
+        device = await put(store)
+        before = store.devices.version
+
+        await judge(store, device, RETIRED)
+        judged = store.devices.version
+        await store.devices.restore(app.id, at=NOW)
+
+        assert before < judged < store.devices.version
+
+    async def test_forgetting_counts(self, store: Store) -> None:
+        app = await some_app(store)
+        before = await self.remembered(store)
+        await put(store, device_id="shared", users=("bob", "carol"), tokens=("dd",))
+
+        await store.devices.delete(app.id, "phone")
+        deleted = store.devices.version
+        await store.devices.erase_user(app.id, "bob")
+
+        assert before < deleted < store.devices.version
+
+    async def test_one_device_too_many_counts(self, store: Store) -> None:
+        app = await some_app(store)
+        before = await self.remembered(store)
+
+        await store.devices.put([claim(app, "new", tokens=("dd",), at=NOW + 1, limit=1)])
+
+        assert await store.devices.get(app.id, "phone") is None
+        assert store.devices.version > before

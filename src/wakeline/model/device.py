@@ -193,6 +193,7 @@ class Candidate(NamedTuple):
     """One target of one device as `pipeline.resolve` chooses among: a tuple, because a broadcast reads millions.
 
     `user` is the user through whom the device was found ("" if it was not by user); `connected_until` in Unix ms.
+    `value`, `state` and `locale` are there for `recipient`, so that what is sent at once is read once.
     """
 
     device: int
@@ -201,9 +202,16 @@ class Candidate(NamedTuple):
     connected_until: int
     user: str
     target: int
+    value: str
+    state: str
+    locale: str
     kind: str
     environment: str
     topic: str
+
+    def recipient(self) -> Recipient:
+        """Return what `Devices.recipients` says of this target, as long as `Devices.version` has not grown since it was read."""
+        return Recipient(self.target, self.value, self.generation, self.state, self.locale, self.device, self.kind)
 
 
 class Recipient(NamedTuple):

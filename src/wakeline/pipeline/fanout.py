@@ -189,7 +189,7 @@ class Fanout:
         """Make jobs of what was found, and commit them with the cursor. `generations` by target; absent means 0."""
         groups: dict[Address, list[Candidate]] = {}
         for candidate in found:
-            groups.setdefault(candidate[6:], []).append(candidate)
+            groups.setdefault(candidate[-3:], []).append(candidate)
         places = await self._table.place(app, walk.notification.content.type, groups)
         now = self._parts.clock.now()
         waiting: dict[tuple[int, int], list[int]] = {}

@@ -73,7 +73,7 @@ def choose(candidates: Iterable[Candidate], push_type: PushType, settings: AppSe
 
 def address_of(candidate: Candidate) -> Address:
     """Return what decides the route of a candidate: the last three of its fields."""
-    return candidate[6:]
+    return candidate[-3:]
 
 
 def absent_at(candidate: Candidate, now: int) -> int:

@@ -13,7 +13,8 @@ NOW = 1_000_000
 
 
 def candidate(target: int, kind: str, device: int = 1, connected_until: int = 0) -> Candidate:
-    return Candidate(device, f"d{device}", 1, connected_until, "ann", target, kind, "production", "com.acme")
+    found = device, f"d{device}", 1, connected_until, "ann"
+    return Candidate(*found, target, f"token-{target}", "active", "", kind, "production", "com.acme")
 
 
 IPHONE = [candidate(1, "apns"), candidate(2, "apns-voip"), candidate(3, "apns-liveactivity")]

@@ -54,16 +54,16 @@ PLANS = {
     ("devices", "candidates_of_users"): [
         "u USING PRIMARY KEY (app=? AND user=?)",
         "d USING INTEGER PRIMARY KEY (rowid=?)",
-        "t USING COVERING INDEX target_of_device (device=? AND state=?)",
+        "t USING INDEX target_of_device (device=? AND state=?)",
     ],
     ("devices", "candidates_of_devices"): [
         "d USING INDEX sqlite_autoindex_device_1 (app=? AND device_id=?)",
-        "t USING COVERING INDEX target_of_device (device=? AND state=?)",
+        "t USING INDEX target_of_device (device=? AND state=?)",
     ],
     ("devices", "walk"): [
         "device USING INDEX device_of_app (app=? AND rowid>?)",
         "target USING COVERING INDEX target_of_device (device=? AND state=?)",
-        "t USING COVERING INDEX target_of_device (device=? AND state=?)",
+        "t USING INDEX target_of_device (device=? AND state=?)",
     ],
     ("devices", "walk_tag"): [
         "device_tag USING PRIMARY KEY (app=? AND tag=? AND device>?)",

@@ -30,8 +30,14 @@ class MemoryDeviceLookups:
         self._targets: dict[int, int] = {}
         self._badges: dict[int, tuple[int, int]] = {}  # the number, and the notification it was last counted for
         self._history: list[tuple[int, TargetChange]] = []
+        self._version = 0
         self._last_device = 0
         self._last_target = 0
+
+    @property
+    def version(self) -> int:
+        """Grow with every write after which `recipients` may say something else of targets that were there."""
+        return self._version
 
     def whose(self, target: int) -> Whose:
         """Return the device behind a target, for the ledger."""
@@ -123,23 +129,8 @@ class MemoryDeviceLookups:
 
     async def recipients(self, targets: Sequence[int]) -> list[Recipient]:
         """Return what sending needs."""
-        found = []
-        for number in targets:
-            if number in self._targets:
-                device = self._devices[self._targets[number]]
-                target = target_in(device, number)
-                found.append(
-                    Recipient(
-                        number,
-                        target.value,
-                        device.generation,
-                        target.state.value,
-                        device.facts.locale,
-                        device.id,
-                        target.kind.value,
-                    )
-                )
-        return found
+        devices = ((number, self._devices[self._targets[number]]) for number in targets if number in self._targets)
+        return [candidate_of(device, target_in(device, number)).recipient() for number, device in devices]
 
     async def app_counts(self, app: int) -> dict[TargetState, int]:
         """Count targets by state."""
@@ -207,6 +198,9 @@ def candidate_of(device: Device, target: Target, user: str = "") -> Candidate:
         device.connected_until,
         user,
         target.id,
+        target.value,
+        target.state.value,
+        device.facts.locale,
         target.kind.value,
         target.environment.value,
         target.topic,

@@ -98,6 +98,7 @@ class MemoryDevices(MemoryDeviceLookups):
             self._keep(registration.without_user(device, user))
 
     def _keep(self, device: Device) -> None:
+        self._version += device != self._devices.get(device.id, device)
         self._devices[device.id] = device
         self._names[device.app, device.device_id] = device.id
         for target in device.targets:
@@ -105,6 +106,7 @@ class MemoryDevices(MemoryDeviceLookups):
             self._tokens[device.app, target.kind.value, target.value] = target.id
 
     def _drop_target(self, target: int, reason: str, at: int) -> None:
+        self._version += 1
         device = self._devices[self._targets.pop(target)]
         gone = target_in(device, target)
         del self._tokens[device.app, gone.kind.value, gone.value]
@@ -203,6 +205,7 @@ class MemoryDevices(MemoryDeviceLookups):
         return changed
 
     def _replace(self, device: int, target: Target, reason: str, at: int) -> None:
+        self._version += 1
         self._note(device, target, reason, at)
         old = self._devices[device]
         targets = tuple(target if kept.id == target.id else kept for kept in old.targets)

@@ -55,6 +55,19 @@ class SqliteDevices(DeviceLookups):
     def __init__(self, writer: Writer, reader: Reader) -> None:
         super().__init__(reader)
         self._writer = writer
+        self._version = 0
+
+    @property
+    def version(self) -> int:
+        """Grow with every commit after which `recipients` may say something else of targets that were there."""
+        return self._version
+
+    def _changes(self, tx: Transaction) -> None:
+        """Say of a transaction that it touches what was there."""
+        tx.on_commit(self._grow)
+
+    def _grow(self) -> None:
+        self._version += 1
 
     # --- registration ---
 
@@ -111,6 +124,8 @@ class SqliteDevices(DeviceLookups):
         device = plan.device
         if not plan.changed and current is not None:
             return Registered(device=current, created=False)
+        if current is not None or plan.taken:
+            self._changes(tx)
         number = self._write_device(tx, device, current)
         self._drop(tx, [(number, target, "not registered any more") for target in plan.gone], at)
         kept = {target.id for target in device.targets}
@@ -170,9 +185,11 @@ class SqliteDevices(DeviceLookups):
         if device.users == (user,):
             self._forget(tx, device)
         else:
+            self._changes(tx)
             self._write_device(tx, registration.without_user(device, user), device)
 
     def _forget(self, tx: Transaction, device: Device) -> None:
+        self._changes(tx)
         _replace(tx, device.app, device.id, "user", device.users, ())
         _replace(tx, device.app, device.id, "tag", device.tags, ())
         self._delete_targets(tx, device)
@@ -263,6 +280,7 @@ class SqliteDevices(DeviceLookups):
         return changed
 
     def _change(self, tx: Transaction, device: int, target: Target, reason: str, at: int) -> None:
+        self._changes(tx)
         tx.execute(_SQL["update_target"], device_forms.target_row(target, device))
         self._note(tx, [(device, target, reason)], at)
 

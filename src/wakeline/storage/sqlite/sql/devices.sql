@@ -130,7 +130,7 @@ SELECT d.seen, d.id FROM device_user AS u CROSS JOIN device AS d ON d.id = u.dev
 
 -- name: candidates_of_users
 -- Read the active targets of the users named by a JSON list.
-SELECT d.id, d.device_id, d.generation, d.connected_until, u.user, t.id, t.kind, t.environment, t.topic
+SELECT d.id, d.device_id, d.generation, d.connected_until, u.user, t.id, t.value, t.state, d.locale, t.kind, t.environment, t.topic
 FROM json_each(?) AS wanted
 CROSS JOIN device_user AS u ON u.app = ? AND u.user = wanted.value
 CROSS JOIN device AS d ON d.id = u.device
@@ -138,21 +138,21 @@ CROSS JOIN target AS t ON t.device = d.id AND t.state = 'active';
 
 -- name: candidates_of_devices
 -- Read the active targets of the devices named by a JSON list.
-SELECT d.id, d.device_id, d.generation, d.connected_until, '', t.id, t.kind, t.environment, t.topic
+SELECT d.id, d.device_id, d.generation, d.connected_until, '', t.id, t.value, t.state, d.locale, t.kind, t.environment, t.topic
 FROM json_each(?) AS wanted
 CROSS JOIN device AS d ON d.app = ? AND d.device_id = wanted.value
 CROSS JOIN target AS t ON t.device = d.id AND t.state = 'active';
 
 -- name: candidate_of_target
 -- Read one target as a candidate, whatever its state.
-SELECT d.id, d.device_id, d.generation, d.connected_until, '', t.id, t.kind, t.environment, t.topic
+SELECT d.id, d.device_id, d.generation, d.connected_until, '', t.id, t.value, t.state, d.locale, t.kind, t.environment, t.topic
 FROM target AS t CROSS JOIN device AS d ON d.id = t.device WHERE t.id = ?;
 
 -- name: walk
 -- Read the active targets of the next devices of an app that have any; those behind raw tokens were registered by nobody.
-SELECT d.id, d.device_id, d.generation, d.connected_until, '', t.id, t.kind, t.environment, t.topic
+SELECT d.id, d.device_id, d.generation, d.connected_until, '', t.id, t.value, t.state, d.locale, t.kind, t.environment, t.topic
 FROM (
-    SELECT id, device_id, generation, connected_until FROM device
+    SELECT id, device_id, generation, connected_until, locale FROM device
     WHERE app = ? AND id > ? AND device_id NOT GLOB 'raw-*'
         AND EXISTS (SELECT 1 FROM target WHERE target.device = device.id AND target.state = 'active')
     ORDER BY id LIMIT ?
@@ -168,7 +168,7 @@ ORDER BY device LIMIT ?;
 
 -- name: candidates_of_rows
 -- Read the active targets of the devices whose row ids a JSON list names, in its order.
-SELECT d.id, d.device_id, d.generation, d.connected_until, '', t.id, t.kind, t.environment, t.topic
+SELECT d.id, d.device_id, d.generation, d.connected_until, '', t.id, t.value, t.state, d.locale, t.kind, t.environment, t.topic
 FROM json_each(?) AS wanted
 CROSS JOIN device AS d ON d.id = wanted.value
 CROSS JOIN target AS t ON t.device = d.id AND t.state = 'active';
