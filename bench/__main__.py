@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from bench import (
     calls,
+    disk,
     engine,
     fanout,
     gateway,
@@ -142,6 +143,7 @@ def _pipeline(here: Machine, found: Found, directory: Path, size: _Size) -> tupl
             post.measure(stage, rounds=size.rounds, requests=size.requests, devices=size.devices),
             calls.measure(stage, rounds=size.rounds, devices=most, app=sweeps.app_of(most)),
         ]
+        figures.append(disk.measure(stage, devices=size.devices, requests=size.requests))
         plots = [
             sweeps.by_size(stage, size.sizes, rounds=size.plot_rounds),
             sweeps.by_cores(stage, here.usable, size.devices, rounds=size.plot_rounds),

@@ -5,7 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bench import calls, engine, fanout, gateway, importing, machine, memory, ndjson, pipeline, post, report, sweeps
+from bench import (
+    calls,
+    disk,
+    engine,
+    fanout,
+    gateway,
+    importing,
+    machine,
+    memory,
+    ndjson,
+    pipeline,
+    post,
+    report,
+    sweeps,
+)
 
 from yardstick import needs_the_yardstick
 
@@ -29,6 +43,7 @@ def test_every_push_is_counted_by_the_server_and_settled_in_the_database(
             ndjson.measure(stage, rounds=1, requests=_DEVICES, devices=_DEVICES),
             post.measure(stage, rounds=1, requests=_DEVICES, devices=_DEVICES),
             calls.measure(stage, rounds=1, devices=_DEVICES),
+            disk.measure(stage, devices=_DEVICES, requests=_DEVICES),
         ]
         figures += importing.measure(stage, rounds=1, devices=_DEVICES)
         sizes = sweeps.by_size(stage, [_DEVICES], rounds=1)
@@ -50,6 +65,8 @@ def test_every_push_is_counted_by_the_server_and_settled_in_the_database(
     assert figures[2].also("p99 at half load, ms") > 0
     assert figures[3].also("calls") >= 5
     assert 0 < figures[3].also("p50, ms") <= figures[3].also("most, ms")
+    assert figures[4].median(pipeline.OURS, "value") > 0
+    assert figures[4].also(disk.BROADCAST) < figures[4].also(disk.SINGLE)
     assert [line.program for line in sizes.lines] == [pipeline.OURS, pipeline.ANCHOR]
     assert [point.x for line in cores.lines for point in line.points] == [1.0]
     peak = memory.measure(figures[0], figures[0])
