@@ -22,7 +22,7 @@ from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.preview import Previewing, PreviewResult
 from wakeline.pipeline.resolve import fanout_job, jobs_of
 from wakeline.pipeline.route import RouteTable
-from wakeline.pipeline.together import Together
+from wakeline.pipeline.together import Together, Waiting
 from wakeline.ports import IdempotencyKey, Replayed, Reply
 
 RETRY_AFTER = 30.0
@@ -54,19 +54,24 @@ class Accept:
         self._parts = parts
         self._drafting = Drafting(parts, table, limits)
         self._previewing = Previewing(parts, table, self._drafting)
-        self._together = Together(self._drafts, self._commit)
+        self._together = Together(self._drafts_if_room, self._commit)
 
     async def accept(self, app: App, submissions: Sequence[Submission]) -> list[Taken | Replayed | WakelineError]:
         """Take a batch in one commit; the answers are in its order. Raises StoreUnavailable for all of it.
 
         A single submission is taken together with others that come in the same turn of the loop.
         """
-        full = await self._full()
-        if full is not None:
-            return [full] * len(submissions)
         if len(submissions) == 1:
             return [await self._together.take(app, submissions[0])]
-        return await self._commit(submissions, await self._drafts(app, submissions))
+        return await self._commit(submissions, await self._drafts_if_room(app, submissions))
+
+    def submit(self, app: App, submission: Submission, waiting: Waiting[Taken | Replayed | WakelineError]) -> None:
+        """Take one together with others that come in this turn of the loop; `waiting` is told, and nothing is raised."""
+        self._together.submit(app, submission, waiting)
+
+    async def _drafts_if_room(self, app: App, submissions: Sequence[Submission]) -> list[Ready | WakelineError]:
+        full = await self._full()
+        return await self._drafts(app, submissions) if full is None else [full] * len(submissions)
 
     async def _drafts(self, app: App, submissions: Sequence[Submission]) -> list[Ready | WakelineError]:
         requests = [(submission.request, submission.request_id) for submission in submissions]

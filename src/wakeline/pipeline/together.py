@@ -3,20 +3,36 @@
 Rule 1: nobody waits for company: a batch is what has come when the loop gets to it, at 64 busy connections some dozens.
 Rule 2: what is wrong with one is a value beside the others (`Accept`); what breaks a whole batch before its commit breaks
 only those that break alone as well, since each is then taken apart.
+Rule 3: a batch has a task, a request has none: who asked is told by a call.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+import structlog
 
 from wakeline.model.app import App
 from wakeline.model.errors import WakelineError
 
+log = structlog.get_logger()
+
 _Asked = TypeVar("_Asked")
 _Drafted = TypeVar("_Drafted")
 _Answer = TypeVar("_Answer")
+_Told_contra = TypeVar("_Told_contra", contravariant=True)
+
+
+class Waiting(Protocol[_Told_contra]):
+    """Who waits for an answer: one of the two is called, once."""
+
+    def answered(self, answer: _Told_contra, /) -> None:
+        """Hear what became of it."""
+
+    def failed(self, error: BaseException, /) -> None:
+        """Hear what its batch raised."""
 
 
 class Together(Generic[_Asked, _Drafted, _Answer]):
@@ -29,25 +45,29 @@ class Together(Generic[_Asked, _Drafted, _Answer]):
     ) -> None:
         self._draft = draft
         self._commit = commit
-        self._waiting: dict[int, list[tuple[_Asked, asyncio.Future[_Answer]]]] = {}
+        self._coming: dict[int, list[tuple[_Asked, Waiting[_Answer]]]] = {}
         self._running: set[asyncio.Task[None]] = set()
+
+    def submit(self, app: App, asked: _Asked, waiting: Waiting[_Answer]) -> None:
+        """Take one with whatever else comes in this turn; `waiting` is told in a later one."""
+        coming = self._coming.get(app.id)
+        if coming is None:
+            coming = self._coming[app.id] = []
+            task = asyncio.get_running_loop().create_task(self._take(app))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        coming.append((asked, waiting))
 
     async def take(self, app: App, asked: _Asked) -> _Answer:
         """Take one with whatever else comes in this turn. Raises what its batch raised."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[_Answer] = loop.create_future()
-        waiting = self._waiting.setdefault(app.id, [])
-        waiting.append((asked, answer))
-        if len(waiting) == 1:
-            loop.call_soon(self._begin, app)
-        return await answer
+        future: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
+        self.submit(app, asked, _Awaited(future))
+        return await future
 
-    def _begin(self, app: App) -> None:
-        task = asyncio.get_running_loop().create_task(self._run(app, self._waiting.pop(app.id)))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    async def _take(self, app: App) -> None:
+        await self._run(app, self._coming.pop(app.id))
 
-    async def _run(self, app: App, batch: list[tuple[_Asked, asyncio.Future[_Answer]]]) -> None:
+    async def _run(self, app: App, batch: list[tuple[_Asked, Waiting[_Answer]]]) -> None:
         asked = [one for one, _ in batch]
         try:
             drafted = await self._draft(app, asked)
@@ -65,12 +85,33 @@ class Together(Generic[_Asked, _Drafted, _Answer]):
             if not isinstance(error, Exception):
                 raise
             return
-        for (_, future), answer in zip(batch, answers, strict=True):
-            if not future.done():
-                future.set_result(answer)
+        for (_, waiting), answer in zip(batch, answers, strict=True):
+            _tell(waiting.answered, answer)
 
 
-def _fail(batch: list[tuple[_Asked, asyncio.Future[_Answer]]], error: BaseException) -> None:
-    for _, future in batch:
-        if not future.done():
-            future.set_exception(error)
+class _Awaited(Generic[_Answer]):
+    """One who awaits a future, and may have given up."""
+
+    def __init__(self, future: asyncio.Future[_Answer]) -> None:
+        self._future = future
+
+    def answered(self, answer: _Answer) -> None:
+        if not self._future.done():
+            self._future.set_result(answer)
+
+    def failed(self, error: BaseException) -> None:
+        if not self._future.done():
+            self._future.set_exception(error)
+
+
+def _fail(batch: list[tuple[_Asked, Waiting[_Answer]]], error: BaseException) -> None:
+    for _, waiting in batch:
+        _tell(waiting.failed, error)
+
+
+def _tell(told: Callable[[_Told_contra], None], what: _Told_contra) -> None:
+    """Tell one, whose defect must not keep the others waiting."""
+    try:
+        told(what)
+    except Exception:
+        log.exception("accept.answer_not_told")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from structlog.testing import capture_logs
 
 from wakeline.model.app import App
 from wakeline.model.errors import StoreUnavailable
@@ -96,3 +97,52 @@ async def test_who_gives_up_waiting_spoils_nothing() -> None:
 
     assert await second == "B"
     assert door.committed == [["a", "b"]]
+
+
+class Listener:
+    """Hears what became of its request; a deaf one breaks over it."""
+
+    def __init__(self, *, deaf: bool = False) -> None:
+        self.deaf = deaf
+        self.heard: asyncio.Future[str | BaseException] = asyncio.get_running_loop().create_future()
+
+    def answered(self, answer: str) -> None:
+        if self.deaf:
+            raise ZeroDivisionError(answer)
+        self.heard.set_result(answer)
+
+    def failed(self, error: BaseException) -> None:
+        self.heard.set_result(error)
+
+
+async def test_who_submits_is_told_by_a_call_in_the_same_batch_as_those_who_await() -> None:
+    door = Door()
+    taking = together(door)
+    listener = Listener()
+
+    taking.submit(ONE, "a", listener)
+    awaited = await taking.take(ONE, "b")
+
+    assert (await listener.heard, awaited) == ("A", "B")
+    assert door.batches == [(1, ["a", "b"])]
+
+
+async def test_who_submits_is_told_of_a_store_that_is_away() -> None:
+    listener = Listener()
+
+    together(Door(store_away=True)).submit(ONE, "a", listener)
+
+    assert isinstance(await listener.heard, StoreUnavailable)
+
+
+async def test_who_breaks_over_its_answer_keeps_nobody_waiting() -> None:
+    taking = together(Door())
+    deaf, listener = Listener(deaf=True), Listener()
+
+    with capture_logs() as lines:
+        taking.submit(ONE, "a", deaf)
+        taking.submit(ONE, "b", listener)
+        heard = await listener.heard
+
+    assert heard == "B"
+    assert [line["event"] for line in lines] == ["accept.answer_not_told"]
