@@ -16,7 +16,7 @@ import msgspec
 from wakeline.model.app import App, AppSettings
 from wakeline.model.brake import BrakeEpisode
 from wakeline.model.credential import Credential, CredentialSecret, CredentialState
-from wakeline.model.delivery import Delivery, DeliveryRow, DeliveryState, Job, NewJob
+from wakeline.model.delivery import Attempt, Delivery, DeliveryRow, DeliveryState, Job, NewJob
 from wakeline.model.device import (
     Candidate,
     Device,
@@ -98,15 +98,25 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     route: int
 
 
+class Single(NamedTuple):
+    """The only delivery of a notification: its route, and its recipient, packed."""
+
+    route: int
+    recipient: int
+
+
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
     """One notification with all that is kept with it in one commit.
 
     `rows` are deliveries that are final already (no credential, payload refused, limited). `chunks` belong to bulk; a job
     refers to the n-th of them by `chunk=-(n+1)`, and the store puts the row id in its place.
+    `single`, in place of jobs, is all there is to do for a notification that has one recipient and waits for nothing: those of
+    one batch that go the same way share a job, a parcel.
     `reply` is what the caller gets, and what a repeated `idempotency` key gets again.
     """
 
     notification: Notification
+    single: Single | None = None
     jobs: tuple[NewJob, ...] = ()
     rows: tuple[DeliveryRow, ...] = ()
     chunks: tuple[Chunk, ...] = ()
@@ -158,10 +168,11 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """A leased job of which some recipients are settled: what remains, packed."""
+    """A leased job of which some recipients are settled: what remains, packed; of a parcel, its `members` too."""
 
     job: int
     remaining: bytes
+    members: bytes = b""
 
 
 class BulkResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,24 +206,45 @@ class FanoutStep(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[Event, ...] = ()
 
 
+class AcceptedRun(NamedTuple):
+    """Deliveries that were accepted at once and in the same attempt: two columns of equal length, and what they share.
+
+    `whole`: each is the only delivery of its notification and came from a parcel, so that the run counts and completes them.
+    """
+
+    notifications: Sequence[int]
+    targets: Sequence[int]
+    attempt: Attempt
+    at: int
+    whole: bool = False
+
+
 class Settlement(msgspec.Struct, kw_only=True):
     """What a batch of answers changes, in one commit. `counts`: (notification, state) -> how many more in a written state.
 
     Waiting states (queued, scheduled, held, sending) are derived from jobs and must not be counted here.
+    `accepted` are rows that differ in little. `ended` are the notifications of parcels whose delivery ended otherwise: no job
+    of theirs does. `quiet`: nobody listens, and the completion of a notification with one delivery, which was accepted, is no
+    event.
     """
 
     finished: list[int] = msgspec.field(default_factory=list)
     progress: list[JobProgress] = msgspec.field(default_factory=list)
     again: list[NewJob] = msgspec.field(default_factory=list)
     rows: list[DeliveryRow] = msgspec.field(default_factory=list)
+    accepted: list[AcceptedRun] = msgspec.field(default_factory=list)
+    ended: list[int] = msgspec.field(default_factory=list)
     bulk: list[BulkResult] = msgspec.field(default_factory=list)
     counts: dict[tuple[int, DeliveryState], int] = msgspec.field(default_factory=dict)
     events: list[Event] = msgspec.field(default_factory=list)
+    quiet: bool = False
 
     @property
     def empty(self) -> bool:
         """Tell whether there is nothing to write."""
-        return not (self.finished or self.progress or self.again or self.rows or self.bulk or self.events)
+        return not (
+            self.finished or self.progress or self.again or self.rows or self.accepted or self.bulk or self.events
+        )
 
 
 class LaneDepth(msgspec.Struct, frozen=True, kw_only=True):
@@ -762,6 +794,7 @@ class StoreKeeper(Protocol):
 class Shipment(msgspec.Struct, kw_only=True, eq=False):
     """A batch on its way: one notification to recipients of one route, at most what `Sender.room` allowed.
 
+    `parcel` names the notification of each recipient where they are many; `notification` is the first of them then.
     `deadline` is on the monotonic clock (seconds); `badges` maps device row ids to their new badge if content asks for "+1".
     `on_results(shipment, accepted, others)` is called once or several times, on the loop thread, with positions in
     `recipients`; each position is reported exactly once.
@@ -776,6 +809,7 @@ class Shipment(msgspec.Struct, kw_only=True, eq=False):
     badges: dict[int, int] = msgspec.field(default_factory=dict)
     attempt: int = 1
     started: float = 0.0
+    parcel: Sequence[Notification] = ()
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -103,13 +104,13 @@ def generation_matches(mark: int, generation: int) -> bool:
     return mark == 0 or mark == (generation - 1) % _GENERATIONS + 1
 
 
-def pack_all(recipients: list[int]) -> bytes:
-    """Return packed recipients as stored: 8 bytes each, little-endian."""
+def pack_all(recipients: Sequence[int]) -> bytes:
+    """Return packed recipients, or the keys of notifications, as stored: 8 bytes each, little-endian."""
     return struct.pack(f"<{len(recipients)}Q", *recipients)
 
 
 def unpack_all(data: bytes) -> list[int]:
-    """Return the packed recipients of a stored row."""
+    """Return the packed recipients, or the keys, of a stored row."""
     return list(struct.unpack(f"<{len(data) // _PAIR.size}Q", data))
 
 
@@ -123,6 +124,8 @@ class JobKind(StrEnum):
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     """Work to be put into the queue: one notification, at most 500 recipients, one route, one lane.
 
+    Or a parcel: many notifications to one recipient each, which were accepted together and are due together. `members` are
+    the keys of its notifications, packed, one for each of `recipients`, and `notification` is 0.
     `recipients` are packed; `chunk` is the bulk ledger chunk they belong to (0: each has a row of its own);
     `attempt` is the number of the attempt this job will make, from 1; `due` and `expires` in Unix ms.
     `cursor` belongs to fan-out: the device row id up to which jobs have been made.
@@ -142,6 +145,22 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     cursor: int = 0
     code: int = 0
     collapse_key: str = ""
+    members: bytes = b""
+
+    def alone(self, notification: int) -> Self | None:
+        """Return the part of a parcel that belongs to a notification as a job of that one; None if it holds none of it."""
+        keys = unpack_all(self.members)
+        if notification not in keys:
+            return None
+        start = 8 * keys.index(notification)
+        recipient = self.recipients[start : start + 8]
+        return msgspec.structs.replace(self, notification=notification, recipients=recipient, members=b"")
+
+    def without(self, notification: int) -> Self:
+        """Return a parcel without what belongs to a notification."""
+        start = 8 * unpack_all(self.members).index(notification)
+        recipients, members = (part[:start] + part[start + 8 :] for part in (self.recipients, self.members))
+        return msgspec.structs.replace(self, recipients=recipients, members=members)
 
 
 class Job(NewJob, frozen=True, kw_only=True):

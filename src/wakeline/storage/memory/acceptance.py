@@ -9,6 +9,7 @@ import msgspec
 from wakeline.model.errors import NotFound, StoreUnavailable
 from wakeline.ports import Admission, Committed, IdempotencyKey, Mismatch, Replayed, Reply, Running
 from wakeline.storage.memory.books import Account, Books
+from wakeline.storage.parcels import gathered
 from wakeline.storage.waiting import is_written
 
 
@@ -72,7 +73,15 @@ class MemoryAcceptance:
         keys = [admission.notification.key for admission in admissions]
         if len({*keys}) < len(keys) or any(key in self._books.accounts for key in keys):
             raise StoreUnavailable("A notification with this key is kept already")
-        return [self._one(admission) for admission in admissions]
+        results = [self._one(admission) for admission in admissions]
+        self._books.add_jobs(
+            gathered(
+                admission
+                for admission, result in zip(admissions, results, strict=True)
+                if isinstance(result, Committed)
+            )
+        )
+        return results
 
     def _one(self, admission: Admission) -> Committed | Replayed | Mismatch | Running:
         books, notification = self._books, admission.notification
@@ -90,5 +99,6 @@ class MemoryAcceptance:
                 books.count(notification.key, row.state, 1)
         books.events.keep(admission.events)
         books.add_jobs(admission.jobs, chunks)
-        books.complete([notification.key])
+        if admission.single is None:
+            books.complete([notification.key])
         return Committed()

@@ -84,7 +84,8 @@ class Books:
             values = msgspec.structs.asdict(job)
             values["chunk"] = chunks[-job.chunk - 1] if job.chunk < 0 else job.chunk
             self.jobs[self._last_job] = Job(id=self._last_job, **values)
-            self.owed.setdefault(job.notification, {})[self._last_job] = None
+            for key in owners(job):
+                self.owed.setdefault(key, {})[self._last_job] = None
             place = job.route, job.lane
             woken[place] = min(job.due, woken.get(place, job.due))
         for (route, lane), due in woken.items():
@@ -117,11 +118,30 @@ class Books:
         """End a job and its lease."""
         known = self.jobs.pop(job, None)
         self.leased.discard(job)
-        if known is not None:
-            left = self.owed[known.notification]
-            del left[job]
-            if not left:
-                del self.owed[known.notification]
+        for key in owners(known) if known is not None else ():
+            self._disown(key, job)
+
+    def _disown(self, notification: int, job: int) -> None:
+        left = self.owed[notification]
+        del left[job]
+        if not left:
+            del self.owed[notification]
+
+    def shrink(self, job: int, recipients: bytes, members: bytes) -> None:
+        """Keep what remains of a job."""
+        known = self.jobs[job]
+        for key in set(owners(known)) - set(unpack_all(members)) if members else ():
+            self._disown(key, job)
+        self.jobs[job] = msgspec.structs.replace(known, recipients=recipients, members=members)
+
+    def take_from(self, parcel: Job, notification: int, state: DeliveryState, at: int) -> int:
+        """Take one notification out of a parcel; returns how many deliveries that were."""
+        part, left = parcel.alone(notification), parcel.without(notification)
+        if left.members:
+            self.shrink(parcel.id, left.recipients, left.members)
+        else:
+            self.drop_job(parcel.id)
+        return self.withdraw([part], state, at) if part is not None else 0
 
     def withdraw(self, jobs: Sequence[NewJob], state: DeliveryState, at: int) -> int:
         """Write the deliveries of jobs that leave the queue unsent; returns how many."""
@@ -165,8 +185,8 @@ class Books:
         self.withdraw(former, DeliveryState.SUPERSEDED, self.clock.now())
         self.complete({job.notification for job in former})
 
-    def complete(self, notifications: Iterable[int]) -> None:
-        """Complete those of which everything was walked and nothing waits."""
+    def complete(self, notifications: Iterable[int], *, quiet: bool = False) -> None:
+        """Complete those of which everything was walked and nothing waits; `quiet` as in `Settlement`."""
         for key in sorted(notifications):
             account = self.accounts.get(key)
             if account is None or account.done is not None or key in self.owed or not account.notification.walked:
@@ -176,7 +196,8 @@ class Books:
             if app is not None and not app.settings.keep_content:
                 account.notification = without_content(account.notification)
             slug = app.slug if app else ""
-            self.events.keep([notices.completed(key, slug, account.written, account.done)])
+            if not (quiet and account.written == {DeliveryState.ACCEPTED: 1}):
+                self.events.keep([notices.completed(key, slug, account.written, account.done)])
 
     def slug(self, app: int) -> str:
         """Return an app's slug; empty when it is forgotten."""
@@ -196,9 +217,10 @@ class Books:
         )
 
     def jobs_of(self, notification: int) -> list[Job]:
-        """Return a notification's jobs that send."""
+        """Return a notification's jobs that send; of a parcel, its part."""
         jobs = [self.jobs[number] for number in self.owed.get(notification, ())]
-        return [job for job in jobs if job.kind is JobKind.SEND]
+        parts = [job.alone(notification) if job.members else job for job in jobs if job.kind is JobKind.SEND]
+        return [part for part in parts if part is not None]
 
     def forget(self, notification: int) -> None:
         """Forget a notification with all that belongs to it."""
@@ -206,9 +228,19 @@ class Books:
         self.lines.pop(notification, None)
         self.chunks = {number: chunk for number, chunk in self.chunks.items() if chunk.notification != notification}
         for job in list(self.owed.get(notification, ())):
-            self.drop_job(job)
+            known = self.jobs[job]
+            left = known.without(notification) if known.members else known
+            if known.members and left.members:
+                self.shrink(job, left.recipients, left.members)
+            else:
+                self.drop_job(job)
 
     def forget_app(self, app: int) -> None:
         """Forget what an app sent and what it still has queued."""
         for key in [key for key, account in self.accounts.items() if account.notification.app == app]:
             self.forget(key)
+
+
+def owners(job: NewJob) -> list[int]:
+    """Return the notifications that a job belongs to."""
+    return unpack_all(job.members) if job.members else [job.notification]

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from wakeline.model.delivery import DeliveryState, Job, JobKind
+from wakeline.model.delivery import DeliveryRow, DeliveryState, Job, JobKind
+from wakeline.model.outcome import OutcomeClass
 from wakeline.model.route import Lane
-from wakeline.ports import Cancelled, Due, FanoutStep, LaneDepth, Settlement
-from wakeline.storage.memory.books import Account, Books
+from wakeline.ports import AcceptedRun, Cancelled, Due, FanoutStep, LaneDepth, Settlement
+from wakeline.storage.memory.books import Account, Books, owners
 
 
 class MemoryQueue:
@@ -51,15 +52,17 @@ class MemoryQueue:
         """Write a batch of results."""
         books = self._books
         touched = {books.jobs[job].notification for job in settlement.finished if job in books.jobs}
+        touched.update(settlement.ended)
         for progress in settlement.progress:
             if progress.job in books.jobs:
-                job = books.jobs[progress.job]
-                books.jobs[progress.job] = msgspec.structs.replace(job, recipients=progress.remaining)
+                books.shrink(progress.job, progress.remaining, progress.members)
         for number in settlement.finished:
             books.drop_job(number)
         for row in settlement.rows:
             if row.notification in books.accounts:
                 books.write(row)
+        for run in settlement.accepted:
+            touched.update(self._accept(run))
         for result in settlement.bulk:
             books.write_results(result.chunk, result.entries)
         for (notification, state), number in settlement.counts.items():
@@ -69,7 +72,19 @@ class MemoryQueue:
         stopped = [job for job in known if books.accounts[job.notification].notification.cancelled]
         books.withdraw(stopped, DeliveryState.CANCELLED, books.clock.now())
         books.add_jobs([job for job in known if job not in stopped])
-        books.complete(sorted(touched))
+        books.complete(sorted(touched), quiet=settlement.quiet)
+
+    def _accept(self, run: AcceptedRun) -> list[int]:
+        """Write deliveries that were accepted; returns the notifications that are complete with that."""
+        books, attempt = self._books, run.attempt
+        state, accepted = DeliveryState.ACCEPTED, OutcomeClass.ACCEPTED.value
+        for key, target in zip(run.notifications, run.targets, strict=True):
+            if key in books.accounts:
+                number, status, reason = attempt.number, attempt.status, attempt.reason
+                books.write(DeliveryRow(key, target, state, 0, status, reason, accepted, "", number, run.at, attempt))
+                if run.whole:
+                    books.count(key, state, 1)
+        return list(run.notifications) if run.whole else []
 
     async def step(self, step: FanoutStep) -> None:
         """Write one step of a walk."""
@@ -87,11 +102,8 @@ class MemoryQueue:
         """Give leased jobs back."""
         books = self._books
         books.leased.difference_update(jobs)
-        stopped = {
-            books.jobs[job].notification
-            for job in jobs
-            if job in books.jobs and books.accounts[books.jobs[job].notification].notification.cancelled
-        }
+        keys = {key for job in jobs if job in books.jobs for key in owners(books.jobs[job])}
+        stopped = {key for key in keys if books.accounts[key].notification.cancelled}
         for notification in sorted(stopped):
             await self.cancel(notification, books.clock.now())
 
@@ -103,15 +115,18 @@ class MemoryQueue:
             return Cancelled(cancelled=0, in_flight=0)
         account.notification = msgspec.structs.replace(account.notification, cancelled=True)
         jobs = [books.jobs[job] for job in books.owed.get(notification, ())]
-        free = [job for job in jobs if job.id not in books.leased]
-        for job in free:
+        waiting = sum(1 if job.members else len(job.recipients) // 8 for job in jobs)
+        cancelled = 0
+        for job in [job for job in jobs if job.id not in books.leased]:
+            if job.members:
+                cancelled += books.take_from(job, notification, DeliveryState.CANCELLED, now)
+                continue
             books.drop_job(job.id)
             if job.kind is JobKind.FANOUT:
                 self._end_walk(account, job.id)
-        cancelled = books.withdraw(free, DeliveryState.CANCELLED, now)
+            cancelled += books.withdraw([job], DeliveryState.CANCELLED, now)
         books.complete([notification])
-        in_flight = sum(len(job.recipients) // 8 for job in jobs) - cancelled
-        return Cancelled(cancelled=cancelled, in_flight=in_flight)
+        return Cancelled(cancelled=cancelled, in_flight=waiting - cancelled)
 
     async def depth(self) -> list[LaneDepth]:
         """Count what waits."""

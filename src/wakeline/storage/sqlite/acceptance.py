@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from wakeline.model.delivery import DeliveryRow, NewJob
+from wakeline.model.delivery import DeliveryRow, NewJob, unpack_all
 from wakeline.model.event import Event
 from wakeline.model.notification import Notification
 from wakeline.ports import Admission, Committed, Mismatch, Replayed, Running
+from wakeline.storage.parcels import gathered
 from wakeline.storage.sqlite import forms
 from wakeline.storage.sqlite.bookkeeping import Bookkeeping
 from wakeline.storage.sqlite.idempotency import claim
@@ -53,7 +54,11 @@ class SqliteAcceptance:
         events: list[Event] = []
         finished: list[int] = []
         tx.on_commit(lambda: self._remember(admissions))
+        self._keep_singles(tx, [admission for admission in admissions if admission.single is not None])
         for admission in admissions:
+            events += admission.events
+            if admission.single is not None:
+                continue
             notification = admission.notification
             for collapse_key in {job.collapse_key for job in admission.jobs if job.collapse_key}:
                 # In the order given: a later admission of this batch may supersede an earlier one.
@@ -62,13 +67,25 @@ class SqliteAcceptance:
             notifications.append(notification)
             jobs += self._jobs(tx, admission) if admission.chunks else [(job, job.chunk) for job in admission.jobs]
             rows += admission.rows
-            events += admission.events
             if not admission.jobs:
                 finished.append(notification.key)
         self._flush(tx, notifications, jobs, rows)
         self._books.keep_events(tx, events)
         if finished:
             self._books.complete(tx, finished)
+
+    def _keep_singles(self, tx: Transaction, singles: list[Admission]) -> None:
+        """Keep notifications with a single delivery; those that share a job name it."""
+        if not singles:
+            return
+        jobs = gathered(singles)
+        numbers = self._books.add_jobs(tx, [(job, 0) for job in jobs])
+        parcels = {key: number for number, job in zip(numbers, jobs, strict=True) for key in unpack_all(job.members)}
+        notifications = [admission.notification for admission in singles]
+        tx.many(
+            _LEDGER["insert_notification"],
+            (forms.notification_row(one, parcels.get(one.key, 0)) for one in notifications),
+        )
 
     def _jobs(self, tx: Transaction, admission: Admission) -> list[tuple[NewJob, int]]:
         chunks = self._books.add_chunks(tx, admission.notification.key, admission.chunks)

@@ -6,12 +6,13 @@ Every method takes part in its caller's transaction; what memory learns, it lear
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
 
 from wakeline.model.delivery import DeliveryRow, DeliveryState, Job, JobKind, NewJob, unpack, unpack_all
 from wakeline.model.errors import NotFound
 from wakeline.model.event import Event
 from wakeline.model.route import Lane
-from wakeline.ports import Chunk, Clock
+from wakeline.ports import AcceptedRun, Chunk, Clock
 from wakeline.storage import bulk, notices
 from wakeline.storage.content import without_content
 from wakeline.storage.rows import FORGOTTEN, Whose
@@ -68,9 +69,10 @@ class Bookkeeping:
         tx.many(_LEDGER["insert_chunk"], rows)
         return [row[0] for row in rows]
 
-    def add_jobs(self, tx: Transaction, jobs: Iterable[tuple[NewJob, int]]) -> None:
-        """Queue jobs, each with the row id of its chunk (0: none)."""
+    def add_jobs(self, tx: Transaction, jobs: Iterable[tuple[NewJob, int]]) -> range:
+        """Queue jobs, each with the row id of its chunk (0: none); returns the ids they got, in order."""
         rows = []
+        first = self._last_job + 1
         entries: list[Entry] = []
         number = self._last_job
         for job, chunk in jobs:
@@ -81,6 +83,7 @@ class Bookkeeping:
         if rows:
             tx.many(_QUEUE["insert_job"], rows)
             tx.on_commit(lambda: self._wake(entries))
+        return range(first, number + 1)
 
     def _wake(self, entries: list[Entry]) -> None:
         for (route, lane), due in self.lanes.added(entries).items():
@@ -91,6 +94,12 @@ class Bookkeeping:
         """Upsert deliveries."""
         tx.many(_LEDGER["upsert_delivery"], map(forms.delivery_row, rows))
 
+    def write_accepted(self, tx: Transaction, run: AcceptedRun) -> None:
+        """Upsert deliveries that were accepted in the same attempt; complete those that were all of their notification."""
+        tx.many(_LEDGER["upsert_delivery"], forms.accepted_rows(run))
+        if run.whole:
+            tx.many(_LEDGER["accepted_whole"], zip(repeat(self.clock.now()), run.notifications, strict=False))
+
     def write_results(self, tx: Transaction, chunk: int, entries: Sequence[tuple[int, bytes]]) -> None:
         """Write entries of a bulk chunk."""
         found = tx.one(_LEDGER["chunk"], (chunk,))
@@ -99,9 +108,18 @@ class Bookkeeping:
             tx.execute(_LEDGER["set_results"], (bulk.patched(results or bulk.blank(recipients), entries), chunk))
 
     def count(
-        self, tx: Transaction, counted: Mapping[tuple[int, DeliveryState], int], ended: Iterable[int] = ()
+        self,
+        tx: Transaction,
+        counted: Mapping[tuple[int, DeliveryState], int],
+        ended: Iterable[int] = (),
+        *,
+        whole: Sequence[int] = (),
+        quiet: bool = False,
     ) -> None:
-        """Count deliveries in written states, and complete those of `ended`, whose jobs ended just now."""
+        """Count deliveries in written states, and complete those of `ended`, whose jobs ended just now.
+
+        `whole` are complete already: of one delivery, which was accepted. `quiet`: such are not worth an event.
+        """
         sums: dict[int, dict[DeliveryState, int]] = {}
         for (notification, state), number in counted.items():
             sums.setdefault(notification, {})[state] = number
@@ -109,8 +127,16 @@ class Bookkeeping:
         ended = sorted(ended)  # events of one commit come in an order that every store keeps
         tx.many(_LEDGER["count_and_finish"], ((*forms.increments(sums.pop(key, {})), now, key) for key in ended))
         tx.many(_LEDGER["count"], ((*forms.increments(states), key) for key, states in sums.items()))
+        if whole and not (quiet and self._keeps_content()):
+            ended = sorted((*ended, *whole))
         done = tx.all(_LEDGER["finished"], (forms.json_list(ended),)) if ended else []
-        self.keep_events(tx, [self._completed(tx, row[0], row[1], row[2:], now) for row in done])
+        events = [self._completed(tx, row[0], row[1], row[2:], now) for row in done]
+        if quiet:
+            events = [event for event, row in zip(events, done, strict=True) if not _is_single_success(row[2:])]
+        self.keep_events(tx, events)
+
+    def _keeps_content(self) -> bool:
+        return all(app.settings.keep_content for app in self._apps.all())
 
     def take_out(self, tx: Transaction, jobs: Sequence[Job], state: DeliveryState, at: int) -> int:
         """Delete free jobs and write their deliveries; they cannot be claimed meanwhile. Returns how many deliveries."""
@@ -120,6 +146,25 @@ class Bookkeeping:
         tx.on_rollback(lambda: self.lanes.returned(entries))
         tx.many(_QUEUE["delete_job"], ((job.id,) for job in jobs))
         return self.withdraw(tx, jobs, state, at)
+
+    def parcel_of(self, source: Transaction | Reader, notification: int) -> Job | None:
+        """Return the parcel in which a notification waits, or None."""
+        row = source.one(_QUEUE["parcel_of"], (notification,))
+        parcel = None if row is None else forms.job_of(row)
+        return parcel if parcel is not None and parcel.alone(notification) is not None else None
+
+    def take_from(self, tx: Transaction, parcel: Job, notification: int, state: DeliveryState, at: int) -> int:
+        """Take one notification out of a free parcel; nobody claims the parcel meanwhile. Returns how many deliveries."""
+        left, entry = parcel.without(notification), forms.entry_of(parcel)
+        self.lanes.share(entry)
+        tx.on_commit(lambda: self.lanes.unshare(entry, taken=1, left=len(left.recipients) // 8))
+        tx.on_rollback(lambda: self.lanes.unshare(entry, taken=0, left=len(parcel.recipients) // 8))
+        if left.recipients:
+            tx.execute(_QUEUE["shrink_job"], (left.recipients, left.members, parcel.id))
+        else:
+            tx.execute(_QUEUE["delete_job"], (parcel.id,))
+        part = parcel.alone(notification)
+        return self.withdraw(tx, [part], state, at) if part is not None else 0
 
     def withdraw(self, tx: Transaction, jobs: Sequence[NewJob], state: DeliveryState, at: int) -> int:
         """Write the deliveries of jobs that leave the queue unsent, or never entered it; returns how many."""
@@ -202,3 +247,8 @@ class Bookkeeping:
         """Return an app's slug; empty when it is forgotten."""
         found = self._apps.by_id(app)
         return found.slug if found else ""
+
+
+def _is_single_success(columns: Sequence[int]) -> bool:
+    """Tell whether a notification came to one delivery, which was accepted."""
+    return sum(columns) == 1 and forms.written_of(columns)[DeliveryState.ACCEPTED] == 1

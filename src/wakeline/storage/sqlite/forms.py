@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -19,7 +20,9 @@ from wakeline.model.delivery import (
 )
 from wakeline.model.event import Event, EventData, EventType
 from wakeline.model.notification import Audience, Content, Notification
+from wakeline.model.outcome import OutcomeClass
 from wakeline.model.route import Lane
+from wakeline.ports import AcceptedRun
 from wakeline.storage.sqlite.lanes import Entry, Lease
 from wakeline.storage.waiting import WRITTEN_STATES
 
@@ -29,11 +32,12 @@ _audience = msgspec.json.Decoder(Audience)
 _data = msgspec.json.Decoder(EventData)
 _attempt = msgspec.json.Decoder(Attempt)
 _LANES = tuple(Lane)
+_ACCEPTED = STATE_NUMBERS[DeliveryState.ACCEPTED]
 _column = {state: place for place, state in enumerate(WRITTEN_STATES)}
 
 
-def notification_row(value: Notification) -> tuple[Any, ...]:
-    """Return the columns of a notification in the order of `insert_notification`."""
+def notification_row(value: Notification, parcel: int = 0) -> tuple[Any, ...]:
+    """Return the columns of a notification in the order of `insert_notification`; `parcel` is the job it shares with others."""
     return (
         value.key,
         value.app,
@@ -49,6 +53,7 @@ def notification_row(value: Notification) -> tuple[Any, ...]:
         value.request_id,
         _json.encode(value.content),
         None if value.audience is None else _json.encode(value.audience),
+        parcel,
     )
 
 
@@ -94,11 +99,12 @@ def job_row(number: int, job: NewJob, chunk: int) -> tuple[Any, ...]:
         job.code,
         job.collapse_key,
         job.recipients,
+        job.members,
     )
 
 
 def job_of(row: Any) -> Job:
-    """Return the job of a row; where a count stands for the recipients there are none."""
+    """Return the job of a row; where a count stands for the recipients there are neither these nor members."""
     return Job(
         id=row[0],
         notification=row[1],
@@ -114,6 +120,7 @@ def job_of(row: Any) -> Job:
         code=row[11],
         collapse_key=row[12],
         recipients=row[13] if isinstance(row[13], bytes) else b"",
+        members=row[14] if isinstance(row[13], bytes) else b"",
     )
 
 
@@ -125,6 +132,14 @@ def entry_of(job: Job) -> Entry:
 def lease_of(job: Job) -> Lease:
     """Return the lease of a job."""
     return Lease((job.route, int(job.lane)), (job.due, job.id), job.notification, len(job.recipients) // 8)
+
+
+def accepted_rows(run: AcceptedRun) -> Iterable[tuple[Any, ...]]:
+    """Return the columns of deliveries that were accepted in the same attempt, in the order of `upsert_delivery`."""
+    attempt, accepted = run.attempt, OutcomeClass.ACCEPTED.value
+    line = _json.encode(attempt).decode() + "\n"
+    shared = (_ACCEPTED, 0, attempt.status, attempt.reason, accepted, "", attempt.number, run.at, line)
+    return zip(run.notifications, run.targets, *map(repeat, shared), strict=False)
 
 
 def delivery_row(row: DeliveryRow) -> tuple[Any, ...]:

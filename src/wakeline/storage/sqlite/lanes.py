@@ -8,6 +8,7 @@ earlier due time) goes into a heap that is served first. After a crash nothing o
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -69,6 +70,8 @@ class Lanes:
         self.leases: dict[int, Lease] = {}
         self.pending = 0
         self._withheld: dict[int, Entry] = {}
+        self._shared: Counter[int] = Counter()
+        self._stopped: dict[int, list[int]] = {}
 
     def load(self, place: Place, jobs: int, deliveries: int) -> None:
         """Set the counters of a place as they were found at start."""
@@ -77,7 +80,7 @@ class Lanes:
 
     def is_free(self, job: int) -> bool:
         """Tell whether a job may be leased or withdrawn."""
-        return job not in self.leases and job not in self._withheld
+        return job not in self.leases and job not in self._withheld and job not in self._shared
 
     def lease(self, job: int, lease: Lease) -> None:
         """Lease a free job."""
@@ -92,6 +95,33 @@ class Lanes:
             book.leased -= 1
             self._return(book, lease.turn)
         return lease
+
+    def stop(self, parcel: int, notification: int) -> None:
+        """Remember that a notification was cancelled whose leased parcel may come back."""
+        self._stopped.setdefault(parcel, []).append(notification)
+
+    def stopped(self, parcel: int) -> list[int]:
+        """Return, and forget, what of a parcel was cancelled while it was leased."""
+        return self._stopped.pop(parcel, [])
+
+    def share(self, entry: Entry) -> None:
+        """Keep a parcel from being claimed while a transaction that takes something out of it is not committed."""
+        self._shared[entry.job] += 1
+
+    def unshare(self, entry: Entry, *, taken: int, left: int) -> None:
+        """Count what was taken out of a parcel, and give the rest back, if there is any."""
+        self._shared[entry.job] -= 1
+        if not self._shared[entry.job]:
+            del self._shared[entry.job]
+        book = self.books.get(entry.place)
+        if book is None:
+            return
+        book.deliveries -= taken
+        self.pending -= taken
+        if left:
+            self._return(book, (entry.due, entry.job))
+        else:
+            book.jobs -= 1
 
     def added(self, entries: Iterable[Entry]) -> dict[Place, int]:
         """Count jobs that were put; return when each place has work."""
@@ -113,6 +143,7 @@ class Lanes:
         book.jobs -= 1
         book.deliveries -= entry.deliveries
         self.pending -= entry.deliveries
+        self._stopped.pop(entry.job, None)
         if self.leases.pop(entry.job, None) is not None:
             book.leased -= 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import NamedTuple
@@ -80,9 +80,12 @@ class SqliteLedger:
         with self._reader.snapshot():
             columns = self._reader.one(_LEDGER["written"], (key,))
             waiting = self._reader.all(_QUEUE["waiting_of"], (key,))
+            parcel = self._books.parcel_of(self._reader, key)
         if columns is None:
             return Counts()
         waits = [(self._standing.of(forms.job_of(row), now).state, row[-1]) for row in waiting]
+        if parcel is not None:
+            waits.append((self._standing.of(parcel, now).state, 1))
         return counts(forms.written_of(columns), waits)
 
     async def deliveries(
@@ -158,15 +161,21 @@ class SqliteLedger:
                 yield _Line(_joined(key, target, row and forms.delivery_of(row), pending.get(target)), target)
 
     def _single_waits(self, key: int, now: int) -> dict[int, Pending]:
-        return self._waits(self._reader.all(_QUEUE["jobs_of_chunk"], (key, 0)), now)
+        jobs = self._jobs_of_chunk(key, 0)
+        parcel = self._books.parcel_of(self._reader, key)
+        part = None if parcel is None else parcel.alone(key)
+        return self._waits(jobs if part is None else [*jobs, part], now)
 
-    def _waits(self, found: list[tuple[object, ...]], now: int) -> dict[int, Pending]:
+    def _waits(self, jobs: Iterable[Job], now: int) -> dict[int, Pending]:
         """Return what waits in jobs, by target."""
         waits: dict[int, Pending] = {}
-        for job in map(forms.job_of, found):
+        for job in jobs:
             pending = self._pending(job, now)
             waits.update((unpack(recipient)[0], pending) for recipient in unpack_all(job.recipients))
         return waits
+
+    def _jobs_of_chunk(self, key: int, chunk: int) -> list[Job]:
+        return [forms.job_of(row) for row in self._reader.all(_QUEUE["jobs_of_chunk"], (key, chunk))]
 
     def _pending(self, job: Job, now: int) -> Pending:
         return Pending(self._standing.of(job, now), job.due, job.attempt - 1)
@@ -183,7 +192,7 @@ class SqliteLedger:
                 skip = passed if number == first else 0
                 known = results or bulk.blank(recipients)
                 if state is None or number in busy or detailed or bulk.may_hold(known, state):
-                    pending = self._waits(self._reader.all(_QUEUE["jobs_of_chunk"], (key, number)), now)
+                    pending = self._waits(self._jobs_of_chunk(key, number), now)
                     for place, target in islice(enumerate(map(_target, unpack_all(recipients))), skip, None):
                         row = self._reader.one(_LEDGER["delivery"], (key, target)) if detailed else None
                         written = forms.delivery_of(row) if row else _entry(known, place, key, target, head[1])
@@ -207,7 +216,7 @@ class SqliteLedger:
         chunk, recipients, results, place = found
         head = self._reader.one(_LEDGER["standing"], (key,))
         written = written or _entry(results or bulk.blank(recipients), place, key, target, head[1])
-        waits = self._waits(self._reader.all(_QUEUE["jobs_of_chunk"], (key, chunk)), now).get(target)
+        waits = self._waits(self._jobs_of_chunk(key, chunk), now).get(target)
         return None if written is None and waits is None else _joined(key, target, written, waits)
 
     def _named(self, deliveries: list[Delivery]) -> list[Delivery]:

@@ -126,7 +126,8 @@ class SqliteQueue:
     async def release(self, jobs: Sequence[int]) -> None:
         """Give leased jobs back; those of a notification that was cancelled meanwhile are cancelled now."""
         released = [lease for job in jobs if (lease := self._lanes.release(job)) is not None]
-        for notification in dict.fromkeys(lease.notification for lease in released):
+        members = [notification for job in jobs for notification in self._lanes.stopped(job)]
+        for notification in dict.fromkeys([*(lease.notification for lease in released), *members]):
             standing = self._reader.one(_LEDGER["standing"], (notification,))
             if standing is not None and standing[3]:
                 await self.cancel(notification, self._books.clock.now())
@@ -146,9 +147,16 @@ class SqliteQueue:
         if any(job.kind is JobKind.FANOUT for job in free):
             tx.execute(_LEDGER["end_walk"], (notification,))
         cancelled = self._books.take_out(tx, free, DeliveryState.CANCELLED, now)
+        waiting = sum(len(job.recipients) // 8 for job in jobs)
+        parcel = self._books.parcel_of(tx, notification)
+        if parcel is not None:
+            waiting += 1
+            if parcel.id in self._lanes.leases:
+                tx.on_commit(lambda: self._lanes.stop(parcel.id, notification))
+                return Cancelled(cancelled=cancelled, in_flight=waiting - cancelled)
+            cancelled += self._books.take_from(tx, parcel, notification, DeliveryState.CANCELLED, now)
         self._books.complete(tx, [notification])
-        in_flight = sum(len(job.recipients) // 8 for job in jobs) - cancelled
-        return Cancelled(cancelled=cancelled, in_flight=in_flight)
+        return Cancelled(cancelled=cancelled, in_flight=waiting - cancelled)
 
     # --- looking ---
 
@@ -180,7 +188,9 @@ class SqliteQueue:
         return len(leased)
 
     async def forget_app(self, app: int, batch: int) -> None:
-        """Forget what an app sent and has queued, some notifications a commit."""
+        """Forget what an app sent and has queued, some notifications a commit; parcels first, which belong to many."""
+        while parcels := [forms.job_of(row) for row in self._reader.all(_QUEUE["parcels_of_app"], (app, batch))]:
+            await self._writer.write(partial(self._drop, entries=[forms.entry_of(job) for job in parcels]))
         while keys := [key for (key,) in self._reader.all(_LEDGER["keys_of_app"], (app, batch))]:
             await self._writer.write(partial(self._forget, keys))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from wakeline.model.delivery import DeliveryState, NewJob
-from wakeline.ports import BulkResult, FanoutStep, JobProgress, Settlement
+from wakeline.ports import AcceptedRun, BulkResult, FanoutStep, JobProgress, Settlement
 from wakeline.storage.sqlite.bookkeeping import Bookkeeping
 from wakeline.storage.sqlite.lanes import Entry
 from wakeline.storage.sqlite.statements import load
@@ -35,6 +35,10 @@ class Settling:
     def settle(self, tx: Transaction, settlement: Settlement) -> None:
         """Write a batch of results."""
         books, leases = self._books, self._books.lanes.leases
+        # Known before anything of this changes: whoever forgets an app ends the leases of its jobs, too.
+        sure = not books.forgetting and all(
+            job in leases for job in (*settlement.finished, *(item.job for item in settlement.progress))
+        )
         touched = self._finish(tx, settlement.finished)
         self._shrink(tx, settlement.progress)
         # A leased job's notification exists; any other may have been forgotten with its app while pushes were on their way.
@@ -44,11 +48,20 @@ class Settling:
         standings = self._standings(tx, doubtful | {job.notification for job in settlement.again})
         known.update(standings)
         books.write(tx, [row for row in settlement.rows if row.notification in known])
+        for run in settlement.accepted:
+            books.write_accepted(tx, run if sure else self._kept(tx, run))
         for result in settlement.bulk:
             books.write_results(tx, result.chunk, result.entries)
         books.keep_events(tx, settlement.events)
         self._again(tx, settlement.again, standings)
-        books.count(tx, settlement.counts, ended=touched)
+        whole = [key for run in settlement.accepted if run.whole for key in run.notifications]
+        books.count(tx, settlement.counts, ended=(*touched, *settlement.ended), whole=whole, quiet=settlement.quiet)
+
+    def _kept(self, tx: Transaction, run: AcceptedRun) -> AcceptedRun:
+        """Return what of a run belongs to notifications that still exist."""
+        known = self._standings(tx, run.notifications)
+        pairs = [pair for pair in zip(run.notifications, run.targets, strict=True) if pair[0] in known]
+        return run._replace(notifications=[key for key, _ in pairs], targets=[target for _, target in pairs])
 
     def _standings(self, tx: Transaction, keys: Iterable[int]) -> dict[int, _Standing]:
         """Read those that still exist: an app may have been forgotten while its pushes were on their way."""
@@ -63,7 +76,8 @@ class Settling:
             lease = self._books.lanes.leases.get(number)
             if lease is not None and lease.notification not in self._books.forgetting:
                 entries.append(Entry(number, lease.place, lease.turn[0], lease.deliveries))
-                touched[lease.notification] = None
+                if lease.notification:
+                    touched[lease.notification] = None
         tx.many(_QUEUE["delete_job"], ((entry.job,) for entry in entries))
         tx.on_commit(lambda: self._count_finished(entries))
         return list(touched)
@@ -75,7 +89,7 @@ class Settling:
                 self._books.lanes.finished(entry._replace(deliveries=lease.deliveries))
 
     def _shrink(self, tx: Transaction, progress: Sequence[JobProgress]) -> None:
-        tx.many(_QUEUE["shrink_job"], ((item.remaining, item.job) for item in progress))
+        tx.many(_QUEUE["shrink_job"], ((item.remaining, item.members, item.job) for item in progress))
         tx.on_commit(lambda: self._count_shrunk(progress))
 
     def _count_shrunk(self, progress: Sequence[JobProgress]) -> None:

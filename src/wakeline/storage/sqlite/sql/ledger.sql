@@ -1,8 +1,8 @@
 -- name: insert_notification!
 -- Keep a notification.
 INSERT INTO notification (key, app, lane, due, expires, created, bulk, only_if_absent, recipients, walked, cancelled,
-    request_id, content, audience)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    request_id, content, audience, parcel)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: notification
 -- Read one notification.
@@ -38,6 +38,10 @@ UPDATE notification SET accepted = accepted + ?, acknowledged = acknowledged + ?
     done = CASE WHEN done IS NULL AND walked = 1
         AND NOT EXISTS (SELECT 1 FROM job WHERE job.notification = notification.key) THEN ? ELSE done END
 WHERE key = ?;
+
+-- name: accepted_whole!
+-- Complete a notification whose only delivery was accepted.
+UPDATE notification SET accepted = accepted + 1, done = ? WHERE key = ? AND done IS NULL;
 
 -- name: finished
 -- Read those of the notifications named by a JSON list that are done.
