@@ -869,6 +869,8 @@ class Provider(Protocol):
     def size(self, notification: Notification) -> tuple[int, int, str]:
         """Return (bytes of the longest variant, limit, JSON Pointer of the field to shorten if it is too long); pure.
 
+        Of what surely fits, the bytes may be more than it has: they are counted exactly only where that decides.
+
         Raises InvalidRequest for what the service would refuse whatever its size (reserved keys, bad headers).
         """
 

@@ -99,8 +99,7 @@ class ApnsProvider:
 
     def size(self, notification: Notification) -> tuple[int, int, str]:
         """See `ports.Provider`."""
-        apns.check(notification.content)
-        return apns.measure(notification.content)
+        return apns.judge(notification.content)
 
     def _address(self, environment: Environment) -> Address:
         production = environment is Environment.PRODUCTION

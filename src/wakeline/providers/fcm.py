@@ -83,8 +83,7 @@ class FcmProvider:
 
     def size(self, notification: Notification) -> tuple[int, int, str]:
         """See `ports.Provider`."""
-        fcm.check(notification.content)
-        return fcm.measure(notification.content)
+        return fcm.judge(notification.content)
 
     def _pool(self, wake: Callable[[], None], most: int | None = None) -> Pool:
         origin = Origin(

@@ -83,8 +83,7 @@ class WebPushProvider:
 
     def size(self, notification: Notification) -> tuple[int, int, str]:
         """See `ports.Provider`."""
-        webpush.check(notification.content)
-        return webpush.measure(notification.content)
+        return webpush.judge(notification.content)
 
 
 class _Vapid:

@@ -11,7 +11,7 @@ responses from APNs".
 from __future__ import annotations
 
 from wakeline.wire.apns.answer import read
-from wakeline.wire.apns.check import check, measure, validate
+from wakeline.wire.apns.check import check, judge, measure, validate
 from wakeline.wire.apns.request import Prepared, normal_token, prepare
 from wakeline.wire.apns.token import spelled
 from wakeline.wire.apns.types import RULES, Rule, bundle_of, rule_for, topic_for, topic_with
@@ -22,6 +22,7 @@ __all__ = [
     "Rule",
     "bundle_of",
     "check",
+    "judge",
     "measure",
     "normal_token",
     "prepare",

@@ -9,6 +9,7 @@ from wakeline.wire.apns.shape import check_shape
 from wakeline.wire.apns.types import Rule, rule_for
 from wakeline.wire.content import (
     LONGEST_TIMESTAMP,
+    SURPLUS,
     Measure,
     Texts,
     check_alert,
@@ -47,8 +48,20 @@ def validate(content: Content, kind: str = "") -> Measure:
     return found
 
 
-def check(content: Content, kind: str = "") -> None:
-    """Refuse content that APNs could not take, whatever its size. Raises InvalidRequest, with the field's JSON Pointer."""
+def judge(content: Content) -> Measure:
+    """Refuse content that APNs could not take, and return how large it is; of what surely fits, how large at most.
+
+    Raises InvalidRequest, with the field's JSON Pointer; what is too large is left to the caller.
+    """
+    most, limit = check(content) + SURPLUS, rule_for(content.type).limit
+    return Measure(most, limit, "") if most <= limit else measure(content)
+
+
+def check(content: Content, kind: str = "") -> int:
+    """Refuse content that APNs could not take, whatever its size. Raises InvalidRequest, with the field's JSON Pointer.
+
+    Returns the bytes that it has as JSON (`check_text`).
+    """
     rule = rule_for(content.type, kind)
     if content.alert is not None:
         check_alert(content.alert)
@@ -58,11 +71,15 @@ def check(content: Content, kind: str = "") -> None:
         )
     if content.call is not None and "call" in content.data:
         raise InvalidRequest("`call` is the key of the call's own fields", pointer="/data/call", fix="Use another key.")
-    check_text(content)
-    check_live_activity(content)
+    written = check_text(content)
+    if content.liveactivity is not None:
+        check_live_activity(content)
     check_shape(content, rule)
-    _check_collapse_id(content.collapse_id, "/collapse_id")
-    _check_headers(content.apns.headers, rule)
+    if content.collapse_id:
+        _check_collapse_id(content.collapse_id, "/collapse_id")
+    if content.apns.headers:
+        _check_headers(content.apns.headers, rule)
+    return written
 
 
 def _check_collapse_id(value: str, where: str) -> None:

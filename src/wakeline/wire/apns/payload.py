@@ -15,9 +15,11 @@ import msgspec
 
 from wakeline.model.notification import Alert, Call, Content, PushType
 from wakeline.wire.apns.types import RULES, Rule
-from wakeline.wire.content import HOLE, Template, Texts, live_activity, merge
+from wakeline.wire.content import HOLE, Template, Texts, encode, live_activity, merge
 
 _NO_TEXTS = Texts()
+_WORDS = ("title", "subtitle", "body", "title-loc-key", "title-loc-args", "loc-key", "loc-args")
+"""The keys of `aps.alert`, in the order of the fields of `Texts`."""
 
 
 def payload(
@@ -48,7 +50,9 @@ def payload(
         whole["image"] = alert.image
     if content.call is not None:
         whole["call"] = call_fields(content.call)
-    return merge(whole | content.data, content.apns.payload)
+    if content.data:
+        whole |= content.data
+    return merge(whole, content.apns.payload) if content.apns.payload else whole
 
 
 def call_fields(call: Call) -> dict[str, Any]:
@@ -57,16 +61,7 @@ def call_fields(call: Call) -> dict[str, Any]:
 
 
 def _shown(texts: Texts) -> dict[str, Any]:
-    words = {
-        "title": texts.title,
-        "subtitle": texts.subtitle,
-        "body": texts.body,
-        "title-loc-key": texts.title_loc_key,
-        "title-loc-args": texts.title_loc_args,
-        "loc-key": texts.body_loc_key,
-        "loc-args": texts.body_loc_args,
-    }
-    return {key: value for key, value in words.items() if value}
+    return {key: value for key, value in zip(_WORDS, texts, strict=False) if value}
 
 
 def _decorate(aps: dict[str, Any], alert: Alert) -> None:
@@ -105,5 +100,5 @@ def write(content: Content, rule: Rule, texts: Texts | None, timestamp: int) -> 
         if counted.has_holes:
             bare = Template.of(payload(content, rule, texts, None, timestamp)).parts[0]
         return Variant(counted=counted, bare=bare)
-    template = Template.of(payload(content, rule, texts, wanted, timestamp))
-    return Variant(counted=template, bare=template.parts[0])
+    bare = encode(payload(content, rule, texts, wanted, timestamp))
+    return Variant(Template((bare,)), bare)

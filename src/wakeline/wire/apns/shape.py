@@ -39,9 +39,8 @@ def check_shape(content: Content, rule: Rule) -> None:
         raise InvalidRequest(
             f"a push of type {content.type.value} shows nothing", pointer="/alert", fix="Set `type` to `alert`."
         )
-    override = content.apns
-    plain = not override.payload and override.raw is None
-    if plain and (content.type in _RIGHT_BY_CONSTRUCTION or (speaks(content.alert) and content.type is PushType.ALERT)):
+    right = speaks(content.alert) if content.type is PushType.ALERT else content.type in _RIGHT_BY_CONSTRUCTION
+    if right and not content.apns.payload and content.apns.raw is None:
         return
     texts = texts_for(content.alert, "") if content.alert is not None else None
     badge = content.alert.badge if content.alert is not None else None

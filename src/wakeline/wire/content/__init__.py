@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from wakeline.wire.content.checks import Measure, check_alert, check_headers, check_text, largest_field, pointer
+from wakeline.wire.content.checks import (
+    SURPLUS,
+    Measure,
+    check_alert,
+    check_headers,
+    check_text,
+    largest_field,
+    pointer,
+)
 from wakeline.wire.content.json import HOLE, Template, encode, merge
 from wakeline.wire.content.language import Texts, default_texts, speaks, tags_of, texts_for
 from wakeline.wire.content.live_activity import (
@@ -17,6 +25,7 @@ from wakeline.wire.content.truncate import fit, shorten
 __all__ = [
     "HOLE",
     "LONGEST_TIMESTAMP",
+    "SURPLUS",
     "Measure",
     "Template",
     "Texts",

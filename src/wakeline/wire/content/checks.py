@@ -43,6 +43,13 @@ _LONGEST_TAG = 64
 _LONGEST_TEXT = 16 * 1024
 _MOST_HEADER_BYTES = 2048
 
+SURPLUS = 512
+"""Bytes beyond those of a content as JSON that no payload needs: names of keys, a badge of ten digits, an id, a time.
+
+A payload bears each text of the content at most once, and FCM's message, at most twice: `data` is text in text there. So a
+short content fits, and only where this leaves it open a payload is written to be measured.
+"""
+
 
 class Measure(NamedTuple):
     """The longest variant in bytes, the limit, and (empty if it fits) the field to shorten, as a JSON Pointer."""
@@ -57,15 +64,29 @@ def pointer(*steps: str | int) -> str:
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
 
 
-def check_text(content: Content) -> None:
-    """Refuse objects nested without end, and text that UTF-8 cannot hold (a lone surrogate). Raises InvalidRequest."""
+def check_text(content: Content) -> int:
+    """Refuse objects nested without end, and text that UTF-8 cannot hold (a lone surrogate). Raises InvalidRequest.
+
+    Returns the bytes that the content has as JSON: what is written of it for a push service follows from that (`SURPLUS`).
+    """
+    written = _written(content)
+    # Nothing is nested deeper than there are brackets.
+    if written and written.count(b"{") + written.count(b"[") < _MOST_LEVELS:
+        return len(written)
     for steps, value in _free_form(content):
         if value:
             _check_depth(value, steps)
-    try:
-        msgspec.json.encode(content)
-    except UnicodeEncodeError:
+    if not written:
         _name_the_half_character(content)
+    return len(written)
+
+
+def _written(content: Content) -> bytes:
+    """Return a content as JSON; empty if it cannot be written."""
+    try:
+        return encode(content)
+    except (UnicodeEncodeError, RecursionError):
+        return b""
 
 
 def _free_form(content: Content) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -128,22 +149,12 @@ def check_alert(alert: Alert) -> None:
 
     Raises InvalidRequest.
     """
-    _check_words(alert, "alert")
-    for name in ("title", "body"):
-        if getattr(alert, f"{name}_loc_args") and not getattr(alert, f"{name}_loc_key"):
-            raise InvalidRequest(
-                "these arguments belong to no key",
-                pointer=pointer("alert", f"{name}_loc_args"),
-                fix=f"Give `{name}_loc_key`, the key of a string inside the app.",
-            )
-    if len(alert.localized) > _MOST_LANGUAGES or any(len(tag) > _LONGEST_TAG for tag in alert.localized):
-        raise InvalidRequest(
-            f"there are more than {_MOST_LANGUAGES} languages, or one whose tag is longer than {_LONGEST_TAG} characters",
-            pointer="/alert/localized",
-            fix="Send a notification for each group of languages.",
-        )
-    for tag, translation in alert.localized.items():
-        _check_words(translation, "alert", "localized", tag)
+    if len(alert.title) + len(alert.subtitle) + len(alert.body) > _LONGEST_TEXT:
+        _check_words(alert, "alert")
+    if alert.title_loc_args or alert.body_loc_args:
+        _check_arguments(alert)
+    if alert.localized:
+        _check_languages(alert.localized)
     badge = alert.badge
     if badge is None or badge == "+1":
         return
@@ -151,6 +162,27 @@ def check_alert(alert: Alert) -> None:
         raise InvalidRequest(
             f"{badge!r} is no badge", pointer="/alert/badge", fix='Give a number from 0, or "+1" to count up.'
         )
+
+
+def _check_arguments(alert: Alert) -> None:
+    for name in ("title", "body"):
+        if getattr(alert, f"{name}_loc_args") and not getattr(alert, f"{name}_loc_key"):
+            raise InvalidRequest(
+                "these arguments belong to no key",
+                pointer=pointer("alert", f"{name}_loc_args"),
+                fix=f"Give `{name}_loc_key`, the key of a string inside the app.",
+            )
+
+
+def _check_languages(localized: dict[str, Translation]) -> None:
+    if len(localized) > _MOST_LANGUAGES or any(len(tag) > _LONGEST_TAG for tag in localized):
+        raise InvalidRequest(
+            f"there are more than {_MOST_LANGUAGES} languages, or one whose tag is longer than {_LONGEST_TAG} characters",
+            pointer="/alert/localized",
+            fix="Send a notification for each group of languages.",
+        )
+    for tag, translation in localized.items():
+        _check_words(translation, "alert", "localized", tag)
 
 
 def _check_words(said: Alert | Translation, *home: str) -> None:
@@ -170,6 +202,8 @@ def check_headers(headers: dict[str, str], provider: str, reserved: frozenset[st
     They travel with every push of the notification, and a server that finds them too many ends the connection that all
     share, so their number and size are bounded.
     """
+    if not headers:
+        return
     if len(headers) > _MOST_HEADERS or sum(map(len, (*headers, *headers.values()))) > _MOST_HEADER_BYTES:
         raise InvalidRequest(
             f"there are more than {_MOST_HEADERS} headers, or they have more than {_MOST_HEADER_BYTES} characters",

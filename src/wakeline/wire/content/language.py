@@ -31,13 +31,13 @@ class Texts(NamedTuple):
 
 def _plain(alert: Alert) -> Texts:
     return Texts(
-        title=alert.title,
-        subtitle=alert.subtitle,
-        body=alert.body,
-        title_loc_key=alert.title_loc_key,
-        title_loc_args=alert.title_loc_args,
-        body_loc_key=alert.body_loc_key,
-        body_loc_args=alert.body_loc_args,
+        alert.title,
+        alert.subtitle,
+        alert.body,
+        alert.title_loc_key,
+        alert.title_loc_args,
+        alert.body_loc_key,
+        alert.body_loc_args,
     )
 
 
@@ -55,7 +55,9 @@ def speaks(alert: Alert | None) -> bool:
     if alert is None:
         return False
     plain = alert.title or alert.subtitle or alert.body or alert.title_loc_key or alert.body_loc_key
-    return bool(plain) or any(said.title or said.body for said in alert.localized.values())
+    if plain:
+        return True
+    return any(said.title or said.body for said in alert.localized.values())
 
 
 def default_texts(alert: Alert) -> Texts:

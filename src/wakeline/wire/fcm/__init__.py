@@ -10,7 +10,7 @@ Source: Firebase, REST reference of projects.messages (discovery document fcm.v1
 from __future__ import annotations
 
 from wakeline.wire.fcm.answer import read
-from wakeline.wire.fcm.check import check, check_topic_size, measure, validate
+from wakeline.wire.fcm.check import check, check_topic_size, judge, measure, validate
 from wakeline.wire.fcm.request import LIMIT, Prepared, path_of, prepare, validate_only
 from wakeline.wire.fcm.target import TOPIC_LIMIT, address, check_installation_id, check_target, is_broadcast, topic
 
@@ -24,6 +24,7 @@ __all__ = [
     "check_target",
     "check_topic_size",
     "is_broadcast",
+    "judge",
     "measure",
     "path_of",
     "prepare",

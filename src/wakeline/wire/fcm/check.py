@@ -5,6 +5,7 @@ from __future__ import annotations
 from wakeline.model.errors import InvalidRequest, PayloadTooLarge
 from wakeline.model.notification import Content, PushType
 from wakeline.wire.content import (
+    SURPLUS,
     Measure,
     check_alert,
     check_headers,
@@ -37,15 +38,27 @@ def validate(content: Content) -> Measure:
     return found
 
 
-def check(content: Content) -> None:
-    """Refuse content that FCM could not take, whatever its size. Raises InvalidRequest, with the field's JSON Pointer."""
+def judge(content: Content) -> Measure:
+    """Refuse content that FCM could not take, and return how large it is; of what surely fits, how large at most.
+
+    Raises InvalidRequest, with the field's JSON Pointer; what is too large is left to the caller.
+    """
+    most = 2 * check(content) + SURPLUS
+    return Measure(most, LIMIT, "") if most <= LIMIT else measure(content)
+
+
+def check(content: Content) -> int:
+    """Refuse content that FCM could not take, whatever its size. Raises InvalidRequest, with the field's JSON Pointer.
+
+    Returns the bytes that it has as JSON (`check_text`).
+    """
     if content.alert is not None:
         check_alert(content.alert)
     if content.type is PushType.BACKGROUND and content.alert is not None:
         raise InvalidRequest("a background push shows nothing", pointer="/alert", fix="Set `type` to `alert`.")
     if content.call is not None and "call" in content.data:
         raise InvalidRequest("`call` is the key of the call's own fields", pointer="/data/call", fix="Use another key.")
-    check_text(content)
+    written = check_text(content)
     check_live_activity(content)
     check_headers(content.fcm.headers, "fcm")
     check_keys(content.data, "data")
@@ -53,6 +66,7 @@ def check(content: Content) -> None:
     if content.fcm.raw is not None:
         check_override(content.fcm.raw, "raw")
     check_whole(content)
+    return written
 
 
 def check_topic_size(content: Content) -> None:

@@ -10,7 +10,7 @@ Sources: RFC 8030 (the protocol), RFC 8188 and 8291 (encryption), RFC 8292 (VAPI
 from __future__ import annotations
 
 from wakeline.wire.webpush.answer import read
-from wakeline.wire.webpush.check import check, measure, validate
+from wakeline.wire.webpush.check import check, judge, measure, validate
 from wakeline.wire.webpush.request import BODY_LIMIT, ENTROPY_BYTES, LIMIT, Prepared, prepare
 from wakeline.wire.webpush.subscription import Subscription, origin_of, read_subscription, subscription, written
 from wakeline.wire.webpush.vapid import expiry, vapid
@@ -23,6 +23,7 @@ __all__ = [
     "Subscription",
     "check",
     "expiry",
+    "judge",
     "measure",
     "origin_of",
     "prepare",

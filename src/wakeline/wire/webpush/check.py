@@ -5,6 +5,7 @@ from __future__ import annotations
 from wakeline.model.errors import InvalidRequest, PayloadTooLarge
 from wakeline.model.notification import Content, PushType
 from wakeline.wire.content import (
+    SURPLUS,
     Measure,
     check_alert,
     check_headers,
@@ -40,8 +41,20 @@ def validate(content: Content) -> Measure:
     return found
 
 
-def check(content: Content) -> None:
-    """Refuse content that a push service could not take, whatever its size. Raises InvalidRequest with a JSON Pointer."""
+def judge(content: Content) -> Measure:
+    """Refuse content that a push service could not take, and return how large it is; of what surely fits, how large at most.
+
+    Raises InvalidRequest, with the field's JSON Pointer; what is too large is left to the caller.
+    """
+    most = check(content) + SURPLUS
+    return Measure(most, LIMIT, "") if most <= LIMIT else measure(content)
+
+
+def check(content: Content) -> int:
+    """Refuse content that a push service could not take, whatever its size. Raises InvalidRequest with a JSON Pointer.
+
+    Returns the bytes that it has as JSON (`check_text`).
+    """
     if content.alert is not None:
         check_alert(content.alert)
     if content.type is PushType.BACKGROUND and content.alert is not None:
@@ -55,8 +68,9 @@ def check(content: Content) -> None:
             pointer="/alert",
             fix="Give `alert` a title or a body, or set `type` to `background`.",
         )
-    check_text(content)
+    written = check_text(content)
     _check_headers(content.webpush.headers)
+    return written
 
 
 def _check_headers(headers: dict[str, str]) -> None:
