@@ -462,6 +462,12 @@ class Devices(Protocol):
         later than that.
         """
 
+    async def take_in(self, claims: Sequence[DeviceClaim]) -> None:
+        """Upsert devices as `put` does, one after the other, for who brings thousands and asks for no more than that they are kept.
+
+        Everybody else's writes go first. When it raises, some of them may be kept.
+        """
+
     async def put_target(self, app: int, device_id: str, claim: TargetClaim, at: int) -> Registered:
         """Upsert one target alone. Raises NotFound for an unknown device."""
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import random
 
 import msgspec
@@ -202,6 +203,18 @@ class TestRegistering:
         assert at_once == one_by_one
         assert await store.devices.find(app.id, limit=500) == await beside.devices.find(app.id, limit=500)
         assert await store.devices.app_counts(app.id) == await beside.devices.app_counts(app.id)
+
+    async def test_of_thousands_is_as_one_by_one(self, store: Store) -> None:
+        app = await some_app(store)
+        beside = MemoryStore(ToldClock(), Sealer(b"m" * 32))
+        await some_app(beside)
+        claims = [claim(app, f"device-{n % 170}", tokens=(f"{n * 7 % 160:02x}",), at=NOW + n) for n in range(400)]
+
+        await asyncio.gather(*(store.devices.take_in(claims[start : start + 200]) for start in (0, 200)))
+        for one in claims:
+            await beside.devices.put([one])
+
+        assert await store.devices.find(app.id, limit=500) == await beside.devices.find(app.id, limit=500)
 
     async def test_of_a_whole_list_gives_row_ids_that_were_never_used(self, store: Store) -> None:
         app = await some_app(store)

@@ -65,6 +65,26 @@ def test_every_commit_waits_for_the_disk(connection: sqlite3.Connection) -> None
     connection.close()
 
 
+async def test_patient_callers_share_a_commit_and_let_others_go_first(
+    writer: Writer, connection: sqlite3.Connection, tmp_path: Path
+) -> None:
+    commits: list[str] = []
+    connection.set_trace_callback(lambda said: commits.append(said) if said == "COMMIT" else None)
+    hurried: list[asyncio.Task[str]] = []
+
+    def third(tx: Transaction) -> str:
+        hurried.append(asyncio.create_task(writer.write(lambda tx: put(tx, "hurried"))))
+        return put(tx, "c")
+
+    parts = [lambda tx, text=text: put(tx, text) for text in "ab"] + [third] + [lambda tx: put(tx, "d")]
+    done = await asyncio.gather(*(writer.write(part, patient=True) for part in parts))
+
+    assert done == ["a", "b", "c", "d"]
+    assert hurried[0].done()
+    assert notes(tmp_path) == ["a", "b", "c", "hurried", "d"]
+    assert len(commits) < len(notes(tmp_path))
+
+
 async def test_result_comes_after_the_commit(writer: Writer, tmp_path: Path) -> None:
     assert await writer.write(lambda tx: put(tx, "a")) == "a"
 

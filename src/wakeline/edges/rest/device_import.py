@@ -1,14 +1,15 @@
 """Registering many devices in one request: what another push server knew, one device a line.
 
 Rule: a line is what PUT takes, and `device`. It speaks of the day of its `confirmed_at`, so what the app itself said later
-stands (`storage.imported`), and sending a line again changes nothing: an Idempotency-Key is taken and needs no keeping. Lines
-are on disk per 1,000 before the next are read; a store that does not take them ends the request, for the same lines may be
-sent again.
+stands (`storage.imported`), and sending a line again changes nothing: an Idempotency-Key is taken and needs no keeping. While
+1,000 lines are written the next are read, and no more: memory holds two batches. A store that does not take them ends the
+request, for the same lines may be sent again.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 import msgspec
 
@@ -18,6 +19,7 @@ from wakeline.edges.rest.devices import DeviceBody, claimed, registrable
 from wakeline.edges.rest.moments import Moment, milliseconds
 from wakeline.edges.rest.ndjson import RejectedLine
 from wakeline.edges.rest.operations import Answer, Call, Idempotent, Media, Operation
+from wakeline.edges.rest.ports import RestPorts
 from wakeline.edges.rest.problems import problem_of
 from wakeline.edges.rest.shapes import Opaque, View
 from wakeline.model.device import DeviceClaim
@@ -25,11 +27,11 @@ from wakeline.model.errors import Overloaded, RequestError
 from wakeline.model.key import Scope
 from wakeline.observe.health import Phase
 
-_TOGETHER = 25
-"""Devices of one transaction: about a millisecond, so that calls are not kept waiting while a list is read."""
-
 _BREATH = 100
 """Lines after which others get their turn: reading them takes about a millisecond, too."""
+
+_BESIDE = 1
+"""Batches that are written while the next is read."""
 
 _RESTART = 5.0
 """Seconds in which a gateway that stops is usually back."""
@@ -55,9 +57,53 @@ class ImportedView(View, frozen=True, kw_only=True):
 _decoder = msgspec.json.Decoder(DeviceLine)
 
 
+class _Intake:
+    """Batches on their way to the disk, in order."""
+
+    def __init__(self, ports: RestPorts) -> None:
+        self._ports = ports
+        self._under_way: deque[tuple[int, asyncio.Task[None]]] = deque()
+        self.accepted = 0
+
+    async def add(self, batch: list[DeviceClaim]) -> None:
+        """Have a batch written once there is room beside those under way."""
+        if self._ports.health.phase is Phase.DRAINING:
+            raise Overloaded("the gateway is stopping", fix="Send the list again.", retry_after=_RESTART)
+        while len(self._under_way) >= _BESIDE:
+            await self._first()
+        self._under_way.append((len(batch), asyncio.create_task(self._ports.devices.take_in(batch))))
+
+    async def _first(self) -> None:
+        number, writing = self._under_way.popleft()
+        await writing
+        self.accepted += number
+
+    async def finish(self) -> None:
+        """Wait until all is on disk."""
+        while self._under_way:
+            await self._first()
+
+    async def give_up(self) -> None:
+        """Wait for what is under way after something went wrong: nobody writes for a request that has ended."""
+        await asyncio.gather(*(writing for _, writing in self._under_way), return_exceptions=True)
+
+
 async def take(call: Call) -> Answer:
     """Register the devices of a list."""
-    accepted, rejected = 0, list[RejectedLine]()
+    intake = _Intake(call.ports)
+    try:
+        rejected = await _read(call, intake)
+        await intake.finish()
+    except BaseException:
+        await intake.give_up()
+        raise
+    headers = (("connection", "close"),) if len(rejected) > ndjson.MOST_REJECTED else ()
+    return Answer(body=ImportedView(accepted=intake.accepted, rejected=rejected), headers=headers)
+
+
+async def _read(call: Call, intake: _Intake) -> list[RejectedLine]:
+    """Read the lines of a list, and hand them on; returns what is wrong with some."""
+    rejected: list[RejectedLine] = []
     batch: list[DeviceClaim] = []
     async for number, line in ndjson.numbered(call.lines):
         try:
@@ -71,11 +117,11 @@ async def take(call: Call) -> Answer:
         if number % _BREATH == 0:
             await asyncio.sleep(0)
         if len(batch) >= ndjson.BATCH:
-            accepted += await _keep(call, batch)
+            await intake.add(batch)
             batch = []
-    accepted += await _keep(call, batch)
-    headers = (("connection", "close"),) if len(rejected) > ndjson.MOST_REJECTED else ()
-    return Answer(body=ImportedView(accepted=accepted, rejected=rejected), headers=headers)
+    if batch:
+        await intake.add(batch)
+    return rejected
 
 
 def _claim(call: Call, line: bytes) -> DeviceClaim:
@@ -83,18 +129,6 @@ def _claim(call: Call, line: bytes) -> DeviceClaim:
     # A clock that was ahead must not outlive every 410 to come.
     confirmed = 0 if said.confirmed_at is None else min(max(milliseconds(said.confirmed_at), 0), call.now)
     return claimed(call, said, registrable(said.device), confirmed)
-
-
-async def _keep(call: Call, batch: list[DeviceClaim]) -> int:
-    """Write a batch, a few devices a transaction and all in order; returns how many once they are on disk."""
-    if call.ports.health.phase is Phase.DRAINING:
-        raise Overloaded("the gateway is stopping", fix="Send the list again.", retry_after=_RESTART)
-    parts = [batch[start : start + _TOGETHER] for start in range(0, len(batch), _TOGETHER)]
-    done = await asyncio.gather(*(call.ports.devices.put(part) for part in parts), return_exceptions=True)
-    for one in done:
-        if isinstance(one, BaseException):
-            raise one
-    return len(batch)
 
 
 OPERATIONS = (

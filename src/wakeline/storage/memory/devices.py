@@ -30,6 +30,10 @@ class MemoryDevices(MemoryDeviceLookups):
         """Upsert devices."""
         return [self._put(claim) for claim in claims]
 
+    async def take_in(self, claims: Sequence[DeviceClaim]) -> None:
+        """Upsert devices."""
+        await self.put(claims)
+
     async def put_target(self, app: int, device_id: str, claim: TargetClaim, at: int) -> Registered:
         """Upsert one target alone. Raises NotFound for an unknown device."""
         device = self._named(app, device_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -25,6 +26,9 @@ _SQL = load("devices")
 
 BATCH = 500
 """Devices or targets changed in one transaction by work that may touch all of them."""
+
+SLICE = 50
+"""Devices of a list that are written in one step of the loop: about a millisecond."""
 
 _MANY = 5
 """Claims from which on one look at all of them costs less than a look for each."""
@@ -74,6 +78,16 @@ class SqliteDevices(DeviceLookups):
     async def put(self, claims: Sequence[DeviceClaim]) -> list[Registered]:
         """Upsert devices."""
         return await self._writer.write(lambda tx: self._put_all(tx, claims))
+
+    async def take_in(self, claims: Sequence[DeviceClaim]) -> None:
+        """Upsert devices, a slice a part of larger transactions."""
+        parts = [
+            self._writer.write(partial(self._put_all, claims=claims[start : start + SLICE]), patient=True)
+            for start in range(0, len(claims), SLICE)
+        ]
+        for done in await asyncio.gather(*parts, return_exceptions=True):
+            if isinstance(done, BaseException):
+                raise done
 
     async def put_target(self, app: int, device_id: str, claim: TargetClaim, at: int) -> Registered:
         """Upsert one target alone. Raises NotFound for an unknown device."""

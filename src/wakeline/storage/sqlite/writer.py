@@ -3,6 +3,9 @@
 Each caller's statements run on the loop's thread inside a savepoint of their own, so that one that fails takes nobody with
 it. The COMMIT runs in a helper thread; whoever calls meanwhile forms the next group. Memory follows the disk: `on_commit`
 callbacks run after the COMMIT, `on_rollback` callbacks when the caller's part was undone.
+
+Patient callers, who have thousands of parts, share larger groups: the loop breathes after each part, and whoever else comes
+then goes first and has the group end.
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ BUDGET = 0.005
 
 BUDGET_ALONE = 0.2
 """The same for a command that has the store for itself: nobody waits for its loop."""
+
+PATIENCE = 0.03
+"""Seconds that a group of patient callers may take, the loop's breaths included: a commit costs them little then."""
 
 _T = TypeVar("_T")
 _log = structlog.get_logger()
@@ -139,19 +145,21 @@ class Writer:
         self._relieve = relieve
         self._budget = budget
         self._waiting: deque[_Member[Any]] = deque()
+        self._patient: deque[_Member[Any]] = deque()
         self._errands: deque[_Errand] = deque()
         self._runner: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"commit-{name}")
         self._closed = False
 
-    async def write(self, work: Callable[[Transaction], _T], *, essential: bool = False) -> _T:
+    async def write(self, work: Callable[[Transaction], _T], *, essential: bool = False, patient: bool = False) -> _T:
         """Run `work` in the next group and return its result once it is on disk.
 
         Raises what `work` raises, and StoreUnavailable if the database would not take it; then nothing of it was kept.
-        `essential` work is tried again if room could be made on a full disk.
+        `essential` work is tried again if room could be made on a full disk. `patient` work lets others go first, and keeps
+        the order of its own kind.
         """
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Member(work, future, essential=essential))
+        (self._patient if patient else self._waiting).append(_Member(work, future, essential=essential))
         self._start()
         return await future
 
@@ -173,8 +181,9 @@ class Writer:
     def _start(self) -> None:
         if self._closed:
             error = StoreUnavailable("The store is closed")
-            while self._waiting:
-                self._waiting.popleft().fail(error)
+            for waiting in (self._waiting, self._patient):
+                while waiting:
+                    waiting.popleft().fail(error)
             while self._errands:
                 self._errands.popleft().fail(error)
         elif self._runner is None:
@@ -182,10 +191,10 @@ class Writer:
 
     async def _run(self) -> None:
         try:
-            while self._waiting or self._errands:
+            while self._waiting or self._patient or self._errands:
                 while self._errands:
                     await self._run_errand(self._errands.popleft())
-                members = self._collect()
+                members = await self._collect()
                 if members:
                     await self._commit(members)
         finally:
@@ -200,26 +209,30 @@ class Writer:
         else:
             errand.keep()
 
-    def _collect(self) -> list[_Member[Any]]:
+    async def _collect(self) -> list[_Member[Any]]:
         """Run the statements of those who wait; return those whose part succeeded, with the transaction open."""
         members: list[_Member[Any]] = []
-        if not self._waiting:
+        if not (self._waiting or self._patient):
             return members
-        started = perf_counter()
+        started, budget = perf_counter(), max(self._budget, PATIENCE)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._changes = self._connection.total_changes
         except sqlite3.Error as error:
-            self._give_up([self._waiting.popleft()], error)
+            self._give_up([(self._waiting or self._patient).popleft()], error)
             return members
-        while self._waiting and (not members or perf_counter() - started < self._budget):
-            member = self._waiting.popleft()
+        while (waiting := self._waiting or self._patient) and (not members or perf_counter() - started < budget):
+            member = waiting.popleft()
             fatal = None if member.future.cancelled() else self._run_member(member)
             if fatal is not None:
                 self._give_up([*members, member], fatal)
                 return []
             if member.transaction is not None and not member.future.done():
                 members.append(member)
+            if waiting is self._patient:
+                await asyncio.sleep(0)
+            else:
+                budget = self._budget
         if not members:
             self._connection.execute("ROLLBACK")
         return members
