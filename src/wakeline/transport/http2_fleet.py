@@ -24,8 +24,8 @@ from wakeline.wire.http2 import Answer, Answered, ConnectFailure, Connection, Go
 
 log = structlog.get_logger()
 
-_CALL_SHARE = 10  # one stream in ten is for calls
-_GROW_SECONDS = 1.0  # between a new connection and one more
+CALL_SHARE = 10  # one stream in ten is for calls
+GROW_SECONDS = 1.0  # between a new connection and one more
 _GOODBYE_SECONDS = 2.0
 _ASIDE_SECONDS = 5.0  # between two connections made beside silent ones
 
@@ -122,7 +122,7 @@ class Fleet:
     def free(self, link: Link, *, call: bool) -> int:
         """Return how many more requests a connection can take; others than calls leave a tenth of the streams free."""
         capacity = link.connection.capacity
-        return capacity if call else max(0, capacity - link.connection.limit // _CALL_SHARE)
+        return capacity if call else max(0, capacity - link.connection.limit // CALL_SHARE)
 
     def choose(self, *, call: bool) -> Link | None:
         """Return the connection with the fewest requests in flight that can take one more; for calls one that is not silent."""
@@ -170,7 +170,7 @@ class Fleet:
             self._aside_at = now
 
     def _may_grow(self, usable: int) -> bool:
-        recently = self._clock() - self._dialer.started < _GROW_SECONDS
+        recently = self._clock() - self._dialer.started < GROW_SECONDS
         return usable < self._settings.max_connections and not recently and not self._closing
 
     def new_link(self) -> Link:
@@ -316,5 +316,5 @@ def _in_flight(link: Link) -> int:
 def _is_full(link: Link) -> bool:
     """Whether a connection that has proved to work has no stream left. A limit of 1 is a server that does not trust us yet."""
     connection = link.connection
-    share = connection.limit // _CALL_SHARE
+    share = connection.limit // CALL_SHARE
     return connection.limit > 1 and connection.answers > 0 and connection.limit - connection.in_flight <= share

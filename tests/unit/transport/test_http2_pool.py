@@ -287,7 +287,7 @@ def greet_generously(session: Session) -> None:
 async def test_more_connections_are_made_when_all_streams_are_used(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wakeline.transport.http2_fleet._GROW_SECONDS", 0.0)
+    monkeypatch.setattr("wakeline.transport.http2_fleet.GROW_SECONDS", 0.0)
     async with pooled(server, settings=PoolSettings(max_connections=2)) as pool:
         first = Told()
         pool.submit(requests(first, 1))
