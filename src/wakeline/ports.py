@@ -8,7 +8,7 @@ from top to bottom, in the order in which a push meets them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -18,7 +18,9 @@ from wakeline.model.brake import BrakeEpisode
 from wakeline.model.credential import Credential, CredentialSecret, CredentialState
 from wakeline.model.delivery import Attempt, Delivery, DeliveryRow, DeliveryState, Job, NewJob
 from wakeline.model.device import (
+    Address,
     Candidate,
+    Crowd,
     Device,
     DeviceClaim,
     Evidence,
@@ -176,7 +178,7 @@ class JobProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BulkResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Results inside a bulk chunk: (position in the chunk, 8 bytes as `model.delivery.BULK_ENTRY`).
+    """Results inside a bulk chunk: (first position in the chunk, 8 bytes for each from there on, as `model.delivery.BULK_ENTRY`).
 
     A job that was partly settled before a crash, or retried, holds fewer recipients than its chunk: `Queue.chunks` tells.
     """
@@ -441,6 +443,13 @@ class VoipPlace(NamedTuple):
     topic: str
 
 
+class Sweep(NamedTuple):
+    """What a step over the devices of an app found: crowds by address, and the row id of the last device (0: there is none)."""
+
+    crowds: list[tuple[Address, Crowd]]
+    last: int
+
+
 class Devices(Protocol):
     """The registry, in a database of its own."""
 
@@ -538,6 +547,12 @@ class Devices(Protocol):
 
     async def walk(self, app: int, *, tags: Sequence[str], after: int, limit: int) -> list[Candidate]:
         """Return the active targets of the next `limit` devices after that row id, in device order; no tags: all registered."""
+
+    async def sweep(self, app: int, *, kinds: Collection[TargetKind], after: int, limit: int, locales: bool) -> Sweep:
+        """Return the active targets of these kinds of the next `limit` registered devices after that row id, in columns.
+
+        A device may have several. `locales`: whether somebody reads them.
+        """
 
     async def count(self, app: int, *, tags: Sequence[str]) -> int:
         """Estimate how many devices a walk will meet."""
@@ -809,7 +824,7 @@ class Shipment(msgspec.Struct, kw_only=True, eq=False):
     route: Route
     lane: Lane
     notification: Notification
-    recipients: list[Recipient]
+    recipients: Sequence[Recipient]
     deadline: float
     on_results: Callable[[Shipment, list[int], list[tuple[int, Outcome]]], None]
     badges: dict[int, int] = msgspec.field(default_factory=dict)

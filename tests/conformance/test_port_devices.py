@@ -8,6 +8,7 @@ import pytest
 
 from storing import DAY, HOUR, NOW, Store, ToldClock, claim, some_app, some_device
 from wakeline.model.device import (
+    Crowd,
     Device,
     DeviceClaim,
     DeviceFacts,
@@ -788,6 +789,45 @@ class TestWalking:
         found = await store.devices.walk(app.id, tags=[], after=devices[2].id, limit=1)
 
         assert [candidate.target for candidate in found] == [target.id for target in devices[3].targets]
+
+    async def swept(self, store: Store, limit: int, kinds: set[TargetKind], *, locales: bool = False) -> list[Crowd]:
+        app = await some_app(store)
+        crowds: list[Crowd] = []
+        after = 0
+        while (found := await store.devices.sweep(app.id, kinds=kinds, after=after, limit=limit, locales=locales)).last:
+            assert found.last > after
+            after = found.last
+            crowds += [crowd for address, crowd in found.crowds if address == (crowd.kind, "production", "")]
+        return crowds
+
+    @pytest.mark.parametrize("limit", [1, 2, 100])
+    async def test_a_sweep_meets_the_same_targets_as_a_walk(self, store: Store, limit: int) -> None:
+        app = await some_app(store)
+        await self.fill(store)
+        raw = TargetClaim(kind=TargetKind.FCM, value="raw")
+        await store.devices.ensure_raw(app.id, [raw], NOW)
+        walked = await store.devices.walk(app.id, tags=(), after=0, limit=100)
+
+        crowds = await self.swept(store, limit, {TargetKind.APNS, TargetKind.FCM})
+
+        met = sorted(recipient for crowd in crowds for recipient in crowd)
+        assert met == sorted(candidate.recipient()._replace(generation=0) for candidate in walked)
+        assert met == sorted(crowd[place] for crowd in crowds for place in range(len(crowd)))
+        assert await self.swept(store, limit, {TargetKind.WEBPUSH}) == []
+
+    @pytest.mark.parametrize("value", ["plain", "two\nlines", ""])
+    async def test_a_sweep_keeps_columns_apart(self, store: Store, value: str) -> None:
+        app = await some_app(store)
+        facts = DeviceFacts(locale="de\nAT" if value else "")
+        token = TargetClaim(kind=TargetKind.FCM, value=value)
+        first = msgspec.structs.replace(claim(app, "d1", tokens=()), facts=facts, targets=(token,))
+        await store.devices.put([first, claim(app, "d2", tokens=("aa",))])
+
+        (crowd,) = await self.swept(store, 9, {TargetKind.FCM}, locales=True)
+        (bare,) = await self.swept(store, 9, {TargetKind.FCM})
+
+        assert [(one.value, one.locale) for one in crowd] == [(value, facts.locale)]
+        assert [(one.value, one.locale) for one in bare] == [(value, "")]
 
     async def test_counts_beforehand(self, store: Store) -> None:
         app = await some_app(store)

@@ -109,6 +109,11 @@ def pack_all(recipients: Sequence[int]) -> bytes:
     return struct.pack(f"<{len(recipients)}Q", *recipients)
 
 
+def pack_targets(targets: Sequence[int]) -> bytes:
+    """Return targets as packed recipients for whoever holds the phone: a row id moved up by the 16 bits of an empty mark."""
+    return b"\0\0" + struct.pack(f"<{len(targets)}Q", *targets)[:-2] if targets else b""
+
+
 def unpack_all(data: bytes) -> list[int]:
     """Return the packed recipients, or the keys, of a stored row."""
     return list(struct.unpack(f"<{len(data) // _PAIR.size}Q", data))

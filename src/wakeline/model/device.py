@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from itertools import repeat
+from typing import NamedTuple, overload
 
 import msgspec
 
@@ -228,3 +230,74 @@ class Recipient(NamedTuple):
     locale: str
     device: int
     kind: str = ""
+
+
+Address = tuple[str, str, str]
+"""What decides the route of a target: its kind, and the environment and topic it was registered with."""
+
+
+class Crowd(Sequence[Recipient]):
+    """Recipients of one kind in columns, active when they were read: of a broadcast, nobody is looked at one by one.
+
+    A slice is a crowd again; a recipient is put together when somebody asks for it. It bears no generation, since a push to
+    a crowd is for whoever holds the phone. `locales` is empty if nobody needs them.
+    """
+
+    __slots__ = ("devices", "kind", "locales", "targets", "values")
+
+    def __init__(
+        self, kind: str, targets: list[int], values: list[str], devices: list[int], locales: list[str]
+    ) -> None:
+        self.kind = kind
+        self.targets = targets
+        self.values = values
+        self.devices = devices
+        self.locales = locales
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @overload
+    def __getitem__(self, place: int) -> Recipient: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Crowd: ...
+
+    def __getitem__(self, place: int | slice) -> Recipient | Crowd:
+        if isinstance(place, slice):
+            columns = self.targets[place], self.values[place], self.devices[place], self.locales[place]
+            return Crowd(self.kind, *columns)
+        locale = self.locales[place] if self.locales else ""
+        active = TargetState.ACTIVE.value
+        return Recipient(self.targets[place], self.values[place], 0, active, locale, self.devices[place], self.kind)
+
+    def __iter__(self) -> Iterator[Recipient]:
+        columns = self.targets, self.values, repeat(0), repeat(TargetState.ACTIVE.value)
+        locales = self.locales or repeat("")
+        return map(Recipient, *columns, locales, self.devices, repeat(self.kind))
+
+    def join(self, other: Crowd) -> None:
+        """Take in others of this kind."""
+        self.targets += other.targets
+        self.values += other.values
+        self.devices += other.devices
+        self.locales += other.locales
+
+    def only(self, places: Sequence[int]) -> Crowd:
+        """Return those at these places."""
+        columns = (self.targets, self.devices)
+        words = (self.values, self.locales or [""] * len(self))
+        targets, devices = ([column[place] for place in places] for column in columns)
+        values, locales = ([column[place] for place in places] for column in words)
+        return Crowd(self.kind, targets, values, devices, locales if self.locales else [])
+
+
+def crowd_of(candidates: Sequence[Candidate]) -> Crowd:
+    """Return candidates of one kind as a crowd; there is at least one."""
+    return Crowd(
+        candidates[0].kind,
+        [candidate.target for candidate in candidates],
+        [candidate.value for candidate in candidates],
+        [candidate.device for candidate in candidates],
+        [candidate.locale for candidate in candidates],
+    )

@@ -19,6 +19,7 @@ from wakeline.model.outcome import Outcome
 from wakeline.pipeline.limits import worded
 from wakeline.pipeline.load import LIMITED, Load, Refused, check, check_again, load_of
 from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.remembered import Remembered
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.settle import Settle
 from wakeline.wire.outcomes import Refusal, ours, refusal_of_hold
@@ -32,8 +33,9 @@ _BADGES_KEPT = 10_000
 class Claims:
     """Makes loads."""
 
-    def __init__(self, parts: Parts, table: RouteTable, settle: Settle) -> None:
+    def __init__(self, parts: Parts, table: RouteTable, settle: Settle, remembered: Remembered) -> None:
         self._parts = parts
+        self._remembered = remembered
         self._table = table
         self._settle = settle
         self._badges: dict[tuple[int, int], int] = {}
@@ -55,7 +57,7 @@ class Claims:
 
     async def _loads(self, sends: Sequence[Job]) -> list[Load]:
         known = await self._parts.ledger.notifications(list({job.notification for job in sends}))
-        wanted = [job.chunk for job in sends if job.chunk]
+        wanted = [job.chunk for job in sends if job.chunk and not self._remembered.knows(job)]
         chunks = await self._parts.queue.chunks(wanted) if wanted else {}
         return [
             load_of(job, known[job.notification], chunks.get(job.chunk)) for job in sends if job.notification in known
@@ -79,14 +81,16 @@ class Claims:
         Raises StoreUnavailable; then some of them may be settled in part.
         """
         alive = [load for load in loads if not load.finished and not self._over(load)]
-        targets = list({packed >> 16 for load in alive for packed in load.packed})
-        if not targets:
-            return []
-        found = await self._found(targets)
+        known = {load.job.id: crowd for load in alive if (crowd := self._remembered.take(load.job)) is not None}
+        targets = {packed >> 16 for load in alive if load.job.id not in known for packed in load.packed}
+        found = await self._found(list(targets)) if targets else {}
         now = self._parts.clock.monotonic()
         for load in alive:
             load.checked = now
-            self._refuse(load, check(load, found))
+            if (crowd := known.get(load.job.id)) is not None:
+                load.recipients, load.ready = crowd, range(len(crowd))
+            else:
+                self._refuse(load, check(load, found))
             await self._count_badges(load)
         return [load for load in alive if load.unsent]
 

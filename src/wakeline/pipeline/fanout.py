@@ -12,19 +12,21 @@ from collections import deque
 from collections.abc import Sequence
 
 from wakeline.model.app import App
-from wakeline.model.delivery import BULK_ENTRY, STATE_NUMBERS, DeliveryState, Job, NewJob, pack, pack_all
-from wakeline.model.device import Candidate
+from wakeline.model.delivery import Job, pack, pack_all, pack_targets
+from wakeline.model.device import Address, Candidate, Crowd
 from wakeline.model.notification import Audience, Notification
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Lane
 from wakeline.pipeline.agenda import Agenda
 from wakeline.pipeline.audience import Directory, slice_of
 from wakeline.pipeline.dispatch import LOOK_AGAIN, Dispatch
+from wakeline.pipeline.made import Made
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.resolve import FANOUT_ROUTE, Address, absent_at, choose, parts
+from wakeline.pipeline.remembered import Remembered
+from wakeline.pipeline.resolve import FANOUT_ROUTE, PER_JOB, absent_at, choose, choose_columns, kinds_for, parts
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.terms import NAMED_LIMIT
-from wakeline.ports import BulkResult, Chunk, FanoutStep
+from wakeline.ports import FanoutStep
 
 DEVICES = 1000
 """Devices in a step."""
@@ -54,9 +56,10 @@ class Walk:
 class Fanout:
     """Takes the steps of all walks in turns."""
 
-    def __init__(self, parts: Parts, table: RouteTable, dispatch: Dispatch) -> None:
+    def __init__(self, parts: Parts, table: RouteTable, dispatch: Dispatch, remembered: Remembered) -> None:
         self._parts = parts
         self._table = table
+        self._remembered = remembered
         self._dispatch = dispatch
         self._agenda = Agenda()
         self._walks: deque[Walk] = deque()
@@ -136,7 +139,9 @@ class Fanout:
             walk.reached = await self._reached_before(app, walk)
         if walk.cursor < walk.named:
             return await self._named(app, walk, walk.reached)
-        return await self._devices(app, walk, walk.reached)
+        if walk.audience.tags or walk.reached or notification.only_if_absent:
+            return await self._devices(app, walk, walk.reached)
+        return await self._everyone(app, walk)
 
     async def _reached_before(self, app: App, walk: Walk) -> set[int]:
         """Find again what the named part has met so far: after a restart the walk goes on in its middle."""
@@ -176,6 +181,38 @@ class Fanout:
             chosen = [candidate for candidate in chosen if candidate.target not in reached]
         return await self._commit(app, walk, chosen, {}, walk.named + after, finished=finished)
 
+    async def _everyone(self, app: App, walk: Walk) -> bool:
+        """Walk devices of which nothing has to be known one by one: in columns, and claiming them need not read them again."""
+        content, version = walk.notification.content, self._parts.devices.version
+        kinds = kinds_for(content.type, app.settings)
+        locales = content.alert is not None and bool(content.alert.localized)
+        after, crowds, finished = walk.cursor - walk.named, dict[Address, Crowd](), False
+        for _ in range(DEVICES // SLICE):
+            found = await self._parts.devices.sweep(app.id, kinds=kinds, after=after, limit=SLICE, locales=locales)
+            if not found.last:
+                finished = True
+                break
+            after = found.last
+            for address, crowd in choose_columns(found.crowds, kinds):
+                if address in crowds:
+                    crowds[address].join(crowd)
+                else:
+                    crowds[address] = crowd
+            await asyncio.sleep(0)
+        places = await self._table.place(app, content.type, crowds)
+        made = Made(walk.notification, walk.job, self._parts.clock.now())
+        for address, crowd in crowds.items():
+            place = places[address]
+            for start in range(0, len(crowd), PER_JOB):
+                part = crowd[start : start + PER_JOB]
+                if isinstance(place, Outcome):
+                    made.refuse(pack_targets(part.targets))
+                else:
+                    job = made.put(place, walk.job.due, pack_targets(part.targets))
+                    self._remembered.keep(job, part, version)
+        await self._put(walk, made, walk.named + after, finished=finished)
+        return finished
+
     async def _commit(
         self,
         app: App,
@@ -205,54 +242,22 @@ class Fanout:
                     waiting.setdefault((place, due), []).append(recipient)
             else:
                 waiting.setdefault((place, walk.job.due), []).extend(packed)
-        jobs, chunks, results = _bulk(walk, waiting, unserved, now)
-        counts = ((DeliveryState.FAILED, len(unserved)),) if unserved else ()
-        step = FanoutStep(
-            job=walk.job.id,
-            notification=walk.notification.key,
-            cursor=cursor,
-            finished=finished,
-            found=len(found),
-            jobs=tuple(jobs),
-            chunks=tuple(chunks),
-            counts=counts,
-            results=tuple(results),
-        )
-        await self._parts.queue.step(step)
-        self._dispatch.ahead.made(jobs)
-        walk.cursor = cursor
+        made = Made(walk.notification, walk.job, now)
+        for (route, due), recipients in waiting.items():
+            for part in parts(recipients):
+                made.put(route, due, pack_all(part))
+        for part in parts(unserved):
+            made.refuse(pack_all(part))
+        await self._put(walk, made, cursor, finished=finished)
         return finished
+
+    async def _put(self, walk: Walk, made: Made, cursor: int, *, finished: bool) -> None:
+        """Commit what a step made together with its cursor."""
+        await self._parts.queue.step(made.step(cursor, finished=finished))
+        self._dispatch.ahead.made(made.jobs)
+        walk.cursor = cursor
 
 
 def _end(walk: Walk) -> FanoutStep:
     """Return the step that ends a walk early: its notification is cancelled, late or gone."""
     return FanoutStep(job=walk.job.id, notification=walk.notification.key, cursor=walk.cursor, finished=True, found=0)
-
-
-def _bulk(
-    walk: Walk, waiting: dict[tuple[int, int], list[int]], unserved: list[int], now: int
-) -> tuple[list[NewJob], list[Chunk], list[BulkResult]]:
-    """Return jobs, their chunks, and the results of those whom no credential serves (901)."""
-    job, jobs, chunks, results = walk.job, list[NewJob](), list[Chunk](), list[BulkResult]()
-    for (route, due), recipients in waiting.items():
-        for part in parts(recipients):
-            packed = pack_all(list(part))
-            chunks.append(Chunk(recipients=packed, route=route))
-            jobs.append(
-                NewJob(
-                    notification=job.notification,
-                    app=job.app,
-                    route=route,
-                    lane=job.lane,
-                    due=due,
-                    expires=job.expires,
-                    recipients=packed,
-                    chunk=-len(chunks),
-                )
-            )
-    seconds = max(0, now - walk.notification.created) // 1000
-    entry = BULK_ENTRY.pack(STATE_NUMBERS[DeliveryState.FAILED], 0, 901, seconds)
-    for part in parts(unserved):
-        chunks.append(Chunk(recipients=pack_all(list(part)), route=FANOUT_ROUTE))
-        results.append(BulkResult(chunk=-len(chunks), entries=tuple((place, entry) for place in range(len(part)))))
-    return jobs, chunks, results

@@ -60,7 +60,7 @@ class Load:
         self.notification = notification
         self.packed = packed
         self.places = places
-        self.recipients: list[Recipient] = []
+        self.recipients: Sequence[Recipient] = []
         self.badges: dict[int, int] = {}
         self.checked = float("-inf")
         """When its recipients were last looked at, on the monotonic clock."""
@@ -159,9 +159,10 @@ def check_again(load: Load, found: dict[int, Recipient]) -> list[Refused]:
     """Do as `check` for those that have waited for room, and forget those that must not get it any more."""
     refused: list[Refused] = []
     ready: list[int] = []
+    load.recipients = recipients = list(load.recipients)
     for index in load.ready[load.next :]:
         packed = load.packed[index]
-        recipient = load.recipients[index] = found.get(packed >> 16, GONE)
+        recipient = recipients[index] = found.get(packed >> 16, GONE)
         outcome = _refusal(packed & MARKS, recipient, hop=load.job.code == HOP)
         if outcome is None:
             ready.append(index)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from wakeline.model.app import AppSettings, CallsBy
 from wakeline.model.delivery import JobKind, NewJob, pack_all
-from wakeline.model.device import Candidate, TargetKind
+from wakeline.model.device import Address, Candidate, Crowd, TargetKind
 from wakeline.model.notification import Notification, PushType
 from wakeline.model.outcome import Outcome
 from wakeline.pipeline.raw_targets import TARGET_KINDS
@@ -28,9 +28,6 @@ LONGEST_ABSENCE_CHECK = 90_000
 FANOUT_ROUTE = 0
 """Fan-out jobs are on no route yet."""
 
-
-Address = tuple[str, str, str]
-"""What decides the route of a target: its kind, and the environment and topic it was registered with."""
 
 Places = Mapping[Address, int | Outcome]
 """Where each address goes: a route's id, or why it cannot be served."""
@@ -69,6 +66,24 @@ def choose(candidates: Iterable[Candidate], push_type: PushType, settings: AppSe
         if known is None or (place, -candidate.target) < (rank[known.kind], -known.target):
             best[candidate.device] = candidate
     return list(best.values())
+
+
+def choose_columns(crowds: list[tuple[Address, Crowd]], kinds: Sequence[TargetKind]) -> list[tuple[Address, Crowd]]:
+    """Do as `choose` for crowds of these kinds."""
+    devices = [device for _, crowd in crowds for device in crowd.devices]
+    if len(set(devices)) == len(devices):
+        return crowds
+    rank = _ranks(tuple(kinds))
+    best: dict[int, tuple[int, int]] = {}
+    for (kind, _, _), crowd in crowds:
+        for device, target in zip(crowd.devices, crowd.targets, strict=True):
+            best[device] = min(best.get(device, (rank[kind], -target)), (rank[kind], -target))
+    chosen = {-target for _, target in best.values()}
+    kept = [
+        (address, crowd.only([place for place, target in enumerate(crowd.targets) if target in chosen]))
+        for address, crowd in crowds
+    ]
+    return [(address, crowd) for address, crowd in kept if crowd]
 
 
 def address_of(candidate: Candidate) -> Address:

@@ -16,6 +16,7 @@ import structlog
 
 from wakeline.model.app import ApnsEnvironment, App
 from wakeline.model.credential import Credential, CredentialSecret, CredentialState
+from wakeline.model.device import Address
 from wakeline.model.errors import WakelineError
 from wakeline.model.notification import PushType
 from wakeline.model.outcome import Outcome
@@ -23,7 +24,6 @@ from wakeline.model.route import Environment, Hold, HoldReason, ProviderKind, Ro
 from wakeline.pipeline import coverage, origins
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.ramp import Ramp
-from wakeline.pipeline.resolve import Address
 from wakeline.pipeline.standing import Standing
 from wakeline.pipeline.way import Candidate, Way, facing, hold_of, identity
 from wakeline.ports import Sender

@@ -32,6 +32,7 @@ from wakeline.pipeline.limits import UserLimits
 from wakeline.pipeline.livecheck import LiveCheck
 from wakeline.pipeline.maintain import Maintain
 from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.remembered import Remembered
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.settle import Settle
 from wakeline.pipeline.undo import Undo
@@ -94,10 +95,11 @@ class Pipeline:
         self.canary = Canary(parts, self.table, self.settle)
         self.watch = Watch(parts, self.table, self.settle, self.canary)
         self.checks = LiveCheck(parts, self.table, self.watch, self.canary)
-        claims = Claims(parts, self.table, self.settle)
+        remembered = Remembered(parts.devices)
+        claims = Claims(parts, self.table, self.settle, remembered)
         answers = Answers(parts, self.table, self.settle, self.watch, self.canary)
         self.dispatch = Dispatch(parts, self.table, self.settle, answers, claims, self.canary, self._wake)
-        self.fanout = Fanout(parts, self.table, self.dispatch)
+        self.fanout = Fanout(parts, self.table, self.dispatch, remembered)
         self.maintain = Maintain(parts, self.table, self.settle, self.dispatch, claims, self.checks, self._limits)
         self.accept = Accept(parts, self.table, self._limits)
         self.undo = Undo(parts, self.table, self.settle, self.watch)

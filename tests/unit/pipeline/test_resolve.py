@@ -4,10 +4,10 @@ import pytest
 
 from wakeline.model.app import AppSettings, CallsBy
 from wakeline.model.delivery import unpack_all
-from wakeline.model.device import Candidate
+from wakeline.model.device import Candidate, crowd_of
 from wakeline.model.notification import Content, Notification, PushType
 from wakeline.model.route import Lane
-from wakeline.pipeline.resolve import Wait, absent_at, choose, jobs_of
+from wakeline.pipeline.resolve import Wait, absent_at, choose, choose_columns, jobs_of, kinds_for
 
 NOW = 1_000_000
 
@@ -39,8 +39,13 @@ OLD_IPHONE = [candidate(5, "apns", device=3)]
 def test_one_target_a_device(
     found: list[Candidate], push_type: PushType, calls_by: CallsBy, targets: list[int]
 ) -> None:
-    chosen = choose(found, push_type, AppSettings(calls_by=calls_by))
-    assert [candidate.target for candidate in chosen] == targets
+    settings = AppSettings(calls_by=calls_by)
+    kinds = kinds_for(push_type, settings)
+    groups = [[candidate for candidate in found if candidate.kind == kind] for kind in kinds]
+    crowds = [((group[0].kind, "", ""), crowd_of(group)) for group in groups if group]
+    assert [candidate.target for candidate in choose(found, push_type, settings)] == targets
+    columns = choose_columns(crowds, kinds)
+    assert sorted(target for _, crowd in columns for target in crowd.targets) == sorted(targets)
 
 
 @pytest.mark.parametrize(("connected", "at"), [(0, NOW), (NOW + 5000, NOW + 5000), (NOW + 10**9, NOW + 90_000)])

@@ -65,6 +65,14 @@ PLANS = {
         "target USING COVERING INDEX target_of_device (device=? AND state=?)",
         "t USING INDEX target_of_device (device=? AND state=?)",
     ],
+    ("devices", "sweep"): [
+        "device USING INDEX device_of_app (app=? AND rowid>?)",
+        "t USING INDEX target_of_device (device=? AND state=?) LEFT-JOIN",
+    ],
+    ("devices", "sweep_locales"): [
+        "device USING INDEX device_of_app (app=? AND rowid>?)",
+        "t USING INDEX target_of_device (device=? AND state=?) LEFT-JOIN",
+    ],
     ("devices", "walk_tag"): [
         "device_tag USING PRIMARY KEY (app=? AND tag=? AND device>?)",
         "target USING COVERING INDEX target_of_device (device=? AND state=?)",
@@ -84,6 +92,9 @@ PLANS = {
 
 SMALL_SCANS = {"SCAN d"}
 """`d` is the page of devices that a walk has just read."""
+
+FOLDED = {("devices", "sweep"), ("devices", "sweep_locales")}
+"""Sort that page by address, in memory, to return it in columns."""
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +121,9 @@ def test_hot_query_goes_by_its_index(schemas: dict[Kind, sqlite3.Connection], fi
     used = [step.removeprefix("SEARCH ").removeprefix("SCAN ") for step in steps if " USING " in step]
     tables = [step for step in used if "TEMP B-TREE" not in step]
     assert tables == PLANS[file, name]
-    assert not [step for step in steps if "TEMP B-TREE" in step]
+    assert [step for step in steps if "TEMP B-TREE" in step] == (
+        ["USE TEMP B-TREE FOR GROUP BY"] if (file, name) in FOLDED else []
+    )
     scanned = [step for step in steps if step.startswith("SCAN") and "VIRTUAL TABLE" not in step]
     assert not [step for step in scanned if step not in SMALL_SCANS and " USING " not in step]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 
 from wakeline.model.device import (
     RAW_PREFIX,
+    Address,
     Candidate,
     Device,
     Recipient,
@@ -14,9 +15,10 @@ from wakeline.model.device import (
     TargetChange,
     TargetKind,
     TargetState,
+    crowd_of,
 )
 from wakeline.model.errors import NotFound
-from wakeline.ports import DevicePage, StalePage, StaleTarget, VoipPlace
+from wakeline.ports import DevicePage, StalePage, StaleTarget, Sweep, VoipPlace
 from wakeline.storage.rows import FORGOTTEN, Whose
 
 
@@ -120,6 +122,17 @@ class MemoryDeviceLookups:
             if candidates:
                 reached.append(candidates)
         return [candidate for candidates in reached for candidate in candidates]
+
+    async def sweep(self, app: int, *, kinds: Collection[TargetKind], after: int, limit: int, locales: bool) -> Sweep:
+        """Return the active targets of these kinds of the next devices, in columns."""
+        devices = list(islice(self._registered(app, after), limit))
+        groups: dict[Address, list[Candidate]] = {}
+        for candidate in (candidate for device in devices for candidate in _candidates(device)):
+            if candidate.kind in kinds:
+                shown = candidate if locales else candidate._replace(locale="")
+                groups.setdefault((shown.kind, shown.environment, shown.topic), []).append(shown)
+        crowds = [(address, crowd_of(group)) for address, group in groups.items()]
+        return Sweep(crowds, devices[-1].id if devices else 0)
 
     async def count(self, app: int, *, tags: Sequence[str]) -> int:
         """Estimate how many devices a walk will meet."""

@@ -63,8 +63,8 @@ class Bookkeeping:
         rows = []
         for chunk in chunks:
             self._last_chunk += 1
-            targets = [unpack(recipient)[0] for recipient in unpack_all(chunk.recipients)]
-            low, high = min(targets, default=0), max(targets, default=0)
+            recipients = unpack_all(chunk.recipients)
+            (low, _), (high, _) = unpack(min(recipients, default=0)), unpack(max(recipients, default=0))
             rows.append((self._last_chunk, notification, chunk.route, low, high, chunk.recipients))
         tx.many(_LEDGER["insert_chunk"], rows)
         return [row[0] for row in rows]

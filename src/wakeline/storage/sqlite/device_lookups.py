@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
-from wakeline.model.device import Candidate, Device, Recipient, TargetChange, TargetKind, TargetState
+import msgspec
+
+from wakeline.model.device import Candidate, Crowd, Device, Recipient, TargetChange, TargetKind, TargetState
 from wakeline.model.route import Environment
-from wakeline.ports import DevicePage, StalePage, StaleTarget, VoipPlace
+from wakeline.ports import DevicePage, StalePage, StaleTarget, Sweep, VoipPlace
 from wakeline.storage.rows import Whose
 from wakeline.storage.sqlite import device_forms
 from wakeline.storage.sqlite.forms import json_list
@@ -20,6 +22,11 @@ _SQL = load("devices")
 
 _SPARSE = 4
 """A range read is cheaper than single look-ups while it meets at most this many rows for each one wanted."""
+
+_BREAK = "\n"
+"""Stands between the values of a column that SQLite joins."""
+
+_numbers = msgspec.json.Decoder(list[int]).decode
 
 _SCAN = 200
 """Devices read at once while a list is filtered."""
@@ -143,6 +150,23 @@ class DeviceLookups:
         merged = dict.fromkeys(number for (number,) in heapq.merge(*tagged))
         return self._candidates("candidates_of_rows", (json_list(list(merged)[:limit]),))
 
+    async def sweep(self, app: int, *, kinds: Collection[TargetKind], after: int, limit: int, locales: bool) -> Sweep:
+        """Return the active targets of these kinds of the next devices: a row for each address, however many they are."""
+        rows = self._reader.all(_SQL["sweep_locales" if locales else "sweep"], (app, after, limit))
+        crowds = [((row[1], row[2], row[3]), self._crowd(row)) for row in rows if row[1] in kinds]
+        return Sweep(crowds, max((row[0] for row in rows), default=0))
+
+    def _crowd(self, row: tuple[int, str, str, str, str, str, str, str | None]) -> Crowd:
+        """Unfold the columns of an address, which SQLite has joined: a row for each device costs more than all else here."""
+        _, kind, _, _, targets, devices, values, locales = row
+        numbers, owners, words = _numbers(f"[{targets}]"), _numbers(f"[{devices}]"), values.split(_BREAK)
+        places = locales.split(_BREAK) if locales is not None else []
+        if len(words) == len(numbers) and len(places) in {0, len(numbers)}:
+            return Crowd(kind, numbers, words, owners, places)
+        found = {recipient.target: recipient for recipient in self._recipients(numbers)}  # a value with a break in it
+        words, places = [found[number].value for number in numbers], [found[number].locale for number in numbers]
+        return Crowd(kind, numbers, words, owners, places if locales is not None else [])
+
     def candidate(self, target: int) -> Candidate:
         """Return one target as a candidate, whatever its state."""
         return Candidate(*self._reader.one(_SQL["candidate_of_target"], (target,)))
@@ -158,7 +182,11 @@ class DeviceLookups:
         return sum(self._reader.one(_SQL["tagged"], (app, tag))[0] for tag in dict.fromkeys(tags))
 
     async def recipients(self, targets: Sequence[int]) -> list[Recipient]:
-        """Return what sending needs, in the order asked for. A walk's targets lie close together: one range read."""
+        """Return what sending needs, in the order asked for."""
+        return self._recipients(targets)
+
+    def _recipients(self, targets: Sequence[int]) -> list[Recipient]:
+        """Read recipients. A walk's targets lie close together: one range read."""
         if not targets:
             return []
         low, high = min(targets), max(targets)

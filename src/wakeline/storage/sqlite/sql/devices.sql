@@ -159,6 +159,20 @@ FROM (
 ) AS d
 CROSS JOIN target AS t ON t.device = d.id AND t.state = 'active';
 
+-- name: sweep
+-- Read the active targets of the next devices of an app in columns, a row for each address; devices without any are one more.
+SELECT max(d.id), t.kind, t.environment, t.topic, group_concat(t.id), group_concat(d.id), group_concat(t.value, char(10)), NULL
+FROM (SELECT id, locale FROM device WHERE app = ? AND id > ? AND device_id NOT GLOB 'raw-*' ORDER BY id LIMIT ?) AS d
+LEFT JOIN target AS t ON t.device = d.id AND t.state = 'active'
+GROUP BY t.kind, t.environment, t.topic;
+
+-- name: sweep_locales
+-- Read the same with the languages of the devices.
+SELECT max(d.id), t.kind, t.environment, t.topic, group_concat(t.id), group_concat(d.id), group_concat(t.value, char(10)), group_concat(d.locale, char(10))
+FROM (SELECT id, locale FROM device WHERE app = ? AND id > ? AND device_id NOT GLOB 'raw-*' ORDER BY id LIMIT ?) AS d
+LEFT JOIN target AS t ON t.device = d.id AND t.state = 'active'
+GROUP BY t.kind, t.environment, t.topic;
+
 -- name: walk_tag
 -- Read the next devices with a tag that have an active target.
 SELECT device FROM device_tag
