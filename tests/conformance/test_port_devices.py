@@ -198,10 +198,11 @@ class TestRegistering:
             for number in range(300)
         ]
 
-        at_once = [one for start in range(0, 300, 60) for one in await store.devices.put(claims[start : start + 60])]
-        one_by_one = [(await beside.devices.put([one]))[0] for one in claims]
+        for start in range(0, 300, 60):
+            await store.devices.take_in(claims[start : start + 60])
+        for one in claims:
+            await beside.devices.put([one])
 
-        assert at_once == one_by_one
         assert await store.devices.find(app.id, limit=500) == await beside.devices.find(app.id, limit=500)
         assert await store.devices.app_counts(app.id) == await beside.devices.app_counts(app.id)
 
@@ -222,10 +223,11 @@ class TestRegistering:
         gone = await put(store, device_id="gone")
         await store.devices.delete(app.id, "gone")
 
-        made = await store.devices.put([claim(app, f"d{number}", tokens=(f"{number:02x}",)) for number in range(80)])
+        await store.devices.take_in([claim(app, f"d{number}", tokens=(f"{number:02x}",)) for number in range(80)])
 
-        assert [one.device.id for one in made] == list(range(gone.id + 1, gone.id + 81))
-        assert [one.device.targets[0].id for one in made] == [gone.targets[0].id + 1 + place for place in range(80)]
+        made = (await store.devices.find(app.id, limit=500)).devices
+        assert [one.id for one in made] == list(range(gone.id + 1, gone.id + 81))
+        assert [one.targets[0].id for one in made] == [gone.targets[0].id + 1 + place for place in range(80)]
 
 
 class TestImporting:

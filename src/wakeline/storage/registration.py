@@ -70,23 +70,6 @@ def plan(claim: DeviceClaim, current: Device | None, owners: Mapping[Token, Take
     return _finish(device, current, claim.at, tuple(own.values()), tuple(taken))
 
 
-def fresh(claim: DeviceClaim, number: int, after: int) -> Device:
-    """Return what `plan` makes of a device and tokens that are nowhere yet, under this row id and targets' from `after` on."""
-    confirmed = claim.at if claim.confirmed is None else claim.confirmed
-    wanted = {(one.kind.value, one.value): one for one in claim.targets}.values()
-    return Device(
-        id=number,
-        app=claim.app,
-        device_id=claim.device_id,
-        users=tuple(dict.fromkeys(claim.users)),
-        targets=tuple([_new(one, place, claim.at, confirmed) for place, one in enumerate(wanted, after + 1)]),
-        tags=tuple(dict.fromkeys(claim.tags)),
-        facts=claim.facts,
-        created=claim.at,
-        seen=claim.at,
-    )
-
-
 def plan_target(claim: TargetClaim, current: Device, owners: Mapping[Token, Taken], at: int) -> Plan:
     """Plan one target alone: it takes the place of what the device had of that kind."""
     kept = tuple(

@@ -2,8 +2,8 @@
 
 Rule: a line is what PUT takes, and `device`. It speaks of the day of its `confirmed_at`, so what the app itself said later
 stands (`storage.imported`), and sending a line again changes nothing: an Idempotency-Key is taken and needs no keeping. While
-1,000 lines are written the next are read, and no more: memory holds two batches. A store that does not take them ends the
-request, for the same lines may be sent again.
+some batches of 1,000 lines are written the next one is read: a slow disk takes them all with one commit. A store that does not
+take them ends the request, for the same lines may be sent again.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from wakeline.observe.health import Phase
 _BREATH = 100
 """Lines after which others get their turn: reading them takes about a millisecond, too."""
 
-_BESIDE = 1
-"""Batches that are written while the next is read."""
+_BESIDE = 4
+"""Batches that are written while the next is read: with it, as many lines as `wakeline import` sends at once."""
 
 _RESTART = 5.0
 """Seconds in which a gateway that stops is usually back."""

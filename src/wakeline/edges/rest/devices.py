@@ -23,7 +23,6 @@ from wakeline.model.key import Scope
 from wakeline.ports import Registered
 
 _LONGEST_ID = 255
-_FACTS = DeviceFacts.__struct_fields__
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Users = Annotated[tuple[Opaque, ...], msgspec.Meta(max_length=64)]
@@ -101,7 +100,7 @@ def claimed(call: Call, body: DeviceBody, device: str, confirmed: int | None = N
         targets=_claims(body.targets, allow_http=call.ports.settings.providers.webpush.allow_http),
         at=call.now,
         tags=tuple(dict.fromkeys(body.tags)),
-        facts=DeviceFacts(**{name: getattr(body, name) for name in _FACTS}),
+        facts=_facts(body),
         max_devices_per_user=call.app.settings.max_devices_per_user,
         confirmed=confirmed,
     )
@@ -189,7 +188,23 @@ def registrable(given: str) -> str:
 def _claims(said: tuple[KindedTarget, ...], *, allow_http: bool) -> tuple[TargetClaim, ...]:
     """Return the targets in their normal form, each once."""
     made = [claim(one.kind, one, f"/targets/{at}", allow_http=allow_http) for at, one in enumerate(said)]
+    if len(made) < 2:
+        return tuple(made)
     return tuple({(one.kind, one.value): one for one in made}.values())
+
+
+def _facts(body: DeviceBody) -> DeviceFacts:
+    return DeviceFacts(
+        platform=body.platform,
+        os_version=body.os_version,
+        model=body.model,
+        app_version=body.app_version,
+        locale=body.locale,
+        notifications_enabled=body.notifications_enabled,
+        background_refresh=body.background_refresh,
+        low_power=body.low_power,
+        battery_restricted=body.battery_restricted,
+    )
 
 
 def _users(call: Call, body: DeviceBody) -> tuple[str, ...]:

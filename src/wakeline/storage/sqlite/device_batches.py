@@ -14,8 +14,6 @@ from itertools import chain
 from typing import Any
 
 from wakeline.model.device import DeviceClaim
-from wakeline.ports import Registered
-from wakeline.storage import registration
 from wakeline.storage.imported import Token
 from wakeline.storage.sqlite import device_forms
 from wakeline.storage.sqlite.forms import json_list
@@ -37,7 +35,7 @@ class Known:
         values: dict[str, list[str]] = {}
         for claim in claims:
             for target in claim.targets:
-                values.setdefault(target.kind.value, []).append(target.value)
+                values.setdefault(target.kind, []).append(target.value)
         users = json_list({user for claim in claims if claim.max_devices_per_user for user in claim.users})
         self._devices = {name for (name,) in tx.all(_SQL["names_known"], (app, names))}
         self._tokens: set[Token] = set()
@@ -50,7 +48,7 @@ class Known:
         if claim.device_id in self._devices:
             return True
         for target in claim.targets:
-            if (target.kind.value, target.value) in self._tokens:
+            if (target.kind, target.value) in self._tokens:
                 return True
         if limit := claim.max_devices_per_user:
             for user in claim.users:
@@ -62,7 +60,7 @@ class Known:
         """Know a claim from now on."""
         self._devices.add(claim.device_id)
         for target in claim.targets:
-            self._tokens.add((target.kind.value, target.value))
+            self._tokens.add((target.kind, target.value))
         for user in claim.users:
             self._users[user] = self._users.get(user, 0) + 1
 
@@ -79,31 +77,35 @@ class Fresh:
         self._users: list[tuple[Any, ...]] = []
         self._tags: list[tuple[Any, ...]] = []
         self._targets: list[tuple[Any, ...]] = []
-        self._ids = (0, 0)
+        self._device = self._target = 0
 
-    def add(self, claim: DeviceClaim) -> Registered:
-        """Return the device that a claim makes."""
+    def add(self, claim: DeviceClaim) -> None:
+        """Take in the device that a claim makes: what `registration.plan` says of one without current or owners."""
         if not self._devices:
-            self._ids = self._tx.one(_SQL["last_ids"])
-        number, last = self._ids
-        number += 1
-        device = registration.fresh(claim, number, last)
-        self._ids = number, last + len(device.targets)
+            self._device, self._target = self._tx.one(_SQL["last_ids"])
         app = claim.app
-        self._devices.append((number, *device_forms.new_device_row(device)))
-        self._users += [(app, user, number) for user in device.users]
-        self._tags += [(app, tag, number) for tag in device.tags]
-        self._targets += [(one.id, *device_forms.new_target_row(one, number, app)) for one in device.targets]
-        return Registered(device=device, created=True)
+        self._device = number = self._device + 1
+        users, tags = tuple(dict.fromkeys(claim.users)), tuple(dict.fromkeys(claim.tags))
+        self._devices.append(device_forms.fresh_device_row(number, claim, users, tags))
+        for user in users:
+            self._users.append((app, user, number))
+        for tag in tags:
+            self._tags.append((app, tag, number))
+        wanted = claim.targets
+        if len(wanted) > 1:
+            wanted = tuple({(one.kind, one.value): one for one in wanted}.values())
+        for one in wanted:
+            self._target += 1
+            self._targets.append(device_forms.fresh_target_row(self._target, number, claim, one))
 
     def write(self) -> None:
         """Write what was added."""
         if not self._devices:
             return
-        self._insert("insert_numbered_device", self._devices)
+        self._insert("insert_fresh_device", self._devices)
         self._insert("insert_user", self._users)
         self._insert("insert_tag", self._tags)
-        self._insert("insert_numbered_target", self._targets)
+        self._insert("insert_fresh_target", self._targets)
         self._begin()
 
     def _insert(self, name: str, rows: list[tuple[Any, ...]]) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from wakeline.model.device import (
     Device,
+    DeviceClaim,
     DeviceFacts,
     Evidence,
     Target,
     TargetChange,
+    TargetClaim,
     TargetKind,
     TargetState,
 )
@@ -21,6 +23,10 @@ from wakeline.model.route import Environment
 _json = msgspec.json.Encoder()
 _names = msgspec.json.Decoder(tuple[str, ...])
 _facts = msgspec.json.Decoder(DeviceFacts)
+_KINDS = {kind: kind.value for kind in TargetKind}
+_ENVIRONMENTS = {environment: environment.value for environment in Environment}
+"""What sqlite3 binds without asking for an adapter; `.value` takes a call."""
+
 _evidence = msgspec.json.Decoder(Evidence)
 
 
@@ -51,6 +57,37 @@ def new_device_row(device: Device) -> tuple[Any, ...]:
         device.created,
         device.seen,
         *_described(device),
+    )
+
+
+def fresh_device_row(number: int, claim: DeviceClaim, users: Sequence[str], tags: Sequence[str]) -> tuple[Any, ...]:
+    """Return the columns of `insert_fresh_device`."""
+    facts = claim.facts
+    return (
+        number,
+        claim.app,
+        claim.device_id,
+        claim.at,
+        claim.at,
+        facts.locale,
+        _json.encode(users),
+        _json.encode(tags) if tags else b"[]",
+        _json.encode(facts),
+    )
+
+
+def fresh_target_row(number: int, device: int, claim: DeviceClaim, wanted: TargetClaim) -> tuple[Any, ...]:
+    """Return the columns of `insert_fresh_target`."""
+    return (
+        number,
+        device,
+        claim.app,
+        _KINDS[wanted.kind],
+        wanted.value,
+        _ENVIRONMENTS[wanted.environment],
+        wanted.topic,
+        claim.at,
+        claim.at if claim.confirmed is None else claim.confirmed,
     )
 
 

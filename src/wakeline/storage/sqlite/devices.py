@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import groupby
 from typing import NamedTuple
 
 import msgspec
@@ -29,9 +30,6 @@ BATCH = 500
 
 SLICE = 50
 """Devices of a list that are written in one step of the loop: about a millisecond."""
-
-_MANY = 5
-"""Claims from which on one look at all of them costs less than a look for each."""
 
 _ALWAYS = (1 << 62) - 1
 
@@ -77,12 +75,12 @@ class SqliteDevices(DeviceLookups):
 
     async def put(self, claims: Sequence[DeviceClaim]) -> list[Registered]:
         """Upsert devices."""
-        return await self._writer.write(lambda tx: self._put_all(tx, claims))
+        return await self._writer.write(lambda tx: [self._put(tx, claim) for claim in claims])
 
     async def take_in(self, claims: Sequence[DeviceClaim]) -> None:
         """Upsert devices, a slice a part of larger transactions."""
         parts = [
-            self._writer.write(partial(self._put_all, claims=claims[start : start + SLICE]), patient=True)
+            self._writer.write(partial(self._take_in, claims=claims[start : start + SLICE]), patient=True)
             for start in range(0, len(claims), SLICE)
         ]
         for done in await asyncio.gather(*parts, return_exceptions=True):
@@ -100,20 +98,18 @@ class SqliteDevices(DeviceLookups):
         owners = self._owners(tx, app, device.id, [claim])
         return self._apply(tx, registration.plan_target(claim, device, owners, at), device, at)
 
-    def _put_all(self, tx: Transaction, claims: Sequence[DeviceClaim]) -> list[Registered]:
-        if len(claims) < _MANY or len({claim.app for claim in claims}) > 1:
-            return [self._put(tx, claim) for claim in claims]
-        known, fresh = Known(tx, claims), Fresh(tx)
-        done = []
-        for claim in claims:
-            if known.touches(claim):
-                fresh.write()
-                done.append(self._put(tx, claim))
-            else:
-                done.append(fresh.add(claim))
-            known.add(claim)
-        fresh.write()
-        return done
+    def _take_in(self, tx: Transaction, claims: Sequence[DeviceClaim]) -> None:
+        for _, of_app in groupby(claims, lambda claim: claim.app):
+            together = list(of_app)
+            known, fresh = Known(tx, together), Fresh(tx)
+            for claim in together:
+                if known.touches(claim):
+                    fresh.write()
+                    self._put(tx, claim)
+                else:
+                    fresh.add(claim)
+                known.add(claim)
+            fresh.write()
 
     def _put(self, tx: Transaction, claim: DeviceClaim) -> Registered:
         current = load_named(tx, claim.app, claim.device_id)
@@ -216,12 +212,11 @@ class SqliteDevices(DeviceLookups):
         """Return a candidate for each raw token; unknown ones get a device of their own in one transaction."""
         unknown = [claim for claim in claims if not self._is_known(app, claim)]
         if unknown:
-            await self.put(
-                [
-                    DeviceClaim(app=app, device_id=raw_device_id(claim), users=(), targets=(claim,), at=at, confirmed=0)
-                    for claim in {(claim.kind, claim.value): claim for claim in unknown}.values()
-                ]
-            )
+            claims_ = [
+                DeviceClaim(app=app, device_id=raw_device_id(claim), users=(), targets=(claim,), at=at, confirmed=0)
+                for claim in {(claim.kind, claim.value): claim for claim in unknown}.values()
+            ]
+            await self._writer.write(lambda tx: self._take_in(tx, claims_))
         numbers = [self._target_id(app, claim) for claim in claims]
         return [self.candidate(number) for number in numbers if number is not None]
 

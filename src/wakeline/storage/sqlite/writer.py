@@ -29,8 +29,8 @@ BUDGET = 0.005
 BUDGET_ALONE = 0.2
 """The same for a command that has the store for itself: nobody waits for its loop."""
 
-PATIENCE = 0.03
-"""Seconds that a group of patient callers may take, the loop's breaths included: a commit costs them little then."""
+PATIENCE, LONGEST_PATIENCE = 0.03, 0.5
+"""Seconds that a group of patient callers may take, the loop's breaths included: as long as the last commit took, within these."""
 
 _T = TypeVar("_T")
 _log = structlog.get_logger()
@@ -214,7 +214,8 @@ class Writer:
         members: list[_Member[Any]] = []
         if not (self._waiting or self._patient):
             return members
-        started, budget = perf_counter(), max(self._budget, PATIENCE)
+        started = perf_counter()
+        budget = max(self._budget, PATIENCE, min(self.last_commit_seconds, LONGEST_PATIENCE))
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._changes = self._connection.total_changes

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from wakeline.model.errors import InvalidRequest
 
-_HEX = frozenset("0123456789abcdef")
+_HEX = "0123456789abcdef"
 _FORMS = "APNs tokens are sent as hex: two digits a byte, nothing between."
 
 
 def spelled(value: str, pointer: str) -> str:
     """Return an APNs token in lower case. Raises InvalidRequest that points to the field."""
     token = value.lower()
-    if not _HEX.issuperset(token):
+    if token.strip(_HEX):
         raise InvalidRequest(
             "this is no APNs token: it has characters that are no hex digits", pointer=pointer, fix=_FORMS
         )

@@ -52,15 +52,15 @@ WHERE t.app = ? AND t.kind = ? AND t.value IN (SELECT value FROM json_each(?));
 SELECT u.user, count(*) FROM device_user AS u
 WHERE u.app = ? AND u.user IN (SELECT value FROM json_each(?)) GROUP BY u.user;
 
--- name: insert_numbered_device!
--- Keep a device under a row id that was counted by who writes.
-INSERT INTO device (id, app, device_id, generation, connected_until, created, seen, locale, users, tags, facts)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- name: insert_fresh_device!
+-- Keep a device that was nowhere, under a row id that was counted by who writes.
+INSERT INTO device (id, app, device_id, created, seen, locale, users, tags, facts, generation, connected_until)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0);
 
--- name: insert_numbered_target!
--- Keep a target under a row id that was counted by who writes.
-INSERT INTO target (id, device, app, kind, value, environment, topic, state, reason, since, evidence, confirmed)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- name: insert_fresh_target!
+-- Keep a target that was nowhere, under a row id that was counted by who writes.
+INSERT INTO target (id, device, app, kind, value, environment, topic, since, confirmed, state, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'active', '');
 
 -- name: update_device!
 -- Change a device.
