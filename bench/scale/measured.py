@@ -1,0 +1,102 @@
+"""The figures that the model begins with, read from `report.json` by the keys of their figures."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bench import disk
+from bench.engine import PEAK, PER
+from bench.report import Figure, Report
+
+TRIPS = (50, 100)
+_CPU = "CPU s per 100,000"
+_MILLION = 1_000_000
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A broadcast that was measured: devices, round trip in ms, elapsed s and CPU s (medians of its rounds)."""
+
+    figure: str
+    devices: int
+    trip: float
+    seconds: float
+    cpu: float
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """CPU in seconds a push, by kind of work; bytes; seconds. `points`: broadcasts, nearest first."""
+
+    about: str
+    """When, where and how carefully it was measured."""
+    broadcast: float
+    far: float
+    """What an answer that comes alone instead of in a batch costs more: of the far broadcasts, against the near one."""
+    batched: float
+    single: float
+    resident: float
+    growth: float
+    device: float
+    broadcast_device: float
+    notification: float
+    imported: float
+    """Seconds that the import of one device takes."""
+    points: tuple[Point, ...]
+    call_p50: float
+    call_p99: float
+    call_devices: int
+    call_cpu: float
+
+
+class Absent(LookupError):
+    """The report lacks a figure that the model needs."""
+
+
+def of(report: Report) -> Measured:
+    """Read a report. Raises Absent if a figure is not in it."""
+    figures = {figure.key: figure for figure in report.figures}
+
+    def figure(key: str) -> Figure:
+        if key not in figures:
+            raise Absent(f"report.json has no figure {key!r}: `make bench` measures it")
+        return figures[key]
+
+    near = figure("fanout-1m") if "fanout-1m" in figures else figure("fanout")
+    points = (_near(figure("fanout")), *(_far(figure(f"fanout-{trip}ms"), trip) for trip in TRIPS))
+    calls, bytes_of = figure("call-latency"), figure("disk")
+    broadcast = _value(near) / PER
+    machine = report.machine
+    return Measured(
+        about=f"Measured {report.at} on {machine.processor}, {machine.cores} cores, {machine.system}"
+        + (", by a quick run: a smoke, not a measurement." if report.quick else "."),
+        broadcast=broadcast,
+        far=max(0.0, *(point.cpu / point.devices - broadcast for point in points)),
+        batched=_value(figure("ndjson")) / PER,
+        single=_value(figure("post")) / PER,
+        resident=max(figure(key).also(PEAK) for key in ("fanout", "ndjson", "post")) * 1e6,
+        growth=near.also("RSS growth, MB") * 1e6,
+        device=_value(bytes_of),
+        broadcast_device=bytes_of.also(disk.BROADCAST),
+        notification=bytes_of.also(disk.SINGLE),
+        imported=min(_value(figure("import-csv")), _value(figure("import-ndjson"))) / _MILLION,
+        points=points,
+        call_p50=calls.also("p50, ms"),
+        call_p99=_value(calls),
+        call_devices=calls.runs[0].requests,
+        call_cpu=calls.also(_CPU) / PER,
+    )
+
+
+def _near(figure: Figure) -> Point:
+    ours = figure.programs()[0]
+    devices = figure.runs[0].requests
+    return Point(figure.key, devices, 0.0, figure.median(ours, "wall_seconds"), _value(figure) * devices / PER)
+
+
+def _far(figure: Figure, trip: int) -> Point:
+    devices = figure.runs[0].requests
+    seconds = _value(figure) * devices / PER
+    return Point(figure.key, devices, float(trip), seconds, figure.also(_CPU) * devices / PER)
+
+
+def _value(figure: Figure) -> float:
+    return figure.median(figure.programs()[0], "value")
