@@ -832,6 +832,10 @@ class Shipment(msgspec.Struct, kw_only=True, eq=False):
     started: float = 0.0
     parcel: Sequence[Notification] = ()
 
+    def notification_of(self, position: int) -> Notification:
+        """Return the notification that a recipient gets."""
+        return self.parcel[position] if self.parcel else self.notification
+
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What would be sent to one recipient: authorization redacted, token masked."""
@@ -862,7 +866,7 @@ class Sender(Protocol):
         """Return how many requests may be handed over now; calls may use the reserved tenth."""
 
     def send(self, shipment: Shipment) -> None:
-        """Take a shipment; never blocks, never raises for what a provider might say."""
+        """Take a shipment; never blocks, never raises for what a provider might say. If it raises, it sent nothing of it."""
 
     async def check(self) -> Outcome:
         """Ask the provider something that reaches nobody, on a connection of its own, and say what was learnt."""

@@ -79,7 +79,7 @@ class Carrier:
         kind: ProviderKind,
         clock: FakeClock,
         chance: Random,
-        saw: Callable[[Shipment, Recipient], None],
+        saw: Callable[[Shipment, int], None],
         said: Callable[[Said], None],
     ) -> None:
         self.kind = kind
@@ -163,8 +163,8 @@ class Desk:
     def send(self, shipment: Shipment) -> None:
         assert not self.closed
         assert 0 < len(shipment.recipients) <= self.room(call=shipment.lane == 0)
-        for place, recipient in enumerate(shipment.recipients):
-            self.carrier.saw(shipment, recipient)
+        for place in range(len(shipment.recipients)):
+            self.carrier.saw(shipment, place)
             self.pending.append(self._fate(shipment, place))
 
     def _fate(self, shipment: Shipment, place: int) -> Pending:
@@ -201,7 +201,7 @@ class Desk:
         at = self.carrier.clock.now()
         for place, outcome in answers:
             recipient = shipment.recipients[place]
-            self.carrier.said(Said(shipment.notification.key, recipient.target, recipient.value, outcome, at))
+            self.carrier.said(Said(shipment.notification_of(place).key, recipient.target, recipient.value, outcome, at))
         accepted = [place for place, outcome in answers if outcome is OK]
         others = [(place, outcome) for place, outcome in answers if outcome is not OK]
         shipment.on_results(shipment, accepted, others)

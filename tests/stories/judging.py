@@ -17,7 +17,7 @@ from stories.carrier import Said
 from stories.lives import Life
 from wakeline.doctor.explain import Explainer, ExplainPorts
 from wakeline.model.delivery import Delivery, DeliveryState
-from wakeline.model.device import Recipient, Target, TargetState
+from wakeline.model.device import Target, TargetState
 from wakeline.model.event import EventType
 from wakeline.model.ids import delivery_id
 from wakeline.model.outcome import OutcomeClass
@@ -71,11 +71,12 @@ class Judge:
 
     # --- while it goes on
 
-    def requested(self, shipment: Shipment, recipient: Recipient) -> None:
+    def requested(self, shipment: Shipment, place: int) -> None:
         """Judge a request of the app's as the push service gets it."""
-        life, pair = self._life, (shipment.notification.key, recipient.target)
+        notification, recipient = shipment.notification_of(place), shipment.recipients[place]
+        life, pair = self._life, (notification.key, recipient.target)
         self.requests[pair] += 1
-        life.saw(shipment.notification, recipient)
+        life.saw(notification, recipient)
         if pair in self._on_the_way:
             life.broken.append("1: a push is sent while it is on its way")
         if pair in life.answered:

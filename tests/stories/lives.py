@@ -62,13 +62,14 @@ class WatchedPost(Post):
         send = office.send
 
         def watched(shipment: Shipment) -> None:
-            for recipient in shipment.recipients:
-                self.life.saw(shipment.notification, recipient)
+            for place, recipient in enumerate(shipment.recipients):
+                self.life.saw(shipment.notification_of(place), recipient)
             on_results = shipment.on_results
 
             def noted(answered: Shipment, accepted: list[int], others: list[tuple[int, Outcome]]) -> None:
-                targets = [shipment.recipients[place].target for place in accepted]
-                self.life.answered.update((shipment.notification.key, target) for target in targets)
+                self.life.answered.update(
+                    (shipment.notification_of(place).key, shipment.recipients[place].target) for place in accepted
+                )
                 on_results(answered, accepted, others)
 
             shipment.on_results = noted

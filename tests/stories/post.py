@@ -129,24 +129,24 @@ class Office:
 
     def send(self, shipment: Shipment) -> None:
         assert 0 < len(shipment.recipients) <= self.room(call=shipment.lane == 0)
-        content = shipment.notification.content
-        if content.data.get("unwritable"):
+        pushes = [(shipment.notification_of(place), one) for place, one in enumerate(shipment.recipients)]
+        if any(notification.content.data.get("unwritable") for notification, _ in pushes):
             raise ValueError("a defect of ours")
         self.flying.append(shipment)
         self.post.sent += [
             Sent(
                 token=recipient.value,
-                notification=shipment.notification.key,
-                type=content.type,
+                notification=notification.key,
+                type=notification.content.type,
                 environment=shipment.route.environment.value,
                 credential=self.credential.id,
                 attempt=shipment.attempt,
                 badge=shipment.badges.get(recipient.device),
-                title=content.alert.title if content.alert else "",
+                title=notification.content.alert.title if notification.content.alert else "",
                 at=shipment.started,
                 key_id=self.credential.key_id,
             )
-            for recipient in shipment.recipients
+            for notification, recipient in pushes
         ]
 
     def deliver(self, now: float | None = None) -> bool:

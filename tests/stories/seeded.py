@@ -18,7 +18,7 @@ from stories.world import request, submission
 from wakeline.config import Limits, Settings
 from wakeline.model.app import App
 from wakeline.model.credential import Credential, CredentialKind, CredentialSecret
-from wakeline.model.device import DeviceClaim, Recipient, TargetClaim, TargetKind
+from wakeline.model.device import DeviceClaim, TargetClaim, TargetKind
 from wakeline.model.errors import StoreUnavailable, WakelineError
 from wakeline.model.route import Environment, ProviderKind
 from wakeline.pipeline import Taken
@@ -120,9 +120,9 @@ class SeededLife(Life):
         self.owner.update({target.value: user for target in targets})
         self.clock.advance(0.25)
 
-    def _requested(self, shipment: Shipment, recipient: Recipient) -> None:
+    def _requested(self, shipment: Shipment, place: int) -> None:
         if shipment.notification.app == self.app.id:
-            self.judge.requested(shipment, recipient)
+            self.judge.requested(shipment, place)
 
     # --- turns
 

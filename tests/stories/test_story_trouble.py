@@ -88,8 +88,8 @@ async def test_a_push_that_a_sender_chokes_on_fails_alone_and_says_so(world: Wor
     send = Office.send
 
     def choke(office: Office, shipment: Shipment) -> None:
-        alert = shipment.notification.content.alert
-        if alert is not None and alert.title == "poison":
+        alerts = [shipment.notification_of(place).content.alert for place in range(len(shipment.recipients))]
+        if any(alert is not None and alert.title == "poison" for alert in alerts):
             raise ValueError("cannot be encoded")
         send(office, shipment)
 
@@ -144,7 +144,7 @@ async def test_a_result_that_the_store_cannot_write_takes_no_other_with_it(world
     keys = {user: await world.send(user) for user in ("ann", "bob", "carl")}
 
     async def choosy(settlement: Any) -> None:
-        if any(row.notification == keys["bob"] and row.reason != "defect" for row in settlement.rows):
+        if any(keys["bob"] in run.notifications and run.attempt.reason != "defect" for run in settlement.accepted):
             raise ValueError("surrogates not allowed")
         await settle(settlement)
 

@@ -13,14 +13,17 @@ import msgspec
 
 from wakeline import ports
 from wakeline.model.app import App
+from wakeline.model.delivery import NewJob
 from wakeline.model.errors import IdempotencyMismatch, IdempotencyRunning, Overloaded, WakelineError
-from wakeline.model.notification import NotificationRequest
+from wakeline.model.notification import Notification, NotificationRequest
 from wakeline.model.outcome import Outcome
+from wakeline.model.route import Lane
+from wakeline.pipeline.claim import COUNT_UP
 from wakeline.pipeline.draft import Draft, Drafting, Ready
 from wakeline.pipeline.limits import UserLimits
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.preview import Previewing, PreviewResult
-from wakeline.pipeline.resolve import fanout_job, jobs_of
+from wakeline.pipeline.resolve import Wait, fanout_job, jobs_of
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.together import Together, Waiting
 from wakeline.ports import IdempotencyKey, Replayed, Reply
@@ -153,12 +156,33 @@ def _taken(draft: Draft) -> Taken:
 
 def _admission(ready: Ready, submission: Submission, taken: Taken) -> ports.Admission:
     draft, notification = ready.draft, ready.notification
-    jobs = [fanout_job(notification)] if draft.terms.walked else jobs_of(notification, draft.waiting)
+    single = _single(notification, draft)
+    jobs: list[NewJob] = []
+    if draft.terms.walked:
+        jobs = [fanout_job(notification)]
+    elif single is None:
+        jobs = jobs_of(notification, draft.waiting)
     return ports.Admission(
         notification=notification,
+        single=single,
         jobs=tuple(jobs),
         rows=tuple(draft.rows),
         events=tuple(draft.events),
         idempotency=submission.idempotency,
         reply=submission.reply(taken) if submission.idempotency is not None else None,
     )
+
+
+def _single(notification: Notification, draft: Draft) -> ports.Single | None:
+    """Return the only delivery of a notification that waits for nothing and is like its neighbours; None for any other.
+
+    Calls go alone: each is to be cancelled, and written, at once. What counts badges up counts them in its own load.
+    """
+    if len(draft.waiting) != 1 or draft.rows or notification.lane is Lane.CALL or draft.terms.walked:
+        return None
+    alert = notification.content.alert
+    [((route, wait), recipients)] = draft.waiting.items()
+    waits = notification.due > notification.created or wait != Wait(notification.due)
+    if len(recipients) != 1 or waits or (alert is not None and alert.badge == COUNT_UP):
+        return None
+    return ports.Single(route, recipients[0])

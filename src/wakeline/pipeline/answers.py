@@ -250,7 +250,7 @@ class Answers:
             attempt=job.attempt,
             now=answer.now,
             expires=job.expires,
-            on_unknown=answer.flight.load.notification.content.on_unknown,
+            on_unknown=answer.flight.load.notification_of(answer.number).content.on_unknown,
             entropy=self._parts.entropy(),
             silent=way.breaker.open,
         )
@@ -320,7 +320,7 @@ class Answers:
         """Write one line an attempt, as [logs] push asks; never a token or text."""
         _log.info(
             "push.answered",
-            notification=flight.load.notification.key,
+            notification=flight.load.key(index),
             target=flight.load.packed[index] >> 16,
             route=flight.way.route.id,
             attempt=flight.load.job.attempt,

@@ -17,7 +17,7 @@ from wakeline.model.delivery import (
 )
 from wakeline.model.outcome import Outcome
 from wakeline.pipeline.load import Load
-from wakeline.ports import BulkResult, JobProgress, Settlement, TargetVerdict
+from wakeline.ports import BulkResult, Settlement, TargetVerdict
 
 _LATEST = (1 << 32) - 1
 _MOST_TRIES = 255
@@ -65,7 +65,7 @@ class Batch(msgspec.Struct):
             if load.finished:
                 settlement.finished.append(job)
             else:
-                settlement.progress.append(JobProgress(job=job, remaining=load.remaining()))
+                settlement.progress.append(load.remaining())
         settlement.bulk = [BulkResult(chunk=chunk, entries=tuple(entries)) for chunk, entries in self.bulk.items()]
         settlement.again = [
             msgspec.structs.replace(job, recipients=pack_all(packed)) for job, packed in self.again.items()
@@ -83,7 +83,7 @@ def row(
 ) -> DeliveryRow:
     """Return the row of a delivery; `attempt` if a request was made."""
     return DeliveryRow(
-        load.notification.key,
+        load.key(index),
         load.packed[index] >> 16,
         state,
         outcome.code,

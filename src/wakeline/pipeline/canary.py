@@ -332,4 +332,4 @@ def _broken(way: Way) -> bool:
 
 
 def _pushes(load: Load, indexes: Sequence[int]) -> list[Push]:
-    return [(load.notification.key, load.packed[index] >> 16) for index in indexes]
+    return [(load.key(index), load.packed[index] >> 16) for index in indexes]

@@ -56,12 +56,12 @@ class Claims:
             return [load for job in sends for load in await self._one_load(job)]
 
     async def _loads(self, sends: Sequence[Job]) -> list[Load]:
-        known = await self._parts.ledger.notifications(list({job.notification for job in sends}))
+        keys = {key for job in sends for key in (unpack_all(job.members) if job.members else (job.notification,))}
+        known = await self._parts.ledger.notifications(list(keys))
         wanted = [job.chunk for job in sends if job.chunk and not self._remembered.knows(job)]
         chunks = await self._parts.queue.chunks(wanted) if wanted else {}
-        return [
-            load_of(job, known[job.notification], chunks.get(job.chunk)) for job in sends if job.notification in known
-        ]
+        loads = (load_of(job, known, chunks.get(job.chunk)) for job in sends)
+        return [load for load in loads if load is not None]
 
     async def _one_load(self, job: Job) -> list[Load]:
         try:
@@ -71,7 +71,7 @@ class Claims:
         except Exception:  # noqa: BLE001 - whatever it is, nobody else would end this job
             _log.exception("job.unreadable", job=job.id, notification=job.notification)
             packed = unpack_all(job.recipients)
-            load = Load(job, _nameless(job), packed, range(len(packed)))
+            load = Load(job, _nameless(job, job.notification), packed, range(len(packed)), _nameless_members(job))
             self.end_all(load, DeliveryState.FAILED, ours(Refusal.DEFECT))
             return [load]
 
@@ -128,8 +128,13 @@ class Claims:
         self.end(load, range(len(load.packed)), state, outcome)
 
     def _over(self, load: Load) -> bool:
-        """Settle a load whose notification is cancelled or late; tell whether it was."""
-        if load.notification.cancelled:
+        """Settle what of a load is cancelled or late; tell whether that was all of it."""
+        if load.members:
+            stopped = [index for index, member in enumerate(load.members) if member.cancelled]
+            self.end(load, stopped, DeliveryState.CANCELLED, ours(Refusal.CANCELLED))
+            if load.finished:
+                return True
+        elif load.notification.cancelled:
             self.end_all(load, DeliveryState.CANCELLED, ours(Refusal.CANCELLED))
             return True
         if load.job.expires <= self._parts.clock.now():
@@ -155,9 +160,10 @@ class Claims:
         """Count badges up, once a notification and device: a second attempt shows the number of the first.
 
         What was counted before a restart is known to the store by the attempt and by the device's last notification.
+        A parcel has nothing to count: what counts goes alone.
         """
         alert = load.notification.content.alert
-        if alert is None or alert.badge != COUNT_UP or not load.ready:
+        if load.members or alert is None or alert.badge != COUNT_UP or not load.ready:
             return
         key = load.notification.key
         devices = {load.recipients[number].device for number in load.ready}
@@ -172,10 +178,14 @@ class Claims:
         load.badges = {device: self._badges[key, device] for device in devices if (key, device) in self._badges}
 
 
-def _nameless(job: Job) -> Notification:
+def _nameless_members(job: Job) -> list[Notification]:
+    return [_nameless(job, key) for key in unpack_all(job.members)]
+
+
+def _nameless(job: Job, key: int) -> Notification:
     """Return what stands for a notification that cannot be read."""
     return Notification(
-        key=job.notification,
+        key=key,
         app=job.app,
         content=Content(),
         lane=job.lane,

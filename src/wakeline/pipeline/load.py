@@ -1,18 +1,20 @@
 """A claimed job in memory: which of its recipients may go, which have gone, which are settled.
 
-Nothing is allocated for a delivery but what the provider needs anyway.
+A job is one notification to its recipients, or a parcel of many with one recipient each; `key` and `notification_of` tell
+which is meant without asking which it is. Nothing is allocated for a delivery but what the provider needs anyway.
 An index counts a job's recipients as claimed. `ready` are those that may be sent, in order; shipments take slices of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from wakeline.model.delivery import Job, generation_matches, pack_all, unpack_all
 from wakeline.model.device import Recipient, TargetState
 from wakeline.model.notification import Notification
 from wakeline.model.outcome import Outcome
+from wakeline.ports import JobProgress
 from wakeline.wire.outcomes import Refusal, ours
 
 GONE = Recipient(0, "", 0, TargetState.RETIRED.value, "", 0)
@@ -23,6 +25,7 @@ MARKS = 0xFFFF
 
 _MARK = MARKS.__and__
 _STATE = Recipient._fields.index("state")
+_GENERATION = Recipient._fields.index("generation")
 
 LIMITED = 914
 """The code of a job that waits for a limit."""
@@ -42,12 +45,14 @@ class Load:
     """One leased job."""
 
     __slots__ = (
-        "_open",
         "badges",
         "checked",
         "job",
+        "keys",
+        "members",
         "next",
         "notification",
+        "open",
         "packed",
         "places",
         "ready",
@@ -55,9 +60,20 @@ class Load:
         "settled",
     )
 
-    def __init__(self, job: Job, notification: Notification, packed: list[int], places: Sequence[int]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        notification: Notification,
+        packed: list[int],
+        places: Sequence[int],
+        members: Sequence[Notification] = (),
+    ) -> None:
         self.job = job
         self.notification = notification
+        """The notification; of a parcel, the first: for what all of it have in common."""
+        self.members = members
+        """The notification of each recipient of a parcel; empty otherwise."""
+        self.keys = [member.key for member in members]
         self.packed = packed
         self.places = places
         self.recipients: Sequence[Recipient] = []
@@ -67,7 +83,22 @@ class Load:
         self.ready: Sequence[int] = ()
         self.next = 0
         self.settled = bytearray(len(packed))
-        self._open = len(packed)
+        self.open = len(packed)
+        """How many recipients are not settled."""
+
+    def key(self, index: int) -> int:
+        """Return the key of the notification that a recipient gets."""
+        return self.keys[index] if self.keys else self.notification.key
+
+    def notification_of(self, index: int) -> Notification:
+        """Return the notification that a recipient gets."""
+        return self.members[index] if self.members else self.notification
+
+    def of(self, notification: int) -> list[int]:
+        """Return the indexes of the recipients that get a notification."""
+        if self.keys:
+            return [index for index, key in enumerate(self.keys) if key == notification]
+        return list(range(len(self.packed))) if self.notification.key == notification else []
 
     @property
     def unsent(self) -> int:
@@ -77,12 +108,12 @@ class Load:
     @property
     def finished(self) -> bool:
         """Tell whether every recipient is settled."""
-        return not self._open
+        return not self.open
 
     @property
     def touched(self) -> bool:
         """Tell whether anything of it was sent or settled."""
-        return self.next > 0 or self._open < len(self.packed)
+        return self.next > 0 or self.open < len(self.packed)
 
     def take(self, limit: int) -> Sequence[int]:
         """Return the next indexes to send, at most `limit`; they count as sent."""
@@ -96,6 +127,16 @@ class Load:
         self.next = len(self.ready)
         return part
 
+    def drop_of(self, notification: int) -> Sequence[int]:
+        """Do as `drop` with what of a notification was not sent yet."""
+        mine = set(self.of(notification))
+        if len(mine) == len(self.packed):
+            return self.drop()
+        part = [index for index in self.ready[self.next :] if index in mine]
+        if part:
+            self.ready = [*self.ready[: self.next], *(index for index in self.ready[self.next :] if index not in mine)]
+        return part
+
     def settle(self, indexes: Sequence[int]) -> Sequence[int]:
         """Mark recipients as settled and return those that were not before: an answer counts once."""
         fresh = indexes
@@ -105,7 +146,7 @@ class Load:
             fresh = [index for index in indexes if not self.settled[index]]
             for index in fresh:
                 self.settled[index] = 1
-        self._open -= len(fresh)
+        self.open -= len(fresh)
         return fresh
 
     def slots(self, indexes: Sequence[int]) -> Sequence[int]:
@@ -118,14 +159,27 @@ class Load:
         """Return the indexes of recipients that are not settled."""
         return [index for index, settled in enumerate(self.settled) if not settled]
 
-    def remaining(self) -> bytes:
-        """Return the packed recipients that are not settled."""
-        return pack_all([packed for packed, settled in zip(self.packed, self.settled, strict=True) if not settled])
+    def remaining(self) -> JobProgress:
+        """Return what of the job is not settled."""
+        left = self.unsettled()
+        members = pack_all([self.keys[index] for index in left]) if self.keys else b""
+        return JobProgress(job=self.job.id, remaining=pack_all([self.packed[index] for index in left]), members=members)
 
 
-def load_of(job: Job, notification: Notification, chunk: bytes | None) -> Load:
-    """Return a load; `chunk` holds the recipients of the bulk chunk that the job belongs to, whose positions it needs."""
+def load_of(job: Job, known: Mapping[int, Notification], chunk: bytes | None) -> Load | None:
+    """Return a load, or None if nothing of the job is known any more.
+
+    `known` are notifications by key; `chunk` holds the recipients of the bulk chunk that the job belongs to, whose positions
+    it needs.
+    """
     packed = unpack_all(job.recipients)
+    if job.members:
+        pairs = [(known[key], one) for key, one in zip(unpack_all(job.members), packed, strict=True) if key in known]
+        members, packed = [member for member, _ in pairs], [one for _, one in pairs]
+        return Load(job, members[0], packed, range(len(packed)), members) if members else None
+    notification = known.get(job.notification)
+    if notification is None:
+        return None
     if chunk is None or chunk == job.recipients:
         return Load(job, notification, packed, range(len(packed)))
     positions = {recipient: position for position, recipient in enumerate(unpack_all(chunk))}
@@ -139,19 +193,29 @@ def check(load: Load, found: dict[int, Recipient]) -> list[Refused]:
     """
     active = TargetState.ACTIVE.value
     load.recipients = [found.get(packed >> 16, GONE) for packed in load.packed]
-    if {recipient[_STATE] for recipient in load.recipients} == {active} and not any(map(_MARK, load.packed)):
+    untouched = len(load.packed) == load.open
+    if (
+        untouched
+        and {recipient[_STATE] for recipient in load.recipients} == {active}
+        and not any(map(_MARK, load.packed))
+    ):
         # The usual case of a broadcast; a range slices without copying.
         load.ready = range(len(load.packed))
         return []
     refused: list[Refused] = []
     ready: list[int] = []
-    for index, (packed, recipient) in enumerate(zip(load.packed, load.recipients, strict=True)):
-        outcome = _refusal(packed & MARKS, recipient, hop=load.job.code == HOP)
-        if outcome is None:
-            ready.append(index)
+    hop = load.job.code == HOP
+    for index, (packed, recipient, settled) in enumerate(zip(load.packed, load.recipients, load.settled, strict=True)):
+        mark = packed & MARKS
+        if recipient[_STATE] == active and (not mark or recipient[_GENERATION] == mark):
+            outcome = None  # what `_refusal` says of nearly all
         else:
+            outcome = _refusal(mark, recipient, hop=hop)
+        if outcome is not None:
             refused.append(Refused(index, outcome))
-    load.ready = range(len(ready)) if not refused else ready
+        elif not settled:
+            ready.append(index)
+    load.ready = range(len(ready)) if len(ready) == len(load.packed) else ready
     return refused
 
 

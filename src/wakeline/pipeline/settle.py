@@ -17,7 +17,6 @@ import structlog
 
 from wakeline.model.delivery import (
     Attempt,
-    DeliveryRow,
     DeliveryState,
     NewJob,
 )
@@ -25,7 +24,7 @@ from wakeline.model.device import Device
 from wakeline.model.errors import NotFound, StorageError, WakelineError
 from wakeline.model.event import Event, EventType
 from wakeline.model.ids import delivery_id
-from wakeline.model.outcome import Outcome, OutcomeClass
+from wakeline.model.outcome import Outcome
 from wakeline.model.route import HoldReason
 from wakeline.pipeline import report, verdicts
 from wakeline.pipeline.apart import by_notification, plainly
@@ -33,7 +32,7 @@ from wakeline.pipeline.batch import Batch, Doubt, Report, entry, row
 from wakeline.pipeline.flight import doubtful
 from wakeline.pipeline.load import Load
 from wakeline.pipeline.parts import Parts
-from wakeline.ports import Settlement, TargetVerdict
+from wakeline.ports import AcceptedRun, Settlement, TargetVerdict
 from wakeline.wire.outcomes import apns
 
 _log = structlog.get_logger()
@@ -72,19 +71,16 @@ class Settle:
         fresh = load.settle(indexes)
         if not fresh:
             return 0
-        key = load.notification.key
         if load.job.chunk:
             packed = entry(load, DeliveryState.ACCEPTED, attempt.number, 0, at)
             self._batch.bulk.setdefault(load.job.chunk, []).extend(zip(load.slots(fresh), repeat(packed), strict=False))
         else:
-            state, accepted = DeliveryState.ACCEPTED, OutcomeClass.ACCEPTED.value
-            self._batch.settlement.rows.extend(
-                DeliveryRow(key, load.packed[index] >> 16, state, 0, 200, "", accepted, "", attempt.number, at, attempt)
-                for index in fresh
-            )
+            self._batch.settlement.accepted.append(_run(load, fresh, attempt, at))
             if self._parts.wanted(EventType.PUSH_ACCEPTED):
-                self._batch.reports.extend(Report(load, index, state, _ACCEPTED, attempt.number, at) for index in fresh)
-        self._note(load, DeliveryState.ACCEPTED, len(fresh))
+                state, tries = DeliveryState.ACCEPTED, attempt.number
+                self._batch.reports.extend(Report(load, index, state, _ACCEPTED, tries, at) for index in fresh)
+        # What comes from a parcel is counted with its run.
+        self._note(load, None if load.keys else DeliveryState.ACCEPTED, len(fresh))
         return len(fresh)
 
     def final(
@@ -101,7 +97,9 @@ class Settle:
             self._batch.settlement.rows.append(row(load, index, state, outcome, tries, at, attempt))
         if state is not DeliveryState.ACCEPTED or (not load.job.chunk and self._parts.wanted(EventType.PUSH_ACCEPTED)):
             self._batch.reports.append(Report(load, index, state, outcome, tries, at))
-        self._note(load, state, 1)
+        if load.keys:
+            self._batch.settlement.ended.append(load.keys[index])
+        self._note(load, state, 1, index)
 
     def again(
         self,
@@ -122,7 +120,7 @@ class Settle:
             return
         job = load.job
         twin = NewJob(
-            notification=job.notification,
+            notification=load.key(index),
             app=job.app,
             route=job.route if route is None else route,
             lane=job.lane,
@@ -191,6 +189,7 @@ class Settle:
             if not batch.apart:
                 devices = await self._described(batch)
                 batch.settlement.events = list(self._events(batch, devices))
+                batch.settlement.quiet = not self._parts.wanted(EventType.PUSH_ACCEPTED)
                 await self._parts.queue.settle(batch.settlement)
                 return devices
         except StorageError:
@@ -237,7 +236,7 @@ class Settle:
                 state,
                 outcome,
                 app=self._slug(load),
-                notification=load.notification.key,
+                notification=load.key(index),
                 target=target,
                 device=device,
                 kind=_kind(device, target),
@@ -286,7 +285,7 @@ class Settle:
             target,
             doubt.outcome,
             now=doubt.at,
-            delivery=delivery_id(doubt.load.notification.key, number),
+            delivery=delivery_id(doubt.load.key(doubt.number), number),
             route=doubt.route,
             route_accepted=doubt.accepted_at,
         )
@@ -295,12 +294,12 @@ class Settle:
         known = self._parts.routes.get(route)
         return known is not None and known.hold is not None and known.hold.reason is HoldReason.BRAKE
 
-    def _note(self, load: Load, state: DeliveryState | None, count: int) -> None:
-        """Count results; the first of a batch wakes the writer."""
+    def _note(self, load: Load, state: DeliveryState | None, count: int, index: int = 0) -> None:
+        """Count results of the notification that a recipient gets; the first of a batch wakes the writer."""
         batch = self._batch
         if state is not None:
-            counts = batch.settlement.counts
-            counts[load.notification.key, state] = counts.get((load.notification.key, state), 0) + count
+            counts, counted = batch.settlement.counts, (load.key(index), state)
+            counts[counted] = counts.get(counted, 0) + count
         batch.loads[load.job.id] = load
         batch.size += count
         if batch.size == count:
@@ -309,6 +308,16 @@ class Settle:
     def _slug(self, load: Load) -> str:
         app = self._parts.apps.by_id(load.job.app)
         return app.slug if app is not None else ""
+
+
+def _run(load: Load, indexes: Sequence[int], attempt: Attempt, at: int) -> AcceptedRun:
+    """Return what was accepted of a load in one attempt."""
+    packed = load.packed if len(indexes) == len(load.packed) else [load.packed[index] for index in indexes]
+    targets = [recipient >> 16 for recipient in packed]
+    if not load.keys:
+        return AcceptedRun([load.notification.key] * len(targets), targets, attempt, at)
+    keys = load.keys if len(indexes) == len(load.keys) else [load.keys[index] for index in indexes]
+    return AcceptedRun(keys, targets, attempt, at, whole=True)
 
 
 def _kind(device: Device | None, target: int) -> str:

@@ -138,8 +138,13 @@ class Shelf:
 
     def cancel(self, notification: int) -> int:
         """Take the unsent deliveries of a notification out; returns how many."""
-        loads = [load for load in self._live.values() if load.notification.key == notification]
-        return sum(self.end(load, DeliveryState.CANCELLED, ours(Refusal.CANCELLED)) for load in loads)
+        taken = 0
+        for load in list(self._live.values()):
+            numbers = load.drop_of(notification)
+            taken += len(numbers)
+            self._checks.end(load, numbers, DeliveryState.CANCELLED, ours(Refusal.CANCELLED))
+            self.ended(load)
+        return taken
 
     async def clear(self) -> None:
         """Give back what was not begun, and send no more of what was."""

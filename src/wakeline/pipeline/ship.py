@@ -9,7 +9,7 @@ import structlog
 
 from wakeline.model.ids import uuid_of
 from wakeline.model.outcome import Outcome
-from wakeline.model.route import Lane
+from wakeline.model.route import Lane, Route
 from wakeline.pipeline.answers import Answers
 from wakeline.pipeline.flight import Flight
 from wakeline.pipeline.load import LIMITED, Load
@@ -43,37 +43,51 @@ class Shipping:
             indexes = self._allowed(way, load, indexes)
         if not indexes:
             return 0
+        credential, trial = way.credential, None
+        if candidate is not None:
+            credential, trial = candidate.credential, candidate.trial
+        flight = Flight(way, load, indexes, identity(credential), trial)
+        if trial is not None:
+            self._answers.sent(flight)
+        self._hand(flight, sender, way.shown if candidate is None else candidate.route)
+        return len(indexes)
+
+    def _hand(self, flight: Flight, sender: Sender, route: Route) -> None:
+        """Hand over a flight. What its sender cannot write fails, or it would stop the loop again and again."""
+        shipment = self._shipment(flight, route)
+        try:
+            sender.send(shipment)
+        except Exception:  # noqa: BLE001 - whatever it is, nothing of it was sent
+            if shipment.parcel and len(shipment.parcel) > 1:
+                for index in flight.indexes:
+                    self._hand(flight._replace(indexes=(index,)), sender, route)
+                return
+            notification = uuid_of(flight.load.key(flight.indexes[0]))
+            _log.exception("shipment.cannot_be_written", route=flight.way.route.id, notification=notification)
+            refused = ours(Refusal.PAYLOAD)
+            self._results(flight, shipment, [], [(position, refused) for position in range(len(flight.indexes))])
+
+    def _shipment(self, flight: Flight, route: Route) -> Shipment:
+        load, indexes = flight.load, flight.indexes
+        monotonic, patience = self._parts.clock.monotonic(), self._patience(flight.way, load)
         if isinstance(indexes, range):
             recipients = load.recipients[indexes.start : indexes.stop]
+            parcel = load.members[indexes.start : indexes.stop]
         else:
             recipients = [load.recipients[index] for index in indexes]
-        monotonic = self._parts.clock.monotonic()
-        flight = Flight(way, load, indexes, identity(way.credential))
-        patience = self._patience(way, load)
-        if candidate is not None:
-            flight = Flight(way, load, indexes, identity(candidate.credential), candidate.trial)
-            patience = min(patience, PATIENCE)
-            self._answers.sent(flight)
-        shipment = Shipment(
-            route=way.shown if candidate is None else candidate.route,
+            parcel = [load.members[index] for index in indexes] if load.members else ()
+        return Shipment(
+            route=route,
             lane=load.job.lane,
-            notification=load.notification,
+            notification=load.notification if not parcel else parcel[0],
             recipients=recipients,
-            deadline=monotonic + patience,
+            deadline=monotonic + (patience if flight.trial is None else min(patience, PATIENCE)),
             on_results=partial(self._results, flight),
             badges=load.badges,
             attempt=load.job.attempt,
             started=monotonic,
+            parcel=parcel,
         )
-        try:
-            sender.send(shipment)
-        except Exception:  # noqa: BLE001 - what cannot be written fails, or it would stop the loop again and again
-            _log.exception(
-                "shipment.cannot_be_written", route=way.route.id, notification=uuid_of(load.notification.key)
-            )
-            refused = ours(Refusal.PAYLOAD)
-            self._results(flight, shipment, [], [(position, refused) for position in range(len(indexes))])
-        return len(indexes)
 
     def _allowed(self, way: Way, load: Load, indexes: Sequence[int]) -> Sequence[int]:
         """Put off what its device may not get yet; calls are counted and go, for the provider may know better."""

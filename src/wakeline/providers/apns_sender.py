@@ -15,11 +15,12 @@ import msgspec
 from wakeline import __version__
 from wakeline.model.credential import Credential
 from wakeline.model.device import Recipient
-from wakeline.model.notification import PushType
+from wakeline.model.notification import Notification, PushType
 from wakeline.model.outcome import Action, Outcome
 from wakeline.model.route import Lane, Route
 from wakeline.ports import Clock, SenderStats, Shipment
-from wakeline.providers.apns_fit import by_rule, obstacle_of, sort_out
+from wakeline.providers.apns_fit import by_rule, obstacle_of, sort_out, unfit
+from wakeline.providers.apns_parcel import ParcelFlight, written
 from wakeline.providers.apns_singles import SHORTEST, Gathered, Single, Singles
 from wakeline.providers.apns_token import ProviderTokens
 from wakeline.providers.losses import certificate_outcome, goaway_outcome, outcome_of_loss
@@ -92,6 +93,9 @@ class ApnsSender:
 
     def send(self, shipment: Shipment) -> None:
         """See `ports.Sender`."""
+        if shipment.parcel:
+            self._send_parcel(shipment)
+            return
         refused: list[tuple[int, Outcome]] = []
         for rule, positions in by_rule(shipment):
             topic = self._topic(rule)
@@ -106,9 +110,52 @@ class ApnsSender:
                 self._singles.add(Single.of(shipment, prepared))
             else:
                 self.submit(_Flight(self, shipment, prepared, able))
+        self._tell(shipment, refused)
+
+    def _tell(self, shipment: Shipment, refused: list[tuple[int, Outcome]]) -> None:
+        """Tell what cannot go. Results never come from inside `send`: whoever sends may not be ready for them."""
         if refused:
-            # Results never come from inside `send`: whoever sends may not be ready for them.
             asyncio.get_running_loop().call_soon(shipment.on_results, shipment, [], refused)
+
+    def _send_parcel(self, shipment: Shipment) -> None:
+        now = self._clock.now()
+        obstacles: dict[str, Outcome | None] = {}
+
+        def ready(notification: Notification, recipient: Recipient) -> apns.Prepared | Outcome:
+            rule = apns.rule_for(notification.content.type)
+            topic = self._topic(rule)
+            if rule.name not in obstacles:
+                obstacles[rule.name] = obstacle_of(rule, self.route, self.credential, topic, now)
+            obstacle = obstacles[rule.name] or unfit(notification.content, recipient)
+            return apns.prepare(notification, topic, rule) if obstacle is None else obstacle
+
+        groups, refused = written(shipment, ready)
+        for group in groups:
+            self._submit_parcel(ParcelFlight(shipment, group, self.verdict, self._submit_parcel))
+        self._tell(shipment, refused)
+
+    def _submit_parcel(self, flight: ParcelFlight) -> None:
+        if self._tokens is not None:
+            flight.authorization = self._tokens.authorization()
+        batch = RequestBatch(
+            stable=self._stable + flight.written.stable,
+            literal=((b"authorization", flight.authorization),) if flight.authorization else (),
+            paths=flight.written.paths,
+            extra=flight.written.extra,
+            body=flight.written.bodies,
+            deadline=self._deadline(flight.shipment.deadline),
+            on_answers=flight.answered,
+        )
+        self._shared.pool.submit(batch)
+
+    def verdict(self, answer: Answer, flight: _Flight | ParcelFlight) -> Outcome | None:
+        """Return what an answer means, or None if the push gets the second try that only a sender can give."""
+        outcome = self.judge(answer)
+        if outcome.action not in {Action.RENEW, Action.RECONNECT}:
+            return outcome
+        if self.second_chance(outcome, flight):
+            return None
+        return msgspec.structs.replace(outcome, action=Action.HOLD)
 
     def _topic(self, rule: apns.Rule) -> str:
         """Return the topic for a push type: always the same, for route and credential are."""
@@ -189,7 +236,7 @@ class ApnsSender:
             self._doubted = now
         return now - self._doubted >= _DOUBT_SECONDS
 
-    def second_chance(self, outcome: Outcome, flight: _Flight) -> bool:
+    def second_chance(self, outcome: Outcome, flight: _Flight | ParcelFlight) -> bool:
         """Do what might make a second try succeed; False if it was done or cannot be done."""
         match outcome.action:
             case Action.RENEW if self._tokens is not None and not flight.again:
@@ -275,13 +322,11 @@ class _Flight:
         """Judge answers by index, try again what may be, and tell the rest; `accepted` are positions already."""
         positions, told, retry = self.positions, [], []
         for index, answer in others:
-            outcome = self.sender.judge(answer)
-            if outcome.action in {Action.RENEW, Action.RECONNECT}:
-                if self.sender.second_chance(outcome, self):
-                    retry.append(positions[index])
-                    continue
-                outcome = msgspec.structs.replace(outcome, action=Action.HOLD)
-            told.append((positions[index], outcome))
+            outcome = self.sender.verdict(answer, self)
+            if outcome is None:
+                retry.append(positions[index])
+            else:
+                told.append((positions[index], outcome))
         if retry:
             self.sender.submit(_Flight(self.sender, self.shipment, self.prepared, retry, again=True))
         if accepted or told:

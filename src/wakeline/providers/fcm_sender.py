@@ -17,6 +17,7 @@ from wakeline.model.credential import Credential
 from wakeline.model.outcome import Action, Outcome
 from wakeline.model.route import Lane, Route
 from wakeline.ports import Clock, SenderStats, Shipment
+from wakeline.providers.apart import send_apart
 from wakeline.providers.fcm_token import AccessTokens
 from wakeline.providers.losses import outcome_of_loss
 from wakeline.providers.sharing import SharedPool
@@ -99,6 +100,9 @@ class FcmSender:
 
     def send(self, shipment: Shipment) -> None:
         """See `ports.Sender`."""
+        if shipment.parcel:
+            send_apart(shipment, self.send)
+            return
         loop = asyncio.get_running_loop()
         obstacle = obstacle_of(self.route, self.credential)
         if obstacle is not None:

@@ -20,6 +20,7 @@ from wakeline.model.errors import InvalidRequest, TransportError
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
 from wakeline.model.route import Lane, Route
 from wakeline.ports import Clock, SenderStats, Shipment
+from wakeline.providers.apart import send_apart
 from wakeline.providers.crew import Crew
 from wakeline.providers.losses import outcome_of_failure
 from wakeline.providers.webpush_batch import Batch, Post
@@ -84,6 +85,9 @@ class WebPushSender:
 
     def send(self, shipment: Shipment) -> None:
         """See `ports.Sender`."""
+        if shipment.parcel:
+            send_apart(shipment, self.send)
+            return
         batch = Batch(shipment, webpush.prepare(shipment.notification, self._clock.now()), self._wake)
         call = shipment.lane is Lane.CALL
         queue = self._calls if call else self._others

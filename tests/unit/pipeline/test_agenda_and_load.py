@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from msgspec import structs
+
 from wakeline.model.delivery import Job, pack, pack_all
 from wakeline.model.device import Recipient
 from wakeline.model.notification import Content, Notification
 from wakeline.model.route import Lane
 from wakeline.pipeline.agenda import REFRESH, Agenda
 from wakeline.pipeline.load import Load, check, load_of
-from wakeline.ports import Due
+from wakeline.ports import Due, JobProgress
 
 ALERTS, CALLS = (1, Lane.ALERT), (1, Lane.CALL)
 
@@ -48,7 +52,9 @@ def loaded(*recipients: int, chunk: bytes | None = None) -> Load:
     job = Job(
         id=1, notification=1, app=1, route=1, lane=Lane.BULK, due=0, expires=9, recipients=pack_all(list(recipients))
     )
-    return load_of(job, notification, chunk)
+    load = load_of(job, {1: notification}, chunk)
+    assert load is not None
+    return load
 
 
 def recipient(target: int, generation: int = 1, state: str = "active") -> Recipient:
@@ -68,7 +74,7 @@ def test_an_answer_counts_once_and_what_remains_is_known() -> None:
     load = loaded(pack(1), pack(2), pack(3))
     assert load.settle([0, 2]) == [0, 2]
     assert load.settle([0]) == []
-    assert load.remaining() == pack_all([pack(2)])
+    assert load.remaining() == JobProgress(job=1, remaining=pack_all([pack(2)]))
     assert not load.finished
     load.settle([1])
     assert load.finished
@@ -78,3 +84,61 @@ def test_positions_in_a_chunk_survive_a_partial_job() -> None:
     chunk = pack_all([pack(number) for number in range(1, 6)])
     assert list(loaded(pack(4), pack(2), chunk=chunk).places) == [3, 1]
     assert list(loaded(pack(4), pack(2)).places) == [0, 1]
+
+
+def parcel(*pairs: tuple[int, int], known: Sequence[int]) -> Load | None:
+    job = Job(
+        id=1,
+        notification=0,
+        app=1,
+        route=1,
+        lane=Lane.ALERT,
+        due=0,
+        expires=9,
+        recipients=pack_all([pack(target, 1) for _, target in pairs]),
+        members=pack_all([key for key, _ in pairs]),
+    )
+    whole = Notification(key=0, app=1, content=Content(), lane=Lane.ALERT, due=0, expires=9, created=0)
+    return load_of(job, {key: structs.replace(whole, key=key) for key in known}, None)
+
+
+def test_a_parcel_knows_whose_push_each_is() -> None:
+    load = parcel((10, 1), (11, 2), (12, 3), known=[10, 11, 12])
+    assert load is not None
+
+    assert [load.key(index) for index in range(3)] == [10, 11, 12]
+    assert load.notification_of(1).key == 11
+    assert load.of(12) == [2]
+
+
+def test_what_is_forgotten_of_a_parcel_is_left_out() -> None:
+    load = parcel((10, 1), (11, 2), (12, 3), known=[10, 12])
+    assert load is not None
+
+    assert [load.key(index) for index in range(len(load.packed))] == [10, 12]
+    assert load.packed == [pack(1, 1), pack(3, 1)]
+    assert parcel((10, 1), (11, 2), known=[]) is None
+
+
+def test_one_of_a_parcel_is_taken_out_of_what_may_go() -> None:
+    load = parcel((10, 1), (11, 2), (12, 3), known=[10, 11, 12])
+    assert load is not None
+    assert check(load, {1: recipient(1), 2: recipient(2), 3: recipient(3)}) == []
+    load.take(1)
+
+    assert load.drop_of(10) == []
+    assert load.drop_of(12) == [2]
+
+    assert list(load.take(9)) == [1]
+    load.settle([0, 2])
+    assert load.remaining() == JobProgress(job=1, remaining=pack_all([pack(2, 1)]), members=pack_all([11]))
+
+
+def test_what_ended_before_it_was_looked_at_is_not_sent() -> None:
+    load = parcel((10, 1), (11, 2), known=[10, 11])
+    assert load is not None
+    load.settle([0])
+
+    assert check(load, {1: recipient(1), 2: recipient(2)}) == []
+
+    assert list(load.ready) == [1]
