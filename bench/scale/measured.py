@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 import msgspec
 
 from bench import disk
 from bench.engine import PEAK, PER
 from bench.report import Figure, Report
 
-TRIPS = (50, 100)
+_POINTS = (("fanout", 0.0), ("fanout-50ms", 50.0), ("fanout-100ms", 100.0))
 _CPU = "CPU s per 100,000"
 _MILLION = 1_000_000
 
 
+class Round(msgspec.Struct, frozen=True):
+    """One broadcast that was measured: elapsed and CPU seconds."""
+
+    seconds: float
+    cpu: float
+
+
 class Point(msgspec.Struct, frozen=True):
-    """A broadcast that was measured: devices, round trip in ms, elapsed s and CPU s (medians of its rounds)."""
+    """The rounds of a figure, in order: each finds the connections that the one before it left. `trip` in ms."""
 
     figure: str
     devices: int
     trip: float
-    seconds: float
-    cpu: float
+    rounds: tuple[Round, ...]
+
+    @property
+    def seconds(self) -> float:
+        """The median round."""
+        return median(each.seconds for each in self.rounds)
+
+    @property
+    def cost(self) -> float:
+        """CPU seconds a push, of the median round."""
+        return median(each.cpu for each in self.rounds) / self.devices
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +79,7 @@ def of(report: Report) -> Measured:
         return figures[key]
 
     near = figure("fanout-1m") if "fanout-1m" in figures else figure("fanout")
-    points = (_near(figure("fanout")), *(_far(figure(f"fanout-{trip}ms"), trip) for trip in TRIPS))
+    points = tuple(_point(figure(key), trip) for key, trip in _POINTS)
     calls, bytes_of = figure("call-latency"), figure("disk")
     broadcast = _value(near) / PER
     machine = report.machine
@@ -69,7 +87,7 @@ def of(report: Report) -> Measured:
         about=f"Measured {report.at} on {machine.processor}, {machine.cores} cores, {machine.system}"
         + (", by a quick run: a smoke, not a measurement." if report.quick else "."),
         broadcast=broadcast,
-        far=max(0.0, *(point.cpu / point.devices - broadcast for point in points)),
+        far=max(0.0, *(point.cost - broadcast for point in points)),
         batched=_value(figure("ndjson")) / PER,
         single=_value(figure("post")) / PER,
         resident=max(figure(key).also(PEAK) for key in ("fanout", "ndjson", "post")) * 1e6,
@@ -86,16 +104,15 @@ def of(report: Report) -> Measured:
     )
 
 
-def _near(figure: Figure) -> Point:
-    ours = figure.programs()[0]
-    devices = figure.runs[0].requests
-    return Point(figure.key, devices, 0.0, figure.median(ours, "wall_seconds"), _value(figure) * devices / PER)
-
-
-def _far(figure: Figure, trip: int) -> Point:
-    devices = figure.runs[0].requests
-    seconds = _value(figure) * devices / PER
-    return Point(figure.key, devices, float(trip), seconds, figure.also(_CPU) * devices / PER)
+def _point(figure: Figure, trip: float) -> Point:
+    """Read our rounds. CPU is the figure's value, or stands beside it where the value is elapsed time."""
+    ours = [run for run in figure.runs if run.program == figure.programs()[0]]
+    return Point(
+        figure.key,
+        ours[0].requests,
+        trip,
+        tuple(Round(run.wall_seconds, run.more.get(_CPU, run.value) * run.requests / PER) for run in ours),
+    )
 
 
 def _value(figure: Figure) -> float:
