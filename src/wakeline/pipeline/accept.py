@@ -13,23 +13,22 @@ import msgspec
 
 from wakeline import ports
 from wakeline.model.app import App
-from wakeline.model.delivery import NewJob
 from wakeline.model.errors import IdempotencyMismatch, IdempotencyRunning, Overloaded, WakelineError
-from wakeline.model.notification import Notification, NotificationRequest
+from wakeline.model.notification import NotificationRequest
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Lane
-from wakeline.pipeline.claim import COUNT_UP
-from wakeline.pipeline.draft import Draft, Drafting, Ready
+from wakeline.pipeline.draft import Drafting, Ready
 from wakeline.pipeline.limits import UserLimits
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.preview import Previewing, PreviewResult
-from wakeline.pipeline.resolve import Wait, fanout_job, jobs_of
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.together import Together, Waiting
 from wakeline.ports import IdempotencyKey, Replayed, Reply
 
 RETRY_AFTER = 30.0
 """Seconds after which a caller may ask again when we are full."""
+
+_Verdict = ports.Committed | ports.Replayed | ports.Mismatch | ports.Running
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,34 +104,42 @@ class Accept:
     ) -> list[Taken | Replayed | WakelineError]:
         answers: list[Taken | Replayed | WakelineError] = []
         admissions: list[ports.Admission] = []
-        for submission, draft in zip(submissions, drafts, strict=True):
-            if isinstance(draft, Ready):
-                taken = _taken(draft.draft)
-                admissions.append(_admission(draft, submission, taken))
+        kept: list[Ready] = []
+        for submission, ready in zip(submissions, drafts, strict=True):
+            if isinstance(ready, Ready):
+                taken = _taken(ready)
+                admissions.append(_admission(ready, submission, taken))
+                kept.append(ready)
                 answers.append(taken)
             else:
-                answers.append(draft)
+                answers.append(ready)
         if not admissions:
             return answers
-        kept = [ready.draft for ready in drafts if isinstance(ready, Ready)]
         try:
-            verdicts = iter(zip(await self._parts.acceptance.accept(admissions), kept, strict=True))
+            verdicts = await self._parts.acceptance.accept(admissions)
         except WakelineError:
-            for one in kept:
-                self._drafting.refund(one)
+            for ready in kept:
+                self._drafting.refund(ready.charges)
             raise
-        return [self._answer(*next(verdicts), answer) if isinstance(answer, Taken) else answer for answer in answers]
+        self._count(kept, verdicts)
+        told = iter(zip(verdicts, kept, strict=True))
+        return [self._answer(*next(told), answer) if isinstance(answer, Taken) else answer for answer in answers]
 
-    def _answer(
-        self,
-        verdict: ports.Committed | ports.Replayed | ports.Mismatch | ports.Running,
-        draft: Draft,
-        taken: Taken,
-    ) -> Taken | Replayed | WakelineError:
+    def _count(self, kept: Sequence[Ready], verdicts: Sequence[_Verdict]) -> None:
+        """Tell the meter how many deliveries were taken, by lane."""
+        counts: dict[Lane, int] = {}
+        for ready, verdict in zip(kept, verdicts, strict=True):
+            if isinstance(verdict, ports.Committed):
+                notification = ready.notification
+                deliveries = notification.recipients if ready.estimate is None else ready.estimate
+                counts[notification.lane] = counts.get(notification.lane, 0) + deliveries
+        for lane, deliveries in counts.items():
+            self._parts.meter.accepted(lane.name.lower(), deliveries)
+
+    def _answer(self, verdict: _Verdict, ready: Ready, taken: Taken) -> Taken | Replayed | WakelineError:
         if isinstance(verdict, ports.Committed):
-            self._parts.meter.accepted(draft.terms.lane.name.lower(), taken.recipients or taken.estimate or 0)
             return taken
-        self._drafting.refund(draft)
+        self._drafting.refund(ready.charges)
         match verdict:
             case ports.Replayed():
                 return verdict
@@ -144,45 +151,23 @@ class Accept:
                 )
 
 
-def _taken(draft: Draft) -> Taken:
-    exact = draft.estimate is None
+def _taken(ready: Ready) -> Taken:
+    notification, estimate = ready.notification, ready.estimate
     return Taken(
-        key=draft.key,
-        recipients=draft.recipients if exact else None,
-        estimate=draft.estimate,
-        failures=tuple(draft.failures),
+        key=notification.key,
+        recipients=notification.recipients if estimate is None else None,
+        estimate=estimate,
+        failures=ready.failures,
     )
 
 
 def _admission(ready: Ready, submission: Submission, taken: Taken) -> ports.Admission:
-    draft, notification = ready.draft, ready.notification
-    single = _single(notification, draft)
-    jobs: list[NewJob] = []
-    if draft.terms.walked:
-        jobs = [fanout_job(notification)]
-    elif single is None:
-        jobs = jobs_of(notification, draft.waiting)
     return ports.Admission(
-        notification=notification,
-        single=single,
-        jobs=tuple(jobs),
-        rows=tuple(draft.rows),
-        events=tuple(draft.events),
+        notification=ready.notification,
+        single=ready.single,
+        jobs=ready.jobs,
+        rows=ready.rows,
+        events=ready.events,
         idempotency=submission.idempotency,
         reply=submission.reply(taken) if submission.idempotency is not None else None,
     )
-
-
-def _single(notification: Notification, draft: Draft) -> ports.Single | None:
-    """Return the only delivery of a notification that waits for nothing and is like its neighbours; None for any other.
-
-    Calls go alone: each is to be cancelled, and written, at once. What counts badges up counts them in its own load.
-    """
-    if len(draft.waiting) != 1 or draft.rows or notification.lane is Lane.CALL or draft.terms.walked:
-        return None
-    alert = notification.content.alert
-    [((route, wait), recipients)] = draft.waiting.items()
-    waits = notification.due > notification.created or wait != Wait(notification.due)
-    if len(recipients) != 1 or waits or (alert is not None and alert.badge == COUNT_UP):
-        return None
-    return ports.Single(route, recipients[0])

@@ -6,7 +6,7 @@ Rule: pure, and only what holds for every push service; each service judges by i
 from __future__ import annotations
 
 from wakeline.model.errors import InvalidRequest
-from wakeline.model.notification import Alert, NotificationRequest, PushType
+from wakeline.model.notification import NotificationRequest, PushType
 from wakeline.wire.content import speaks
 
 _COLLAPSE_LIMIT = 64
@@ -15,16 +15,19 @@ _SHOWING = frozenset({PushType.ALERT, PushType.CALL, PushType.LIVEACTIVITY})
 
 def check_content(request: NotificationRequest, push_type: PushType) -> None:
     """Refuse what does not belong together. Raises InvalidRequest, naming the field."""
-    _check_call(request, push_type)
-    _check_live_activity(request, push_type)
-    _check_alert(request, push_type)
+    if request.call is not None or push_type is PushType.CALL:
+        _check_call(request, push_type)
+    if request.liveactivity is not None or push_type is PushType.LIVEACTIVITY:
+        _check_live_activity(request, push_type)
+    if request.alert is not None or push_type is PushType.ALERT:
+        _check_alert(request, push_type)
     if "aps" in request.data:
         raise InvalidRequest(
             "`data` may not have a key `aps`: Apple's own dictionary stands there",
             pointer="/data/aps",
             fix="Put additions to it under /apns/payload.",
         )
-    if len(request.collapse_id.encode()) > _COLLAPSE_LIMIT:
+    if request.collapse_id and len(request.collapse_id.encode()) > _COLLAPSE_LIMIT:
         raise InvalidRequest(
             f"`collapse_id` is longer than {_COLLAPSE_LIMIT} bytes", pointer="/collapse_id", fix="Use a shorter one."
         )
@@ -60,8 +63,8 @@ def _check_live_activity(request: NotificationRequest, push_type: PushType) -> N
 
 def _check_alert(request: NotificationRequest, push_type: PushType) -> None:
     alert = request.alert
-    if alert is not None:
-        _check_badge(alert)
+    if alert is not None and alert.badge is not None:
+        _check_badge(alert.badge)
     if push_type is PushType.ALERT and not speaks(alert) and not _overridden(request):
         raise InvalidRequest(
             "An alert needs `alert` with a text: what is to be shown",
@@ -81,8 +84,8 @@ def _overridden(request: NotificationRequest) -> bool:
     return any(each.payload or each.raw is not None for each in (request.apns, request.fcm, request.webpush))
 
 
-def _check_badge(alert: Alert) -> None:
-    badge, fix = alert.badge, 'Give a number from 0, or "+1".'
+def _check_badge(badge: int | str) -> None:
+    fix = 'Give a number from 0, or "+1".'
     if isinstance(badge, str) and badge != "+1":
         raise InvalidRequest('`badge` is a number, or "+1" to count up', pointer="/alert/badge", fix=fix)
     if isinstance(badge, int) and badge < 0:

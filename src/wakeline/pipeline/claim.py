@@ -22,11 +22,11 @@ from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.remembered import Remembered
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.settle import Settle
+from wakeline.pipeline.terms import COUNT_UP
 from wakeline.wire.outcomes import Refusal, ours, refusal_of_hold
 
 _log = structlog.get_logger()
 
-COUNT_UP = "+1"
 _BADGES_KEPT = 10_000
 
 

@@ -5,12 +5,12 @@ No credential (901), a per-user limit (914) and a connected device end a deliver
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from wakeline.model.app import App
-from wakeline.model.delivery import DeliveryRow, DeliveryState, pack
+from wakeline.model.delivery import DeliveryRow, DeliveryState, NewJob, pack
 from wakeline.model.device import TargetKind
 from wakeline.model.errors import InvalidRequest, NoCredential, PayloadTooLarge, WakelineError
 from wakeline.model.event import Event
@@ -21,9 +21,10 @@ from wakeline.pipeline import report
 from wakeline.pipeline.audience import Directory, Named
 from wakeline.pipeline.limits import Charge, UserLimits, worded
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.resolve import Wait, absent_at, address_of, kinds_for
+from wakeline.pipeline.resolve import Wait, absent_at, address_of, fanout_job, jobs_of, kinds_for
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.terms import Terms, terms_of
+from wakeline.ports import Single
 from wakeline.wire import fcm
 from wakeline.wire.outcomes import Refusal, ours
 
@@ -32,50 +33,79 @@ _PROVIDERS = {kind.value: kind.provider for kind in TargetKind}
 
 
 class Draft(msgspec.Struct, kw_only=True):
-    """A submission on its way to be an admission. `missing`: somebody who is named has nothing to send to."""
+    """A submission on its long way to be ready. `missing`: somebody who is named has nothing to send to."""
 
     terms: Terms
     key: int
     created: int
+    charges: dict[str, Charge | int]
     missing: bool = False
     waiting: dict[tuple[int, Wait], list[int]] = msgspec.field(default_factory=dict)
     rows: list[DeliveryRow] = msgspec.field(default_factory=list)
     events: list[Event] = msgspec.field(default_factory=list)
-    charges: dict[str, Charge | int] = msgspec.field(default_factory=dict)
     failures: list[Outcome] = msgspec.field(default_factory=list)
     providers: set[ProviderKind] = msgspec.field(default_factory=set)
     estimate: int | None = None
 
-    @property
-    def recipients(self) -> int:
-        """Count its deliveries."""
-        return sum(map(len, self.waiting.values())) + len(self.rows)
-
-    def notification(self, app: int, request_id: str) -> Notification:
-        """Return the notification; the names are kept where a walk or explain will ask for them."""
-        terms = self.terms
-        return Notification(
-            key=self.key,
-            app=app,
-            content=terms.content,
-            lane=terms.lane,
-            due=terms.due,
-            expires=terms.expires,
+    def ready(self, app: int, request_id: str) -> Ready:
+        """Return what its commit needs; the names are kept where a walk or explain will ask for them."""
+        walked = self.terms.walked
+        recipients = sum(map(len, self.waiting.values())) + len(self.rows)
+        notification = notification_of(
+            self.terms,
+            self.key,
+            app,
+            request_id,
             created=self.created,
-            bulk=terms.walked,
-            audience=terms.audience if terms.walked or self.missing else None,
-            only_if_absent=terms.only_if_absent,
-            recipients=0 if terms.walked else self.recipients,
-            walked=not terms.walked,
-            request_id=request_id,
+            recipients=0 if walked else recipients,
+            keeps_names=walked or self.missing,
+        )
+        return Ready(
+            notification=notification,
+            jobs=(fanout_job(notification),) if walked else tuple(jobs_of(notification, self.waiting)),
+            rows=tuple(self.rows),
+            events=tuple(self.events),
+            failures=tuple(self.failures),
+            charges=self.charges,
+            estimate=self.estimate,
         )
 
 
-class Ready(msgspec.Struct):
-    """A draft with its notification: what a commit needs."""
+class Ready(msgspec.Struct, kw_only=True):
+    """A submission as its commit needs it; `single`, in place of jobs: see `ports.Admission`.
 
-    draft: Draft
+    `charges` are what the per-user limits counted, `estimate` is known of an audience that is walked.
+    """
+
     notification: Notification
+    charges: dict[str, Charge | int]
+    single: Single | None = None
+    jobs: tuple[NewJob, ...] = ()
+    rows: tuple[DeliveryRow, ...] = ()
+    events: tuple[Event, ...] = ()
+    failures: tuple[Outcome, ...] = ()
+    estimate: int | None = None
+
+
+def notification_of(
+    terms: Terms, key: int, app: int, request_id: str, *, created: int, recipients: int, keeps_names: bool
+) -> Notification:
+    """Return the notification that is kept of these terms."""
+    return Notification(
+        key=key,
+        app=app,
+        content=terms.content,
+        lane=terms.lane,
+        due=terms.due,
+        expires=terms.expires,
+        created=created,
+        bulk=terms.walked,
+        audience=terms.audience if keeps_names else None,
+        only_if_absent=terms.only_if_absent,
+        recipients=recipients,
+        walked=not terms.walked,
+        request_id=request_id,
+    )
 
 
 class Drafting:
@@ -89,38 +119,86 @@ class Drafting:
     async def drafts(
         self, app: App, requests: Sequence[tuple[NotificationRequest, str]]
     ) -> list[Ready | WakelineError]:
-        """Return a draft, or what is wrong, for each (request, request id); look-ups are shared."""
+        """Return what a commit needs, or what is wrong, for each (request, request id); look-ups are shared.
+
+        Nearly every push has one recipient, whose route is known and for whom nothing is in the way: that takes the short way.
+        """
         now = self._parts.clock.now()
         allow_http = self._parts.settings.providers.webpush.allow_http
         terms = [_terms(request, now, allow_http=allow_http) for request, _ in requests]
         named = [term.audience for term in terms if isinstance(term, Terms) and not term.walked]
         directory = Directory()
         await directory.look_up(self._parts.devices, app.id, named, now)
-        return [
-            await self._draft(app, term, directory, request_id) if isinstance(term, Terms) else term
-            for term, (_, request_id) in zip(terms, requests, strict=True)
-        ]
+        drafts: list[Ready | WakelineError] = []
+        for term, (_, request_id) in zip(terms, requests, strict=True):
+            if not isinstance(term, Terms):
+                drafts.append(term)
+                continue
+            charges: dict[str, Charge | int] = {}
+            ready = self._short_way(app, term, charges, directory, request_id, now)
+            drafts.append(ready or await self._long_way(app, term, charges, directory, request_id, now))
+        return drafts
 
-    def refund(self, draft: Draft) -> None:
+    def refund(self, charges: Mapping[str, Charge | int]) -> None:
         """Give back what a draft was charged: it is not kept."""
-        for charge in draft.charges.values():
+        for charge in charges.values():
             if isinstance(charge, Charge):
                 self._limits.refund(charge)
 
-    async def _draft(self, app: App, terms: Terms, directory: Directory, request_id: str) -> Ready | WakelineError:
-        draft = Draft(terms=terms, key=self._parts.ids.next(), created=self._parts.clock.now())
+    def _short_way(
+        self,
+        app: App,
+        terms: Terms,
+        charges: dict[str, Charge | int],
+        directory: Directory,
+        request_id: str,
+        now: int,
+    ) -> Ready | WakelineError | None:
+        """Return what the long way would, if that has nothing to decide; else None, with what was charged in `charges`."""
+        if terms.named != 1 or not terms.plain or terms.due > now:
+            return None
+        named = directory.named(terms.audience, terms.content.type, app.settings)
+        if len(named) != 1:
+            return None
+        [entry] = named
+        candidate = entry.candidate
+        place = self._table.placed(app, terms.content.type, address_of(candidate))
+        if not isinstance(place, int) or self._wait(app, terms, charges, entry, now) is not None:
+            return None
+        notification = notification_of(
+            terms, self._parts.ids.next(), app.id, request_id, created=now, recipients=1, keeps_names=False
+        )
+        try:
+            self._check_size((_provider(candidate.kind),), notification)
+            _check_topics(terms)
+        except InvalidRequest as error:
+            self.refund(charges)
+            return error
+        single = Single(place, pack(candidate.target, entry.generation))
+        return Ready(notification=notification, charges=charges, single=single)
+
+    async def _long_way(
+        self,
+        app: App,
+        terms: Terms,
+        charges: dict[str, Charge | int],
+        directory: Directory,
+        request_id: str,
+        now: int,
+    ) -> Ready | WakelineError:
+        draft = Draft(terms=terms, key=self._parts.ids.next(), created=now, charges=charges)
         try:
             if terms.walked:
                 await self._walk(app, draft)
             else:
                 await self._resolve(app, draft, directory)
-            notification = draft.notification(app.id, request_id)
-            self._check_size(draft.providers, notification)
+            ready = draft.ready(app.id, request_id)
+            self._check_size(draft.providers, ready.notification)
             _check_topics(terms)
         except InvalidRequest as error:
-            self.refund(draft)
+            self.refund(charges)
             return error
-        return Ready(draft, notification)
+        return ready
 
     async def _walk(self, app: App, draft: Draft) -> None:
         audience = draft.terms.audience
@@ -133,14 +211,14 @@ class Drafting:
             draft.estimate += await self._parts.devices.count(app.id, tags=audience.tags)
 
     async def _resolve(self, app: App, draft: Draft, directory: Directory) -> None:
-        terms, now = draft.terms, self._parts.clock.now()
+        terms = draft.terms
         named = directory.named(terms.audience, terms.content.type, app.settings)
         places = await self._places(app, terms.content.type, named)
         if named and all(isinstance(place, Outcome) for place in places):
             refused = next(place for place in places if isinstance(place, Outcome))
             raise _no_credential(app, refused)
         for entry, place in zip(named, places, strict=True):
-            self._put(app, draft, entry, place, now)
+            self._put(app, draft, entry, place)
         await self._missing(app, draft, directory, named)
 
     async def _places(self, app: App, push_type: PushType, named: list[Named]) -> list[int | Outcome]:
@@ -152,12 +230,12 @@ class Drafting:
             places.append(known if known is not None else (await self._table.place(app, push_type, [address]))[address])
         return places
 
-    def _put(self, app: App, draft: Draft, entry: Named, place: int | Outcome, now: int) -> None:
+    def _put(self, app: App, draft: Draft, entry: Named, place: int | Outcome) -> None:
         """Decide about one target: which job it joins, or why it gets none."""
         if isinstance(place, Outcome):
             self._refuse(app, draft, entry, DeliveryState.FAILED, place)
             return
-        wait = self._wait(app, draft, entry, now)
+        wait = self._wait(app, draft.terms, draft.charges, entry, draft.created) or Wait(draft.terms.due)
         if isinstance(wait, Outcome):
             connected = wait.reason == Refusal.CONNECTED
             self._refuse(app, draft, entry, DeliveryState.SKIPPED if connected else DeliveryState.FAILED, wait)
@@ -165,36 +243,37 @@ class Drafting:
         draft.waiting.setdefault((place, wait), []).append(pack(entry.candidate.target, entry.generation))
         draft.providers.add(_provider(entry.candidate.kind))
 
-    def _wait(self, app: App, draft: Draft, entry: Named, now: int) -> Wait | Outcome:
-        terms = draft.terms
+    def _wait(
+        self, app: App, terms: Terms, charges: dict[str, Charge | int], entry: Named, now: int
+    ) -> Wait | Outcome | None:
+        """Return what one recipient has to wait for, or why they get nothing; None: it may go when it is due."""
         due = max(terms.due, absent_at(entry.candidate, now)) if terms.only_if_absent else terms.due
         if due >= terms.expires:
             return ours(Refusal.CONNECTED)
-        if not entry.subject or not self._limited(app, terms, entry, now):
-            return Wait(due)
-        charge = self._charge(app, draft, entry.subject, now)
-        if isinstance(charge, int):
-            return ours(Refusal.RATE_LIMITED, detail=f"The next one is allowed at {worded(charge)}.")
-        if charge.at <= now:
-            return Wait(due)
-        collapse_id = terms.content.collapse_id
-        return Wait(max(due, charge.at), 914, f"{entry.subject}\n{collapse_id}" if collapse_id else "")
+        if entry.subject and self._limited(app, terms, entry, now):
+            charge = self._charge(app, terms, charges, entry.subject, now)
+            if isinstance(charge, int):
+                return ours(Refusal.RATE_LIMITED, detail=f"The next one is allowed at {worded(charge)}.")
+            if charge.at > now:
+                collapse_id = terms.content.collapse_id
+                return Wait(max(due, charge.at), 914, f"{entry.subject}\n{collapse_id}" if collapse_id else "")
+        return Wait(due) if due > terms.due else None
 
     def _limited(self, app: App, terms: Terms, entry: Named, now: int) -> bool:
         """Tell whether the per-user limits count this one. What is scheduled is spread by its caller, and not counted."""
-        if not app.settings.limits or terms.due > now or not self._limits.applies(terms.content.type):
+        push_type = terms.content.type
+        if not app.settings.limits or terms.due > now or not self._limits.applies(push_type):
             return False
-        ios = _provider(entry.candidate.kind) is ProviderKind.APNS
-        return ios or terms.content.type is not PushType.BACKGROUND
+        return push_type is not PushType.BACKGROUND or _provider(entry.candidate.kind) is ProviderKind.APNS
 
-    def _charge(self, app: App, draft: Draft, subject: str, now: int) -> Charge | int:
+    def _charge(self, app: App, terms: Terms, charges: dict[str, Charge | int], subject: str, now: int) -> Charge | int:
         """Charge a user once a notification, however many devices they have."""
-        charge = draft.charges.get(subject)
+        charge = charges.get(subject)
         if charge is None:
-            content = draft.terms.content
-            latest = now if content.type is PushType.CALL else draft.terms.expires
+            content = terms.content
+            latest = now if content.type is PushType.CALL else terms.expires
             charge = self._limits.charge(app.id, subject, content.type, content.collapse_id, now=now, latest=latest)
-            draft.charges[subject] = charge
+            charges[subject] = charge
         return charge
 
     def _refuse(self, app: App, draft: Draft, entry: Named, state: DeliveryState, outcome: Outcome) -> None:
@@ -239,7 +318,8 @@ class Drafting:
 
 def _check_topics(terms: Terms) -> None:
     """Refuse what FCM takes to a device but not to a topic or a condition."""
-    if any(target.kind == TargetKind.FCM and fcm.is_broadcast(target.token) for target in terms.audience.targets):
+    targets = terms.audience.targets
+    if targets and any(target.kind == TargetKind.FCM and fcm.is_broadcast(target.token) for target in targets):
         fcm.check_topic_size(terms.content)
 
 

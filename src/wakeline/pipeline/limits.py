@@ -82,16 +82,21 @@ class UserLimits:
         self, app: int, subject: str, push_type: PushType, collapse: str, *, now: int, latest: int
     ) -> Charge | int:
         """Take a slot: return the charge, or the next free time (Unix ms) if that is not before `latest`; then nothing is taken."""
-        self._follow(now)
+        if now != self._now:
+            self._follow(now)
         rate = self._rates[push_type]
         key = app, subject, push_type
-        booked = self._booked.get((*key, collapse), 0) if collapse else 0
-        if now < booked < latest:
-            return Charge(app, subject, push_type, booked, collapse, taken_over=True)
-        arrival = max(self._arrivals.get(key, 0.0), float(now))
-        at = max(now, round(arrival - rate.tolerance))
-        if at > now and at >= latest:
-            return at
+        if collapse:
+            booked = self._booked.get((*key, collapse), 0)
+            if now < booked < latest:
+                return Charge(app, subject, push_type, booked, collapse, taken_over=True)
+        arrival, at = self._arrivals.get(key, 0.0), now
+        if arrival > now:
+            at = max(now, round(arrival - rate.tolerance))
+            if at > now and at >= latest:
+                return at
+        else:
+            arrival = float(now)
         self._arrivals[key] = arrival + rate.interval
         if collapse and at > now:
             self._booked[(*key, collapse)] = at

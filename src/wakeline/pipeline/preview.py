@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from wakeline.model.app import App
-from wakeline.model.delivery import unpack
+from wakeline.model.delivery import unpack, unpack_all
 from wakeline.model.errors import WakelineError
 from wakeline.model.notification import Notification, NotificationRequest, PushType
 from wakeline.model.outcome import Outcome
@@ -62,41 +62,39 @@ class Previewing:
         [ready] = await self._drafting.drafts(app, [(request, "")])
         if isinstance(ready, WakelineError):
             raise ready
-        draft = ready.draft
-        self._drafting.refund(draft)
-        items = await self._sample(app, ready) if draft.terms.walked else await self._named(ready)
+        self._drafting.refund(ready.charges)
+        notification, walked = ready.notification, ready.estimate is not None
+        items = await self._sample(app, notification) if walked else await self._named(ready)
         return PreviewResult(
-            type=draft.terms.content.type,
-            lane=draft.terms.lane,
-            due=draft.terms.due,
-            expires=draft.terms.expires,
-            recipients=None if draft.terms.walked else draft.recipients,
-            estimate=draft.estimate,
+            type=notification.content.type,
+            lane=notification.lane,
+            due=notification.due,
+            expires=notification.expires,
+            recipients=None if walked else notification.recipients,
+            estimate=ready.estimate,
             items=tuple(items),
         )
 
     async def _named(self, ready: Ready) -> list[PreviewItem]:
-        draft = ready.draft
-        by_reason = {outcome.reason: outcome for outcome in draft.failures}
+        by_reason = {outcome.reason: outcome for outcome in ready.failures}
         wanted: list[tuple[int, int | Outcome, int]] = [
-            (unpack(packed)[0], route, wait.due)
-            for (route, wait), recipients in draft.waiting.items()
-            for packed in recipients
+            (unpack(packed)[0], job.route, job.due) for job in ready.jobs for packed in unpack_all(job.recipients)
         ]
-        wanted += [(row.target, by_reason[row.reason], row.at) for row in draft.rows]
+        if ready.single is not None:
+            wanted.append((unpack(ready.single.recipient)[0], ready.single.route, ready.notification.due))
+        wanted += [(row.target, by_reason[row.reason], row.at) for row in ready.rows]
         return [await self._item(ready.notification, *one) for one in wanted]
 
-    async def _sample(self, app: App, ready: Ready) -> list[PreviewItem]:
+    async def _sample(self, app: App, notification: Notification) -> list[PreviewItem]:
         """Show the first devices that a walk would meet."""
-        terms = ready.draft.terms
-        audience, push_type = terms.audience, terms.content.type
-        if not audience.is_broad:
+        audience, push_type = notification.audience, notification.content.type
+        if audience is None or not audience.is_broad:
             return []
         found = await self._parts.devices.walk(app.id, tags=audience.tags, after=0, limit=SAMPLE)
         chosen = choose(found, push_type, app.settings)
         places = await self._table.place(app, push_type, {address_of(candidate) for candidate in chosen})
         return [
-            await self._item(ready.notification, candidate.target, places[address_of(candidate)], terms.due)
+            await self._item(notification, candidate.target, places[address_of(candidate)], notification.due)
             for candidate in chosen
         ]
 

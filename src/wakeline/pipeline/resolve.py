@@ -9,7 +9,7 @@ Rule 3: what one job holds leaves together: same route, same due time, same reas
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from wakeline.model.app import AppSettings, CallsBy
@@ -49,14 +49,16 @@ def kinds_for(push_type: PushType, settings: AppSettings) -> tuple[TargetKind, .
 
 
 @functools.cache
-def _ranks(kinds: tuple[TargetKind, ...]) -> dict[str, int]:
-    """Return the rank of each kind by its name."""
-    return {kind.value: number for number, kind in enumerate(kinds)}
+def _ranks(push_type: PushType, calls_by: CallsBy) -> dict[str, int]:
+    """Return the rank of each kind by its name; `calls_by` is all that the settings say about it."""
+    return {kind.value: number for number, kind in enumerate(kinds_for(push_type, AppSettings(calls_by=calls_by)))}
 
 
-def choose(candidates: Iterable[Candidate], push_type: PushType, settings: AppSettings) -> list[Candidate]:
+def choose(candidates: Sequence[Candidate], push_type: PushType, settings: AppSettings) -> list[Candidate]:
     """Return one candidate a device: of the best kind, and the newest of that kind."""
-    rank = _ranks(kinds_for(push_type, settings))
+    rank = _ranks(push_type, settings.calls_by)
+    if len(candidates) == 1:
+        return [candidates[0]] if candidates[0].kind in rank else []
     best: dict[int, Candidate] = {}
     for candidate in candidates:
         place = rank.get(candidate.kind)
@@ -73,7 +75,7 @@ def choose_columns(crowds: list[tuple[Address, Crowd]], kinds: Sequence[TargetKi
     devices = [device for _, crowd in crowds for device in crowd.devices]
     if len(set(devices)) == len(devices):
         return crowds
-    rank = _ranks(tuple(kinds))
+    rank = {kind.value: number for number, kind in enumerate(kinds)}
     best: dict[int, tuple[int, int]] = {}
     for (kind, _, _), crowd in crowds:
         for device, target in zip(crowd.devices, crowd.targets, strict=True):

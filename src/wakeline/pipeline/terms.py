@@ -37,6 +37,9 @@ _TTL = {PushType.CALL: 32, PushType.BACKGROUND: 3600, PushType.PUSHTOTALK: 0}
 _DEFAULT_TTL = 86400
 _NAME_LIMIT = 255
 
+COUNT_UP = "+1"
+"""The badge that counts up for each device."""
+
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """A checked request. `due` and `expires` in Unix ms; `named` counts the recipients that it names.
@@ -53,16 +56,25 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     only_if_absent: bool
     walked: bool
 
+    @property
+    def plain(self) -> bool:
+        """Tell whether a delivery of it may share a job with those of others.
+
+        Calls go alone: each is to be cancelled, and written, at once. What counts badges up counts them in its own load.
+        """
+        alert = self.content.alert
+        return self.lane is not Lane.CALL and not self.walked and (alert is None or alert.badge != COUNT_UP)
+
 
 def terms_of(request: NotificationRequest, now: int, *, allow_http: bool = False) -> Terms:
     """Fill in defaults and check. `now` in Unix ms; `allow_http`: endpoints of Web Push may be without TLS.
 
     Raises InvalidRequest, naming the field.
     """
-    push_type = _push_type(request)
+    push_type = request.type if request.type is not None else _type_of(request)
     check_content(request, push_type)
     audience = _audience(request.to, push_type, allow_http=allow_http)
-    due = _due(request.send_at, now)
+    due = now if request.send_at is None else _due(request.send_at, now)
     named = len(audience.users) + len(audience.devices) + len(audience.targets)
     walked = audience.is_broad or named > NAMED_LIMIT
     return Terms(
@@ -77,10 +89,8 @@ def terms_of(request: NotificationRequest, now: int, *, allow_http: bool = False
     )
 
 
-def _push_type(request: NotificationRequest) -> PushType:
-    """Return the type said, or the one that the content speaks of."""
-    if request.type is not None:
-        return request.type
+def _type_of(request: NotificationRequest) -> PushType:
+    """Return the type that the content speaks of."""
     if request.call is not None:
         return PushType.CALL
     if request.liveactivity is not None:
@@ -122,12 +132,10 @@ def _audience(to: Audience, push_type: PushType, *, allow_http: bool) -> Audienc
         raise InvalidRequest(
             "The audience is empty", pointer="/to", fix="Name users, devices, targets, tags or everyone."
         )
-    for field, names in (("users", to.users), ("devices", to.devices), ("tags", to.tags)):
-        for position, name in enumerate(names):
-            if not 0 < len(name) <= _NAME_LIMIT:
-                raise InvalidRequest(
-                    f"A name has 1 to {_NAME_LIMIT} characters", pointer=f"/to/{field}/{position}", fix="Correct it."
-                )
+    _check_names(to.users, "users")
+    if to.devices or to.tags:
+        _check_names(to.devices, "devices")
+        _check_names(to.tags, "tags")
     if to.targets:
         to = msgspec.structs.replace(to, targets=normalised(to.targets, push_type, allow_http=allow_http))
     if len(to.users) + len(to.devices) + len(to.targets) == 1:
@@ -138,6 +146,14 @@ def _audience(to: Audience, push_type: PushType, *, allow_http: bool) -> Audienc
         targets=tuple({(target.kind, target.value): target for target in to.targets}.values()),
         tags=tuple(dict.fromkeys(to.tags)),
     )
+
+
+def _check_names(names: tuple[str, ...], field: str) -> None:
+    for position, name in enumerate(names):
+        if not 0 < len(name) <= _NAME_LIMIT:
+            raise InvalidRequest(
+                f"A name has 1 to {_NAME_LIMIT} characters", pointer=f"/to/{field}/{position}", fix="Correct it."
+            )
 
 
 def _ttl(ttl: int | None, push_type: PushType) -> int:
@@ -152,10 +168,8 @@ def _ttl(ttl: int | None, push_type: PushType) -> int:
     return ttl
 
 
-def _due(send_at: str | None, now: int) -> int:
+def _due(send_at: str, now: int) -> int:
     """Return when it may go out, Unix ms; a time in the past means now."""
-    if send_at is None:
-        return now
     try:
         at = datetime.fromisoformat(send_at)
     except ValueError:

@@ -27,24 +27,38 @@ class RejectedLine(View, frozen=True, kw_only=True):
     problem: Problem
 
 
-async def numbered(stream: Lines) -> AsyncIterator[tuple[int, bytes | None]]:
-    """Yield (number, line) of lines that are not blank; None stands for one that is too long, which is not kept in memory."""
+Line = tuple[int, bytes | None]
+"""A line with its number; None stands for one that is too long, which is not kept in memory."""
+
+
+async def numbered(stream: Lines) -> AsyncIterator[Line]:
+    """Yield the lines that are not blank."""
+    async for lines in bundles(stream):
+        for line in lines:
+            yield line
+
+
+async def bundles(stream: Lines) -> AsyncIterator[list[Line]]:
+    """Yield the lines that are not blank, as many at a time as a piece of the body ends."""
     number, rest, skipping = 0, b"", False
     async for piece in stream:
         *lines, rest = (rest + piece).split(b"\n")
+        bundle: list[Line] = []
         for line in lines:
             number += 1
             if skipping or len(line) > LINE_LIMIT:
-                yield number, None
-            elif line.strip():
-                yield number, line
-            skipping = False
+                bundle.append((number, None))
+                skipping = False
+            elif line and not line.isspace():
+                bundle.append((number, line))
+        if bundle:
+            yield bundle
         if len(rest) > LINE_LIMIT:
             rest, skipping = b"", True
     if skipping:
-        yield number + 1, None
+        yield [(number + 1, None)]
     elif rest.strip():
-        yield number + 1, rest
+        yield [(number + 1, rest)]
 
 
 def whole(line: bytes | None) -> bytes:

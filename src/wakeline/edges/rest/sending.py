@@ -127,30 +127,38 @@ class _Stream:
         self._key = idempotency.key_of(call.headers, call.caller, call.url_path, b"")
         self._accepted: list[TakenLine] = []
         self._rejected: list[RejectedLine] = []
+        self._numbers: list[int] = []
+        self._submissions: list[Submission] = []
         self._replayed = 0
 
     async def take(self, stream: Lines) -> Answer:
         """Read all lines; each batch is on disk before the next is read."""
-        batch: list[tuple[int, Submission]] = []
-        async for number, line in ndjson.numbered(stream):
-            if len(self._rejected) >= ndjson.MOST_REJECTED:
-                self._reject(number, ndjson.not_read_on())
+        async for bundle in ndjson.bundles(stream):
+            if not await self._read(bundle):
                 break
-            try:
-                batch.append((number, self._submission(number, line)))
-            except RequestError as error:
-                self._reject(number, error)
-                if len(self._rejected) % _BREATH == 0:
-                    await asyncio.sleep(0)
-            if len(batch) >= ndjson.BATCH:
-                await self._commit(batch)
-                batch = []
-        if batch:
-            await self._commit(batch)
+        await self._commit()
         self._rejected.sort(key=lambda rejected: rejected.line)
         return Answer(
             status=202, body=LinesView(accepted=self._accepted, rejected=self._rejected), headers=tuple(self._headers())
         )
+
+    async def _read(self, bundle: list[ndjson.Line]) -> bool:
+        """Read some lines; returns whether to read on."""
+        numbers, submissions = self._numbers, self._submissions
+        for number, line in bundle:
+            if len(self._rejected) >= ndjson.MOST_REJECTED:
+                self._reject(number, ndjson.not_read_on())
+                return False
+            try:
+                submissions.append(self._submission(number, line))
+                numbers.append(number)
+            except RequestError as error:
+                self._reject(number, error)
+                if len(self._rejected) % _BREATH == 0:
+                    await asyncio.sleep(0)
+            if len(numbers) >= ndjson.BATCH:
+                await self._commit()
+        return True
 
     def _headers(self) -> Iterator[tuple[str, str]]:
         if self._replayed and self._replayed == len(self._accepted):
@@ -172,21 +180,25 @@ class _Stream:
             scope=self._key.scope, key=f"{self._key.key}/{number}", fingerprint=hashlib.sha256(line).digest()
         )
 
-    async def _commit(self, batch: list[tuple[int, Submission]]) -> None:
+    async def _commit(self) -> None:
+        """Have the lines that were read kept, and begin a new batch."""
+        if not self._numbers:
+            return
         try:
-            results = await self._call.ports.pipeline.accept.accept(self._call.app, [one for _, one in batch])
+            results = await self._call.ports.pipeline.accept.accept(self._call.app, self._submissions)
         except StorageError as error:
-            results = [error] * len(batch)
-        for (number, _), result in zip(batch, results, strict=True):
-            match result:
-                case Taken():
-                    self._accepted.append(TakenLine(line=number, id=uuid_of(result.key)))
-                case Replayed():
-                    self._replayed += 1
-                    first = msgspec.json.decode(result.reply.body, type=TakenView)
-                    self._accepted.append(TakenLine(line=number, id=first.id))
-                case _:
-                    self._reject(number, result)
+            results = [error] * len(self._submissions)
+        for number, result in zip(self._numbers, results, strict=True):
+            if isinstance(result, Taken):
+                self._accepted.append(TakenLine(line=number, id=uuid_of(result.key)))
+            elif isinstance(result, Replayed):
+                self._replayed += 1
+                first = msgspec.json.decode(result.reply.body, type=TakenView)
+                self._accepted.append(TakenLine(line=number, id=first.id))
+            else:
+                self._reject(number, result)
+        self._numbers.clear()
+        self._submissions.clear()
 
     def _reject(self, number: int, error: WakelineError) -> None:
         self._rejected.append(RejectedLine(line=number, problem=problem_of(error, self._call.request_id)))
