@@ -13,8 +13,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ VOIP = 1 << 63
 """Added to a device's number, it begins the device's token for calls."""
 _READY = "Wakeline serves on "
 _TICK = os.sysconf("SC_CLK_TCK")
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 _AT_ONCE = 1000
 _STATE = """SELECT count(*), coalesce(sum(done IS NOT NULL), 0), coalesce(sum(accepted), 0) FROM notification"""
 
@@ -71,8 +71,7 @@ class Gateway(msgspec.Struct, frozen=True):
 
     def cpu_seconds(self) -> float:
         """User + system seconds of the process so far, all threads."""
-        fields = self._proc("stat").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICK
+        return cpu_seconds(self.process.pid)
 
     def resident(self) -> int:
         """Bytes resident now."""
@@ -86,15 +85,9 @@ class Gateway(msgspec.Struct, frozen=True):
         """Begin a new measurement of the peak (proc(5), clear_refs)."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")
 
-    def _proc(self, name: str) -> str:
-        return Path(f"/proc/{self.process.pid}/{name}").read_text(encoding="utf-8")
-
     def tally(self) -> Tally:
         """Count in the database itself what was accepted, settled and is left."""
-        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
-            notifications, done, accepted = connection.execute(_STATE).fetchone()
-            (jobs,) = connection.execute("SELECT count(*) FROM job").fetchone()
-        return Tally(notifications, done, accepted, jobs)
+        return tally_of(self.database)
 
     def is_idle(self) -> bool:
         """Whether no job waits or is on its way."""
@@ -124,6 +117,19 @@ class Gateway(msgspec.Struct, frozen=True):
             time.sleep(0.02)
 
 
+class Site(msgspec.Struct, frozen=True):
+    """What a gateway needs before it starts: its settings, its directory, an API key with the scope admin."""
+
+    config: Path
+    data: Path
+    key: str
+
+    @property
+    def database(self) -> Path:
+        """The main file of the store."""
+        return self.data / "wakeline.db"
+
+
 @contextmanager
 def serving(
     directory: Path, server: Server, core: int, apps: dict[str, int], *, program: Sequence[str] = ("wakeline",)
@@ -133,6 +139,13 @@ def serving(
     The first `CALLED` devices of each take calls as well, with a token of their own. `program`: the module that is run as
     `wakeline`, and its own arguments.
     """
+    site = prepared(directory, server, apps)
+    with started(site, core, program=program) as (process, log):
+        yield Gateway(process=process, port=port_of(process, log), key=site.key, database=site.database)
+
+
+def prepared(directory: Path, server: Server, apps: dict[str, int]) -> Site:
+    """A store with these apps, their credentials and devices; see `serving`."""
     config, data = directory / "wakeline.toml", directory / "data"
     config.write_text(
         f'[server]\nlisten = "127.0.0.1:0"\ndata_dir = "{data}"\n[logs]\nformat = "json"\nlevel = "warning"\n'
@@ -146,21 +159,43 @@ def serving(
         _command(config, "app", "create", app)
         wanted = ["--team-id", material.TEAM_ID, "--topics", f"{TOPIC},{VOIP_TOPIC}", "--app", app]
         _command(config, "credential", "add", str(key_file), *wanted)
-    key = _command(config, "key", "create", "--scope", "admin")["key"]
-    asyncio.run(_register(data, apps))
-    log = directory / "gateway.log"
+    site = Site(config=config, data=data, key=_command(config, "key", "create", "--scope", "admin")["key"])
+    asyncio.run(_register(site, apps))
+    return site
+
+
+@contextmanager
+def started(
+    site: Site, core: int, *, program: Sequence[str] = ("wakeline",)
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """The gateway's process on `core`, which may not serve yet, and its log; it is stopped when the context ends."""
+    log = site.config.with_name("gateway.log")
     with pinned(core), log.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", *program, "serve", "--config", str(config)],
+            [sys.executable, "-m", *program, "serve", "--config", str(site.config)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
         )
     try:
-        yield Gateway(process=process, port=_port(process, log), key=key, database=data / "wakeline.db")
+        yield process, log
     finally:
         process.terminate()
         process.wait()
+
+
+def tally_of(database: Path) -> Tally:
+    """What a store holds, counted in its file."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        notifications, done, accepted = connection.execute(_STATE).fetchone()
+        (jobs,) = connection.execute("SELECT count(*) FROM job").fetchone()
+    return Tally(notifications, done, accepted, jobs)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User + system seconds of a process so far, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
 
 
 def user(number: int) -> str:
@@ -177,18 +212,26 @@ def _command(config: Path, *arguments: str) -> dict[str, Any]:
     return found
 
 
-async def _register(data: Path, apps: dict[str, int]) -> None:
-    clock, secrets = SystemClock(), Keys(SecretsSection(master_key_file=str(data / "master.key")), create=False)
-    store = SqliteStore(data / "wakeline.db", clock=clock, secrets=secrets)
+@asynccontextmanager
+async def store_of(site: Site) -> AsyncIterator[SqliteStore]:
+    """The store itself, while no gateway runs on it."""
+    clock, secrets = SystemClock(), Keys(SecretsSection(master_key_file=str(site.data / "master.key")), create=False)
+    store = SqliteStore(site.database, clock=clock, secrets=secrets, alone=True)
     await store.open()
     try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def _register(site: Site, apps: dict[str, int]) -> None:
+    clock = SystemClock()
+    async with store_of(site) as store:
         for app in store.apps.all():
             devices = apps[app.slug]
             for first in range(0, devices, _AT_ONCE):
                 numbers = range(first, min(first + _AT_ONCE, devices))
-                await store.devices.take_in([_claim(app.id, number, clock.now()) for number in numbers])
-    finally:
-        await store.close()
+                await store.devices.put([_claim(app.id, number, clock.now()) for number in numbers])
 
 
 def _claim(app: int, number: int, at: int) -> DeviceClaim:
@@ -208,11 +251,12 @@ def token(number: int) -> str:
     return number.to_bytes(8, "big").hex() + f"{number * 0x9E3779B97F4A7C15 % (1 << 64):016x}" * 3
 
 
-def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+def port_of(process: subprocess.Popen[bytes], log: Path, *, look_every: float = 0.05) -> int:
+    """Where a started gateway serves, once it does. Raises RuntimeError if it ends, or does not within a minute."""
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end and process.poll() is None:
         for line in log.read_text(encoding="utf-8").splitlines():
             if line.startswith(_READY):
                 return int(line.rpartition(":")[2])
-        time.sleep(0.05)
+        time.sleep(look_every)
     raise RuntimeError(f"the gateway does not serve:\n{log.read_text(encoding='utf-8')[-2000:]}")
