@@ -24,6 +24,7 @@ from pathlib import Path
 import msgspec
 
 from bench import gateway, machine, pipeline
+from bench.ndjson import lines
 from bench.pipeline import Stage
 from bench.post import post
 
@@ -69,18 +70,13 @@ def measure(directory: Path) -> Budget:
     ) as stage:
         works = {
             "fan-out": lambda: stage.post(json.dumps({"to": {"everyone": True}, **pipeline.CONTENT}).encode()),
-            "NDJSON": lambda: stage.post(_lines(), pipeline.NDJSON),
+            "NDJSON": lambda: stage.post(lines(_DEVICES, _DEVICES), pipeline.NDJSON),
             "single POSTs": lambda: post(stage, _DEVICES, _DEVICES),
         }
         for work in works.values():  # the first of everything: connections, caches, prepared statements
             _calls(stage, file, work)
         calls = {name: min(_calls(stage, file, work) for _ in range(_ROUNDS)) for name, work in works.items()}
     return Budget(python=here(), calls={name: round(count / _DEVICES, 1) for name, count in calls.items()})
-
-
-def _lines() -> bytes:
-    content = json.dumps(pipeline.CONTENT)[1:]
-    return "".join(f'{{"to":{{"users":["{gateway.user(n)}"]}},{content}\n' for n in range(_DEVICES)).encode()
 
 
 def _calls(stage: Stage, file: Path, work: Callable[[], object]) -> int:

@@ -139,7 +139,13 @@ def serving(
     The first `CALLED` devices of each take calls as well, with a token of their own. `program`: the module that is run as
     `wakeline`, and its own arguments.
     """
-    site = prepared(directory, server, apps)
+    with running(prepared(directory, server, apps), core, program=program) as gateway:
+        yield gateway
+
+
+@contextmanager
+def running(site: Site, core: int, *, program: Sequence[str] = ("wakeline",)) -> Iterator[Gateway]:
+    """A gateway on `core` that serves, until the context ends."""
     with started(site, core, program=program) as (process, log):
         yield Gateway(process=process, port=port_of(process, log), key=site.key, database=site.database)
 

@@ -25,9 +25,7 @@ def measure(stage: Stage, *, rounds: int, requests: int, devices: int) -> Figure
     """Send `requests` notifications, to one of `devices` users each."""
 
     def work(requests: int) -> tuple[float, dict[str, float]]:
-        content = json.dumps(pipeline.CONTENT)[1:]
-        lines = (f'{{"to":{{"users":["{gateway.user(n % devices)}"]}},{content}\n' for n in range(requests))
-        body = "".join(lines).encode()
+        body = lines(requests, devices)
         started = time.monotonic()
         answer = stage.post(body, pipeline.NDJSON)
         if len(answer["accepted"]) != requests or answer["rejected"]:
@@ -47,3 +45,9 @@ def measure(stage: Stage, *, rounds: int, requests: int, devices: int) -> Figure
         notifications=requests,
         method=_METHOD,
     )
+
+
+def lines(requests: int, devices: int) -> bytes:
+    """The body of so many notifications, each to one of `devices` users in turn."""
+    content = json.dumps(pipeline.CONTENT)[1:]
+    return "".join(f'{{"to":{{"users":["{gateway.user(n % devices)}"]}},{content}\n' for n in range(requests)).encode()

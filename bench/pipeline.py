@@ -76,6 +76,13 @@ class Stage(msgspec.Struct, frozen=True):
         found: dict[str, int] = json.loads(answer)["counts"]
         return found
 
+    def pause(self, app: str, *, paused: bool) -> None:
+        """Have an app send nothing, or go on. Raises RuntimeError if it is refused."""
+        headers = {"authorization": f"Bearer {self.gateway.key}", "content-type": "application/json"}
+        status, answer = self._ask("PATCH", f"/v1/apps/{app}", json.dumps({"paused": paused}).encode(), headers)
+        if status != 200:
+            raise RuntimeError(f"not changed: {status} {answer[:500]!r}")
+
     def settled(self) -> None:
         """Wait for the end of all work."""
         self.gateway.settled(_SETTLE_SECONDS)

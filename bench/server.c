@@ -8,6 +8,7 @@
  * millisecond). The handshakes and window updates are not delayed.
  * Prints {"port":N} when ready. SIGUSR1 prints the counts; SIGTERM prints them and ends. The counts name the requests of
  * push type voip since the last report: the number that begins the device token, and CLOCK_MONOTONIC when it was read.
+ * "later" are the requests whose apns-priority is below 10.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -67,7 +68,7 @@ struct call {
 };
 
 static struct request *spare;
-static uint64_t requests, body_bytes, connections, without_id;
+static uint64_t requests, body_bytes, connections, without_id, later;
 static struct connection *open_connections;
 static struct call calls[CALLS];
 static size_t call_count;
@@ -94,9 +95,10 @@ static void report(void) {
     getrusage(RUSAGE_SELF, &use);
     double cpu = (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
                  (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
-    printf("{\"requests\":%llu,\"body_bytes\":%llu,\"connections\":%llu,\"without_id\":%llu,\"cpu_seconds\":%.6f,\"calls\":[",
+    printf("{\"requests\":%llu,\"body_bytes\":%llu,\"connections\":%llu,\"without_id\":%llu,\"later\":%llu,"
+           "\"cpu_seconds\":%.6f,\"calls\":[",
            (unsigned long long)requests, (unsigned long long)body_bytes, (unsigned long long)connections,
-           (unsigned long long)without_id, cpu);
+           (unsigned long long)without_id, (unsigned long long)later, cpu);
     for (size_t i = 0; i < call_count; i++) {
         printf("%s[\"%s\",%.6f]", i ? "," : "", calls[i].number, calls[i].read_at);
     }
@@ -158,6 +160,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         if (request != NULL) {
             request->is_call = 1;
         }
+    } else if (name_length == 13 && value_length == 1 && memcmp(name, "apns-priority", 13) == 0) {
+        later++;
     }
     return 0;
 }

@@ -24,6 +24,8 @@ class Counts(msgspec.Struct, frozen=True):
     body_bytes: int
     connections: int
     without_id: int
+    later: int
+    """Requests with an apns-priority below 10."""
     cpu_seconds: float
     calls: list[tuple[str, float]] = []
     """Requests of push type voip since the last report: head of the device token, time.monotonic() when it was read."""

@@ -1,7 +1,7 @@
 """Whose turn it is among the lanes of a route: the better lane first, and at least a twentieth for each other (promise 4).
 
-A deficit counter: what one lane sends, the lanes waiting below it are owed a twentieth of. A lane that is owed a grant
-goes next. Calls are not counted here: they have streams of their own and never wait for a turn.
+A deficit counter: of everything that is sent while it waits, a lane that is not the best is owed its share. A lane that is
+owed a grant goes next. Calls are not counted here: they have streams of their own and never wait for a turn.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Collection
 
 from wakeline.model.route import Lane
 
-SHARE = 0.05
-"""The part of a busy route that each waiting lower lane gets."""
+SHARE = 0.055
+"""The part of a busy route that each waiting lower lane gets: a little over a twentieth, since it comes in whole grants."""
 
 GRANT = 20
 """Deliveries: a lane is served out of turn once it is owed this many, and gets no more than them at once."""
@@ -32,9 +32,10 @@ class Turns:
     def sent(self, lane: Lane, deliveries: int, waiting: Collection[Lane]) -> None:
         """Count what a lane sent; `waiting` are the lanes that had work meanwhile. A lane without work is owed nothing."""
         owed = {other: self._owed.get(other, 0.0) for other in waiting}
+        best = min(waiting, default=lane)
         for other in owed:
-            if other > lane:
+            if other > best:
                 owed[other] += SHARE * deliveries
-        if lane in owed and lane > min(waiting):
+        if lane in owed and lane > best:
             owed[lane] -= deliveries
         self._owed = owed

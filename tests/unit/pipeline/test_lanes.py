@@ -24,9 +24,9 @@ def test_the_better_lane_goes_first() -> None:
 def test_each_waiting_lower_lane_gets_a_twentieth() -> None:
     sent = share(LOWER)
     total = sent.total()
-    assert 0.04 * total < sent[Lane.BACKGROUND] < 0.08 * total
-    assert 0.04 * total < sent[Lane.BULK] < 0.08 * total
-    assert sent[Lane.ALERT] > 0.85 * total
+    for lane in (Lane.BACKGROUND, Lane.BULK):
+        assert 0.05 * total <= sent[lane] <= 0.06 * total
+    assert sent[Lane.ALERT] == total - sent[Lane.BACKGROUND] - sent[Lane.BULK]
 
 
 def test_a_lane_that_is_alone_gets_everything() -> None:
