@@ -257,7 +257,7 @@ def token(number: int) -> str:
     return number.to_bytes(8, "big").hex() + f"{number * 0x9E3779B97F4A7C15 % (1 << 64):016x}" * 3
 
 
-def port_of(process: subprocess.Popen[bytes], log: Path, *, look_every: float = 0.05) -> int:
+def port_of(process: subprocess.Popen[bytes], log: Path, *, look_every: float = 0.005) -> int:
     """Where a started gateway serves, once it does. Raises RuntimeError if it ends, or does not within a minute."""
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end and process.poll() is None:

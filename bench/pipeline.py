@@ -71,10 +71,15 @@ class Stage(msgspec.Struct, frozen=True):
 
     def counts(self, notification: str, app: str = APP) -> dict[str, int]:
         """What the API says about a notification."""
-        headers = {"authorization": f"Bearer {self.gateway.key}"}
-        _, answer = self._ask("GET", f"/v1/apps/{app}/notifications/{notification}", None, headers)
-        found: dict[str, int] = json.loads(answer)["counts"]
+        found: dict[str, int] = json.loads(self.get(f"/v1/apps/{app}/notifications/{notification}"))["counts"]
         return found
+
+    def get(self, path: str) -> bytes:
+        """GET a path of the API and return its 200. Raises RuntimeError for any other answer."""
+        status, answer = self._ask("GET", path, None, {"authorization": f"Bearer {self.gateway.key}"})
+        if status != 200:
+            raise RuntimeError(f"no {path}: {status} {answer[:500]!r}")
+        return answer
 
     def pause(self, app: str, *, paused: bool) -> None:
         """Have an app send nothing, or go on. Raises RuntimeError if it is refused."""

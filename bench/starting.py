@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from bench import gateway, machine, pipeline
-from bench.engine import PEAK, PER
+from bench.engine import PEAK
 from bench.gateway import APP, Site
 from bench.machine import Machine
 from bench.report import Figure, Goal, Run
@@ -37,7 +37,7 @@ it is killed (SIGKILL). The next round begins with what that left: its log has t
 the system's memory. "Counted" are the notifications settled and the jobs left after each kill: none is lost. The same gateway
 with an empty store stands beside it."""
 _AT_ONCE = 2000
-_DEVICES = 1000
+DEVICES = 1000
 _HOUR = 3_600_000
 _SECONDS = 60.0
 _LOOK_EVERY = 0.002
@@ -50,11 +50,10 @@ def measure(here: Machine, directory: Path, *, rounds: int, jobs: int) -> Figure
     empty.mkdir()
     runs: list[Run] = []
     with machine.pinned(here.server_core), serving(directory, here.server_core) as server:
-        queued, nothing = (gateway.prepared(place, server, {APP: _DEVICES}) for place in (full, empty))
-        asyncio.run(_fill(queued, jobs))
-        _start(queued, server, here.client_core, pushes=True)  # not counted: it leaves what a kill leaves
+        waiting, nothing = queued(full, server, jobs), queued(empty, server, 0)
+        _start(waiting, server, here.client_core, pushes=True)  # not counted: it leaves what a kill leaves
         for number in range(1, rounds + 1):
-            runs += [_queued(queued, server, here.client_core, number, jobs), _empty(nothing, server, here, number)]
+            runs += [_queued(waiting, server, here.client_core, number, jobs), _empty(nothing, server, here, number)]
     return Figure(
         key="start",
         name=f"Start with {jobs:,} queued jobs",
@@ -65,6 +64,13 @@ def measure(here: Machine, directory: Path, *, rounds: int, jobs: int) -> Figure
         method=" ".join(_METHOD.format(rounds=rounds, jobs=jobs).split()),
         runs=runs,
     )
+
+
+def queued(directory: Path, server: Server, jobs: int) -> Site:
+    """A store in which so many jobs wait, for a gateway to be started on; the app has `DEVICES` devices."""
+    site = gateway.prepared(directory, server, {APP: DEVICES})
+    asyncio.run(_fill(site, jobs))
+    return site
 
 
 class _Started(msgspec.Struct, frozen=True):
@@ -175,7 +181,7 @@ async def _fill(site: Site, jobs: int) -> None:
 
 async def _targets(store: SqliteStore, app: int) -> list[int]:
     """The alert targets of all devices."""
-    page = await store.devices.find(app, limit=_DEVICES)
+    page = await store.devices.find(app, limit=DEVICES)
     return [target.id for device in page.devices for target in device.targets if target.topic == gateway.TOPIC]
 
 
