@@ -18,14 +18,18 @@ from bench import (
     gateway,
     importing,
     installed_peers,
+    lanes,
+    loop,
     machine,
     memory,
     ndjson,
     page,
     pipeline,
     post,
+    reasons,
     report,
     roundtrip,
+    starting,
     sweeps,
 )
 from bench.installed_peers import Found
@@ -34,7 +38,7 @@ from bench.report import Figure, Plot, Report
 
 
 class _Size(NamedTuple):
-    """How much is measured. `sizes`: fan-outs of the plot; calls are measured beside the largest."""
+    """How much is measured. `sizes`: fan-outs of the plot; calls are measured beside the largest, paced is the least."""
 
     engine_rounds: int
     engine_requests: int
@@ -46,8 +50,12 @@ class _Size(NamedTuple):
     trip_requests: int
     plot_rounds: int
     sizes: list[int]
+    alerts: int
     import_rounds: int
     imported: int
+    start_rounds: int
+    queued: int
+    loop: loop.Size
 
 
 _FULL = _Size(
@@ -61,8 +69,12 @@ _FULL = _Size(
     trip_requests=100_000,
     plot_rounds=3,
     sizes=[1_000, 10_000, 100_000, 1_000_000],
+    alerts=50_000,
     import_rounds=1,
     imported=1_000_000,
+    start_rounds=3,
+    queued=1_000_000,
+    loop=loop.Size(requests=20_000, devices=100_000, imported=50_000, jobs=100_000, idle=5.0),
 )
 _QUICK = _Size(
     engine_rounds=2,
@@ -75,8 +87,12 @@ _QUICK = _Size(
     trip_requests=20_000,
     plot_rounds=1,
     sizes=[1_000, 5_000, 20_000],
+    alerts=5_000,
     import_rounds=1,
     imported=10_000,
+    start_rounds=1,
+    queued=20_000,
+    loop=loop.Size(requests=2_000, devices=2_000, imported=2_000, jobs=5_000, idle=1.0),
 )
 _NEEDED = {"h2load": "nghttp2-client", "cc": "gcc", "pkg-config": "pkg-config libnghttp2-dev libssl-dev"}
 _MILLION = 1_000_000
@@ -103,7 +119,8 @@ def main() -> int:
         figures=figures,
         plots=plots,
     )
-    print(page.write(report.read(report.write(done)), report.HERE))
+    given = reasons.given(done, reasons.read())
+    print(page.write(report.read(report.write(given)), report.HERE))
     complete = all(figure.complete for figure in figures)
     return 0 if complete and (quick or all(figure.reached for figure in figures)) else 1
 
@@ -113,7 +130,13 @@ def _measure(here: Machine, found: Found, directory: Path, size: _Size) -> tuple
         here, directory, found.peers, rounds=size.engine_rounds, requests=size.engine_requests, paced=size.paced
     )
     figures, plots = _pipeline(here, found, _made(directory, "pipeline"), size)
-    figures = [alone, *figures, memory.measure(alone, figures[0])]
+    figures = [
+        alone,
+        *figures,
+        memory.measure(alone, figures[0]),
+        starting.measure(here, _made(directory, "start"), rounds=size.start_rounds, jobs=size.queued),
+        loop.measure(here, _made(directory, "loop"), size.loop),
+    ]
     for trip in roundtrip.TRIPS:
         place = _made(directory, f"trip-{trip}")
         figures += [
@@ -131,17 +154,19 @@ def _pipeline(here: Machine, found: Found, directory: Path, size: _Size) -> tupl
         **importing.apps(size.import_rounds),
         **{sweeps.app_of(devices): devices for devices in size.sizes},
     }
-    most = size.sizes[-1]
+    few, most = size.sizes[0], size.sizes[-1]
+    small = fanout.Small(sweeps.app_of(few), few)
     with pipeline.stage(here, directory, apps, peers=found.named("apns2")) as stage:
-        figures = [fanout.measure(stage, rounds=size.fanout_rounds, devices=size.devices)]
+        figures = [fanout.measure(stage, small, rounds=size.fanout_rounds, devices=size.devices)]
         if most >= _MILLION:
             figures.append(
-                fanout.measure(stage, rounds=size.rounds, devices=most, app=sweeps.app_of(most), key="fanout-1m")
+                fanout.measure(stage, small, rounds=size.rounds, devices=most, app=sweeps.app_of(most), key="fanout-1m")
             )
         figures += [
             ndjson.measure(stage, rounds=size.rounds, requests=size.requests, devices=size.devices),
             post.measure(stage, rounds=size.rounds, requests=size.requests, devices=size.devices),
             calls.measure(stage, rounds=size.rounds, devices=most, app=sweeps.app_of(most)),
+            lanes.measure(stage, rounds=size.rounds, alerts=size.alerts, devices=size.devices),
         ]
         figures.append(disk.measure(stage, devices=size.devices, requests=size.requests))
         plots = [

@@ -14,16 +14,11 @@ from statistics import quantiles
 from typing import NamedTuple
 
 from bench import gateway, pipeline
-from bench.engine import PER
 from bench.pipeline import Stage
-from bench.report import Figure, Goal, Run
+from bench.report import PER, Figure, Goal, Run
 
 UNIT = "ms, p99 of a round"
-GOAL = Goal(
-    value=10.0,
-    next_idea="see which part of the way is longest (the trace of a slow call says it): the commit group, the turn of the "
-    "loop that it waits for, or the bytes before it in the socket",
-)
+GOAL = Goal(value=10.0)
 _METHOD = """{rounds} rounds. One notification with `everyone` to {devices:,} devices; while its pushes leave, calls to one user
 each are POSTed over one keep-alive connection, {pace} a second by the clock, until it is settled; {more}. The time is from
 before the POST is written until the server has read the push of type voip, on one clock. Some calls went before, not

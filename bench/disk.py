@@ -13,9 +13,8 @@ from contextlib import closing
 from pathlib import Path
 
 from bench import gateway, pipeline
-from bench.engine import PER
 from bench.pipeline import Stage
-from bench.report import Figure, Goal, Run
+from bench.report import PER, Figure, Goal, Run
 
 UNIT = "bytes a device"
 BROADCAST = "bytes a device of a broadcast"
@@ -35,8 +34,7 @@ def measure(stage: Stage, *, devices: int, requests: int) -> Figure:
     stage.post(json.dumps({"to": {"everyone": True}, **pipeline.CONTENT}).encode())
     stage.settled()
     between = _used(stage.gateway.database)
-    lines = ({"to": {"users": [gateway.user(n % devices)]}, **pipeline.CONTENT} for n in range(requests))
-    stage.post("".join(json.dumps(line) + "\n" for line in lines).encode(), pipeline.NDJSON)
+    stage.post(pipeline.lines(requests, devices), pipeline.NDJSON)
     stage.settled()
     ended, now = _used(stage.gateway.database), stage.server.counts()
     run = Run(

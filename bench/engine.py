@@ -13,17 +13,12 @@ from bench import h2load, payload
 from bench.h2load import Load
 from bench.installed_peers import Peer
 from bench.machine import Cost, Machine, cost
-from bench.report import Figure, Goal, Run
+from bench.report import PER, Figure, Goal, Run
 from bench.server import Server, serving
 
 OURS, ANCHOR, REPEATED = "wakeline", "h2load", "h2load, one path"
 P50, P99, PEAK = "p50 at 500/s, ms", "p99 at 500/s, ms", "RSS peak, MB"
-GOAL = Goal(
-    ratio=0.9,
-    next_idea="measure on a machine that does nothing else: beside other work the interpreter loses more of its caches than "
-    "a C program does (0.8 when idle, up to 1.0 beside a test run)",
-)
-PER = 100_000
+GOAL = Goal(ratio=0.9)
 _PACE = 500.0
 _TO_START = 1_000
 _METHOD = """{rounds} interleaved rounds of {requests:,} requests, fewer for slow peers (below the table stands how
@@ -34,8 +29,8 @@ not verify. As "one path" it repeats even the path, so that its header blocks sh
 pushes can do. The peers are driven by a small program each, in their own language, with one connection and as many in
 flight; aioapns writes its JSON with spaces, 17 bytes more. After every round each sends {paced:,} requests at 500 a second,
 by the clock: the times are from when a request was due (h2load: from when it was sent) to its answer. The server has a
-core of its own, and its CPU seconds per 100,000 are in the table: where they near the client's, the rate is the machine's and
-only the CPU seconds are the client's. A JVM is not yet warm in so short a run of 500 a second."""
+core of its own, and the part of a run in which it was busy is in the table: it is not the limit. A JVM is not yet warm in so
+short a run of 500 a second."""
 
 Send = Callable[[int, float], Cost]
 """Sends so many requests, at a rate or (0) as fast as answers come."""

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import json
 import time
+from typing import NamedTuple
 
-from bench import gateway, pipeline
+from bench import gateway, paced, pipeline
 from bench.pipeline import Stage
+from bench.poster import Kind
 from bench.report import Figure, Goal
 
-GOAL = Goal(
-    ratio=2.0,
-    value=1.0,
-    more={"RSS growth, MB": 30.0},
-    next_idea="hand the walk's rows on to the sender: walk (17 % of the CPU) and claim (13 %) ask the registry for the same "
-    "devices twice; then a walk by one join instead of two look-ups a device (4 %), and larger reads from the provider, "
-    "since 11 % is waiting for the kernel to say that a few answers came",
-)
+GOAL = Goal(ratio=2.0, value=1.0, more={"RSS growth, MB": 30.0})
 _METHOD = """{rounds} rounds; one POST with `everyone` to {requests:,} devices, from the POST until its last result is on
 disk. CPU is user + system of the whole gateway, its commit threads too. Each round ends with the counts of the database
-and of the status API compared with what was asked for."""
+and of the status API compared with what was asked for. Then POSTs with `everyone` to {few} devices at half of the rate just
+reached, sent by the clock; their time is from when one was due to its 202."""
 
 
-def measure(stage: Stage, *, rounds: int, devices: int, app: str = gateway.APP, key: str = "fanout") -> Figure:
-    """Send to all `devices` of the app, which must have exactly so many."""
+class Small(NamedTuple):
+    """An app of few devices, for the paced load."""
+
+    app: str
+    devices: int
+
+
+def measure(
+    stage: Stage, small: Small, *, rounds: int, devices: int, app: str = gateway.APP, key: str = "fanout"
+) -> Figure:
+    """Send to all `devices` of the app, which must have exactly so many; then, paced, to all of the `small` one."""
 
     def work(requests: int) -> tuple[float, dict[str, float]]:
         started = time.monotonic()
@@ -35,7 +40,7 @@ def measure(stage: Stage, *, rounds: int, devices: int, app: str = gateway.APP, 
             raise RuntimeError(f"the API says {counts}")
         return seconds, {}
 
-    return pipeline.measure(
+    figure = pipeline.measure(
         stage,
         work,
         key=key,
@@ -44,5 +49,6 @@ def measure(stage: Stage, *, rounds: int, devices: int, app: str = gateway.APP, 
         rounds=rounds,
         requests=devices,
         notifications=1,
-        method=_METHOD,
+        method=_METHOD.replace("{few}", f"{small.devices:,}"),
     )
+    return paced.at_half_load(stage, figure, Kind.EVERYONE, small.devices, app=small.app)

@@ -24,9 +24,8 @@ from pathlib import Path
 import msgspec
 
 from bench import gateway, machine, pipeline
-from bench.ndjson import lines
+from bench.paced import post
 from bench.pipeline import Stage
-from bench.post import post
 
 BUDGET = Path(__file__).with_name("budget.json")
 TOLERANCE = {"fan-out": 1.10}
@@ -70,7 +69,7 @@ def measure(directory: Path) -> Budget:
     ) as stage:
         works = {
             "fan-out": lambda: stage.post(json.dumps({"to": {"everyone": True}, **pipeline.CONTENT}).encode()),
-            "NDJSON": lambda: stage.post(lines(_DEVICES, _DEVICES), pipeline.NDJSON),
+            "NDJSON": lambda: stage.post(pipeline.lines(_DEVICES, _DEVICES), pipeline.NDJSON),
             "single POSTs": lambda: post(stage, _DEVICES, _DEVICES),
         }
         for work in works.values():  # the first of everything: connections, caches, prepared statements

@@ -7,7 +7,6 @@ gateway starts: registration is no part of any figure.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 import subprocess
@@ -16,16 +15,20 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from bench import payload
 from bench.machine import pinned, resident
 from bench.server import Server
+from wakeline.cli.client import connect
 from wakeline.cli.demo import material
+from wakeline.config.loading import load
 from wakeline.config.tree import SecretsSection
+from wakeline.edges.rest.apps import NewApp
+from wakeline.edges.rest.keys import NewKey
 from wakeline.model.device import DeviceClaim, TargetClaim, TargetKind
+from wakeline.model.key import Scope
 from wakeline.service.clock import SystemClock
 from wakeline.service.master_key import Keys
 from wakeline.storage.sqlite import SqliteStore
@@ -159,14 +162,20 @@ def prepared(directory: Path, server: Server, apps: dict[str, int]) -> Site:
         "[limits]\nper_user = false\n",
         encoding="utf-8",
     )
-    key_file = directory / f"AuthKey_{material.KEY_ID}.p8"
-    key_file.write_bytes(material.auth_key())
-    for app in apps:
-        _command(config, "app", "create", app)
-        wanted = ["--team-id", material.TEAM_ID, "--topics", f"{TOPIC},{VOIP_TOPIC}", "--app", app]
-        _command(config, "credential", "add", str(key_file), *wanted)
-    site = Site(config=config, data=data, key=_command(config, "key", "create", "--scope", "admin")["key"])
-    asyncio.run(_register(site, apps))
+    return asyncio.run(_prepared(config, data, apps))
+
+
+async def _prepared(config: Path, data: Path, apps: dict[str, int]) -> Site:
+    """What `wakeline app create`, `credential add` and `key create` do, in one process."""
+    async with connect(load(config, {}).settings) as client:
+        for app in apps:
+            await client.call("app.create", body=NewApp(id=app))
+            form = {"key_id": material.KEY_ID, "team_id": material.TEAM_ID, "topics": f"{TOPIC},{VOIP_TOPIC}"}
+            file = f"AuthKey_{material.KEY_ID}.p8", material.auth_key()
+            await client.call("credential.upload", app=app, form=form, file=file)
+        made = await client.call("key.create", body=NewKey(scopes=(Scope.ADMIN,)))
+    site = Site(config=config, data=data, key=made.key)
+    await _register(site, apps)
     return site
 
 
@@ -207,15 +216,6 @@ def cpu_seconds(pid: int) -> float:
 def user(number: int) -> str:
     """The only user of a device."""
     return f"user-{number:06d}"
-
-
-def _command(config: Path, *arguments: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "wakeline", *arguments, "--config", str(config), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(arguments[:2])} ended with {done.returncode}: {done.stdout}{done.stderr}")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 @asynccontextmanager

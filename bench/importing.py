@@ -9,17 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import gateway, pipeline
-from bench.engine import PER
 from bench.machine import cost
 from bench.pipeline import Stage
-from bench.report import Figure, Goal, Run
+from bench.report import PER, Figure, Goal, Run
 
 UNIT = "elapsed s per 1,000,000 devices"
-GOAL = Goal(
-    value=60.0,
-    next_idea="see whether reading, the request or the store is the longest part (CPU of the command and of the gateway stand "
-    "apart), and let the next rows be read while the last ones are committed",
-)
+GOAL = Goal(value=60.0)
 _MILLION = 1_000_000
 _METHOD = """{rounds} rounds; a file of {devices:,} rows, a device with one user and one token each, none known before, given
 to the command on one core while the gateway runs on the other; from the start of the command to its end, when all is on

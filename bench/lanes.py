@@ -11,10 +11,8 @@ import time
 from typing import NamedTuple
 
 from bench import gateway, pipeline
-from bench.engine import PER
-from bench.ndjson import lines
 from bench.pipeline import Stage
-from bench.report import Figure, Goal, Run
+from bench.report import PER, Figure, Goal, Run
 
 UNIT = "pushes for each of a broadcast"
 GOAL = Goal(value=20.0)
@@ -52,7 +50,7 @@ def _round(stage: Stage, number: int, alerts: int, devices: int, app: str) -> Ru
     stage.pause(app, paused=True)
     saw, cpu = stage.server.counts(), stage.gateway.cpu_seconds()
     broadcast = {"to": {"everyone": True}, "priority": "low", **pipeline.CONTENT}
-    stage.post(lines(alerts, devices), pipeline.NDJSON, app=app)
+    stage.post(pipeline.lines(alerts, devices), pipeline.NDJSON, app=app)
     stage.post(json.dumps(broadcast).encode(), app=app)
     began = time.monotonic()
     stage.pause(app, paused=False)

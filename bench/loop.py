@@ -18,13 +18,11 @@ from typing import NamedTuple
 import msgspec
 
 from bench import gateway, importing, machine, pipeline, starting
-from bench.engine import PER
 from bench.gateway import Gateway
 from bench.machine import Machine
-from bench.ndjson import lines
+from bench.paced import post
 from bench.pipeline import Stage
-from bench.post import post
-from bench.report import Figure, Goal, Run
+from bench.report import PER, Figure, Goal, Run
 from bench.server import Counts, serving
 from bench.stepped import LONG, Steps
 
@@ -177,7 +175,7 @@ def _serving(here: Machine, directory: Path, size: Size) -> tuple[_Pushes, list[
             "idle": lambda: time.sleep(size.idle),
             "POSTs at saturation": saturate,
             "POSTs at half load": half,
-            "NDJSON": lambda: _settled(stage, lines(size.requests, devices), pipeline.NDJSON),
+            "NDJSON": lambda: _settled(stage, pipeline.lines(size.requests, devices), pipeline.NDJSON),
             "broadcast": lambda: _settled(stage, json.dumps({"to": {"everyone": True}, **pipeline.CONTENT}).encode()),
             "import": lambda: importing.measure(stage, rounds=1, devices=size.imported),
         }

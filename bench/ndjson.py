@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import time
 
-from bench import gateway, pipeline
+from bench import paced, pipeline
 from bench.pipeline import Stage
+from bench.poster import Kind
 from bench.report import Figure, Goal
 
-GOAL = Goal(
-    ratio=7.0,
-    value=4.0,
-    next_idea="one job for the range of notifications of a commit, so that queue, dispatch, answers and settlement handle "
-    "a batch where they now make a row, a lease, a load, a shipment and a flight for each; the work is flat today: accept "
-    "30 % (half of it checking and measuring the payload, which is written again to be sent), dispatch 25 %, SQL 18 %, "
-    "answers 10 %",
-)
+GOAL = Goal(ratio=7.0, value=4.0)
 _METHOD = """{rounds} rounds; one POST of {requests:,} lines of NDJSON, each for another user with one device, from the POST
-until the last result is on disk. Every notification has its row, its job, its delivery with the attempt, and its events."""
+until the last result is on disk. Every notification has its row, its job, its delivery with the attempt, and its events. Then
+requests of a hundred lines at half of the rate just reached, sent by the clock; their time is from when one was due to its
+202."""
 
 
 def measure(stage: Stage, *, rounds: int, requests: int, devices: int) -> Figure:
     """Send `requests` notifications, to one of `devices` users each."""
 
     def work(requests: int) -> tuple[float, dict[str, float]]:
-        body = lines(requests, devices)
+        body = pipeline.lines(requests, devices)
         started = time.monotonic()
         answer = stage.post(body, pipeline.NDJSON)
         if len(answer["accepted"]) != requests or answer["rejected"]:
@@ -34,7 +29,7 @@ def measure(stage: Stage, *, rounds: int, requests: int, devices: int) -> Figure
         stage.settled()
         return time.monotonic() - started, {"seconds until the 202": accepted}
 
-    return pipeline.measure(
+    figure = pipeline.measure(
         stage,
         work,
         key="ndjson",
@@ -45,9 +40,4 @@ def measure(stage: Stage, *, rounds: int, requests: int, devices: int) -> Figure
         notifications=requests,
         method=_METHOD,
     )
-
-
-def lines(requests: int, devices: int) -> bytes:
-    """The body of so many notifications, each to one of `devices` users in turn."""
-    content = json.dumps(pipeline.CONTENT)[1:]
-    return "".join(f'{{"to":{{"users":["{gateway.user(n % devices)}"]}},{content}\n' for n in range(requests)).encode()
+    return paced.at_half_load(stage, figure, Kind.LINES, devices)

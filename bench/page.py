@@ -1,11 +1,14 @@
-"""`python -m bench.page`: writes REPORT.md and its plots from report.json, and nothing that is not in it."""
+"""`python -m bench.page`: writes REPORT.md and its plots from report.json, and nothing that is not in it.
+
+The words of `missed.toml` are put into report.json first.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from statistics import median
 
-from bench import plot, report
+from bench import plot, reasons, report
 from bench.report import CPU, Figure, Plot, Report
 
 PLOTS = "plots"
@@ -65,7 +68,8 @@ def _overview(figures: list[Figure]) -> list[str]:
 def section(figure: Figure) -> list[str]:
     """The part of the page about one figure, in lines."""
     ours = figure.programs()[0]
-    counted = "The server counted every request." if figure.complete else "**The server missed requests.**"
+    busy = f" and was busy for {figure.most_busy:.0%} of a run at most" if figure.most_busy else ""
+    counted = f"The server counted every request{busy}." if figure.complete else "**The server missed requests.**"
     value = f"{_number(figure.median(ours, 'value'))} {figure.unit}"
     if figure.goal.value is not None:
         value += f" (goal at most {figure.goal.value:g}: {_met(figure.median(ours, 'value'), figure.goal.value)})"
@@ -78,7 +82,7 @@ def section(figure: Figure) -> list[str]:
         f"## {figure.name}",
         "",
         f"{value}{ratio}. {counted}",
-        *([] if figure.reached else ["", f"Missed; the next idea: {figure.goal.next_idea}."]),
+        *_missed(figure),
         "",
         f"Payload: {figure.payload}. Durability: {figure.durability}. {figure.method}",
         "",
@@ -87,6 +91,14 @@ def section(figure: Figure) -> list[str]:
         *_others(figure),
         *_rounds(figure),
     ]
+
+
+def _missed(figure: Figure) -> list[str]:
+    """Why a goal is missed, and the next idea."""
+    if figure.reached:
+        return []
+    reason = f": {figure.reason}" if figure.reason else ""
+    return ["", f"Missed{reason}." + (f" The next idea: {figure.next_idea}." if figure.next_idea else "")]
 
 
 def plotted(one: Plot) -> list[str]:
@@ -115,15 +127,16 @@ def plotted(one: Plot) -> list[str]:
 def _table(figure: Figure) -> list[str]:
     """Programs beside each other."""
     rows = [
-        f"| program | {figure.unit} | least to most | requests/s | server's {CPU} | ours by this |",
-        "|---|---|---|---|---|---|",
+        f"| program | {figure.unit} | least to most | requests/s | server's {CPU} | server busy | ours by this |",
+        "|---|---|---|---|---|---|---|",
     ]
     for program in figure.programs():
         values = figure.values(program)
         rate = median(run.requests / run.wall_seconds for run in figure.runs if run.program == program)
+        server, busy = figure.median(program, "server_cpu"), figure.median(program, "server_busy")
         rows.append(
             f"| {program} | {_number(median(values))} | {_number(min(values))} to {_number(max(values))} | {rate:,.0f} "
-            f"| {figure.median(program, 'server_cpu'):.3f} | {figure.against(program):.3g} |"
+            f"| {f'{server:.3f} | {busy:.0%}' if server else '- | -'} | {figure.against(program):.3g} |"
         )
     return rows
 
@@ -178,4 +191,6 @@ def _number(value: float) -> str:
 
 
 if __name__ == "__main__":
-    print(write(report.read(report.HERE / "report.json"), report.HERE))
+    kept = reasons.given(report.read(report.HERE / "report.json"), reasons.read())
+    report.write(kept)
+    print(write(kept, report.HERE))

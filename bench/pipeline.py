@@ -17,12 +17,12 @@ from typing import Any
 import msgspec
 
 from bench import gateway, h2load, payload
-from bench.engine import PEAK, PER
+from bench.engine import PEAK
 from bench.gateway import APP, Gateway
 from bench.h2load import Load
 from bench.installed_peers import Peer
 from bench.machine import Cost, Machine, pinned
-from bench.report import Figure, Goal, Run
+from bench.report import PER, Figure, Goal, Run
 from bench.server import Server, serving
 
 OURS, ANCHOR = "wakeline", "h2load"
@@ -123,6 +123,12 @@ def stage(
     ):
         paths = h2load.write_paths(server, directory, payload.PATHS)
         yield Stage(machine, directory, server, running, paths, peers or [])
+
+
+def lines(requests: int, devices: int, *, first: int = 0) -> bytes:
+    """The body of so many notifications, each to one of `devices` users in turn, from the `first` on."""
+    content, numbers = json.dumps(CONTENT)[1:], range(first, first + requests)
+    return "".join(f'{{"to":{{"users":["{gateway.user(n % devices)}"]}},{content}\n' for n in numbers).encode()
 
 
 def measure(

@@ -1,8 +1,8 @@
 """A generator of POSTs that costs little beside what it measures: raw sockets in one loop, requests made before the run.
 
-Usage: python -m bench.poster PORT KEY REQUESTS DEVICES RATE
-RATE is requests a second, by the clock; 0: as fast as answers come. Prints one `Posted` as JSON; fails unless every answer
-is a 202.
+Usage: python -m bench.poster PORT KEY APP KIND REQUESTS DEVICES RATE
+KIND is what a request asks for (`Kind`), RATE is requests a second, by the clock; 0: as fast as answers come. Prints one
+`Posted` as JSON; fails unless every answer is a 202.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections import deque
+from enum import StrEnum
 from statistics import quantiles
 
 import msgspec
@@ -20,8 +21,18 @@ import msgspec
 from bench import gateway, pipeline
 
 CONNECTIONS = 64
+LINES = 100
+"""Notifications of a request of kind `LINES`."""
 _END_OF_HEAD = b"\r\n\r\n"
 _LENGTH = b"content-length: "
+
+
+class Kind(StrEnum):
+    """One notification to one user; a hundred of them as NDJSON; one to everyone of the app."""
+
+    ONE = "one"
+    LINES = "lines"
+    EVERYONE = "everyone"
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -116,20 +127,31 @@ class _Run:
         self._send()
 
 
-def _ready(key: str, user: str) -> bytes:
-    """One request, whole."""
-    body = json.dumps({"to": {"users": [user]}, **pipeline.CONTENT}).encode()
+def _ready(key: str, app: str, kind: Kind, first: int, devices: int) -> bytes:
+    """One request, whole. `first` is the device that it is for, or the first of them."""
+    match kind:
+        case Kind.ONE:
+            media, body = "application/json", _notification({"users": [gateway.user(first % devices)]})
+        case Kind.LINES:
+            media, body = pipeline.NDJSON, pipeline.lines(LINES, devices, first=first)
+        case Kind.EVERYONE:
+            media, body = "application/json", _notification({"everyone": True})
     head = (
-        f"POST /v1/apps/{gateway.APP}/notifications HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"POST /v1/apps/{app}/notifications HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Type: {media}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
 
-async def run(port: int, key: str, requests: int, devices: int, rate: float) -> Posted:
+def _notification(to: dict[str, object]) -> bytes:
+    return json.dumps({"to": to, **pipeline.CONTENT}).encode()
+
+
+async def run(port: int, key: str, app: str, kind: Kind, requests: int, devices: int, rate: float) -> Posted:
     """Send all requests. Raises RuntimeError if one is not accepted."""
     loop = asyncio.get_running_loop()
-    running = _Run([_ready(key, gateway.user(number % devices)) for number in range(requests)], rate)
+    step = LINES if kind is Kind.LINES else 1
+    running = _Run([_ready(key, app, kind, number * step, devices) for number in range(requests)], rate)
     pairs = [await loop.create_connection(lambda: _Connection(running), "127.0.0.1", port) for _ in range(CONNECTIONS)]
     gc.freeze()
     started = time.perf_counter()
@@ -143,6 +165,6 @@ async def run(port: int, key: str, requests: int, devices: int, rate: float) -> 
 
 
 if __name__ == "__main__":
-    port, key, requests, devices, rate = sys.argv[1:]
-    posted = asyncio.run(run(int(port), key, int(requests), int(devices), float(rate)))
+    port, key, app, kind, requests, devices, rate = sys.argv[1:]
+    posted = asyncio.run(run(int(port), key, app, Kind(kind), int(requests), int(devices), float(rate)))
     print(msgspec.json.encode(posted).decode())

@@ -14,7 +14,7 @@ from pathlib import Path
 from bench import engine, gateway, h2load, payload, pipeline
 from bench.h2load import Load
 from bench.machine import Cost, Machine
-from bench.report import Figure, Goal, Run
+from bench.report import PER, Figure, Goal, Run
 from bench.server import Server, serving
 
 TRIPS = (50, 100)
@@ -113,7 +113,7 @@ def measure_fanout(machine: Machine, directory: Path, trip: int, *, rounds: int,
 
 def _bound(trip: int, connections: int) -> float:
     """Seconds that 100,000 requests take at least."""
-    return engine.PER * trip / 1000 / (connections * STREAMS)
+    return PER * trip / 1000 / (connections * STREAMS)
 
 
 def _run(server: Server, number: int, program: str, requests: int, send: Callable[[], Cost]) -> Run:
@@ -125,8 +125,8 @@ def _run(server: Server, number: int, program: str, requests: int, send: Callabl
         program=program,
         requests=requests,
         server_saw=after.requests - before.requests,
-        value=measured.wall_seconds * engine.PER / requests,
-        server_cpu=(after.cpu_seconds - before.cpu_seconds) * engine.PER / requests,
+        value=measured.wall_seconds * PER / requests,
+        server_cpu=(after.cpu_seconds - before.cpu_seconds) * PER / requests,
         wall_seconds=measured.wall_seconds,
-        more={_CPU: measured.cpu_seconds * engine.PER / requests},
+        more={_CPU: measured.cpu_seconds * PER / requests},
     )

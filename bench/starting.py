@@ -186,12 +186,14 @@ async def _targets(store: SqliteStore, app: int) -> list[int]:
 
 
 def _admission(key: int, app: int, route: int, target: int, now: int) -> Admission:
-    life = {"due": now, "expires": now + 24 * _HOUR}
+    until = now + 24 * _HOUR
     content = msgspec.convert({"type": "alert", **pipeline.CONTENT}, Content)
-    notification = Notification(
-        key=key, app=app, content=content, lane=Lane.ALERT, created=now, recipients=1, **life
+    lane, recipients = Lane.ALERT, pack_all([pack(target)])
+    return Admission(
+        notification=Notification(
+            key=key, app=app, content=content, lane=lane, due=now, expires=until, created=now, recipients=1
+        ),
+        jobs=(
+            NewJob(notification=key, app=app, route=route, lane=lane, due=now, expires=until, recipients=recipients),
+        ),
     )
-    job = NewJob(
-        notification=key, app=app, route=route, lane=Lane.ALERT, recipients=pack_all([pack(target)]), **life
-    )
-    return Admission(notification=notification, jobs=(job,))

@@ -129,8 +129,8 @@ class Stopwatch:
             self._turn_began = time.perf_counter()
             return found
 
-        asyncio.Handle._run = timed_run  # type: ignore[method-assign] # noqa: SLF001 - as above
-        selectors.EpollSelector.select = timed_select  # type: ignore[method-assign]
+        asyncio.Handle._run = timed_run  # type: ignore[assignment,method-assign] # noqa: SLF001 - as above
+        selectors.EpollSelector.select = timed_select  # type: ignore[assignment,method-assign] # as above
         signal.signal(signal.SIGALRM, self._ring)
         signal.signal(signal.SIGUSR2, self._want)
 

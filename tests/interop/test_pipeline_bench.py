@@ -12,12 +12,16 @@ from bench import (
     fanout,
     gateway,
     importing,
+    lanes,
+    loop,
     machine,
     memory,
     ndjson,
+    paced,
     pipeline,
     post,
     report,
+    starting,
     sweeps,
 )
 
@@ -39,10 +43,11 @@ def test_every_push_is_counted_by_the_server_and_settled_in_the_database(
         here, tmp_path, {gateway.APP: _DEVICES, sweeps.app_of(_DEVICES): _DEVICES, **importing.apps(1)}
     ) as stage:
         figures = [
-            fanout.measure(stage, rounds=1, devices=_DEVICES),
+            fanout.measure(stage, fanout.Small(gateway.APP, _DEVICES), rounds=1, devices=_DEVICES),
             ndjson.measure(stage, rounds=1, requests=_DEVICES, devices=_DEVICES),
             post.measure(stage, rounds=1, requests=_DEVICES, devices=_DEVICES),
             calls.measure(stage, rounds=1, devices=_DEVICES),
+            lanes.measure(stage, rounds=1, alerts=1000, devices=_DEVICES),
             disk.measure(stage, devices=_DEVICES, requests=_DEVICES),
         ]
         figures += importing.measure(stage, rounds=1, devices=_DEVICES)
@@ -62,12 +67,40 @@ def test_every_push_is_counted_by_the_server_and_settled_in_the_database(
             )
 
     assert all(figure.complete for figure in figures)
-    assert figures[2].also("p99 at half load, ms") > 0
+    assert all(0 < figure.also(paced.P50) <= figure.also(paced.P99) for figure in figures[:3])
     assert figures[3].also("calls") >= 5
     assert 0 < figures[3].also("p50, ms") <= figures[3].also("most, ms")
-    assert figures[4].median(pipeline.OURS, "value") > 0
-    assert figures[4].also(disk.BROADCAST) < figures[4].also(disk.SINGLE)
+    assert figures[4].also("share of the broadcast, %") > 0
+    assert figures[5].median(pipeline.OURS, "value") > 0
+    assert figures[5].also(disk.BROADCAST) < figures[5].also(disk.SINGLE)
     assert [line.program for line in sizes.lines] == [pipeline.OURS, pipeline.ANCHOR]
     assert [point.x for line in cores.lines for point in line.points] == [1.0]
     peak = memory.measure(figures[0], figures[0])
     assert peak.median(pipeline.OURS, "value") == figures[0].also(engine.PEAK) > 1
+
+
+@needs_the_yardstick
+def test_a_start_with_a_queue_loses_nothing_and_is_timed_beside_one_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(pipeline.__file__).parent.parent)
+
+    figure = starting.measure(machine.look(), tmp_path, rounds=1, jobs=300)
+
+    assert figure.programs() == [pipeline.OURS, starting.EMPTY]
+    assert 0 < figure.median(pipeline.OURS, "value") <= figure.also("until the first push, s")
+    assert figure.also(engine.PEAK) >= figure.also("RSS then, MB") > 1
+
+
+@needs_the_yardstick
+def test_every_kind_of_work_shows_its_longest_step_of_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(pipeline.__file__).parent.parent)
+
+    figure = loop.measure(
+        machine.look(), tmp_path, loop.Size(requests=_DEVICES, devices=_DEVICES, imported=_DEVICES, jobs=300, idle=0.1)
+    )
+
+    assert figure.complete
+    longest = {name: figure.also(name) for name in figure.goal.more}
+    assert len(longest) == 8
+    assert max(longest.values()) == figure.median(pipeline.OURS, "value") > 0
