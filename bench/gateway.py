@@ -237,7 +237,7 @@ async def _register(site: Site, apps: dict[str, int]) -> None:
             devices = apps[app.slug]
             for first in range(0, devices, _AT_ONCE):
                 numbers = range(first, min(first + _AT_ONCE, devices))
-                await store.devices.put([_claim(app.id, number, clock.now()) for number in numbers])
+                await store.devices.take_in([_claim(app.id, number, clock.now()) for number in numbers])
 
 
 def _claim(app: int, number: int, at: int) -> DeviceClaim:

@@ -51,10 +51,6 @@ class Times(msgspec.Struct, frozen=True):
                 return min((bucket + 1) * _STEP, self.longest)
         return 0.0
 
-    def over(self, seconds: float) -> int:
-        """How many took longer."""
-        return sum(count for bucket, count in self.counts.items() if bucket * _STEP >= seconds)
-
 
 class Long(NamedTuple):
     """A step longer than `LONG`: where it was, how long, and how much of that it computed."""

@@ -7,8 +7,8 @@ from statistics import median
 import msgspec
 
 from bench import disk
-from bench.engine import PEAK, PER
-from bench.report import Figure, Report
+from bench.engine import PEAK
+from bench.report import PER, Figure, Report
 
 _POINTS = (("fanout", 0.0), ("fanout-50ms", 50.0), ("fanout-100ms", 100.0))
 _CPU = "CPU s per 100,000"

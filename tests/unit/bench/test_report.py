@@ -8,8 +8,9 @@ from pathlib import Path
 import bench
 import msgspec
 import pytest
-from bench import installed_peers, page, plot, report
+from bench import installed_peers, page, plot, reasons, report
 from bench.machine import Machine
+from bench.reasons import Reason
 from bench.report import Figure, Goal, Line, Plot, Point, Report, Run
 
 MACHINE = Machine(
@@ -75,16 +76,42 @@ def test_a_figure_without_an_anchor_is_judged_by_its_value() -> None:
     assert not figure(Goal(value=10.9), *runs).reached
 
 
-def test_a_missed_goal_names_the_next_idea() -> None:
-    goal = Goal(ratio=2.0, value=5.0, more={"p99": 7.0}, next_idea="think")
-    missed = "\n".join(page.section(figure(goal, run(1, "us", 6, p99=6.0), run(1, "them", 2))))
-    met = "\n".join(page.section(figure(goal, run(1, "us", 6, p99=6.0), run(1, "them", 3))))
+def test_a_missed_goal_has_its_reason_and_the_next_idea() -> None:
+    goal = Goal(ratio=2.0, value=5.0, more={"p99": 7.0})
+    words = {"any": Reason(reason="it is slow", next_idea="think")}
+    missing = a_report(figure(goal, run(1, "us", 6, p99=6.0), run(1, "them", 2)))
+    meeting = a_report(figure(goal, run(1, "us", 6, p99=6.0), run(1, "them", 3)))
+    missed, met = (page.page(reasons.given(one, words)) for one in (missing, meeting))
 
     assert "goal at most 2: missed" in missed
-    assert "Missed; the next idea: think." in missed
+    assert "Missed: it is slow. The next idea: think." in missed
     assert "goal at most 5: missed" in missed
     assert "p99: us 6.000 (goal for us at most 7: met)" in missed
     assert "next idea" not in met
+    assert "Missed." in page.page(reasons.given(missing, {}))
+
+
+def test_what_else_is_wanted_decides_too() -> None:
+    goal = Goal(ratio=2.0, more={"p99": 7.0})
+
+    assert figure(goal, run(1, "us", 1, p99=7.0), run(1, "them", 1)).reached
+    assert not figure(goal, run(1, "us", 1, p99=7.1), run(1, "them", 1)).reached
+
+
+def test_reasons_are_given_for_figures_that_there_are() -> None:
+    kept = report.read(report.HERE / "report.json")
+    known = {one.key for one in kept.figures} | {"fanout-1m", "start", "loop", "lanes"}
+
+    assert set(reasons.read()) <= known
+
+
+def test_a_server_that_was_busy_most_of_a_run_is_seen() -> None:
+    found = figure(Goal(), msgspec.structs.replace(run(1, "us", 1), server_cpu=0.5, requests=150_000))
+
+    assert found.most_busy == 0.75
+    assert "The server missed" in "\n".join(page.section(found))
+    whole = msgspec.structs.replace(found, runs=[msgspec.structs.replace(found.runs[0], server_saw=150_000)])
+    assert "every request and was busy for 75% of a run at most" in "\n".join(page.section(whole))
 
 
 def test_the_document_says_for_each_figure_what_was_measured_where_and_against_whom(
