@@ -122,7 +122,7 @@ class Reader:
             self._block = b""
 
 
-def ignore(batch: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+def ignore(batch: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
     """An `on_answers` for tests that look at what `receive` returns."""
 
 

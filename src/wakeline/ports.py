@@ -818,7 +818,7 @@ class Shipment(msgspec.Struct, kw_only=True, eq=False):
     `parcel` names the notification of each recipient where they are many; `notification` is the first of them then.
     `deadline` is on the monotonic clock (seconds); `badges` maps device row ids to their new badge if content asks for "+1".
     `on_results(shipment, accepted, others)` is called once or several times, on the loop thread, with positions in
-    `recipients`; each position is reported exactly once.
+    `recipients`; each position is reported exactly once. Accepted ones that follow each other are a range.
     """
 
     route: Route
@@ -826,7 +826,7 @@ class Shipment(msgspec.Struct, kw_only=True, eq=False):
     notification: Notification
     recipients: Sequence[Recipient]
     deadline: float
-    on_results: Callable[[Shipment, list[int], list[tuple[int, Outcome]]], None]
+    on_results: Callable[[Shipment, Sequence[int], list[tuple[int, Outcome]]], None]
     badges: dict[int, int] = msgspec.field(default_factory=dict)
     attempt: int = 1
     started: float = 0.0

@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -97,7 +97,7 @@ class Campaign:
         )
 
     def _told(self, numbers: range) -> Callable[[RequestBatch, list[int], list[tuple[int, Answer]]], None]:
-        def told(_: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+        def told(_: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
             self.accepted += [numbers[index] for index in accepted]
             for index, answer in others:
                 assert numbers[index] not in self.others

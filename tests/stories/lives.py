@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -66,7 +67,7 @@ class WatchedPost(Post):
                 self.life.saw(shipment.notification_of(place), recipient)
             on_results = shipment.on_results
 
-            def noted(answered: Shipment, accepted: list[int], others: list[tuple[int, Outcome]]) -> None:
+            def noted(answered: Shipment, accepted: Sequence[int], others: list[tuple[int, Outcome]]) -> None:
                 self.life.answered.update(
                     (shipment.notification_of(place).key, shipment.recipients[place].target) for place in accepted
                 )

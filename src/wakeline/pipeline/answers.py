@@ -16,7 +16,7 @@ from wakeline.model.outcome import Action, Outcome, OutcomeClass
 from wakeline.model.route import ProviderKind
 from wakeline.pipeline import retry, verdicts
 from wakeline.pipeline.canary import Canary
-from wakeline.pipeline.flight import Answer, Flight, attempt_of, doubtful
+from wakeline.pipeline.flight import Answer, Flight, attempt_of, chosen, doubtful
 from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import RouteTable
@@ -52,7 +52,7 @@ class Answers:
         self._canary.sent(flight)
 
     def on_results(
-        self, flight: Flight, shipment: Shipment, accepted: list[int], others: list[tuple[int, Outcome]]
+        self, flight: Flight, shipment: Shipment, accepted: Sequence[int], others: list[tuple[int, Outcome]]
     ) -> None:
         """Take answers; positions count the recipients of the shipment."""
         now, provider = self._parts.clock.now(), flight.way.route.provider.value
@@ -77,10 +77,10 @@ class Answers:
             _log.exception("answer.cannot_be_judged", route=answer.flight.way.route.id, target=answer.target)
             self._final(answer._replace(outcome=ours(Refusal.DEFECT)), DeliveryState.FAILED)
 
-    def _accepted(self, flight: Flight, accepted: list[int], now: int, taken: float) -> None:
+    def _accepted(self, flight: Flight, accepted: Sequence[int], now: int, taken: float) -> None:
         indexes = flight.indexes
         if len(accepted) < len(indexes):
-            indexes = [indexes[place] for place in accepted]
+            indexes = chosen(indexes, accepted)
         load, way = flight.load, flight.way
         duration = round(taken * 1000)
         attempt = Attempt(

@@ -52,6 +52,13 @@ class Answer(NamedTuple):
         return self.flight.load.job.code == HOP
 
 
+def chosen(indexes: Sequence[int], places: Sequence[int]) -> Sequence[int]:
+    """Return the indexes at these places; of a range, a range if they follow each other."""
+    if isinstance(indexes, range) and isinstance(places, range):
+        return indexes[places.start : places.stop]
+    return [indexes[place] for place in places]
+
+
 def doubtful(outcome: Outcome) -> bool:
     """Tell whether an answer speaks against a token, but may as well come from a wrong setting."""
     match outcome.outcome_class:

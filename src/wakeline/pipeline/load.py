@@ -8,6 +8,7 @@ An index counts a job's recipients as claimed. `ready` are those that may be sen
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import NamedTuple
 
 from wakeline.model.delivery import Job, generation_matches, pack_all, unpack_all
@@ -24,6 +25,8 @@ MARKS = 0xFFFF
 """The bits of a packed recipient that hold the generation mark."""
 
 _MARK = MARKS.__and__
+_OPEN = b"\1" + bytes(255)
+"""Turns marks of what is settled into marks of what is not."""
 _STATE = Recipient._fields.index("state")
 _GENERATION = Recipient._fields.index("generation")
 
@@ -149,11 +152,11 @@ class Load:
         self.open -= len(fresh)
         return fresh
 
-    def slots(self, indexes: Sequence[int]) -> Sequence[int]:
-        """Return the positions of recipients in their bulk chunk."""
-        if isinstance(indexes, range):
-            return self.places[indexes.start : indexes.stop]
-        return [self.places[index] for index in indexes]
+    def runs(self, indexes: Sequence[int]) -> list[tuple[int, int]]:
+        """Return where recipients stand in their bulk chunk: a first position and how many from there on."""
+        if isinstance(indexes, range) and isinstance(self.places, range):
+            return [(self.places[indexes.start], len(indexes))]
+        return [(self.places[index], 1) for index in indexes]
 
     def unsettled(self) -> list[int]:
         """Return the indexes of recipients that are not settled."""
@@ -161,9 +164,9 @@ class Load:
 
     def remaining(self) -> JobProgress:
         """Return what of the job is not settled."""
-        left = self.unsettled()
-        members = pack_all([self.keys[index] for index in left]) if self.keys else b""
-        return JobProgress(job=self.job.id, remaining=pack_all([self.packed[index] for index in left]), members=members)
+        left = self.settled.translate(_OPEN)
+        members = pack_all(list(compress(self.keys, left)))
+        return JobProgress(job=self.job.id, remaining=pack_all(list(compress(self.packed, left))), members=members)
 
 
 def load_of(job: Job, known: Mapping[int, Notification], chunk: bytes | None) -> Load | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from itertools import repeat
 from typing import Any
 
 import structlog
@@ -73,7 +72,8 @@ class Settle:
             return 0
         if load.job.chunk:
             packed = entry(load, DeliveryState.ACCEPTED, attempt.number, 0, at)
-            self._batch.bulk.setdefault(load.job.chunk, []).extend(zip(load.slots(fresh), repeat(packed), strict=False))
+            runs = [(first, packed * count) for first, count in load.runs(fresh)]
+            self._batch.bulk.setdefault(load.job.chunk, []).extend(runs)
         else:
             self._batch.settlement.accepted.append(_run(load, fresh, attempt, at))
             if self._parts.wanted(EventType.PUSH_ACCEPTED):

@@ -112,7 +112,7 @@ class Shipping:
         return min(limit, (load.job.expires - self._parts.clock.now()) / 1000)
 
     def _results(
-        self, flight: Flight, shipment: Shipment, accepted: list[int], others: list[tuple[int, Outcome]]
+        self, flight: Flight, shipment: Shipment, accepted: Sequence[int], others: list[tuple[int, Outcome]]
     ) -> None:
         self._answers.on_results(flight, shipment, accepted, others)
         self._shelf.ended(flight.load)

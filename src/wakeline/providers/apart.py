@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
@@ -37,5 +37,7 @@ def send_apart(parcel: Shipment, send: Callable[[Shipment], None]) -> None:
             asyncio.get_running_loop().call_soon(parcel.on_results, parcel, [], [(position, refused)])
 
 
-def _told(parcel: Shipment, position: int, _: Shipment, accepted: list[int], others: list[tuple[int, Outcome]]) -> None:
+def _told(
+    parcel: Shipment, position: int, _: Shipment, accepted: Sequence[int], others: list[tuple[int, Outcome]]
+) -> None:
     parcel.on_results(parcel, [position] if accepted else [], [(position, outcome) for _, outcome in others])

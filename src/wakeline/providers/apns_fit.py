@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wakeline.model.credential import Credential, CredentialKind
-from wakeline.model.device import Recipient, TargetKind
+from wakeline.model.device import Crowd, Recipient, TargetKind
 from wakeline.model.notification import Content, PushType
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Route
 from wakeline.ports import Shipment
+from wakeline.providers.apns_crowd import hexadecimal
 from wakeline.wire import apns, outcomes
 from wakeline.wire.outcomes import Refusal
 
@@ -51,6 +52,8 @@ def by_rule(shipment: Shipment) -> list[tuple[apns.Rule, Sequence[int]]]:
 def sort_out(shipment: Shipment, positions: Sequence[int]) -> tuple[Sequence[int], list[tuple[int, Outcome]]]:
     """Return the positions that can be sent to, and the others with the reason."""
     content, recipients = shipment.notification.content, shipment.recipients
+    if isinstance(recipients, Crowd) and recipients.kind != TargetKind.APNS_VOIP and hexadecimal(recipients):
+        return positions, []
     unable = [(at, outcome) for at in positions if (outcome := unfit(content, recipients[at])) is not None]
     if not unable:
         return positions, unable

@@ -7,7 +7,7 @@ belongs to one notification (expiration, collapse id) among the fields of its ow
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from wakeline.model.device import Recipient
 from wakeline.model.notification import Notification
@@ -88,7 +88,7 @@ class ParcelFlight:
         self._verdict = verdict
         self._submit = submit
 
-    def answered(self, _: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+    def answered(self, _: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
         """Tell the shipment what became of its recipients, and try again what may be."""
         positions = self.written.positions
         told: list[tuple[int, Outcome]] = []

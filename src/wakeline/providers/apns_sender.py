@@ -14,11 +14,12 @@ import msgspec
 
 from wakeline import __version__
 from wakeline.model.credential import Credential
-from wakeline.model.device import Recipient
+from wakeline.model.device import Crowd, Recipient
 from wakeline.model.notification import Notification, PushType
 from wakeline.model.outcome import Action, Outcome
 from wakeline.model.route import Lane, Route
 from wakeline.ports import Clock, SenderStats, Shipment
+from wakeline.providers.apns_crowd import columns
 from wakeline.providers.apns_fit import by_rule, obstacle_of, sort_out, unfit
 from wakeline.providers.apns_parcel import ParcelFlight, written
 from wakeline.providers.apns_singles import SHORTEST, Gathered, Single, Singles
@@ -196,16 +197,16 @@ class ApnsSender:
     def submit(self, flight: _Flight) -> None:
         """Hand a flight to the pool."""
         shipment, prepared = flight.shipment, flight.prepared
-        recipients = [shipment.recipients[position] for position in flight.positions]
+        paths, extra, body = flight.requests()
         if self._tokens is not None:
             flight.authorization = self._tokens.authorization()
         credential: Fields = ((b"authorization", flight.authorization),) if flight.authorization else ()
         batch = RequestBatch(
             stable=self._stable + prepared.stable,
             literal=credential + prepared.literal,
-            paths=[prepared.path(recipient.value.lower().encode()) for recipient in recipients],
-            extra=[((b"apns-id", prepared.id_of(recipient.target)),) for recipient in recipients],
-            body=_bodies(prepared, shipment, recipients),
+            paths=paths,
+            extra=extra,
+            body=body,
             call=shipment.lane is Lane.CALL,
             deadline=self._deadline(shipment.deadline),
             on_answers=flight.answered,
@@ -312,13 +313,27 @@ class _Flight:
         self.again = again
         self.authorization = b""
 
-    def answered(self, _: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+    def requests(self) -> tuple[Sequence[bytes], Sequence[Fields], bytes | list[bytes]]:
+        """Return what each request has of its own: path, fields and body."""
+        prepared, everybody = self.prepared, self.shipment.recipients
+        if isinstance(everybody, Crowd) and isinstance(self.positions, range) and prepared.is_uniform:
+            alike = columns(prepared, everybody)
+            if alike is not None:
+                return *alike, prepared.body()
+        recipients = [everybody[position] for position in self.positions]
+        return (
+            [prepared.path(recipient.value.lower().encode()) for recipient in recipients],
+            [((b"apns-id", prepared.id_of(recipient.target)),) for recipient in recipients],
+            _bodies(prepared, self.shipment, recipients),
+        )
+
+    def answered(self, _: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
         """Tell the shipment what became of its recipients; runs on the loop for many at once."""
         if not isinstance(self.positions, range):
             accepted = [self.positions[index] for index in accepted]
         self.told(accepted, others)
 
-    def told(self, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+    def told(self, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
         """Judge answers by index, try again what may be, and tell the rest; `accepted` are positions already."""
         positions, told, retry = self.positions, [], []
         for index, answer in others:

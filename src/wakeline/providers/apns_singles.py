@@ -8,7 +8,7 @@ what belongs to one notification (expiration, collapse id) among the fields of i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -58,7 +58,7 @@ class Gathered:
         self.authorization = authorization
         self._told = told
 
-    def answered(self, _: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+    def answered(self, _: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
         """Tell each shipment what became of its only recipient."""
         for index, answer in others:
             try:

@@ -219,7 +219,7 @@ class _Flight:
         self.again = again
         self.token = ""
 
-    def answered(self, _: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+    def answered(self, _: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
         """Tell the shipment what became of its recipients; runs on the loop for many at once."""
         told, retry = [], []
         for index, answer in others:

@@ -18,10 +18,11 @@ def blank(recipients: bytes) -> bytes:
 
 
 def patched(results: bytes, entries: Iterable[tuple[int, bytes]]) -> bytes:
-    """Return a chunk's results with new entries at their positions."""
+    """Return a chunk's results with new entries: one or several from each position on."""
     changed = bytearray(results)
-    for position, entry in entries:
-        changed[position * ENTRY_BYTES : (position + 1) * ENTRY_BYTES] = entry
+    for position, run in entries:
+        start = position * ENTRY_BYTES
+        changed[start : start + len(run)] = run
     return bytes(changed)
 
 

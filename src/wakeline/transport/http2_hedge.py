@@ -49,7 +49,7 @@ class Hedge:
         """Positions of which there are two copies, both without an answer and neither lost."""
         self.timer: asyncio.TimerHandle | None = None
 
-    def __call__(self, _: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+    def __call__(self, _: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
         """Tell what is news (`RequestBatch.on_answers`)."""
         accepted = [position for position in accepted if position in self.open]
         told: list[tuple[int, Answer]] = []

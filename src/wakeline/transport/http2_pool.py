@@ -137,7 +137,7 @@ class Pool:
         """Send one request and wait for its answer (also "lost") for `timeout` seconds: for slow paths."""
         answer: asyncio.Future[Answer] = self._loop.create_future()
 
-        def told(_: RequestBatch, __: list[int], others: list[tuple[int, Answer]]) -> None:
+        def told(_: RequestBatch, __: Sequence[int], others: list[tuple[int, Answer]]) -> None:
             if not answer.done():
                 answer.set_result(others[0][1])
 
@@ -275,7 +275,7 @@ class Pool:
     def _tell_lost(self, batch: RequestBatch, indexes: Sequence[int], answer: Answer) -> None:
         self._tell(batch, [], [(index, answer) for index in indexes])
 
-    def _tell(self, batch: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+    def _tell(self, batch: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
         try:
             batch.on_answers(batch, accepted, others)
         except Exception:  # a caller's defect must not close the connection it shares with others

@@ -66,7 +66,7 @@ class Results:
         self.others: dict[int, Outcome] = {}
         self.complete = asyncio.Event()
 
-    def on_results(self, _: Shipment, accepted: list[int], others: list[tuple[int, Outcome]]) -> None:
+    def on_results(self, _: Shipment, accepted: Sequence[int], others: list[tuple[int, Outcome]]) -> None:
         for position in [*accepted, *(position for position, _ in others)]:
             assert position not in self.accepted, "told twice"
             assert position not in self.others, "told twice"

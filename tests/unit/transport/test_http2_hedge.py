@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -47,7 +47,7 @@ class Told:
         self.accepted: list[int] = []
         self.others: dict[int, Answer] = {}
 
-    def __call__(self, _: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+    def __call__(self, _: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
         for position in [*accepted, *(position for position, _ in others)]:
             assert position not in self.accepted, "told twice"
             assert position not in self.others, "told twice"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -54,7 +54,7 @@ class Told:
         self.accepted: list[int] = []
         self.others: dict[int, Answer] = {}
 
-    def __call__(self, _: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+    def __call__(self, _: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
         assert not set(accepted) & set(self.accepted)
         assert not {index for index, _ in others} & ({*self.others} | {*self.accepted})
         self.accepted += accepted
@@ -158,7 +158,7 @@ async def test_thousands_of_requests_go_through_in_short_turns(server: Server) -
 
 
 async def test_a_handler_that_fails_hurts_nobody_else(server: Server) -> None:
-    def broken(batch: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+    def broken(batch: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
         raise RuntimeError("a defect of the caller")
 
     async with pooled(server) as pool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -38,7 +38,7 @@ class Told:
         self.accepted: list[int] = []
         self.others: list[tuple[int, Answer]] = []
 
-    def __call__(self, _: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+    def __call__(self, _: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
         self.accepted += accepted
         self.others += others
 

@@ -10,6 +10,8 @@ Source: Apple, "Sending notification requests to APNs".
 from __future__ import annotations
 
 import re
+import struct
+from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
@@ -69,6 +71,12 @@ class Prepared(msgspec.Struct, eq=False):
     def id_of(self, target: int) -> bytes:
         """Return the `apns-id` for a target's row id: `model.ids.delivery_id` as bytes."""
         return b"%s%012x" % (self.head, target)
+
+    @staticmethod
+    def ends_of(targets: Sequence[int]) -> Sequence[bytes]:
+        """Return what follows `head` in the `apns-id` of each target: what `id_of` writes, for many at once."""
+        digits = struct.pack(f">{len(targets)}Q", *targets).hex().encode()
+        return struct.unpack("4x12s" * len(targets), digits)
 
     @staticmethod
     def path(token: bytes) -> bytes:

@@ -24,7 +24,7 @@ from wakeline.wire.http2.answers import Answer, ConnectFailure, FailureKind, Fie
 from wakeline.wire.http2.connection import Connection, GoAway
 from wakeline.wire.http2.frames import ErrorCode, PeerBroke
 from wakeline.wire.http2.incoming import BODY_LIMIT
-from wakeline.wire.http2.requests import Answered, RequestBatch
+from wakeline.wire.http2.requests import Answered, Ends, OneField, RequestBatch
 
 __all__ = [
     "BODY_LIMIT",
@@ -32,11 +32,13 @@ __all__ = [
     "Answered",
     "ConnectFailure",
     "Connection",
+    "Ends",
     "ErrorCode",
     "FailureKind",
     "Fields",
     "GoAway",
     "Lost",
+    "OneField",
     "PeerBroke",
     "RequestBatch",
 ]

@@ -39,16 +39,18 @@ class Segment:
         """Return the ids of all its streams, open or not."""
         return range(self.first, self.first + 2 * len(self.indexes), 2)
 
+    def _positions(self) -> Sequence[int]:
+        """Return the positions of those accepted. A stream is answered once: as many as from the first to the last are all."""
+        first, indexes, accepted = self.first, self.indexes, self.accepted
+        if len(accepted) > 1 and isinstance(indexes, range):
+            low, high = min(accepted), max(accepted)
+            if high - low == 2 * len(accepted) - 2:
+                return indexes[(low - first) >> 1 : ((high - first) >> 1) + 1]
+        return [indexes[(stream - first) >> 1] for stream in accepted]
+
     def drain(self) -> Answered:
         """Return what was collected since the last time."""
-        first, indexes = self.first, self.indexes
-        answered = Answered(
-            self.batch,
-            [indexes[(stream - first) >> 1] for stream in self.accepted],
-            self.others,
-            self.refused,
-            self.attempt,
-        )
+        answered = Answered(self.batch, self._positions(), self.others, self.refused, self.attempt)
         self.left -= len(self.accepted) + len(self.others) + len(self.refused)
         self.accepted, self.others, self.refused = [], [], []
         self.touched = False

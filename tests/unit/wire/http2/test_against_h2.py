@@ -7,7 +7,7 @@ we read is judged here: each request's answer must be the one the server gave to
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 from h2.config import H2Configuration
@@ -109,7 +109,7 @@ def identity(batch: RequestBatch, index: int) -> bytes:
     return batch.extra[index][0][1]
 
 
-def ignore(batch: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+def ignore(batch: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
     """Answers are read from what `receive` returns; this callback belongs to the pool."""
 
 

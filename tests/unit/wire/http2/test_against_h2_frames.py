@@ -6,7 +6,7 @@ bytes are cut, the same answers must come out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 import msgspec
@@ -190,7 +190,7 @@ def opened(count: int, *, keep: bool) -> Connection:
     return connection
 
 
-def _ignored(batch: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+def _ignored(batch: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
     """Answers are read from what `receive` returns."""
 
 

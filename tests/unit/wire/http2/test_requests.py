@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 
 from handmade_http2 import (
@@ -31,7 +32,7 @@ from handmade_http2 import (
     split,
     window_update,
 )
-from wakeline.wire.http2 import Connection, Fields, Lost
+from wakeline.wire.http2 import Connection, Ends, Fields, Lost, OneField, RequestBatch
 
 
 def apns_id(index: int) -> Fields:
@@ -321,3 +322,54 @@ def test_stable_fields_cost_one_byte_each_once_they_are_known() -> None:
     later = send(connection, batch(3))
     blocks = [one.payload for one in later if one.kind == HEADERS]
     assert [len(block) for block in blocks] == [len(STABLE) + 2 + len(b"/3/device/0000")] * 3
+
+
+def alike(count: int, body: bytes = b"{}", literal: Fields = ()) -> RequestBatch:
+    """Requests in columns; `written_out` says the same one by one."""
+    whole = batch(count, body=body, literal=literal)
+    paths = Ends(b"/3/device/", [b"%04x" % index for index in range(count)], 4)
+    ids = Ends(b"00000000-0000-0000-0000-", [b"%012x" % index for index in range(count)], 12)
+    return msgspec.structs.replace(whole, paths=paths, extra=OneField(b"apns-id", ids))
+
+
+def written_out(requests: RequestBatch) -> RequestBatch:
+    return msgspec.structs.replace(requests, paths=list(requests.paths), extra=list(requests.extra))
+
+
+@pytest.mark.parametrize("literal", [(), ((b"authorization", b"bearer x"),)])
+@pytest.mark.parametrize("body", [b"{}", b"x" * 20_000, b""])
+@pytest.mark.parametrize("indexes", [range(9), range(3, 7), range(4, 4), [1, 5, 6]])
+@pytest.mark.parametrize("pairs", [(), ((WINDOW, 7),), ((LIST_SIZE, 400),), ((LIST_SIZE, 60),), ((TABLE_SIZE, 0),)])
+@pytest.mark.parametrize("most", [1, 150, 65_536])
+def test_requests_in_columns_are_the_same_requests(
+    literal: Fields, body: bytes, indexes: Sequence[int], pairs: tuple[tuple[int, int], ...], most: int
+) -> None:
+    requests = alike(9, body, literal)
+    ours, plain = connected(*pairs), connected(*pairs)
+    for _ in range(2):  # the first of all requests fills the server's table
+        sent = ours.send(requests, indexes, max_bytes=most)
+
+        assert sent == plain.send(written_out(requests), indexes, max_bytes=most)
+        assert ours.unwritten == plain.unwritten
+        assert ours.take() == plain.take()
+        assert others(ours.collect()) == others(plain.collect())
+        assert (ours.in_flight, ours.capacity) == (plain.in_flight, plain.capacity)
+
+
+def test_columns_can_be_looked_at_one_by_one() -> None:
+    requests = alike(5)
+
+    assert len(requests.paths) == len(requests.extra) == 5
+    assert list(requests.paths[1:3]) == [b"/3/device/0001", b"/3/device/0002"]
+    assert requests.extra[3:] == [apns_id(3), apns_id(4)]
+
+
+def test_answers_that_follow_each_other_are_a_range() -> None:
+    connection = connected()
+    connection.send(batch(6), range(6))
+
+    [first] = connection.receive(ok(3) + ok(1) + ok(5), 0.0)
+    [second] = connection.receive(ok(7) + ok(11), 0.0)
+
+    assert first.accepted == range(3)
+    assert second.accepted == [3, 5]
