@@ -96,7 +96,7 @@ class Campaign:
             keep_bodies=self._keep,
         )
 
-    def _told(self, numbers: range) -> Callable[[RequestBatch, list[int], list[tuple[int, Answer]]], None]:
+    def _told(self, numbers: range) -> Callable[[RequestBatch, Sequence[int], list[tuple[int, Answer]]], None]:
         def told(_: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
             self.accepted += [numbers[index] for index in accepted]
             for index, answer in others:
