@@ -21,6 +21,7 @@ from wakeline.pipeline.draft import Drafting, Ready
 from wakeline.pipeline.limits import UserLimits
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.preview import Previewing, PreviewResult
+from wakeline.pipeline.remembered import Remembered
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.together import Together, Waiting
 from wakeline.ports import IdempotencyKey, Replayed, Reply
@@ -52,9 +53,9 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 class Accept:
     """The door of the story."""
 
-    def __init__(self, parts: Parts, table: RouteTable, limits: UserLimits) -> None:
+    def __init__(self, parts: Parts, table: RouteTable, limits: UserLimits, remembered: Remembered) -> None:
         self._parts = parts
-        self._drafting = Drafting(parts, table, limits)
+        self._drafting = Drafting(parts, table, limits, remembered)
         self._previewing = Previewing(parts, table, self._drafting)
         self._together = Together(self._drafts_if_room, self._commit)
 

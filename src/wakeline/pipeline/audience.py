@@ -44,6 +44,10 @@ class Directory:
             claims = [_claim(target) for target in raw.values()]
             self._raw = dict(zip(raw, await devices.ensure_raw(app, claims, now), strict=True))
 
+    def candidates(self) -> list[Candidate]:
+        """Return all that was found by user or device."""
+        return [candidate for found in (*self._users.values(), *self._devices.values()) for candidate in found]
+
     def named(self, audience: Audience, push_type: PushType, settings: AppSettings) -> list[Named]:
         """Return the targets to send to, each once; the first mention counts."""
         if len(audience.users) == 1 and not audience.devices and not audience.targets:

@@ -102,7 +102,11 @@ class Claims:
         self._refuse(load, check_again(load, found))
 
     async def _found(self, targets: Sequence[int]) -> dict[int, Recipient]:
-        return {recipient.target: recipient for recipient in await self._parts.devices.recipients(targets)}
+        found = self._remembered.singles(targets)
+        missing = [target for target in targets if target not in found] if len(found) < len(targets) else []
+        if missing:
+            found.update((recipient.target, recipient) for recipient in await self._parts.devices.recipients(missing))
+        return found
 
     def _refuse(self, load: Load, refused: Iterable[Refused]) -> None:
         for number, outcome in refused:

@@ -21,6 +21,7 @@ from wakeline.pipeline import report
 from wakeline.pipeline.audience import Directory, Named
 from wakeline.pipeline.limits import Charge, UserLimits, worded
 from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.remembered import Remembered
 from wakeline.pipeline.resolve import Wait, absent_at, address_of, fanout_job, jobs_of, kinds_for
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.terms import Terms, terms_of
@@ -111,10 +112,11 @@ def notification_of(
 class Drafting:
     """Makes drafts. Nothing is kept by it but what it charges to the per-user limits."""
 
-    def __init__(self, parts: Parts, table: RouteTable, limits: UserLimits) -> None:
+    def __init__(self, parts: Parts, table: RouteTable, limits: UserLimits, remembered: Remembered) -> None:
         self._parts = parts
         self._table = table
         self._limits = limits
+        self._remembered = remembered
 
     async def drafts(
         self, app: App, requests: Sequence[tuple[NotificationRequest, str]]
@@ -127,8 +129,9 @@ class Drafting:
         allow_http = self._parts.settings.providers.webpush.allow_http
         terms = [_terms(request, now, allow_http=allow_http) for request, _ in requests]
         named = [term.audience for term in terms if isinstance(term, Terms) and not term.walked]
-        directory = Directory()
+        directory, version = Directory(), self._parts.devices.version
         await directory.look_up(self._parts.devices, app.id, named, now)
+        self._remembered.note(directory.candidates(), version)
         drafts: list[Ready | WakelineError] = []
         for term, (_, request_id) in zip(terms, requests, strict=True):
             if not isinstance(term, Terms):
