@@ -1,4 +1,4 @@
-"""`python -m bench [--quick]`: measure every figure, write report.json, then the page from it; 1 if a goal is missed."""
+"""`python -m bench [--quick]`: measure every figure, write report.json, then the pages from it; 1 if a goal is missed."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ from bench import (
 from bench.installed_peers import Found
 from bench.machine import Machine
 from bench.report import Figure, Plot, Report
+from bench.scale import page as scale
 
 
 class _Size(NamedTuple):
@@ -120,7 +121,9 @@ def main() -> int:
         plots=plots,
     )
     given = reasons.given(done, reasons.read())
-    print(page.write(report.read(report.write(given)), report.HERE))
+    written = report.read(report.write(given))
+    print(page.write(written, report.HERE))
+    print(scale.write(written))
     complete = all(figure.complete for figure in figures)
     return 0 if complete and (quick or all(figure.reached for figure in figures)) else 1
 

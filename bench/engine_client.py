@@ -13,6 +13,7 @@ import asyncio
 import gc
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import payload
@@ -69,7 +70,7 @@ class Sender:
         )
         self._pool.submit(batch)
 
-    def _on_answers(self, _: RequestBatch, accepted: list[int], others: list[tuple[int, Answer]]) -> None:
+    def _on_answers(self, _: RequestBatch, accepted: Sequence[int], others: list[tuple[int, Answer]]) -> None:
         if others and not self.done.done():
             self.done.set_exception(RuntimeError(f"not accepted: {others[0][1]}"))
         self._answered += len(accepted)

@@ -12,12 +12,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
     parser.add_argument("--write", action="store_true", help="put them into docs/scale.md")
     write = parser.parse_args().write
-    made = page.tables(measured.of(report.read(report.HERE / "report.json")))
+    found = report.read(report.HERE / "report.json")
     if write:
-        page.PAGE.write_text(page.fill(page.PAGE.read_text(encoding="utf-8"), made), encoding="utf-8")
-        print(page.PAGE)
+        print(page.write(found))
         return
-    for name, text in made.items():
+    for name, text in page.tables(measured.of(found)).items():
         print(f"{name}\n\n{text}\n")
 
 

@@ -6,6 +6,7 @@ while it waits (promise 4). Ten seconds are long beside a push and short beside 
 
 from __future__ import annotations
 
+import math
 import random
 
 import msgspec
@@ -51,7 +52,7 @@ def _shape(second: float) -> float:
     return busy * (_NOON_PEAK if NOON <= second < NOON + _NOON_SECONDS else 1.0)
 
 
-_MEAN = sum(_shape(second) for second in range(0, DAY, STEP)) / (DAY // STEP)
+_MEAN = math.fsum(_shape(second) for second in range(0, DAY, STEP)) / (DAY // STEP)
 
 
 def busiest() -> float:

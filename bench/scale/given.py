@@ -70,6 +70,12 @@ PUSHES = Given("pushes of its own that a device gets a day", 5, "", "assumed: ch
 BROADCASTS = Given("broadcasts that a device gets a day", 1, "", "assumed")
 DISK = Given("disk of a node that may be used", 1000, "GB", "assumed")
 MEMORY = Given("memory of a node that may keep the registry's pages", 24, "GB", "assumed: a machine of 32 GB")
+CACHES = Given(
+    "page caches of a gateway's own at most",
+    109,
+    "MB",
+    "storage/sqlite/store.py: 16 MiB for each of two writers, 64 for look-ups, 8 for the ledger's reader",
+)
 READ = Given("a page that is not in memory", 0.1, "ms", "assumed: SSD; the loop waits for it")
 PAGES = Given(
     "pages that a look-up by user reads", 4, "", "counted: user, device, target and its token, a leaf of each"
@@ -93,6 +99,7 @@ ALL = (
     BROADCASTS,
     DISK,
     MEMORY,
+    CACHES,
     READ,
     PAGES,
     CALLS,

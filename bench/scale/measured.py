@@ -11,7 +11,6 @@ from bench.engine import PEAK
 from bench.report import PER, Figure, Report
 
 _POINTS = (("fanout", 0.0), ("fanout-50ms", 50.0), ("fanout-100ms", 100.0))
-_CPU = "CPU s per 100,000"
 _MILLION = 1_000_000
 
 
@@ -100,7 +99,7 @@ def of(report: Report) -> Measured:
         call_p50=calls.also("p50, ms"),
         call_p99=_value(calls),
         call_devices=calls.runs[0].requests,
-        call_cpu=calls.also(_CPU) / PER,
+        call_cpu=calls.also(CPU) / PER,
     )
 
 
@@ -111,7 +110,10 @@ def _point(figure: Figure, trip: float) -> Point:
         figure.key,
         ours[0].requests,
         trip,
-        tuple(Round(run.wall_seconds, run.more.get(_CPU, run.value) * run.requests / PER) for run in ours),
+        tuple(
+            Round(run.wall_seconds, (run.value if figure.unit == CPU else run.more[CPU]) * run.requests / PER)
+            for run in ours
+        ),
     )
 
 

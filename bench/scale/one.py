@@ -86,9 +86,9 @@ def machines(found: Measured) -> str:
     for cores in _CORES:
         gateways = cores - int(given.SPARE_CORES.value)
         each = [number(gateways * given.LOAD.value / kind.cost) for kind in kinds(found)]
-        rows.append([str(cores), str(gateways), *each, size(gateways * found.resident)])
+        rows.append([str(cores), str(gateways), *each, size(gateways * (found.resident + given.CACHES.value * 1e6))])
     names = [f"{kind.name}, a second" for kind in kinds(found)]
-    return table(["cores", "gateways", *names, "memory of the processes"], rows)
+    return table(["cores", "gateways", *names, "memory of the processes at most"], rows)
 
 
 def distance(found: Measured) -> str:
@@ -141,14 +141,21 @@ def devices(found: Measured) -> str:
             [
                 number(known),
                 size(registry),
-                size(found.resident),
+                size(found.resident + min(registry, given.CACHES.value * 1e6)),
                 size(min(registry, given.MEMORY.value * 1e9)),
                 percent(missing),
                 number(given.LOAD.value / cost),
                 span(known * found.imported),
             ]
         )
-    head = ["devices", "registry on disk", "process", "page cache", "pages not in memory", "single POSTs a second"]
+    head = [
+        "devices",
+        "registry on disk",
+        "process at most",
+        "page cache",
+        "pages not in memory",
+        "single POSTs a second",
+    ]
     return table([*head, "import"], rows)
 
 
@@ -211,6 +218,6 @@ def commits(found: Measured) -> str:
             cells.append(number(Node(far(_TRIPS[1]), work, commit=commit / 1000).run().commits / seconds))
         rows.append([percent(load), number(load / cost), *cells])
     done = drain(found, MILLION, far(_TRIPS[1]), connected=Far().most)
-    rows.append(["a broadcast alone", number(MILLION / done.drained), "", number(done.commits / done.drained), ""])
+    rows.append(["a broadcast alone", number(MILLION / done.drained), "-", number(done.commits / done.drained), "-"])
     head = ["load of a core", "pushes a second", *(f"a commit takes {number(commit)} ms" for commit in _COMMITS)]
     return table(head, rows)

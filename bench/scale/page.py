@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.scale import inputs, many, one
+from bench.report import Report
+from bench.scale import inputs, many, measured, one
 from bench.scale.measured import Measured
 
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
@@ -36,6 +37,13 @@ _PLACE = re.compile(r"(?P<begin><!-- made: (?P<name>[a-z]+) -->\n).*?(?P<end><!-
 def tables(found: Measured) -> dict[str, str]:
     """Make all tables."""
     return {name: make(found) for name, make in TABLES.items()}
+
+
+def write(report: Report) -> Path:
+    """Put the tables of a report into the page and return its path. Raises measured.Absent if the report lacks a figure."""
+    made = tables(measured.of(report))
+    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), made), encoding="utf-8")
+    return PAGE
 
 
 def fill(text: str, made: dict[str, str]) -> str:

@@ -21,7 +21,7 @@ from bench.scale.node import Done, Node
 SLOW, FAST_FAR, FAST_NEAR = 1 / 3, 0.4, 0.5
 """How much slower, and how much faster, the simulation of a broadcast may be, by what was measured: a test holds the kept
 report to it. Faster by more, since whatever else runs on the machine lengthens what is measured; next door, where the core is
-all that counts, by most: beside five others that wanted two cores, 39 % were seen there and 30 % at 50 ms."""
+all that counts, by most: at a load of 5 on two cores, 39 % were seen there and 30 % at 50 ms."""
 
 LOOK = 0.01
 """Seconds, in the mean, after which the bench sees that all is settled: it looks every 20 ms."""
