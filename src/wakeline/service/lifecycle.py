@@ -87,7 +87,7 @@ class _Process:
         """Take the address first: an address in use must be told before anything is sent."""
         app, settings = self._gateway.app, self._gateway.settings
         return [
-            listeners.public(app, settings),
+            listeners.public(app, settings, self._gateway.hot),
             listeners.admin(app, settings, admin_socket.listen(self._directory)),
         ]
 

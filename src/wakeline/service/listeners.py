@@ -19,10 +19,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from wakeline.config import Server, Settings
 from wakeline.config.rules import listen_address
+from wakeline.edges.rest import HotRoute
 from wakeline.model.errors import ConfigError, ConnectFailed
 from wakeline.observe.names import LogEvent
 from wakeline.service import admin_socket
 from wakeline.service.connections import BoundedConnection, sweep
+from wakeline.service.hot_connection import over
 
 ADMIN_SCOPE = "wakeline.admin"
 """ASGI scope key that marks a connection of the administrator; nothing that comes over TCP bears it."""
@@ -104,14 +106,19 @@ class Listener:
         self._socket.close()
 
 
-def public(app: ASGIApp, settings: Settings) -> Listener:
-    """Bind `[server] listen`. Raises ConnectFailed if the address is taken or not ours, ConfigError for a bad certificate."""
+def public(app: ASGIApp, settings: Settings, hot: HotRoute | None = None) -> Listener:
+    """Bind `[server] listen`. `hot`: the route of `app` that is served without ASGI.
+
+    Raises ConnectFailed if the address is taken or not ours, ConfigError for a bad certificate.
+    """
     server = settings.server
     context = _context(server) if server.tls_certificate else None
+    if settings.logs.access and server.trusted_proxies:
+        hot = None  # a line names the client that the proxy names, which uvicorn reads on its way to the application
     config = _config(
         app,
         settings,
-        http=BoundedConnection,
+        http=BoundedConnection if hot is None else over(hot),
         proxy_headers=bool(server.trusted_proxies),
         forwarded_allow_ips=list(server.trusted_proxies),
         ssl_context_factory=None if context is None else lambda *_: context,

@@ -70,6 +70,11 @@ class Gateway:
         """Return the API as an ASGI application."""
         return self._rest
 
+    @property
+    def hot(self) -> rest.HotRoute:
+        """Return the route that a listener may serve without ASGI."""
+        return self._rest.hot
+
     async def start(self) -> None:
         """Take over what the store holds, and begin to send."""
         await self._pipeline.start()

@@ -1,15 +1,13 @@
-"""The REST edge as an ASGI application: one way for every request, plain ASGI throughout, since it is the hot path.
+"""The REST edge as an ASGI application: one way for every request, plain ASGI throughout.
 
 request id -> route -> who is it -> which app -> query -> body -> Idempotency-Key -> handler -> answer
+
+The one hot route may be served below ASGI (`hot`), by the same steps.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
-import re
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,9 +15,11 @@ import msgspec
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from wakeline.edges.rest import idempotency, multipart, problems, reading, writing
+from wakeline.edges.rest import head, idempotency, multipart, problems, reading, sending, writing
 from wakeline.edges.rest.auth import Gate
 from wakeline.edges.rest.decode import json_value, query_value
+from wakeline.edges.rest.head import Headers, headers_of
+from wakeline.edges.rest.hot import HotRoute
 from wakeline.edges.rest.operations import Answer, Call, Feed, Idempotent, Media, Operation, Reach
 from wakeline.edges.rest.ports import RestPorts
 from wakeline.edges.rest.routing import Match, Router
@@ -29,18 +29,11 @@ from wakeline.model.errors import (
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
-    UnsupportedMedia,
     WakelineError,
 )
 from wakeline.ports import IdempotencyKey, Reply
 
 log = structlog.get_logger()
-
-# An id is to be unique, not secret: 12 random bytes for each took a system call, 2 % of a POST.
-_PROCESS = os.urandom(6).hex()
-_REQUESTS = itertools.count(1)
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}\Z")
-Headers = Mapping[str, str]
 
 
 class RestApp:
@@ -66,6 +59,11 @@ class RestApp:
             case _:
                 await send({"type": "websocket.close", "code": 1000})
 
+    @property
+    def hot(self) -> HotRoute:
+        """Return the route that a server may serve without ASGI; what that route leaves is served here."""
+        return HotRoute(self._ports, self._gate, sending.SEND)
+
     async def close(self) -> None:
         """Keep what is only in memory: when keys were last used."""
         await self._gate.flush()
@@ -80,26 +78,24 @@ class RestApp:
             await send({"type": "lifespan.startup.complete"})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        request_id = _request_id(headers)
+        headers = headers_of(scope["headers"])
+        request_id = head.request_id(headers)
         try:
             answer = await self._answer(scope, receive, headers, request_id)
         except reading.Left:
             return
-        head = scope["method"] == "HEAD"
-        if isinstance(answer, Feed) and not head:
+        bodiless = scope["method"] == "HEAD"
+        if isinstance(answer, Feed) and not bodiless:
             await writing.feed(answer, request_id, receive, send)
             return
         if isinstance(answer, Feed):
             answer = Answer(media=answer.media)
-        await writing.answer(answer, request_id, send, head=head)
+        await writing.answer(answer, request_id, send, head=bodiless)
 
     async def _answer(self, scope: Scope, receive: Receive, headers: Headers, request_id: str) -> Answer | Feed:
         try:
             return await self._serve(scope, receive, headers, request_id)
         except WakelineError as error:
-            if error.status >= 500:
-                log.warning("api.failed", request_id=request_id, code=error.code, detail=error.detail)
             return problems.answer(error, request_id)
         except (reading.Left, asyncio.CancelledError):
             raise
@@ -138,7 +134,7 @@ class RestApp:
     async def _read(self, call: Call, receive: Receive) -> bytes:
         """Fill in the call's body and return what a repeated request is recognised by."""
         operation = call.operation
-        media = _media(operation, call.headers)
+        media = head.media(operation, call.headers)
         if media == Media.NDJSON:
             call.stream = reading.Body(receive)
             return b""
@@ -148,7 +144,7 @@ class RestApp:
             call.body = multipart.form(operation.request, fields)
             return multipart.fingerprint(fields)
         if media == Media.FORM and data.lstrip()[:1] not in {b"", b"{"}:
-            raise _unread(operation, media)
+            raise head.unread(operation, media)
         call.body = self._json(operation, data)
         return data
 
@@ -190,11 +186,6 @@ class RestApp:
         return answer
 
 
-def _request_id(headers: Headers) -> str:
-    given = headers.get("x-request-id")
-    return given if given is not None and _REQUEST_ID.match(given) else f"{_PROCESS}{next(_REQUESTS):012x}"
-
-
 def _query(scope: Scope) -> dict[str, str]:
     raw = scope.get("query_string", b"")
     if not raw:
@@ -207,24 +198,3 @@ def _query(scope: Scope) -> dict[str, str]:
     if len(found) < len(pairs):
         raise InvalidRequest("a query parameter is given twice", pointer="/query")
     return found
-
-
-def _media(operation: Operation, headers: Headers) -> str:
-    """Return what the body is written in; a body without a type is taken for the usual one. Raises UnsupportedMedia.
-
-    `curl -d '{...}'` calls its body a form, and so does its user's first request. JSON that comes so is read as JSON: the
-    type is no defence here, for a page that sends a form to us across sites (CSRF) has no Bearer key to send with it.
-    """
-    given = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given in operation.accepts:
-        return given
-    if operation.accepts[0] == Media.JSON and given in {"", Media.FORM}:
-        return given or Media.JSON
-    raise _unread(operation, given)
-
-
-def _unread(operation: Operation, given: str) -> UnsupportedMedia:
-    return UnsupportedMedia(
-        f"a body of type {given[:64] or 'unknown'!r} is not read here",
-        fix=f"Use Content-Type: {' or '.join(operation.accepts)}.",
-    )

@@ -51,6 +51,7 @@ class Gate:
         """Remember the parts; nothing is read yet."""
         self._ports = ports
         self._used: dict[int, int] = {}
+        self._callers: dict[int, tuple[ApiKey, Caller]] = {}
         self._touched = ports.clock.monotonic()
         self._touching: asyncio.Task[None] | None = None
 
@@ -68,7 +69,14 @@ class Gate:
         if text.startswith(device_token.PREFIX):
             grant = device_token.read(text, self._ports.secrets.accepted(device_token.PURPOSE), now)
             return Caller(name=f"device:{grant.app}:{grant.device_id}", grant=grant)
-        return of_key(self._valid(text, now))
+        return self._caller_of(self._valid(text, now))
+
+    def _caller_of(self, key: ApiKey) -> Caller:
+        """Return who a valid key stands for. A key that was changed is another value, so what was remembered is not used."""
+        known = self._callers.get(key.id)
+        if known is None or known[0] is not key:
+            known = self._callers[key.id] = key, of_key(key)
+        return known[1]
 
     def _valid(self, text: str, now: int) -> ApiKey:
         wanted = digest(text)

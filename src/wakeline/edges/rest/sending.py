@@ -84,8 +84,7 @@ class LinesView(View, frozen=True, kw_only=True):
 
 async def send(call: Call) -> Answer:
     """Take one notification, or a stream of them."""
-    if call.ports.health.phase is Phase.DRAINING:
-        raise Overloaded("the gateway is stopping", fix="Send it again.", retry_after=_RESTART)
+    check_open(call.ports.health.phase)
     dry = call.query is not None and call.query.validate_only
     if call.stream is not None:
         if dry:
@@ -97,6 +96,17 @@ async def send(call: Call) -> Answer:
         return Answer(body=previews.view(call, await call.ports.pipeline.accept.preview(call.app, call.body)))
     submission = Submission(request=call.body, idempotency=call.idempotency, reply=reply, request_id=call.request_id)
     [result] = await call.ports.pipeline.accept.accept(call.app, [submission])
+    return answer_of(result)
+
+
+def check_open(phase: Phase) -> None:
+    """Take nothing more while the gateway stops. Raises Overloaded."""
+    if phase is Phase.DRAINING:
+        raise Overloaded("the gateway is stopping", fix="Send it again.", retry_after=_RESTART)
+
+
+def answer_of(result: Taken | Replayed | WakelineError) -> Answer:
+    """Return the answer to what became of one notification. Raises what stood in its way."""
     match result:
         case Taken():
             kept = reply(result)
@@ -204,21 +214,20 @@ class _Stream:
         self._rejected.append(RejectedLine(line=number, problem=problem_of(error, self._call.request_id)))
 
 
-OPERATIONS = (
-    Operation(
-        name="notification.send",
-        method="POST",
-        path="/v1/apps/{app}/notifications",
-        handler=send,
-        summary="Send a notification, or many as NDJSON; validate_only says what would be sent",
-        scopes=(Scope.SEND,),
-        request=NotificationRequest,
-        query=SendQuery,
-        response=TakenView,
-        also=(LinesView, PreviewView),
-        status=(202, 200),
-        idempotent=Idempotent.COMMITTED,
-        problems=(NoCredential, PayloadTooLarge, Overloaded),
-        accepts=(Media.JSON, Media.NDJSON),
-    ),
+SEND = Operation(
+    name="notification.send",
+    method="POST",
+    path="/v1/apps/{app}/notifications",
+    handler=send,
+    summary="Send a notification, or many as NDJSON; validate_only says what would be sent",
+    scopes=(Scope.SEND,),
+    request=NotificationRequest,
+    query=SendQuery,
+    response=TakenView,
+    also=(LinesView, PreviewView),
+    status=(202, 200),
+    idempotent=Idempotent.COMMITTED,
+    problems=(NoCredential, PayloadTooLarge, Overloaded),
+    accepts=(Media.JSON, Media.NDJSON),
 )
+OPERATIONS = (SEND,)

@@ -21,15 +21,21 @@ def encoded(answer: Answer) -> bytes:
     return answer.body if isinstance(answer.body, bytes) else _encode(answer.body)
 
 
-async def answer(answer: Answer, request_id: str, send: Send, *, head: bool) -> None:
-    """Send an answer; `head`: without its body (RFC 9110 section 9.3.2)."""
-    body = encoded(answer)
+def fields(answer: Answer, request_id: str, body: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer with this body."""
     headers = [(b"x-request-id", request_id.encode()), *_ALWAYS]
     if body:
         headers.append((b"content-type", answer.media.encode()))
     if answer.status != 204:
         headers.append((b"content-length", b"%d" % len(body)))
     headers.extend((name.encode(), value.encode("latin-1")) for name, value in answer.headers)
+    return headers
+
+
+async def answer(answer: Answer, request_id: str, send: Send, *, head: bool) -> None:
+    """Send an answer; `head`: without its body (RFC 9110 section 9.3.2)."""
+    body = encoded(answer)
+    headers = fields(answer, request_id, body)
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else body})
 
