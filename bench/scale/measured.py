@@ -8,7 +8,7 @@ import msgspec
 
 from bench import disk
 from bench.engine import PEAK
-from bench.report import PER, Figure, Report
+from bench.report import CPU, PER, Figure, Report
 
 _POINTS = (("fanout", 0.0), ("fanout-50ms", 50.0), ("fanout-100ms", 100.0))
 _MILLION = 1_000_000
