@@ -28,10 +28,10 @@ from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.terms import NAMED_LIMIT
 from wakeline.ports import FanoutStep
 
-DEVICES = 1000
+DEVICES = 2500
 """Devices in a step."""
 
-SLICE = 250
+SLICE = 500
 """Devices read at once: between two slices a call may pass."""
 
 AHEAD = 50
