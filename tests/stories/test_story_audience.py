@@ -117,7 +117,7 @@ async def test_alerts_go_before_bulk_and_bulk_is_not_starved(world: World) -> No
     for number in range(1000):
         await world.send(f"u{number}", title="alert")
     start = len(world.apple.sent)
-    for _ in range(15):
+    for _ in range(20):
         await world.step()
     titles = [sent.title for sent in world.apple.sent[start:]]
     assert titles.count("alert") > 4 * titles.count("bulk")
