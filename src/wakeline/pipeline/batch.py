@@ -46,7 +46,7 @@ class Doubt(NamedTuple):
 
 
 class Batch(msgspec.Struct):
-    """What was gathered since the last flush; `apart`: pieces of it still to be written, if the whole could not be."""
+    """What is written together. `apart`: pieces of it still to be written, if the whole could not be; `weight` in rows."""
 
     settlement: Settlement = msgspec.field(default_factory=Settlement)
     again: dict[NewJob, list[int]] = msgspec.field(default_factory=dict)
@@ -57,6 +57,12 @@ class Batch(msgspec.Struct):
     verdicts: list[TargetVerdict] = msgspec.field(default_factory=list)
     apart: list[Settlement] = msgspec.field(default_factory=list)
     size: int = 0
+    weight: float = 0.0
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether nothing was gathered."""
+        return not (self.size or self.doubts or self.verdicts)
 
     def cut(self) -> None:
         """Fix what the loads have come to at this instant."""

@@ -7,6 +7,7 @@ small numbers (`AHEAD`); a route that stops gives them back.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import structlog
@@ -38,7 +39,7 @@ _log = structlog.get_logger()
 AHEAD = 1000
 """Deliveries of one route and lane that may be claimed and not yet handed over."""
 
-CLAIM = 500
+CLAIM = 250
 """Deliveries of lanes below calls that a turn claims, about: reading them takes as long as a call may wait."""
 
 LOOK_AGAIN = 1.0
@@ -99,6 +100,7 @@ class Dispatch:
         for spot in due:
             if spot[1] is not Lane.CALL and claimed < CLAIM:
                 claimed += await self._claim(spot, now)
+                await asyncio.sleep(0)  # a claim takes as long as others may wait for the loop
         return await self._feed.routes(now) or done or claimed > 0
 
     async def _due(self, now: int) -> list[Due]:

@@ -1,4 +1,4 @@
-"""What answers change, gathered and written: one settlement a flush, at most 50 ms after the first answer of it.
+"""What answers change, gathered and written in settlements of some hundred, at most 50 ms after the first answer of each.
 
 Rule 1: what is gathered is cut off at one instant: job progress and the rows that explain it are of the same commit.
 Rule 2: a settlement that cannot be written is kept and tried again; meanwhile nothing new is claimed (`failing`). One that
@@ -9,6 +9,7 @@ Rule 3: verdicts on tokens follow in a transaction of their own, which is idempo
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
@@ -38,6 +39,11 @@ _log = structlog.get_logger()
 
 _ACCEPTED = apns(200, "")
 
+PIECE = 250
+"""Rows in one settlement, about: others want the loop while it is written. A result of a bulk chunk is a sixteenth of a row."""
+
+_BULK_SHARE = 16
+
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 10.0
 
@@ -49,7 +55,8 @@ class Settle:
         self._parts = parts
         self._wake = wake
         self._batch = Batch()
-        self._writing: Batch | None = None
+        self._cut: deque[Batch] = deque()
+        """Batches that are full, the oldest first; that in front may have been tried already."""
         self._chores: list[Coroutine[Any, Any, None]] = []
         self._lock = asyncio.Lock()
         self.failing = False
@@ -58,12 +65,12 @@ class Settle:
     @property
     def size(self) -> int:
         """Count the results that wait to be written."""
-        return self._batch.size + (self._writing.size if self._writing is not None else 0)
+        return self._batch.size + sum(batch.size for batch in self._cut)
 
     @property
     def idle(self) -> bool:
         """Tell whether there is nothing to do."""
-        return self._writing is None and not self._batch.size and not self._chores
+        return not (self._cut or self._chores) and self._batch.empty
 
     def accepted(self, load: Load, indexes: Sequence[int], *, at: int, attempt: Attempt) -> int:
         """Count recipients as accepted; returns how many were."""
@@ -137,10 +144,12 @@ class Settle:
 
     def doubt(self, load: Load, index: int, outcome: Outcome, *, at: int, accepted_at: int | None, route: int) -> None:
         """Have a verdict reached on a target of this route."""
+        self._ring()
         self._batch.doubts.append(Doubt(load, index, outcome, at, accepted_at, route))
 
     def verdict(self, verdict: TargetVerdict) -> None:
         """Have a verdict written."""
+        self._ring()
         self._batch.verdicts.append(verdict)
 
     def chore(self, work: Coroutine[Any, Any, None]) -> None:
@@ -163,12 +172,20 @@ class Settle:
         chores, self._chores = self._chores, []
         for chore in chores:
             await self._guarded(chore)
-        if self._writing is None and self._batch.size:
-            self._writing, self._batch = self._batch, Batch()
-            self._writing.cut()
-        batch = self._writing
-        if batch is None:
-            return True
+        self._cut_off()
+        for _ in range(len(self._cut)):
+            if not await self._flush_piece(self._cut[0]):
+                return False
+        return True
+
+    def _cut_off(self) -> None:
+        """End the batch that is gathered now: what comes next belongs to another commit."""
+        if not self._batch.empty:
+            self._batch.cut()
+            self._cut.append(self._batch)
+            self._batch = Batch()
+
+    async def _flush_piece(self, batch: Batch) -> bool:
         try:
             devices = await self._write(batch)
         except StorageError as error:
@@ -178,7 +195,8 @@ class Settle:
         except Exception:
             self.failing = True
             raise
-        self._writing, self.failing, self.backoff = None, False, FIRST_BACKOFF
+        self._cut.popleft()
+        self.failing, self.backoff = False, FIRST_BACKOFF
         await self._guarded(self._judge(batch, devices))
         return True
 
@@ -296,13 +314,20 @@ class Settle:
 
     def _note(self, load: Load, state: DeliveryState | None, count: int, index: int = 0) -> None:
         """Count results of the notification that a recipient gets; the first of a batch wakes the writer."""
+        self._ring()
         batch = self._batch
         if state is not None:
             counts, counted = batch.settlement.counts, (load.key(index), state)
             counts[counted] = counts.get(counted, 0) + count
         batch.loads[load.job.id] = load
         batch.size += count
-        if batch.size == count:
+        batch.weight += count / _BULK_SHARE if load.job.chunk else count
+        if batch.weight >= PIECE:
+            self._cut_off()
+
+    def _ring(self) -> None:
+        """Wake the writer for the first thing of a batch."""
+        if self._batch.empty:
             self._wake()
 
     def _slug(self, load: Load) -> str:

@@ -13,8 +13,8 @@ from wakeline.model.delivery import NewJob, pack_all
 from wakeline.model.route import Lane
 from wakeline.ports import Admission
 
-MOST = 500
-"""Recipients in a parcel, as in any job."""
+MOST = 250
+"""Recipients in a parcel: claiming, writing and settling one takes as long as others may wait for the loop."""
 
 _Way = tuple[int, int, Lane, int, int]
 """App, route, lane, due, expires: what a job has once."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from wakeline.model.notification import Notification
 
 LIMIT = 2048
@@ -12,7 +14,7 @@ class NotificationCache:
     """A bounded dictionary that forgets what was kept first."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, Notification] = {}
+        self._kept: OrderedDict[int, Notification] = OrderedDict()
 
     def get(self, key: int) -> Notification | None:
         """Return what is kept."""
@@ -22,7 +24,9 @@ class NotificationCache:
         """Keep a notification as it is on disk."""
         self._kept[notification.key] = notification
         if len(self._kept) > LIMIT:
-            del self._kept[next(iter(self._kept))]
+            self._kept.popitem(
+                last=False
+            )  # at once, where the first key of a plain dict is searched for among the gone
 
     def forget(self, key: int) -> None:
         """Drop a notification that changed."""
