@@ -1,6 +1,6 @@
 """Sending: one notification, a stream of them as NDJSON, or what one would become.
 
-Rule: 202 is answered after the commit (promise 1). NDJSON is read as it comes and committed per 1,000 lines; what is wrong
+Rule: 202 is answered after the commit (promise 1). NDJSON is read as it comes and committed some lines at a time; what is wrong
 with a line is said beside the others, and a line is idempotent by (Idempotency-Key, line number).
 """
 
@@ -37,6 +37,9 @@ from wakeline.ports import IdempotencyKey, Replayed, Reply
 
 _BREATH = 50
 """Wrong lines after which others get their turn; right ones wait for a commit anyway."""
+
+_TOGETHER = 250
+"""Lines in a commit: what goes out meanwhile waits for as many to be checked. The contract allows 1,000."""
 
 _RESTART = 5.0
 """Seconds in which a gateway that stops is usually back."""
@@ -166,7 +169,7 @@ class _Stream:
                 self._reject(number, error)
                 if len(self._rejected) % _BREATH == 0:
                     await asyncio.sleep(0)
-            if len(numbers) >= ndjson.BATCH:
+            if len(numbers) >= _TOGETHER:
                 await self._commit()
         return True
 
