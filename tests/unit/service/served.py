@@ -11,11 +11,15 @@ from starlette.types import Receive, Scope, Send
 
 from unit.edges.rest.gateway import Gateway, opened
 from wakeline.config import Server, Settings
+from wakeline.config.tree import Logs
 from wakeline.edges.rest.auth import digest
 from wakeline.model.key import ApiKey
 from wakeline.model.key import Scope as Right
 from wakeline.service import listeners
+from wakeline.service.hot_connection import HotConnection
 
+QUIET = Logs()
+LOOPBACK = Server(listen="127.0.0.1:0")
 LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 _SECONDS = 3.0
 _LENGTH = re.compile(rb"content-length: (\d+)")
@@ -54,6 +58,12 @@ class Served:
     async def connect(self) -> Client:
         """Return a client."""
         return Client(*await asyncio.open_connection("127.0.0.1", self.listener.port))
+
+    @property
+    def connections(self) -> list[HotConnection]:
+        """Return the connections that serve the hot route themselves."""
+        state = self.listener._server.server_state
+        return [one for one in state.connections if isinstance(one, HotConnection)]
 
     async def read(self) -> None:
         """Return when the listener has read what was said before: it has served another client since."""
@@ -122,14 +132,16 @@ def comparable(heard: bytes) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def served(*, hot: bool, settings: Settings | None = None) -> AsyncIterator[Served]:
-    """A gateway with an app, a device of user alice, and `KEYS`; it listens on loopback."""
+async def served(
+    *, hot: bool, settings: Settings | None = None, server: Server = LOOPBACK, logs: Logs = QUIET
+) -> AsyncIterator[Served]:
+    """A gateway with an app, a device of user alice, and `KEYS`; it listens as `server` says."""
     gateway = await opened(settings)
     for key in KEYS:
         await gateway.store.api_keys.create(key)
     await gateway.with_app()
     made = Served(gateway)
-    bound = Settings(server=Server(listen="127.0.0.1:0"))
+    bound = Settings(server=server, logs=logs)
     made.listener = listeners.public(made, bound, gateway.app.hot if hot else None)
     made.listener.start()
     try:
