@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -157,7 +158,7 @@ class TestNdjson:
             (3, "body_too_large"),
         ]
 
-    async def test_it_is_read_as_it_comes_and_committed_per_thousand(self, app: Gateway) -> None:
+    async def test_it_is_read_as_it_comes_and_committed_a_thousand_at_a_time_at_most(self, app: Gateway) -> None:
         await app.call("PATCH", "/v1/apps/acme-chat", json={"settings": {"limits": False}})
         line = json.dumps(HELLO).encode() + b"\n"
         depths: list[int] = []
@@ -171,7 +172,9 @@ class TestNdjson:
         answer = await app.call("POST", PATH, content=pieces(), headers={"content-type": "application/x-ndjson"})
 
         assert len(answer.json()["accepted"]) == 3030
-        assert sorted(set(depths)) == [0, 1000, 2000, 3000]
+        seen = sorted({0, *depths})
+        assert seen[-1] > 2000
+        assert all(0 < later - earlier <= 1000 for earlier, later in pairwise(seen))
 
     async def test_a_body_without_end_of_line_and_over_a_mebibyte_is_taken(self, app: Gateway) -> None:
         padded = {**HELLO, "data": {"pad": "x" * 1000}}
