@@ -7,6 +7,8 @@ gateway starts: registration is no part of any figure.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import gc
 import os
 import sqlite3
 import subprocess
@@ -32,6 +34,10 @@ from wakeline.model.key import Scope
 from wakeline.service.clock import SystemClock
 from wakeline.service.master_key import Keys
 from wakeline.storage.sqlite import SqliteStore
+
+atexit.register(
+    gc.freeze
+)  # struct types would be freed in an order that msgspec does not survive: see `wakeline.cli.main`
 
 APP = "bench"
 TOPIC = payload.HEADERS["apns-topic"]

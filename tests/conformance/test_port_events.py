@@ -123,3 +123,10 @@ async def test_followers_end_when_the_store_closes(store: Store) -> None:
 
     assert await asyncio.wait_for(waiting, 5) == "ended"
     assert await anext(store.events.follow(), "ended") == "ended"
+
+
+async def test_prune_forgets_however_many_are_old(store: Store) -> None:
+    await store.events.append([event(0)] * 700 + [event(DAY)])
+
+    assert await store.events.prune(NOW + DAY) == 700
+    assert [item.at for item in await store.events.read(after=0)] == [NOW + DAY]

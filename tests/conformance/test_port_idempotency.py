@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from storing import DAY, NOW, Store
@@ -70,3 +71,10 @@ async def test_prune_forgets_old_keys_only(store: Store) -> None:
 
     assert await store.idempotency.begin(KEY, NOW) == Committed()
     assert await store.idempotency.begin(young, NOW) == Replayed(reply=REPLY)
+
+
+async def test_prune_forgets_however_many_are_old(store: Store) -> None:
+    await asyncio.gather(*(store.idempotency.begin(msgspec.structs.replace(KEY, key=str(n)), NOW) for n in range(250)))
+
+    assert await store.idempotency.prune(NOW + 1) == 250
+    assert await store.idempotency.prune(NOW + 1) == 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from storing import (
@@ -18,10 +19,19 @@ from storing import (
     some_route,
 )
 from wakeline.model.app import AppSettings
-from wakeline.model.delivery import BULK_ENTRY, STATE_NUMBERS, Attempt, Delivery, DeliveryRow, DeliveryState
+from wakeline.model.delivery import (
+    BULK_ENTRY,
+    STATE_NUMBERS,
+    Attempt,
+    Delivery,
+    DeliveryRow,
+    DeliveryState,
+    pack,
+    pack_all,
+)
 from wakeline.model.notification import Content, Counts, PushType
 from wakeline.model.route import Hold, HoldReason, Lane
-from wakeline.ports import BulkResult, JobProgress, Settlement
+from wakeline.ports import BulkResult, Chunk, JobProgress, Settlement
 
 pytestmark = pytest.mark.anyio
 
@@ -303,6 +313,20 @@ class TestRetention:
 
         assert await store.ledger.prune(NOW + HOUR, 10) == 1
         assert await store.queue.chunks([claimed.chunk]) == {}
+
+    async def test_forgets_all_of_a_large_one_and_nothing_of_the_next(self, store: Store) -> None:
+        chunks = [Chunk(recipients=pack_all([pack(target)]), route=1) for target in range(1, 30)]
+        large = admission(10, rows=[row(10, target) for target in range(1, 400)])
+        await store.acceptance.accept(
+            [msgspec.structs.replace(large, chunks=tuple(chunks)), admission(11, rows=[row(11, 7)])]
+        )
+
+        assert await store.ledger.prune(NOW + HOUR, 1) == 1
+
+        assert await store.ledger.notification(10) is None
+        assert (await store.ledger.deliveries(10, now=NOW)).deliveries == ()
+        assert await store.queue.chunks(range(1, 30)) == {}
+        assert [found.target for found in (await store.ledger.deliveries(11, now=NOW)).deliveries] == [7]
 
     async def test_texts_go_with_the_last_job_where_an_app_does_not_keep_them(self, store: Store) -> None:
         app, route = await some_app(store), await some_route(store)

@@ -5,6 +5,7 @@ A duty that fails is logged and comes again: none of them may stop the others, o
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
@@ -41,6 +42,9 @@ STALLED_AFTER = 300_000
 """Milliseconds that due work may wait on a route that may send."""
 
 _BATCH = 1000
+
+_DEVICES = 25
+"""Devices looked at in one step: each is read whole."""
 
 _PIECE = 500
 """Deliveries that are ended, and written, at once."""
@@ -218,11 +222,12 @@ class Maintain:
             cursor: int | None = 0
             while cursor is not None:
                 page = await self._parts.devices.find(
-                    app.id, state=TargetState.QUARANTINED, cursor=cursor, limit=_BATCH
+                    app.id, state=TargetState.QUARANTINED, cursor=cursor, limit=_DEVICES
                 )
                 tried = [verdicts.probation(target, now) for device in page.devices for target in device.targets]
                 await self._parts.devices.judge([verdict for verdict in tried if verdict is not None])
                 cursor = page.cursor
+                await asyncio.sleep(0)
 
     async def forget_limits(self) -> None:
         """Drop counters of users who are back to a full allowance."""

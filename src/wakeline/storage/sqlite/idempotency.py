@@ -11,6 +11,9 @@ from wakeline.storage.sqlite.writer import Transaction, Writer
 
 _SQL = load("registers")
 
+PRUNE_BATCH = 100
+"""Keys deleted in one transaction: less than a millisecond, so that nobody waits long."""
+
 
 def claim(
     tx: Transaction, key: IdempotencyKey, reply: Reply | None, now: int
@@ -51,8 +54,11 @@ class SqliteIdempotency:
         await self._writer.write(lambda tx: tx.execute(_SQL["abandon_idempotency"], (key.scope, key.key)))
 
     async def prune(self, before: int) -> int:
-        """Forget keys first used before that time."""
-        return await self._writer.write(lambda tx: tx.execute(_SQL["prune_idempotency"], (before,)).rowcount)
+        """Forget keys first used before that time, in batches."""
+        pruned, parameters = 0, (before, PRUNE_BATCH)
+        while batch := await self._writer.write(lambda tx: tx.execute(_SQL["prune_idempotency"], parameters).rowcount):
+            pruned += batch
+        return pruned
 
 
 def _row(key: IdempotencyKey, reply: Reply | None, now: int) -> tuple[object, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from itertools import islice
+from time import perf_counter
 from typing import NamedTuple
 
 import msgspec
@@ -20,11 +22,18 @@ from wakeline.storage.sqlite.queue import forget
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.standing import Standing
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Writer
+from wakeline.storage.sqlite.writer import Transaction, Writer
 from wakeline.storage.waiting import counts
 
 _QUEUE = load("queue")
 _LEDGER = load("ledger")
+
+SPELL = 0.001
+"""Seconds that a transaction of `prune` may take of the loop, about: others wait for it."""
+
+_ROWS = 50
+_CHUNKS = 4
+"""Deliveries, and chunks of a broadcast, that are forgotten between two looks at the clock."""
 
 _BULK = 1 << 60
 """Cursors from here on are places in chunks: chunk id and position; below they are target row ids."""
@@ -131,11 +140,28 @@ class SqliteLedger:
         return self._named([_joined(row[0], row[1], forms.delivery_of(row), None) for row in found[:limit]])
 
     async def prune(self, before: int, limit: int) -> int:
-        """Delete notifications done before that time."""
+        """Delete notifications done before that time, for `SPELL` in one transaction: a broadcast takes many."""
         keys = [key for (key,) in self._reader.all(_LEDGER["done_before"], (before, limit))]
-        if keys:
-            await self._writer.write(lambda tx: forget(tx, self._books, keys))
-        return len(keys)
+        forgotten = 0
+        while forgotten < len(keys):
+            forgotten += await self._writer.write(partial(self._forget_some, keys[forgotten:]))
+        return forgotten
+
+    def _forget_some(self, keys: Sequence[int], tx: Transaction) -> int:
+        """Delete what a spell is long enough for, in order, and return how many notifications are gone whole."""
+        end = perf_counter() + SPELL
+        whole = 0
+        while whole < len(keys) and perf_counter() < end:
+            whole += self._forget_piece(keys[whole], tx)
+        return whole
+
+    def _forget_piece(self, key: int, tx: Transaction) -> bool:
+        """Delete some of what belongs to a notification, and it itself when nothing else is left; tell whether it is gone."""
+        for statement, most in (("forget_some_deliveries", _ROWS), ("forget_some_chunks", _CHUNKS)):
+            if tx.execute(_LEDGER[statement], (key, most)).rowcount == most:
+                return False
+        forget(tx, self._books, [key])
+        return True
 
     async def newest(self) -> int:
         """Return the largest key kept (0: none)."""

@@ -14,13 +14,9 @@ ORDER BY seq LIMIT :limit;
 -- The newest number ever given.
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0);
 
--- name: first_kept
--- The oldest event that is young enough.
-SELECT seq FROM event WHERE at >= ? ORDER BY seq LIMIT 1;
-
 -- name: oldest
--- Read the oldest numbers below one.
-SELECT seq FROM event WHERE seq < ? ORDER BY seq LIMIT ?;
+-- Read the oldest numbers with their times.
+SELECT seq, at FROM event ORDER BY seq LIMIT ?;
 
 -- name: delete_until!
 -- Forget events up to a number.

@@ -141,6 +141,15 @@ DELETE FROM notification WHERE key = ?;
 -- Forget the written deliveries of a notification.
 DELETE FROM delivery WHERE notification = ?;
 
+-- name: forget_some_deliveries!
+-- Forget some of the written deliveries of a notification.
+DELETE FROM delivery
+WHERE (notification, target) IN (SELECT notification, target FROM delivery WHERE notification = ? LIMIT ?);
+
+-- name: forget_some_chunks!
+-- Forget some of the chunks of a notification.
+DELETE FROM chunk WHERE id IN (SELECT id FROM chunk WHERE notification = ? LIMIT ?);
+
 -- name: forget_chunks!
 -- Forget the chunks of a notification.
 DELETE FROM chunk WHERE notification = ?;

@@ -177,8 +177,8 @@ DELETE FROM idempotency WHERE scope = ? AND key = ? AND status IS NULL;
 DELETE FROM idempotency WHERE status IS NULL;
 
 -- name: prune_idempotency!
--- Forget keys first used before a time.
-DELETE FROM idempotency WHERE at < ?;
+-- Forget some keys first used before a time.
+DELETE FROM idempotency WHERE (scope, key) IN (SELECT scope, key FROM idempotency WHERE at < ? ORDER BY at LIMIT ?);
 
 -- name: app_of_slug
 -- Read which app has a slug.
