@@ -18,6 +18,8 @@ from wakeline.model.errors import NotFound
 
 COUNTER_BITS = 14
 TARGET_BITS = 48
+HEAD = 24
+"""Characters of an id before the 48 bits that tell deliveries apart."""
 
 _KEYS_IN_USE = 4096
 # A notification is written out four times between its 202 and its last event, within a second: answer, apns-id, collapse id,
@@ -47,18 +49,17 @@ def milliseconds_of(key: int) -> int:
 
 
 @lru_cache(maxsize=_KEYS_IN_USE)
-def head_of(key: int) -> str:
-    """Return the 24 characters that the ids of a notification and of all its deliveries share."""
-    time, counter = key >> COUNTER_BITS, key & (1 << COUNTER_BITS) - 1
-    group = 0x8000 | (counter & 3) << 12 | _mix(key) >> 48
-    text = f"{time:012x}"
-    return f"{text[:8]}-{text[8:]}-7{counter >> 2:03x}-{group:04x}-"
-
-
-@lru_cache(maxsize=_KEYS_IN_USE)
 def uuid_of(key: int) -> str:
     """Return the UUIDv7 by which the world knows this key."""
-    return f"{head_of(key)}{_mix(key) & _MASK48:012x}"
+    mixed = _mix(key)
+    time = f"{key >> COUNTER_BITS:012x}"
+    group = 0x8000 | (key & 3) << 12 | mixed >> 48
+    return f"{time[:8]}-{time[8:]}-7{key >> 2 & 0xFFF:03x}-{group:04x}-{mixed & _MASK48:012x}"
+
+
+def head_of(key: int) -> str:
+    """Return the `HEAD` characters that the ids of a notification and of all its deliveries share."""
+    return uuid_of(key)[:HEAD]
 
 
 def delivery_id(key: int, target: int) -> str:

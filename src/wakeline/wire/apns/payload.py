@@ -9,6 +9,7 @@ Source: Apple, "Generating a remote notification", tables of the `aps` and `aler
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import Any
 
 import msgspec
@@ -35,7 +36,7 @@ def payload(
         activity = live_activity(content.liveactivity, content.alert, texts, timestamp)
         return merge({"aps": activity} | content.data, content.apns.payload)
     alert = content.alert
-    aps: dict[str, Any] = dict(rule.aps or {})
+    aps: dict[str, Any] = rule.aps.copy() if rule.aps else {}
     if texts is None and content.call is not None and rule is RULES[PushType.ALERT]:
         texts = Texts(title=content.call.caller or "Incoming call")
         aps["sound"] = "default"
@@ -61,7 +62,7 @@ def call_fields(call: Call) -> dict[str, Any]:
 
 
 def _shown(texts: Texts) -> dict[str, Any]:
-    return {key: value for key, value in zip(_WORDS, texts, strict=False) if value}
+    return dict(compress(zip(_WORDS, texts, strict=False), texts))
 
 
 def _decorate(aps: dict[str, Any], alert: Alert) -> None:

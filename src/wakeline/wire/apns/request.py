@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import msgspec
 
-from wakeline.model.ids import head_of, uuid_of
+from wakeline.model.ids import HEAD, uuid_of
 from wakeline.model.notification import Content, Notification, PushType
 from wakeline.wire.apns.check import fitted
 from wakeline.wire.apns.payload import Variant
@@ -27,6 +27,7 @@ Fields = tuple[tuple[bytes, bytes], ...]
 
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+").fullmatch
 _SHARED = ("apns-topic", "apns-push-type", "apns-priority")
+_ALERT = RULES[PushType.ALERT]
 
 
 def normal_token(value: str) -> bytes:
@@ -59,9 +60,9 @@ class Prepared(msgspec.Struct, eq=False):
         """Return the payload in a device's language."""
         found = self.variants.get(locale)
         if found is None:
-            alert = self.content.alert
-            texts = texts_for(alert, locale) if alert is not None else None
-            found = self.variants[locale] = fitted(self.content, self.rule, texts, self.timestamp)
+            content = self.content
+            texts = texts_for(content.alert, locale) if content.alert is not None else None
+            found = self.variants[locale] = fitted(content, self.rule, texts, self.timestamp)
         return found
 
     def body(self, locale: str = "", badge: int | None = None) -> bytes:
@@ -86,20 +87,25 @@ class Prepared(msgspec.Struct, eq=False):
 
 def prepare(notification: Notification, topic: str, rule: Rule) -> Prepared:
     """Return what all devices share. `topic` is the whole one (`topic_with`), `rule` that of `rule_for`."""
-    content, given = notification.content, notification.content.apns.headers
-    headers = {"apns-expiration": _expiration(notification)}
-    if collapse_id := _collapse_id(notification, rule):
-        headers["apns-collapse-id"] = collapse_id
-    headers |= given
+    content, name = notification.content, uuid_of(notification.key)
+    given, alert = content.apns.headers, content.alert
+    # The caller's id; else, for what is shown, one of the notification, so that a repeat replaces it.
+    collapse_id = content.collapse_id or (name if rule is _ALERT else "")
+    literal: Fields = (_expiring(0 if notification.now_or_never else -(-notification.expires // 1000)),)
+    if collapse_id:
+        literal = (*literal, (b"apns-collapse-id", collapse_id.encode()))
+    if given:
+        literal = _laid_over(literal, given)
+        topic = given.get("apns-topic", topic)
     priority = given.get("apns-priority") or str(priority_of(rule, content.priority))
     return Prepared(
         rule=rule,
         content=content,
-        stable=_shared(given.get("apns-topic", topic), rule.name, priority),
-        literal=tuple((name.encode(), value.encode()) for name, value in headers.items() if name not in _SHARED),
-        head=head_of(notification.key).encode(),
+        stable=_shared(topic, rule.name, priority),
+        literal=literal,
+        head=name[:HEAD].encode(),
         timestamp=notification.due // 1000,
-        counts_badges=content.alert is not None and content.alert.badge == "+1" and content.apns.raw is None,
+        counts_badges=alert is not None and alert.badge == "+1" and content.apns.raw is None,
     )
 
 
@@ -109,14 +115,13 @@ def _shared(*values: str) -> Fields:
     return tuple((name.encode(), value.encode()) for name, value in zip(_SHARED, values, strict=True))
 
 
-def _expiration(notification: Notification) -> str:
-    """Return epoch seconds, or 0 for a ttl of 0: one try, never stored."""
-    return "0" if notification.now_or_never else str(-(-notification.expires // 1000))
+@lru_cache(maxsize=1024)
+def _expiring(seconds: int) -> tuple[bytes, bytes]:
+    """Return when the push expires, in epoch seconds, or 0 for a ttl of 0: one try, never stored."""
+    return b"apns-expiration", b"%d" % seconds
 
 
-def _collapse_id(notification: Notification, rule: Rule) -> str:
-    """Return the caller's id; else, for what is shown, one of the notification, so that a repeat replaces it."""
-    given = notification.content.collapse_id
-    if given or rule is not RULES[PushType.ALERT]:
-        return given
-    return uuid_of(notification.key)
+def _laid_over(literal: Fields, given: dict[str, str]) -> Fields:
+    """Return the fields of one notification with the caller's own headers in their place."""
+    own = {name.encode(): value.encode() for name, value in given.items() if name not in _SHARED}
+    return tuple((dict(literal) | own).items())

@@ -77,10 +77,17 @@ def rule_for(push_type: PushType, kind: str = "") -> Rule:
     return RULES[push_type]
 
 
-def priority_of(rule: Rule, wish: Priority) -> int:
-    """Return the `apns-priority`: the wished one, or the nearest that the type takes."""
+def _nearest(rule: Rule, wish: Priority) -> int:
     wished = max(_WISHES[wish], rule.least)
     return min(rule.priorities, key=lambda value: abs(value - wished))
+
+
+_PRIORITIES = {(rule.name, wish): _nearest(rule, wish) for rule in RULES.values() for wish in Priority}
+
+
+def priority_of(rule: Rule, wish: Priority) -> int:
+    """Return the `apns-priority`: the wished one, or the nearest that the type takes."""
+    return _PRIORITIES[rule.name, wish]
 
 
 def topic_for(push_type: PushType, bundle: str, kind: str = "") -> str:

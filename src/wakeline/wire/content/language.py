@@ -62,8 +62,10 @@ def speaks(alert: Alert | None) -> bool:
 
 def default_texts(alert: Alert) -> Texts:
     """Return what somebody with an unknown language reads."""
+    if not alert.localized:
+        return _plain(alert)
     spoken = alert.title or alert.body or alert.title_loc_key or alert.body_loc_key
-    if spoken or not alert.localized:
+    if spoken:
         return _plain(alert)
     return _translated(alert, next(iter(alert.localized)))
 
