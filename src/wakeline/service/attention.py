@@ -1,8 +1,8 @@
-"""Whether anybody listens for events of success (ADR 11).
+"""Whether anybody listens for events of success (ADR 11, 18).
 
-Success of a single push is said twice already: the ledger holds the delivery with its attempts, and the journal says
-`notification.completed`. `push.accepted` is a third word, for those who follow things as they happen; it is kept for them and
-for a while after they left, so that who comes back with `Last-Event-ID` has missed nothing.
+Success of a single push is in the ledger, with its attempts. `push.accepted`, and the completion of a notification with no
+other delivery, say it again for those who follow things as they happen; they are kept for them and for a while after they
+left, so that who comes back with `Last-Event-ID` has missed nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ class Attention:
         self._until = float("-inf")
 
     def wanted(self, event_type: EventType) -> bool:
-        """Tell whether events of this type are kept now; all but `push.accepted` always are."""
+        """Tell whether events of this type are kept now; all but `push.accepted` always are.
+
+        Who is told of `push.accepted` is told of the completion of single notifications as well.
+        """
         if event_type is not EventType.PUSH_ACCEPTED:
             return True
         now = self._clock.monotonic()
