@@ -31,6 +31,7 @@ from wakeline.edges.rest.apps import NewApp
 from wakeline.edges.rest.keys import NewKey
 from wakeline.model.device import DeviceClaim, TargetClaim, TargetKind
 from wakeline.model.key import Scope
+from wakeline.observe import logs
 from wakeline.service.clock import SystemClock
 from wakeline.service.master_key import Keys
 from wakeline.storage.sqlite import SqliteStore
@@ -173,7 +174,9 @@ def prepared(directory: Path, server: Server, apps: dict[str, int]) -> Site:
 
 async def _prepared(config: Path, data: Path, apps: dict[str, int]) -> Site:
     """What `wakeline app create`, `credential add` and `key create` do, in one process."""
-    async with connect(load(config, {}).settings) as client:
+    settings = load(config, {}).settings
+    logs.configure(settings.logs)
+    async with connect(settings) as client:
         for app in apps:
             await client.call("app.create", body=NewApp(id=app))
             form = {"key_id": material.KEY_ID, "team_id": material.TEAM_ID, "topics": f"{TOPIC},{VOIP_TOPIC}"}

@@ -6,6 +6,7 @@ team and its topics. The provider token of a key is shared even by both environm
 
 from __future__ import annotations
 
+import ssl
 import weakref
 from collections.abc import Callable, Iterator
 
@@ -46,6 +47,7 @@ class ApnsProvider:
         self._settings = settings
         self._clock = clock
         self._pools = PoolRegistry()
+        self._context: ssl.SSLContext | None = None
         # One set of tokens per key, shared by both environments and all routes.
         self._tokens: weakref.WeakValueDictionary[tuple[int, int], ProviderTokens] = weakref.WeakValueDictionary()
 
@@ -114,17 +116,23 @@ class ApnsProvider:
 
     def _origin(self, address: Address, credential: Credential, secret: CredentialSecret) -> Origin:
         certificate = credential.kind is CredentialKind.APNS_CERTIFICATE
-        context = client_context(
-            ca_file=self._settings.ca_file,
-            certificate=ClientCertificate(secret.certificates, secret.private_key) if certificate else None,
-        )
         return Origin(
             host=address.host,
             port=address.port,
-            ssl_context=context,
+            ssl_context=self._presenting(secret) if certificate else self._plain(),
             proxy=self._settings.proxy,
             presents_certificate=certificate,
         )
+
+    def _presenting(self, secret: CredentialSecret) -> ssl.SSLContext:
+        certificate = ClientCertificate(secret.certificates, secret.private_key)
+        return client_context(ca_file=self._settings.ca_file, certificate=certificate)
+
+    def _plain(self) -> ssl.SSLContext:
+        """One for all keys: reading the system's authorities takes 20 ms, during which the loop does nothing else."""
+        if self._context is None:
+            self._context = client_context(ca_file=self._settings.ca_file)
+        return self._context
 
 
 def _warnings(obstacle: Outcome | None, rule: apns.Rule, content: Content) -> Iterator[str]:

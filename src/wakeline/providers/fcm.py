@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import weakref
 from collections.abc import Callable
 
@@ -35,6 +36,7 @@ class FcmProvider:
         self._http = http
         self._address, _ = read_url(settings.base_url)
         self._pools = PoolRegistry()
+        self._context: ssl.SSLContext | None = None
         self._tokens: weakref.WeakValueDictionary[tuple[int, int], AccessTokens] = weakref.WeakValueDictionary()
 
     def open(
@@ -89,8 +91,14 @@ class FcmProvider:
         origin = Origin(
             host=self._address.host,
             port=self._address.port,
-            ssl_context=client_context(ca_file=self._settings.ca_file),
+            ssl_context=self._tls(),
             proxy=self._settings.proxy,
         )
         settings = PoolSettings(max_connections=most or self._settings.max_connections)
         return Pool(origin, wake=wake, settings=settings, clock=self._clock.monotonic)
+
+    def _tls(self) -> ssl.SSLContext:
+        """One for all credentials: reading the system's authorities takes 20 ms, during which the loop does nothing else."""
+        if self._context is None:
+            self._context = client_context(ca_file=self._settings.ca_file)
+        return self._context
