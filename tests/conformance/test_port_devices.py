@@ -96,6 +96,22 @@ class TestRegistering:
         assert await store.devices.by_endpoint(app.id, endpoint[:-1]) is None
         assert await store.devices.by_endpoint(other.id, endpoint) is None
 
+    async def test_two_subscriptions_of_one_endpoint_are_two_tokens(self, store: Store) -> None:
+        app = await some_app(store)
+        values = [f"https://push.example.com/wp/1 key secret{number}" for number in range(3)]
+
+        def browser(number: int) -> DeviceClaim:
+            target = TargetClaim(kind=TargetKind.WEBPUSH, value=values[number], topic="https://push.example.com")
+            return DeviceClaim(app=app.id, device_id=f"b{number}", users=(), targets=(target,), at=NOW)
+
+        await store.devices.put([browser(0)])
+        await store.devices.take_in([browser(1), browser(2)])
+
+        for number, value in enumerate(values):
+            found = await store.devices.by_target(app.id, TargetKind.WEBPUSH, value)
+            assert found is not None
+            assert found.device_id == f"b{number}"
+
     async def test_is_found_by_any_of_its_targets_together_with_others(self, store: Store) -> None:
         first = await put(store, device_id="one", tokens=("aa", "bb"))
         second = await put(store, device_id="two", tokens=("cc", "dd"))

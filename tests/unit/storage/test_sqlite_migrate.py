@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from wakeline.model.errors import MigrationChanged, SchemaTooNew
+from wakeline.storage.sqlite import migrate as migrating
 from wakeline.storage.sqlite.migrate import KINDS, Kind, migrate, status
+from wakeline.storage.sqlite.token_keys import token_key
 
 
 @pytest.fixture
@@ -132,3 +135,39 @@ def test_two_processes_at_once_apply_each_migration_once(tmp_path: Path, folder:
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM b").fetchone() == (1,)
     connection.close()
+
+
+def test_tokens_registered_before_there_were_keys_are_found_by_them(
+    connection: sqlite3.Connection, tmp_path: Path
+) -> None:
+    former = tmp_path / "former" / "devices"
+    shutil.copytree(Path(migrating.__file__).with_name("migrations") / "devices", former)
+    (former / "0005_token_keys.sql").unlink()
+    migrate(connection, "devices", former.parent)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(
+        "INSERT INTO device (id, app, device_id, generation, connected_until, created, seen, locale, users, tags, facts) "
+        "VALUES (1, 7, 'phone', 1, 0, 0, 0, '', x'5B5D', x'5B5D', x'7B7D')"
+    )
+    rows = [
+        (1, "apns", "aa", "active"),
+        (2, "webpush", "https://push.example.com/1 key secret", "retired"),
+        (3, "fcm", "t", "active"),
+    ]
+    connection.executemany(
+        "INSERT INTO target (id, device, app, kind, value, environment, topic, state, reason, since, confirmed) "
+        "VALUES (?, 1, 7, ?, ?, 'production', '', ?, '', 0, 0)",
+        rows,
+    )
+    connection.execute("DELETE FROM target WHERE id = 3")
+
+    assert migrate(connection, "devices") == ["0005_token_keys"]
+
+    for key, of in ((token_key(7, "apns", "aa"), 1), (token_key(7, "webpush", "https://push.example.com/1"), 2)):
+        assert connection.execute("SELECT id FROM target WHERE key = ?", (key,)).fetchall() == [(of,)]
+    assert connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'target'").fetchall() == [(3,)]
+    tally = dict(connection.execute("SELECT what, number FROM tally WHERE app = 7"))
+    assert tally == {"device": 1, "active": 1, "retired": 1}
+    connection.execute("DELETE FROM device WHERE id = 1")
+    assert connection.execute("SELECT count(*) FROM target").fetchone() == (0,)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

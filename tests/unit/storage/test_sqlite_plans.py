@@ -57,9 +57,10 @@ PLANS = {
         "idempotency USING PRIMARY KEY (scope=? AND key=?)",
         "idempotency USING COVERING INDEX idempotency_age (at<?)",
     ],
-    ("devices", "owner"): ["target USING INDEX sqlite_autoindex_target_1 (app=? AND kind=? AND value=?)"],
+    ("devices", "owner"): ["target USING INDEX target_of_key (key=?)"],
+    ("devices", "owner_of_endpoint"): ["target USING INDEX target_of_key (key=?)"],
     ("devices", "names_known"): ["d USING COVERING INDEX sqlite_autoindex_device_1 (app=? AND device_id=?)"],
-    ("devices", "tokens_known"): ["t USING COVERING INDEX sqlite_autoindex_target_1 (app=? AND kind=? AND value=?)"],
+    ("devices", "keys_known"): ["t USING COVERING INDEX target_of_key (key=?)"],
     ("devices", "devices_by_user"): ["u USING PRIMARY KEY (app=? AND user=?)"],
     ("devices", "seen_of_user"): ["u USING PRIMARY KEY (app=? AND user=?)", "d USING INTEGER PRIMARY KEY (rowid=?)"],
     ("devices", "candidates_of_users"): [

@@ -8,16 +8,16 @@ who takes the long way, where every question is asked again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
-from wakeline.model.device import DeviceClaim
-from wakeline.storage.imported import Token
+from wakeline.model.device import DeviceClaim, TargetClaim
 from wakeline.storage.sqlite import device_forms
 from wakeline.storage.sqlite.forms import json_list
 from wakeline.storage.sqlite.statements import load
+from wakeline.storage.sqlite.token_keys import token_key
 from wakeline.storage.sqlite.writer import Transaction
 
 _SQL = load("devices")
@@ -26,41 +26,46 @@ TOGETHER = 25
 """Rows of one INSERT."""
 
 
+class Keyed(NamedTuple):
+    """A claim, and the keys of its targets in their order."""
+
+    claim: DeviceClaim
+    keys: list[int]
+
+
+def keys_of(claim: DeviceClaim) -> list[int]:
+    """Return the keys of a claim's targets."""
+    return [token_key(claim.app, one.kind, one.value) for one in claim.targets]
+
+
 class Known:
     """What the registry knows of the devices, tokens and users that a batch names; all claims are of one app."""
 
-    def __init__(self, tx: Transaction, claims: Sequence[DeviceClaim]) -> None:
-        app = claims[0].app
-        names = json_list([claim.device_id for claim in claims])
-        values: dict[str, list[str]] = {}
-        for claim in claims:
-            for target in claim.targets:
-                values.setdefault(target.kind, []).append(target.value)
-        users = json_list({user for claim in claims if claim.max_devices_per_user for user in claim.users})
+    def __init__(self, tx: Transaction, batch: Sequence[Keyed]) -> None:
+        app = batch[0].claim.app
+        names = json_list([claim.device_id for claim, _ in batch])
+        keys = json_list(chain.from_iterable(keys for _, keys in batch))
+        users = json_list({user for claim, _ in batch if claim.max_devices_per_user for user in claim.users})
         self._devices = {name for (name,) in tx.all(_SQL["names_known"], (app, names))}
-        self._tokens: set[Token] = set()
-        for kind, tokens in values.items():
-            self._tokens.update(tx.all(_SQL["tokens_known"], (app, kind, json_list(tokens))))
+        self._keys = {key for (key,) in tx.all(_SQL["keys_known"], (keys,))}
         self._users: dict[str, int] = dict(tx.all(_SQL["devices_by_user"], (app, users)))
 
-    def touches(self, claim: DeviceClaim) -> bool:
+    def touches(self, one: Keyed) -> bool:
         """Tell whether a claim is about anything that is there, or leaves a user with too many devices."""
-        if claim.device_id in self._devices:
+        claim, keys = one
+        if claim.device_id in self._devices or not self._keys.isdisjoint(keys):
             return True
-        for target in claim.targets:
-            if (target.kind, target.value) in self._tokens:
-                return True
         if limit := claim.max_devices_per_user:
             for user in claim.users:
                 if self._users.get(user, 0) >= limit:
                     return True
         return False
 
-    def add(self, claim: DeviceClaim) -> None:
+    def add(self, one: Keyed) -> None:
         """Know a claim from now on."""
+        claim, keys = one
         self._devices.add(claim.device_id)
-        for target in claim.targets:
-            self._tokens.add((target.kind, target.value))
+        self._keys.update(keys)
         for user in claim.users:
             self._users[user] = self._users.get(user, 0) + 1
 
@@ -79,8 +84,9 @@ class Fresh:
         self._targets: list[tuple[Any, ...]] = []
         self._device = self._target = 0
 
-    def add(self, claim: DeviceClaim) -> None:
+    def add(self, one: Keyed) -> None:
         """Take in the device that a claim makes: what `registration.plan` says of one without current or owners."""
+        claim, keys = one
         if not self._devices:
             self._device, self._target = self._tx.one(_SQL["last_ids"])
         app = claim.app
@@ -91,12 +97,12 @@ class Fresh:
             self._users.append((app, user, number))
         for tag in tags:
             self._tags.append((app, tag, number))
-        wanted = claim.targets
-        if len(wanted) > 1:
-            wanted = tuple({(one.kind, one.value): one for one in wanted}.values())
-        for one in wanted:
+        keyed: Iterable[tuple[TargetClaim, int]] = zip(claim.targets, keys, strict=True)
+        if len(keys) > 1:
+            keyed = {(target.kind, target.value): (target, key) for target, key in keyed}.values()
+        for target, key in keyed:
             self._target += 1
-            self._targets.append(device_forms.fresh_target_row(self._target, number, claim, one))
+            self._targets.append(device_forms.fresh_target_row(self._target, number, claim, target, key))
 
     def write(self) -> None:
         """Write what was added."""

@@ -19,6 +19,7 @@ from wakeline.model.device import (
     TargetState,
 )
 from wakeline.model.route import Environment
+from wakeline.storage.sqlite.token_keys import token_key
 
 _json = msgspec.json.Encoder()
 _names = msgspec.json.Decoder(tuple[str, ...])
@@ -76,12 +77,13 @@ def fresh_device_row(number: int, claim: DeviceClaim, users: Sequence[str], tags
     )
 
 
-def fresh_target_row(number: int, device: int, claim: DeviceClaim, wanted: TargetClaim) -> tuple[Any, ...]:
+def fresh_target_row(number: int, device: int, claim: DeviceClaim, wanted: TargetClaim, key: int) -> tuple[Any, ...]:
     """Return the columns of `insert_fresh_target`."""
     return (
         number,
         device,
         claim.app,
+        key,
         _KINDS[wanted.kind],
         wanted.value,
         _ENVIRONMENTS[wanted.environment],
@@ -135,6 +137,7 @@ def new_target_row(target: Target, device: int, app: int) -> tuple[Any, ...]:
         target.since,
         evidence_form(target.evidence),
         target.confirmed,
+        token_key(app, target.kind, target.value),
     )
 
 

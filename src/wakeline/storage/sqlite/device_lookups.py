@@ -17,6 +17,7 @@ from wakeline.storage.sqlite import device_forms
 from wakeline.storage.sqlite.forms import json_list
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
+from wakeline.storage.sqlite.token_keys import token_key
 
 _SQL = load("devices")
 
@@ -70,12 +71,13 @@ class DeviceLookups:
 
     async def by_target(self, app: int, kind: TargetKind, value: str) -> Device | None:
         """Return the device that owns this token."""
-        owner = self._reader.one(_SQL["owner"], (app, kind.value, value))
+        owner = self._reader.one(_SQL["owner"], (token_key(app, kind, value), app, kind.value, value))
         return None if owner is None else load_device(self._reader, owner[0])
 
     async def by_endpoint(self, app: int, endpoint: str) -> Device | None:
         """Return the device that owns the subscription at this endpoint: its keys follow, after a space."""
-        owner = self._reader.one(_SQL["owner_of_endpoint"], (app, f"{endpoint} ", f"{endpoint}!"))
+        key = token_key(app, TargetKind.WEBPUSH, endpoint)
+        owner = self._reader.one(_SQL["owner_of_endpoint"], (key, app, f"{endpoint} ", f"{endpoint}!"))
         return None if owner is None else load_device(self._reader, owner[0])
 
     async def by_target_id(self, target: int) -> Device | None:

@@ -17,10 +17,11 @@ from wakeline.storage import registration, verdicts
 from wakeline.storage.imported import Taken, Token
 from wakeline.storage.raw import moved, raw_device_id
 from wakeline.storage.sqlite import device_forms
-from wakeline.storage.sqlite.device_batches import Fresh, Known
+from wakeline.storage.sqlite.device_batches import Fresh, Keyed, Known, keys_of
 from wakeline.storage.sqlite.device_lookups import DeviceLookups, load_device, load_named
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
+from wakeline.storage.sqlite.token_keys import token_key
 from wakeline.storage.sqlite.writer import Transaction, Writer
 
 _SQL = load("devices")
@@ -103,15 +104,15 @@ class SqliteDevices(DeviceLookups):
 
     def _take_in(self, tx: Transaction, claims: Sequence[DeviceClaim]) -> None:
         for _, of_app in groupby(claims, lambda claim: claim.app):
-            together = list(of_app)
+            together = [Keyed(claim, keys_of(claim)) for claim in of_app]
             known, fresh = Known(tx, together), Fresh(tx)
-            for claim in together:
-                if known.touches(claim):
+            for one in together:
+                if known.touches(one):
                     fresh.write()
-                    self._put(tx, claim)
+                    self._put(tx, one.claim)
                 else:
-                    fresh.add(claim)
-                known.add(claim)
+                    fresh.add(one)
+                known.add(one)
             fresh.write()
 
     def _put(self, tx: Transaction, claim: DeviceClaim) -> Registered:
@@ -127,7 +128,7 @@ class SqliteDevices(DeviceLookups):
         """Return which of these tokens sit on other devices."""
         owners = {}
         for token in registration.tokens(claims):
-            found = tx.one(_SQL["owner"], (app, *token))
+            found = tx.one(_SQL["owner"], (token_key(app, *token), app, *token))
             if found is not None and found[0] != device and (owner := load_device(tx, found[0])) is not None:
                 target = next(target for target in owner.targets if target.id == found[1])
                 owners[token] = Taken(target, owner)
@@ -229,7 +230,8 @@ class SqliteDevices(DeviceLookups):
         return number is not None and (there is None or not moved(there, claim))
 
     def _target_id(self, app: int, claim: TargetClaim) -> int | None:
-        found = self._reader.one(_SQL["owner"], (app, claim.kind.value, claim.value))
+        key = token_key(app, claim.kind, claim.value)
+        found = self._reader.one(_SQL["owner"], (key, app, claim.kind.value, claim.value))
         return None if found is None else int(found[1])
 
     # --- forgetting ---

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from wakeline.model.errors import MigrationChanged, SchemaTooNew
+from wakeline.storage.sqlite.token_keys import teach
 
 Kind = Literal["main", "devices"]
 KINDS: tuple[Kind, ...] = ("main", "devices")
@@ -78,6 +79,7 @@ def migrate(connection: sqlite3.Connection, kind: Kind, folder: Path = _FOLDER) 
     migrations = shipped(kind, folder)
     if not _missing(migrations, _check(connection, kind, migrations)):
         return []
+    teach(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(_TABLE)

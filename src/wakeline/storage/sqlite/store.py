@@ -42,7 +42,8 @@ FORGET_BATCH = 200
 
 _WRITER_KIB = 16 * 1024
 _MAIN_KIB = 8 * 1024
-_DEVICES_KIB = 64 * 1024
+_DEVICES_KIB = 32 * 1024
+"""It holds the whole of a small registry; twice as much was slower with 1M devices: it outgrows the processor's own cache."""
 
 _log = structlog.get_logger()
 

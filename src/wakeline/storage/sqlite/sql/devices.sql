@@ -17,11 +17,11 @@ SELECT id, kind, value, environment, topic, state, reason, since, evidence, conf
 
 -- name: owner
 -- Read which device and target a token is.
-SELECT device, id FROM target WHERE app = ? AND kind = ? AND value = ?;
+SELECT device, id FROM target WHERE key = ? AND app = ? AND kind = ? AND value = ?;
 
 -- name: owner_of_endpoint
 -- Read whose a Web Push subscription is of which the endpoint alone is known: all that begins with it and a space.
-SELECT device FROM target WHERE app = ? AND kind = 'webpush' AND value > ? AND value < ? ORDER BY id DESC LIMIT 1;
+SELECT device FROM target WHERE key = ? AND app = ? AND kind = 'webpush' AND value > ? AND value < ? ORDER BY id DESC LIMIT 1;
 
 -- name: owner_of_target
 -- Read which device a target belongs to.
@@ -42,10 +42,9 @@ SELECT
 -- Read which of the device ids in a JSON list are registered.
 SELECT d.device_id FROM device AS d WHERE d.app = ? AND d.device_id IN (SELECT value FROM json_each(?));
 
--- name: tokens_known
--- Read which tokens of a kind in a JSON list are registered.
-SELECT t.kind, t.value FROM target AS t
-WHERE t.app = ? AND t.kind = ? AND t.value IN (SELECT value FROM json_each(?));
+-- name: keys_known
+-- Read which keys of tokens in a JSON list are there.
+SELECT t.key FROM target AS t WHERE t.key IN (SELECT value FROM json_each(?));
 
 -- name: devices_by_user
 -- Count the devices of the users in a JSON list.
@@ -59,8 +58,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0);
 
 -- name: insert_fresh_target!
 -- Keep a target that was nowhere, under a row id that was counted by who writes.
-INSERT INTO target (id, device, app, kind, value, environment, topic, since, confirmed, state, reason)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'active', '');
+INSERT INTO target (id, device, app, key, kind, value, environment, topic, since, confirmed, state, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'active', '');
 
 -- name: update_device!
 -- Change a device.
@@ -88,8 +87,8 @@ DELETE FROM device_tag WHERE app = ? AND tag = ? AND device = ?;
 
 -- name: insert_target!
 -- Keep a target.
-INSERT INTO target (device, app, kind, value, environment, topic, state, reason, since, evidence, confirmed)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO target (device, app, kind, value, environment, topic, state, reason, since, evidence, confirmed, key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: update_target!
 -- Change a target, or move it to another device.
