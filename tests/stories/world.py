@@ -79,7 +79,7 @@ class World:
 
     def restarted(self) -> Pipeline:
         """Return a new gateway on the same store, as after a crash."""
-        parts = Parts(
+        self.parts = Parts(
             acceptance=self.store.acceptance,
             idempotency=self.store.idempotency,
             queue=self.queue,
@@ -98,7 +98,7 @@ class World:
             entropy=lambda: 0.5,
             settings=self.settings,
         )
-        self.pipeline = Pipeline(parts)
+        self.pipeline = Pipeline(self.parts)
         return self.pipeline
 
     async def open(self, settings: AppSettings | None = None) -> World:
