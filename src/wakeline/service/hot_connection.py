@@ -1,6 +1,6 @@
 """A connection of the public listener that serves the hot route itself; uvicorn and ASGI serve everything else.
 
-A request costs ASGI a task, a scope, four messages and two writes; here it costs an object and one write (docs/adr/0018).
+A request costs ASGI a task, a scope, four messages and two writes; here it costs an object and one write (docs/adr/0019).
 Rule 1: a head is kept back until it is whole. If it is not for the hot route, uvicorn hears it from its beginning, as if
 nobody had listened before; the same if the body turns out to be for the application.
 Rule 2: while a request of the hot route is under way, an `_Exchange` stands where uvicorn keeps its cycle. So uvicorn's own
