@@ -133,6 +133,11 @@ class Dispatch:
         """Tell whether work is taken: not while results cannot be written, the disk is full, or the service stops."""
         return not (self._settle.failing or self.full or self.stopped)
 
+    @property
+    def calls_about(self) -> bool:
+        """Tell whether whatever takes its time should take it in small pieces."""
+        return self._feed.calls_about
+
     def waiting(self, route: int) -> int:
         """Count the deliveries of a route that are claimed and not handed over."""
         return self._shelf.waiting(route)

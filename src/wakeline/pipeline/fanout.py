@@ -34,6 +34,9 @@ DEVICES = 2500
 SLICE = 500
 """Devices read at once: between two slices a call may pass."""
 
+SLICE_BESIDE_CALLS = 100
+"""The same while calls are about."""
+
 AHEAD = 50
 """Jobs that a walk may be ahead of the senders, a route."""
 
@@ -186,9 +189,11 @@ class Fanout:
         content, version = walk.notification.content, self._parts.devices.version
         kinds = kinds_for(content.type, app.settings)
         locales = content.alert is not None and bool(content.alert.localized)
-        after, crowds, finished = walk.cursor - walk.named, dict[Address, Crowd](), False
-        for _ in range(DEVICES // SLICE):
-            found = await self._parts.devices.sweep(app.id, kinds=kinds, after=after, limit=SLICE, locales=locales)
+        after, crowds, finished, left = walk.cursor - walk.named, dict[Address, Crowd](), False, DEVICES
+        while left > 0:
+            limit = SLICE_BESIDE_CALLS if self._dispatch.calls_about else SLICE
+            found = await self._parts.devices.sweep(app.id, kinds=kinds, after=after, limit=limit, locales=locales)
+            left -= limit
             if not found.last:
                 finished = True
                 break

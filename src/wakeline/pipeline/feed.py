@@ -47,6 +47,11 @@ class Feed:
         self._last_call = -CALLS_ABOUT
         self._turns = 0
 
+    @property
+    def calls_about(self) -> bool:
+        """Tell whether a call went a moment ago: another one may come, and should find short turns."""
+        return self._parts.clock.monotonic() - self._last_call < CALLS_ABOUT
+
     async def calls(self, now: int) -> bool:
         """Hand over all calls that there is room for."""
         done = False
@@ -87,8 +92,7 @@ class Feed:
     async def routes(self, now: int) -> bool:
         """Hand over a turn's worth of the other lanes; the route that comes first changes from turn to turn."""
         routes = list(dict.fromkeys(route for route, lane in self._shelf.spots() if lane is not Lane.CALL))
-        calls_about = self._parts.clock.monotonic() - self._last_call < CALLS_ABOUT
-        budget = left = TURN_BESIDE_CALLS if calls_about else TURN
+        budget = left = TURN_BESIDE_CALLS if self.calls_about else TURN
         self._turns += 1
         for place in range(len(routes)):
             if left <= 0:

@@ -4,13 +4,14 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from wakeline.model.errors import Conflict, StoreUnavailable
 from wakeline.storage.sqlite.connection import open_reader, open_writer
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.writer import BUDGET_URGENT, Transaction, Writer
 
 pytestmark = pytest.mark.anyio
 
@@ -296,3 +297,24 @@ async def test_closed_writer_refuses(connection: sqlite3.Connection, disk: Disk)
         await writer.write(lambda tx: put(tx, "b"))
     with pytest.raises(StoreUnavailable):
         await writer.errand(sqlite3.Connection.interrupt)
+
+
+async def test_urgent_work_goes_first_in_a_short_group(writer: Writer, tmp_path: Path) -> None:
+    running = asyncio.ensure_future(writer.write(lambda tx: put(tx, "first")))
+    await asyncio.sleep(0)
+    slow = threading.Event()
+
+    def takes_long(tx: Transaction) -> str:
+        slow.wait(3 * BUDGET_URGENT)
+        return put(tx, "slow")
+
+    order: list[str] = []
+    waiting = [asyncio.ensure_future(writer.write(work)) for work in (takes_long, lambda tx: put(tx, "late"))]
+    waiting += [asyncio.ensure_future(writer.write(partial(put, text=f"call {n}"), urgent=True)) for n in range(2)]
+    for task in (running, *waiting):
+        task.add_done_callback(lambda done: order.append(done.result()))
+    await asyncio.gather(running, *waiting)
+    await asyncio.sleep(0)
+
+    assert notes(tmp_path) == ["first", "call 0", "call 1", "slow", "late"]
+    assert order == ["first", "call 0", "call 1", "slow", "late"]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from wakeline.model.delivery import DeliveryRow, NewJob, unpack_all
 from wakeline.model.event import Event
 from wakeline.model.notification import Notification
+from wakeline.model.route import Lane
 from wakeline.ports import Admission, Committed, Mismatch, Replayed, Running
 from wakeline.storage.parcels import gathered
 from wakeline.storage.sqlite import forms
@@ -31,7 +32,8 @@ class SqliteAcceptance:
 
     async def accept(self, admissions: Sequence[Admission]) -> list[Result]:
         """Keep all of them, or raise StoreUnavailable (NotFound: a deleted app) and keep none; returns when they are on disk."""
-        return await self._writer.write(lambda tx: self._accept(tx, admissions))
+        urgent = any(admission.notification.lane is Lane.CALL for admission in admissions)
+        return await self._writer.write(lambda tx: self._accept(tx, admissions), urgent=urgent)
 
     def _accept(self, tx: Transaction, admissions: Sequence[Admission]) -> list[Result]:
         results: list[Result] = []

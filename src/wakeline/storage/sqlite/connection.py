@@ -10,7 +10,10 @@ import sqlite3
 from pathlib import Path
 
 WAL_PAGES = 2000
-"""Pages of log after which a commit folds it into the file: 8 MB."""
+"""Pages of log after which it is folded into the file: 8 MB."""
+
+WAL_PAGES_AT_MOST = 4 * WAL_PAGES
+"""Pages after which a commit folds it, should the folding beside the commits fall behind."""
 
 WAL_PAGES_ALONE = 16_000
 """The same for a command that has the store for itself, 64 MB: a page that is written often is folded in less often."""

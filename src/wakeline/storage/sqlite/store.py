@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -16,11 +17,12 @@ from wakeline.storage.sqlite.api_keys import SqliteApiKeys
 from wakeline.storage.sqlite.apps import SqliteApps
 from wakeline.storage.sqlite.bookkeeping import Bookkeeping
 from wakeline.storage.sqlite.brakes import SqliteBrakes
-from wakeline.storage.sqlite.connection import WAL_PAGES, WAL_PAGES_ALONE, open_reader, open_writer
+from wakeline.storage.sqlite.connection import WAL_PAGES_ALONE, WAL_PAGES_AT_MOST, open_reader, open_writer
 from wakeline.storage.sqlite.credentials import SqliteCredentials
 from wakeline.storage.sqlite.devices import SqliteDevices
 from wakeline.storage.sqlite.disk import Ballast, Disk, disk_free
 from wakeline.storage.sqlite.events import SqliteEvents
+from wakeline.storage.sqlite.folding import Folding
 from wakeline.storage.sqlite.idempotency import SqliteIdempotency
 from wakeline.storage.sqlite.keeper import SqliteKeeper
 from wakeline.storage.sqlite.ledger import SqliteLedger
@@ -44,6 +46,7 @@ _WRITER_KIB = 16 * 1024
 _MAIN_KIB = 8 * 1024
 _DEVICES_KIB = 32 * 1024
 """It holds the whole of a small registry; twice as much was slower with 1M devices: it outgrows the processor's own cache."""
+_FOLDING_KIB = 256
 
 _log = structlog.get_logger()
 
@@ -133,9 +136,13 @@ class SqliteStore:
         ballast.reserve()
 
     def _open_file(self, kind: Kind, path: Path, cache_kib: int, ballast: Ballast) -> tuple[Writer, Reader]:
-        wal_pages = WAL_PAGES_ALONE if self._alone else WAL_PAGES
+        wal_pages = WAL_PAGES_ALONE if self._alone else WAL_PAGES_AT_MOST
         connection = open_writer(path, cache_kib=_WRITER_KIB, wal_pages=wal_pages)
-        writer = Writer(connection, kind, ballast.give_up, budget=BUDGET_ALONE if self._alone else BUDGET)
+        folding = (
+            None if self._alone else Folding(partial(open_writer, path, cache_kib=_FOLDING_KIB, wal_pages=0), kind)
+        )
+        budget = BUDGET_ALONE if self._alone else BUDGET
+        writer = Writer(connection, kind, ballast.give_up, budget=budget, folding=folding)
         self._writers.append(writer)
         path.chmod(0o600)
         applied = migrate(connection, kind)

@@ -4,6 +4,8 @@ Each caller's statements run on the loop's thread inside a savepoint of their ow
 it. The COMMIT runs in a helper thread; whoever calls meanwhile forms the next group. Memory follows the disk: `on_commit`
 callbacks run after the COMMIT, `on_rollback` callbacks when the caller's part was undone.
 
+Urgent callers (calls) go first, and their group is a short one.
+
 Patient callers, who have thousands of parts, share larger groups: the loop breathes after each part, and whoever else comes
 then goes first and has the group end.
 """
@@ -22,12 +24,16 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from wakeline.model.errors import StoreUnavailable
+from wakeline.storage.sqlite.folding import Folding
 
 BUDGET = 0.005
 """Seconds that statements of one group may keep the loop; the rest joins the next group."""
 
 BUDGET_ALONE = 0.2
 """The same for a command that has the store for itself: nobody waits for its loop."""
+
+BUDGET_URGENT = 0.001
+"""The same for a group that holds something urgent."""
 
 PATIENCE, LONGEST_PATIENCE = 0.03, 0.5
 """Seconds that a group of patient callers may take, the loop's breaths included: as long as the last commit took, within these."""
@@ -135,7 +141,13 @@ class Writer:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, name: str, relieve: Callable[[], bool], *, budget: float = BUDGET
+        self,
+        connection: sqlite3.Connection,
+        name: str,
+        relieve: Callable[[], bool],
+        *,
+        budget: float = BUDGET,
+        folding: Folding | None = None,
     ) -> None:
         self.last_commit_seconds = 0.0
         self.failure = ""
@@ -144,6 +156,9 @@ class Writer:
         self._connection = connection
         self._relieve = relieve
         self._budget = budget
+        self._folding = folding
+        self._fold: asyncio.Task[None] | None = None
+        self._urgent: deque[_Member[Any]] = deque()
         self._waiting: deque[_Member[Any]] = deque()
         self._patient: deque[_Member[Any]] = deque()
         self._errands: deque[_Errand] = deque()
@@ -151,15 +166,23 @@ class Writer:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"commit-{name}")
         self._closed = False
 
-    async def write(self, work: Callable[[Transaction], _T], *, essential: bool = False, patient: bool = False) -> _T:
+    async def write(
+        self,
+        work: Callable[[Transaction], _T],
+        *,
+        essential: bool = False,
+        patient: bool = False,
+        urgent: bool = False,
+    ) -> _T:
         """Run `work` in the next group and return its result once it is on disk.
 
         Raises what `work` raises, and StoreUnavailable if the database would not take it; then nothing of it was kept.
-        `essential` work is tried again if room could be made on a full disk. `patient` work lets others go first, and keeps
-        the order of its own kind.
+        `essential` work is tried again if room could be made on a full disk. `patient` work lets others go first, `urgent`
+        work goes before others; each keeps the order of its own kind.
         """
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        (self._patient if patient else self._waiting).append(_Member(work, future, essential=essential))
+        waiting = self._urgent if urgent else self._patient if patient else self._waiting
+        waiting.append(_Member(work, future, essential=essential))
         self._start()
         return await future
 
@@ -175,13 +198,17 @@ class Writer:
         self._closed = True
         if self._runner is not None:
             await self._runner
+        if self._fold is not None:
+            await self._fold
+        if self._folding is not None:
+            self._folding.close()
         self._thread.shutdown()
         self._connection.close()
 
     def _start(self) -> None:
         if self._closed:
             error = StoreUnavailable("The store is closed")
-            for waiting in (self._waiting, self._patient):
+            for waiting in (self._urgent, self._waiting, self._patient):
                 while waiting:
                     waiting.popleft().fail(error)
             while self._errands:
@@ -191,7 +218,7 @@ class Writer:
 
     async def _run(self) -> None:
         try:
-            while self._waiting or self._patient or self._errands:
+            while self._queue or self._errands:
                 while self._errands:
                     await self._run_errand(self._errands.popleft())
                 members = await self._collect()
@@ -199,6 +226,11 @@ class Writer:
                     await self._commit(members)
         finally:
             self._runner = None
+
+    @property
+    def _queue(self) -> deque[_Member[Any]]:
+        """Who goes next."""
+        return self._urgent or self._waiting or self._patient
 
     async def _run_errand(self, errand: _Errand) -> None:
         loop = asyncio.get_running_loop()
@@ -212,7 +244,8 @@ class Writer:
     async def _collect(self) -> list[_Member[Any]]:
         """Run the statements of those who wait; return those whose part succeeded, with the transaction open."""
         members: list[_Member[Any]] = []
-        if not (self._waiting or self._patient):
+        urgent = False
+        if not self._queue:
             return members
         started = perf_counter()
         budget = max(self._budget, PATIENCE, min(self.last_commit_seconds, LONGEST_PATIENCE))
@@ -220,9 +253,9 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             self._changes = self._connection.total_changes
         except sqlite3.Error as error:
-            self._give_up([(self._waiting or self._patient).popleft()], error)
+            self._give_up([self._queue.popleft()], error)
             return members
-        while (waiting := self._waiting or self._patient) and (not members or perf_counter() - started < budget):
+        while (waiting := self._queue) and (not members or perf_counter() - started < budget):
             member = waiting.popleft()
             fatal = None if member.future.cancelled() else self._run_member(member)
             if fatal is not None:
@@ -230,10 +263,11 @@ class Writer:
                 return []
             if member.transaction is not None and not member.future.done():
                 members.append(member)
+            urgent = urgent or waiting is self._urgent
             if waiting is self._patient:
                 await asyncio.sleep(0)
             else:
-                budget = self._budget
+                budget = BUDGET_URGENT if urgent else self._budget
         if not members:
             self._connection.execute("ROLLBACK")
         return members
@@ -255,19 +289,55 @@ class Writer:
         return None
 
     async def _commit(self, members: list[_Member[Any]]) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._connection.total_changes == self._changes:
+            self._commit_now(members, done, lambda told, *said: told(*said))  # nothing waits for the disk
+        else:
+            told = asyncio.get_running_loop().call_soon_threadsafe
+            self._thread.submit(self._commit_now, members, done, told)
+        await done
+
+    def _commit_now(self, members: list[_Member[Any]], done: asyncio.Future[None], tell: Callable[..., object]) -> None:
+        """Commit, and have the loop's next turn tell everybody: a future between thread and task would cost one more turn."""
         started = perf_counter()
+        failure: BaseException | None = None
         try:
-            if self._connection.total_changes == self._changes:
-                self._connection.execute("COMMIT")  # nothing changed, so nothing waits for the disk
-            else:
-                await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.execute, "COMMIT")
+            self._connection.execute("COMMIT")
+        except BaseException as error:  # noqa: BLE001 - the loop has to hear of it
+            failure = error
+        tell(self._committed, members, done, failure, perf_counter() - started)
+
+    def _committed(
+        self, members: list[_Member[Any]], done: asyncio.Future[None], failure: BaseException | None, seconds: float
+    ) -> None:
+        """Tell the callers of a group what became of it."""
+        if failure is None:
+            self.last_commit_seconds, self.failure = seconds, ""
+            for member in members:
+                member.keep()
+            self._count()
+            done.set_result(None)
+        elif isinstance(failure, sqlite3.Error):
+            self._give_up(members, failure)
+            done.set_result(None)
+        else:
+            done.set_exception(failure)
+
+    def _count(self) -> None:
+        if self._folding is not None and self._folding.count() and self._fold is None and not self._closed:
+            self._fold = asyncio.get_running_loop().create_task(self._fold_log(self._folding))
+
+    async def _fold_log(self, folding: Folding) -> None:
+        """Fold the log beside the commits, and between two of them what these added meanwhile."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(folding.thread, folding.fold)
+            await self.errand(folding.finish)
         except sqlite3.Error as error:
-            self._give_up(members, error)
-            return
-        self.last_commit_seconds = perf_counter() - started
-        self.failure = ""
-        for member in members:
-            member.keep()
+            _log.warning("log_not_folded", error=str(error))
+        except StoreUnavailable as error:
+            _log.warning("log_not_folded", error=error.detail)
+        finally:
+            self._fold = None
 
     def _give_up(self, members: list[_Member[Any]], error: sqlite3.Error) -> None:
         """Undo the group; what is essential goes back to the front if there is room again."""
