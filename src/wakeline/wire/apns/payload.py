@@ -77,19 +77,19 @@ def _decorate(aps: dict[str, Any], alert: Alert) -> None:
 
 
 class Variant(msgspec.Struct, frozen=True):
-    """One language of a payload: as it is for a device whose badge is known, and for one whose is not."""
+    """One language of a payload: for a device whose badge is not known, and for one whose is, if it counts badges."""
 
-    counted: Template
     bare: bytes
+    counted: Template | None = None
 
     def body(self, badge: int | None) -> bytes:
         """Return the payload for a device; `badge` is its new number, if the content counts badges."""
-        return self.bare if badge is None else self.counted.fill(badge)
+        return self.bare if badge is None or self.counted is None else self.counted.fill(badge)
 
     @property
     def longest(self) -> int:
         """Return the most bytes it can have."""
-        return max(self.counted.longest, len(self.bare))
+        return len(self.bare) if self.counted is None else max(self.counted.longest, len(self.bare))
 
 
 def write(content: Content, rule: Rule, texts: Texts | None, timestamp: int) -> Variant:
@@ -97,9 +97,7 @@ def write(content: Content, rule: Rule, texts: Texts | None, timestamp: int) -> 
     wanted = content.alert.badge if content.alert is not None else None
     if isinstance(wanted, str):
         counted = Template.of(payload(content, rule, texts, HOLE, timestamp))
-        bare = counted.parts[0]
         if counted.has_holes:
-            bare = Template.of(payload(content, rule, texts, None, timestamp)).parts[0]
-        return Variant(counted=counted, bare=bare)
-    bare = encode(payload(content, rule, texts, wanted, timestamp))
-    return Variant(Template((bare,)), bare)
+            return Variant(encode(payload(content, rule, texts, None, timestamp)), counted)
+        return Variant(counted.parts[0])
+    return Variant(encode(payload(content, rule, texts, wanted, timestamp)))

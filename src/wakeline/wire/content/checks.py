@@ -46,7 +46,7 @@ _MOST_HEADER_BYTES = 2048
 SURPLUS = 512
 """Bytes beyond those of a content as JSON that no payload needs: names of keys, a badge of ten digits, an id, a time.
 
-A payload bears each text of the content at most once, and FCM's message, at most twice: `data` is text in text there. So a
+A payload bears each text of the content at most once; FCM's message at most twice, since `data` is text in text there. So a
 short content fits, and only where this leaves it open a payload is written to be measured.
 """
 

@@ -16,6 +16,7 @@ Source: Firebase, REST reference: Message, AndroidConfig, AndroidNotification, A
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -47,7 +48,7 @@ def message(content: Content, shown: Texts | None, timing: Timing, badge: int | 
     """Return the Message for one language; `badge` is a number, HOLE for a device's own one, or None."""
     if content.fcm.raw is not None:
         return camel(content.fcm.raw)
-    override = camel(content.fcm.payload)
+    override = camel(content.fcm.payload) if content.fcm.payload else {}
     if content.type is PushType.LIVEACTIVITY:
         return merge({"apns": _apple_live_activity(content, shown, timing)}, override)
     alert = content.alert if content.type is not PushType.CALL else None
@@ -68,7 +69,7 @@ def message(content: Content, shown: Texts | None, timing: Timing, badge: int | 
             },
             "payload": {"aps": {"content-available": 1}},
         }
-    return _overridden(whole, override)
+    return _overridden(whole, override) if override else whole
 
 
 def _overridden(whole: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def _overridden(whole: dict[str, Any], override: dict[str, Any]) -> dict[str, An
 
 
 def _data(content: Content) -> dict[str, str]:
-    data = texts(content.data)
+    data = texts(content.data) if content.data else {}
     if content.call is not None:
         data["call"] = encode(
             {"id": content.call.id, "caller": content.call.caller, "video": content.call.video}
@@ -97,26 +98,18 @@ def _android(content: Content, timing: Timing) -> dict[str, Any]:
 
 
 def _words(shown: Texts, alert: Alert) -> dict[str, Any]:
-    return _given({"title": shown.title, "body": _body(shown), "image": alert.image})
-
-
-def _body(shown: Texts) -> str:
     # Android has no subtitle; leaving it out would lose what the caller wanted read.
-    return "\n".join(part for part in (shown.subtitle, shown.body) if part)
+    body = f"{shown.subtitle}\n{shown.body}" if shown.subtitle and shown.body else shown.subtitle or shown.body
+    return _given({"title": shown.title, "body": body, "image": alert.image})
 
 
 def _android_notification(
     shown: Texts, alert: Alert, timing: Timing, badge: int | msgspec.Raw | None
 ) -> dict[str, Any]:
-    fields = {
-        "tag": timing.collapse,
-        "sound": alert.sound,
-        "titleLocKey": shown.title_loc_key,
-        "titleLocArgs": shown.title_loc_args,
-        "bodyLocKey": shown.body_loc_key,
-        "bodyLocArgs": shown.body_loc_args,
-    }
-    notification = _given(fields)
+    notification: dict[str, Any] = {"tag": timing.collapse}
+    if alert.sound:
+        notification["sound"] = alert.sound
+    notification |= _keys(("titleLocKey", "titleLocArgs", "bodyLocKey", "bodyLocArgs"), shown)
     # A count of 0 means "do not change" on Android, and no number at all is said the same way.
     if badge is not None and badge != 0:
         notification["notificationCount"] = badge
@@ -124,17 +117,10 @@ def _android_notification(
 
 
 def _apple_alert(shown: Texts, alert: Alert, timing: Timing, badge: int | msgspec.Raw | None) -> dict[str, Any]:
-    aps: dict[str, Any] = {"sound": alert.sound, "category": alert.category, "thread-id": alert.thread}
+    aps = _given({"sound": alert.sound, "category": alert.category, "thread-id": alert.thread})
     # FCM copies title and body; keys of strings inside the app it knows for Android alone.
-    aps["alert"] = _given(
-        {
-            "title-loc-key": shown.title_loc_key,
-            "title-loc-args": shown.title_loc_args,
-            "loc-key": shown.body_loc_key,
-            "loc-args": shown.body_loc_args,
-        }
-    )
-    aps = _given(aps)
+    if keys := _keys(("title-loc-key", "title-loc-args", "loc-key", "loc-args"), shown):
+        aps["alert"] = keys
     if badge is not None:
         aps["badge"] = badge
     if alert.image:
@@ -154,6 +140,12 @@ def _apple_live_activity(content: Content, shown: Texts | None, timing: Timing) 
         return {"headers": headers}
     aps = live_activity(content.liveactivity, content.alert, shown, timing.timestamp)
     return {"headers": headers, "payload": {"aps": aps} | content.data}
+
+
+def _keys(names: tuple[str, str, str, str], shown: Texts) -> dict[str, Any]:
+    """Return the keys of strings inside the app with their arguments, under the names of one platform."""
+    values = (shown.title_loc_key, shown.title_loc_args, shown.body_loc_key, shown.body_loc_args)
+    return dict(compress(zip(names, values, strict=True), values)) if any(values) else {}
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

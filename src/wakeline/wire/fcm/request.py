@@ -82,6 +82,9 @@ def write(content: Content, shown: Texts | None, timing: Timing) -> Variant:
     if shown is not None and content.truncate and content.fcm.raw is None:
         shown = fit(shown, lambda texts: size(content, texts, timing) - LIMIT)
     badge = badge_of(content)
+    if not isinstance(badge, msgspec.Raw):
+        plain = Template((encode(message(content, shown, timing, badge)),))
+        return Variant(counted=plain, bare=plain)
     counted = Template.of(message(content, shown, timing, badge))
     bare = Template.of(message(content, shown, timing, None)) if counted.has_holes else counted
     return Variant(counted=counted, bare=bare)
