@@ -64,9 +64,9 @@ _KINDS = {
     **{re.sub(r"[^a-z]", "", kind): kind for kind in TargetKind},
 }
 _ENVIRONMENTS = {"prod": "production", "dev": "sandbox", "development": "sandbox"}
-_EMPTY = ("", None)
 _SWITCHES = ("notifications_enabled", "background_refresh", "low_power", "battery_restricted")
 _FACTS = ("locale", "platform", "os_version", "model", "app_version")
+_MORE = frozenset((*_SWITCHES, *_FACTS))
 _TRUE, _FALSE = ("true", "t", "yes", "1"), ("false", "f", "no", "0")
 _NUMBER = re.compile(r"\d{1,18}(\.\d+)?\Z")
 _SECONDS, _MILLISECONDS = 10**11, 10**14
@@ -141,11 +141,10 @@ class Columns:
             field = fields[column] if column in fields else self._field(column)
             if not field and not self._ignore:
                 raise Wrong(f"{column!r} means nothing here; see --map and --ignore-unknown")
-            if field and cell not in _EMPTY:
+            if field and cell != "" and cell is not None:
                 said[field] = cell
         targets = _listed(said["targets"]) if "targets" in said else [_target(said)]
-        more: dict[str, Any] = {field: str(said[field]) for field in _FACTS if field in said}
-        more.update((field, _switch(field, said[field])) for field in _SWITCHES if field in said)
+        more = _more(said) if not _MORE.isdisjoint(said) else {}
         return Entry(
             device=_device(said, targets, named=self._names_devices),
             user=_several(said.get("users"), _PARTS) or _several(said.get("user"), None),
@@ -191,6 +190,12 @@ def moment_of(cell: Any) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         pass
     raise Wrong(f"{text[:40]!r} is no time: RFC 3339, or Unix seconds or milliseconds")
+
+
+def _more(said: Mapping[str, Any]) -> dict[str, Any]:
+    more: dict[str, Any] = {field: str(said[field]) for field in _FACTS if field in said}
+    more.update((field, _switch(field, said[field])) for field in _SWITCHES if field in said)
+    return more
 
 
 def _target(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -135,7 +135,7 @@ class Csv:
                 line=self._lines.number - len(self._taken),
                 next_line=self._lines.number,
                 end=self._lines.offset,
-                raw=b"".join(self._taken),
+                raw=self._taken[0] if len(self._taken) == 1 else b"".join(self._taken),
                 cells={} if self._problem else dict(zip(self.columns, map(str.strip, cells), strict=True)),
                 problem=self._problem,
             )
@@ -148,7 +148,14 @@ class Csv:
     def _rows(self) -> Iterator[Sequence[str]]:
         """Yield cells; `_taken` and `_problem` belong to the row that was yielded last."""
         reader = self._reader()
-        while True:
+        while line := self._lines.take():
+            plain = self._plain(line)
+            if plain is not None:
+                self._taken, self._problem = [line], ""
+                if plain:
+                    yield plain
+                continue
+            self._lines.give_back([line])
             self._taken, self._problem = [], ""
             try:
                 cells = next(reader, None)
@@ -161,6 +168,19 @@ class Csv:
                 return
             if cells:
                 yield cells
+
+    def _plain(self, line: bytes) -> Sequence[str] | None:
+        """Return the cells of a line in which nothing is quoted: what the reader would say of it. None for any other."""
+        if b'"' in line or len(line) > ROW_LIMIT:
+            return None
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            return None
+        text = text.removesuffix("\n").removesuffix("\r")
+        if "\r" in text:
+            return None
+        return text.split(self._delimiter) if text else ()
 
     def _reader(self) -> Iterator[Sequence[str]]:
         return csv.reader(self._text(), delimiter=self._delimiter, strict=True)
