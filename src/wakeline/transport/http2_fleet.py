@@ -25,7 +25,8 @@ from wakeline.wire.http2 import Answer, Answered, ConnectFailure, Connection, Go
 log = structlog.get_logger()
 
 CALL_SHARE = 10  # one stream in ten is for calls
-GROW_SECONDS = 1.0  # between a new connection and one more
+GROW_SECONDS = 0.4
+"""Between a new connection and one more: a few round trips, after which the last one has shown that it is not enough."""
 _GOODBYE_SECONDS = 2.0
 _ASIDE_SECONDS = 5.0  # between two connections made beside silent ones
 
