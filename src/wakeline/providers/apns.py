@@ -26,7 +26,7 @@ from wakeline.transport.guard import Origin as Address
 from wakeline.transport.guard import read_url
 from wakeline.transport.http2_connect import Origin
 from wakeline.transport.http2_pool import Pool, PoolSettings
-from wakeline.transport.tls import ClientCertificate, client_context
+from wakeline.transport.tls import ClientCertificate, client_context, shared_context
 from wakeline.wire import apns
 from wakeline.wire.http2 import Answer
 
@@ -47,7 +47,6 @@ class ApnsProvider:
         self._settings = settings
         self._clock = clock
         self._pools = PoolRegistry()
-        self._context: ssl.SSLContext | None = None
         # One set of tokens per key, shared by both environments and all routes.
         self._tokens: weakref.WeakValueDictionary[tuple[int, int], ProviderTokens] = weakref.WeakValueDictionary()
 
@@ -119,7 +118,7 @@ class ApnsProvider:
         return Origin(
             host=address.host,
             port=address.port,
-            ssl_context=self._presenting(secret) if certificate else self._plain(),
+            ssl_context=self._presenting(secret) if certificate else shared_context(ca_file=self._settings.ca_file),
             proxy=self._settings.proxy,
             presents_certificate=certificate,
         )
@@ -127,12 +126,6 @@ class ApnsProvider:
     def _presenting(self, secret: CredentialSecret) -> ssl.SSLContext:
         certificate = ClientCertificate(secret.certificates, secret.private_key)
         return client_context(ca_file=self._settings.ca_file, certificate=certificate)
-
-    def _plain(self) -> ssl.SSLContext:
-        """One for all keys: reading the system's authorities takes 20 ms, during which the loop does nothing else."""
-        if self._context is None:
-            self._context = client_context(ca_file=self._settings.ca_file)
-        return self._context
 
 
 def _warnings(obstacle: Outcome | None, rule: apns.Rule, content: Content) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import weakref
 from collections.abc import Callable
 
@@ -19,7 +18,7 @@ from wakeline.providers.sharing import PoolRegistry
 from wakeline.transport.guard import read_url
 from wakeline.transport.http2_connect import Origin
 from wakeline.transport.http2_pool import Pool, PoolSettings
-from wakeline.transport.tls import client_context
+from wakeline.transport.tls import shared_context
 from wakeline.wire import fcm, outcomes
 from wakeline.wire.content import encode
 from wakeline.wire.outcomes import Refusal
@@ -36,7 +35,6 @@ class FcmProvider:
         self._http = http
         self._address, _ = read_url(settings.base_url)
         self._pools = PoolRegistry()
-        self._context: ssl.SSLContext | None = None
         self._tokens: weakref.WeakValueDictionary[tuple[int, int], AccessTokens] = weakref.WeakValueDictionary()
 
     def open(
@@ -91,14 +89,8 @@ class FcmProvider:
         origin = Origin(
             host=self._address.host,
             port=self._address.port,
-            ssl_context=self._tls(),
+            ssl_context=shared_context(ca_file=self._settings.ca_file),
             proxy=self._settings.proxy,
         )
         settings = PoolSettings(max_connections=most or self._settings.max_connections)
         return Pool(origin, wake=wake, settings=settings, clock=self._clock.monotonic)
-
-    def _tls(self) -> ssl.SSLContext:
-        """One for all credentials: reading the system's authorities takes 20 ms, during which the loop does nothing else."""
-        if self._context is None:
-            self._context = client_context(ca_file=self._settings.ca_file)
-        return self._context

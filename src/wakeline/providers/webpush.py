@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,7 +18,6 @@ from wakeline.ports import Clock, Preview
 from wakeline.providers.webpush_sender import WebPushSender
 from wakeline.transport.guard import Guard, Resolve, system_resolver
 from wakeline.transport.http import GuardedClient
-from wakeline.transport.tls import ALPN_HTTP1, client_context
 from wakeline.wire import jwt, outcomes, webpush
 from wakeline.wire.outcomes import Refusal
 
@@ -33,14 +31,11 @@ class WebPushProvider:
         self._settings = settings
         self._clock = clock
         self._guard = Guard(resolve=resolve, allow_private=settings.allow_private, allow_http=settings.allow_http)
-        self._context: ssl.SSLContext | None = None
 
     def open(
         self, route: Route, credential: Credential, secret: CredentialSecret, wake: Callable[[], None]
     ) -> WebPushSender:
         """See `ports.Provider`. Raises CredentialRefused or ConfigError for a key or `ca_file` beyond use."""
-        if self._context is None:
-            self._context = client_context(alpn=ALPN_HTTP1, ca_file=self._settings.ca_file)
         vapid = _Vapid(
             jwt.load_ec_key(secret.private_key), route.topic, credential.subject or self._settings.contact, self._clock
         )
@@ -53,7 +48,6 @@ class WebPushProvider:
                 ca_file=self._settings.ca_file,
                 proxy=self._settings.proxy,
                 max_connections=self._settings.max_connections,
-                context=self._context,
             ),
             wake=wake,
             clock=self._clock,

@@ -26,7 +26,7 @@ from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Parts, Pipeline
 from wakeline.ports import Clock, Provider
 from wakeline.providers import PROVIDERS
-from wakeline.service import admin_socket, master_key
+from wakeline.service import admin_socket, master_key, warm
 from wakeline.service.attention import Attention
 from wakeline.service.clock import SystemClock
 from wakeline.service.credential_directory.door import LocalDoor
@@ -77,6 +77,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Take over what the store holds, and begin to send."""
+        await asyncio.to_thread(warm.once, self.settings.providers)
         await self._pipeline.start()
 
     async def drain(self, seconds: float) -> None:

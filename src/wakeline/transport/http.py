@@ -9,7 +9,6 @@ environment do not exist at this layer, so none can be followed by accident.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Self
@@ -20,7 +19,7 @@ import httpcore2
 from wakeline.model.errors import AddressRefused, ConfigError, ConnectFailed, TimedOut, TransportError
 from wakeline.ports import HttpAnswer
 from wakeline.transport.guard import Guard, Origin, read_url
-from wakeline.transport.tls import ALPN_HTTP1, classify, client_context
+from wakeline.transport.tls import ALPN_HTTP1, classify, shared_context
 
 MAX_ANSWER = 1024 * 1024
 """Longest answer body read, in bytes; no token or webhook answer comes near it."""
@@ -34,7 +33,6 @@ _ERRORS = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError
 class GuardedClient:
     """Implements `ports.HttpClient`; `ca_file` adds to the system's store, `proxy` is the URL of an HTTP proxy.
 
-    `context`, made for ALPN_HTTP1, is shared among clients that would each read the same authorities.
     Raises ConfigError for an unusable `ca_file` or `proxy`.
     """
 
@@ -45,13 +43,12 @@ class GuardedClient:
         ca_file: str = "",
         proxy: str = "",
         max_connections: int = 32,
-        context: ssl.SSLContext | None = None,
     ) -> None:
         self._guard = guard
         self._proxied = bool(proxy)
         via, host = _proxy(proxy, ca_file) if proxy else (None, "")
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=context or client_context(alpn=ALPN_HTTP1, ca_file=ca_file),
+            ssl_context=shared_context(alpn=ALPN_HTTP1, ca_file=ca_file),
             proxy=via,
             max_connections=max_connections,
             keepalive_expiry=_IDLE_SECONDS,
@@ -174,6 +171,6 @@ def _proxy(url: str, ca_file: str) -> tuple[httpcore2.Proxy, str]:
     except (ValueError, AddressRefused) as error:
         raise ConfigError("proxy is not a URL such as http://user:password@host:3128") from error
     auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-    context = client_context(alpn=ALPN_HTTP1, ca_file=ca_file) if origin.scheme == "https" else None
+    context = shared_context(alpn=ALPN_HTTP1, ca_file=ca_file) if origin.scheme == "https" else None
     address = httpcore2.URL(scheme=origin.scheme, host=origin.bracketed, port=origin.port, target="/")
     return httpcore2.Proxy(url=address, auth=auth, ssl_context=context), origin.host

@@ -14,6 +14,7 @@ import ssl
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -61,6 +62,26 @@ def client_context(
     if certificate is not None:
         _present(context, certificate, spill_dir)
     return context
+
+
+def shared_context(*, alpn: Sequence[str] = ALPN_HTTP2, ca_file: str = "") -> ssl.SSLContext:
+    """The one `client_context` of all who present no certificate; a `ca_file` that was written since is read again.
+
+    Reading the system's authorities takes 20 ms, in which an event loop would do nothing else. Raises ConfigError.
+    """
+    return _shared(tuple(alpn), ca_file, _written(ca_file))
+
+
+@lru_cache(maxsize=8)
+def _shared(alpn: tuple[str, ...], ca_file: str, _written_at: int) -> ssl.SSLContext:
+    return client_context(alpn=alpn, ca_file=ca_file)
+
+
+def _written(file: str) -> int:
+    try:
+        return Path(file).stat().st_mtime_ns if file else 0
+    except OSError:  # whoever reads it says what is wrong
+        return 0
 
 
 def _add_authorities(context: ssl.SSLContext, ca_file: str) -> None:

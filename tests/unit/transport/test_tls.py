@@ -14,7 +14,7 @@ import trustme
 
 from wakeline.model.errors import ConfigError, CredentialRefused
 from wakeline.transport import tls
-from wakeline.transport.tls import ClientCertificate, TlsCause, classify, client_context
+from wakeline.transport.tls import ClientCertificate, TlsCause, classify, client_context, shared_context
 
 
 class MemoryTls:
@@ -298,3 +298,27 @@ def test_the_tls_error_is_found_behind_the_error_it_caused() -> None:
 
 def test_an_error_without_tls_is_not_classified() -> None:
     assert classify(ConnectionResetError("reset by peer")) is None
+
+
+def test_a_shared_context_follows_the_file_of_authorities(tmp_path: Path) -> None:
+    first, second = trustme.CA(), trustme.CA()
+    file = tmp_path / "ca.pem"
+    file.write_bytes(first.cert_pem.bytes())
+    os.utime(file, ns=(1, 1))
+    shared = shared_context(ca_file=str(file))
+    file.write_bytes(second.cert_pem.bytes())
+    os.utime(file, ns=(2, 2))
+    after = shared_context(ca_file=str(file))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    second.issue_cert("push.example").configure_cert(server)
+
+    assert after is shared_context(ca_file=str(file))
+    handshake(after, server)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        handshake(shared, server)
+
+
+def test_a_shared_context_with_an_unreadable_file_says_so_each_time(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="cannot be used"):
+            shared_context(ca_file=str(tmp_path / "absent.pem"))
