@@ -60,8 +60,8 @@ def test_the_simulation_takes_about_as_long_as_what_was_measured(found: Measured
 
 
 def test_a_round_finds_the_connections_of_the_round_before(found: Measured) -> None:
-    cold = Point("far", 90_000, 100.0, (Round(1.0, 0.1),))
-    warm = Point("far", 90_000, 100.0, (Round(1.0, 0.1),) * 3)
+    cold = Point("far", 45_000, 100.0, (Round(1.0, 0.1),))
+    warm = Point("far", 45_000, 100.0, (Round(1.0, 0.1),) * 3)
 
     first, more = (
         proof.broadcasts(msgspec.structs.replace(found, points=(point,)))[0].simulated for point in (cold, warm)
