@@ -36,7 +36,10 @@ def media(operation: Operation, headers: Headers) -> str:
     `curl -d '{...}'` calls its body a form, and so does its user's first request. JSON that comes so is read as JSON: the
     type is no defence here, for a page that sends a form to us across sites (CSRF) has no Bearer key to send with it.
     """
-    given = headers.get("content-type", "").partition(";")[0].strip().lower()
+    given = headers.get("content-type", "")
+    if given in operation.accepts:
+        return given
+    given = given.partition(";")[0].strip().lower()
     if given in operation.accepts:
         return given
     if operation.accepts[0] == Media.JSON and given in {"", Media.FORM}:

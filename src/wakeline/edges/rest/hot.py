@@ -8,7 +8,8 @@ Rule 2: nothing has happened before `submit` says yes, so what is left can be se
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -27,7 +28,16 @@ from wakeline.ports import Replayed
 
 _UNUSUAL = frozenset({"expect", "transfer-encoding", "upgrade"})
 _LONGEST_PATH = 256
+_REMEMBERED = 1024
+"""Paths, of this route and of others: a backend posts to one for ever."""
 _NOBODY_YET: dict[str, object] = {}
+
+
+class _Path(msgspec.Struct, frozen=True):
+    """A path of this route, with its parameters."""
+
+    text: str
+    named: Mapping[str, str]
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -51,22 +61,27 @@ class HotRoute:
         self._operation = operation
         self._decoder = msgspec.json.Decoder(operation.request)
         # Unreserved characters alone (RFC 3986 section 2.3): what is quoted, or bears a query, is left.
-        self._path = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[A-Za-z0-9._~-]+)", operation.path).encode())
+        self._form = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[A-Za-z0-9._~-]+)", operation.path))
+        self._path = lru_cache(maxsize=_REMEMBERED)(self._look_at)
 
     def head(self, url: bytes, given: Iterable[tuple[bytes, bytes]]) -> Head | None:
         """Return what the head says (names of headers in small letters), or None for what is left to the application."""
-        found = self._path.fullmatch(url) if len(url) <= _LONGEST_PATH else None
-        if found is None:
+        path = self._path(url) if len(url) <= _LONGEST_PATH else None
+        if path is None:
             return None
         headers = head.headers_of(given)
         try:
             if not self._is_usual(headers):
                 return None
             caller = self._gate.admit(self._operation, _NOBODY_YET, headers, self._ports.clock.now())
-            path = {name: value.decode() for name, value in found.groupdict().items()}
-            return Head(self._gate.app(caller, path), caller, url.decode(), headers, head.request_id(headers))
+            return Head(self._gate.app(caller, path.named), caller, path.text, headers, head.request_id(headers))
         except WakelineError:
             return None
+
+    def _look_at(self, url: bytes) -> _Path | None:
+        text = url.decode("latin-1")
+        found = self._form.fullmatch(text)
+        return None if found is None else _Path(text, found.groupdict())
 
     def _is_usual(self, headers: Headers) -> bool:
         length = headers.get("content-length", "")
