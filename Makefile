@@ -35,10 +35,10 @@ system-packages:  ## Real programs that judge us; NO_APT=1 forbids the install
 demo: $(STAMP)  ## Gateway and simulators up, notifications sent and explained; KEEP=1 stays up
 	$(BIN)/wakeline demo $(if $(KEEP),--keep)
 
-bench: $(STAMP) system-packages  ## Engine and whole pipeline beside h2load and four peers, as ratios within one run (20 minutes)
+bench: $(STAMP) system-packages  ## Engine and whole pipeline beside h2load and four peers, as ratios within one run (25 minutes)
 	$(BIN)/python -m bench
 
-bench-quick: $(STAMP) system-packages  ## The same as a smoke (2 minutes, and once the installation of the peers)
+bench-quick: $(STAMP) system-packages  ## The same as a smoke (3 minutes, and once the installation of the peers)
 	$(BIN)/python -m bench --quick
 
 test-interop: $(STAMP) system-packages  ## Judged by others: each HTTP/2 server gets REQUESTS (100,000) requests

@@ -27,6 +27,7 @@ from bench import (
     pipeline,
     post,
     reasons,
+    registry,
     report,
     roundtrip,
     starting,
@@ -46,8 +47,10 @@ class _Size(NamedTuple):
     paced: int
     devices: int
     fanout_rounds: int
+    million_rounds: int
     rounds: int
     requests: int
+    trip_rounds: int
     trip_requests: int
     plot_rounds: int
     sizes: list[int]
@@ -56,25 +59,29 @@ class _Size(NamedTuple):
     imported: int
     start_rounds: int
     queued: int
+    registered: int
     loop: loop.Size
 
 
 _FULL = _Size(
-    engine_rounds=7,
+    engine_rounds=5,
     engine_requests=300_000,
-    paced=2_500,
+    paced=1_000,
     devices=100_000,
     fanout_rounds=5,
+    million_rounds=2,
     rounds=3,
     requests=100_000,
+    trip_rounds=2,
     trip_requests=100_000,
-    plot_rounds=3,
+    plot_rounds=2,
     sizes=[1_000, 10_000, 100_000, 1_000_000],
-    alerts=50_000,
+    alerts=20_000,
     import_rounds=1,
     imported=1_000_000,
     start_rounds=3,
     queued=1_000_000,
+    registered=10_000_000,
     loop=loop.Size(requests=20_000, devices=100_000, imported=50_000, jobs=100_000, idle=5.0),
 )
 _QUICK = _Size(
@@ -83,8 +90,10 @@ _QUICK = _Size(
     paced=500,
     devices=10_000,
     fanout_rounds=2,
+    million_rounds=0,
     rounds=1,
     requests=5_000,
+    trip_rounds=1,
     trip_requests=20_000,
     plot_rounds=1,
     sizes=[1_000, 5_000, 20_000],
@@ -93,10 +102,10 @@ _QUICK = _Size(
     imported=10_000,
     start_rounds=1,
     queued=20_000,
+    registered=100_000,
     loop=loop.Size(requests=2_000, devices=2_000, imported=2_000, jobs=5_000, idle=1.0),
 )
 _NEEDED = {"h2load": "nghttp2-client", "cc": "gcc", "pkg-config": "pkg-config libnghttp2-dev libssl-dev"}
-_MILLION = 1_000_000
 
 
 def main() -> int:
@@ -138,13 +147,14 @@ def _measure(here: Machine, found: Found, directory: Path, size: _Size) -> tuple
         *figures,
         memory.measure(alone, figures[0]),
         starting.measure(here, _made(directory, "start"), rounds=size.start_rounds, jobs=size.queued),
+        registry.measure(here, _made(directory, "registry"), devices=size.registered),
         loop.measure(here, _made(directory, "loop"), size.loop),
     ]
     for trip in roundtrip.TRIPS:
         place = _made(directory, f"trip-{trip}")
         figures += [
-            roundtrip.measure_engine(here, place, trip, rounds=size.rounds, requests=size.trip_requests),
-            roundtrip.measure_fanout(here, place, trip, rounds=size.rounds, devices=size.trip_requests),
+            roundtrip.measure_engine(here, place, trip, rounds=size.trip_rounds, requests=size.trip_requests),
+            roundtrip.measure_fanout(here, place, trip, rounds=size.trip_rounds, devices=size.trip_requests),
         ]
     plots.append(sweeps.by_payload(here, directory, rounds=size.plot_rounds, requests=size.trip_requests))
     return figures, plots
@@ -161,9 +171,11 @@ def _pipeline(here: Machine, found: Found, directory: Path, size: _Size) -> tupl
     small = fanout.Small(sweeps.app_of(few), few)
     with pipeline.stage(here, directory, apps, peers=found.named("apns2")) as stage:
         figures = [fanout.measure(stage, small, rounds=size.fanout_rounds, devices=size.devices)]
-        if most >= _MILLION:
+        if size.million_rounds:
             figures.append(
-                fanout.measure(stage, small, rounds=size.rounds, devices=most, app=sweeps.app_of(most), key="fanout-1m")
+                fanout.measure(
+                    stage, small, rounds=size.million_rounds, devices=most, app=sweeps.app_of(most), key="fanout-1m"
+                )
             )
         figures += [
             ndjson.measure(stage, rounds=size.rounds, requests=size.requests, devices=size.devices),
