@@ -12,6 +12,7 @@ A delivery's id is its notification's UUID with the last 48 bits replaced by the
 from __future__ import annotations
 
 import re
+import struct
 from functools import lru_cache
 
 from wakeline.model.errors import NotFound
@@ -27,6 +28,7 @@ _KEYS_IN_USE = 4096
 
 _MASK60 = (1 << 60) - 1
 _MASK48 = (1 << 48) - 1
+_HALVES = struct.Struct(">QQ").pack
 _ODD = 0x9E3779B97F4A7C15 & _MASK60 | 1
 _TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
@@ -51,10 +53,9 @@ def milliseconds_of(key: int) -> int:
 @lru_cache(maxsize=_KEYS_IN_USE)
 def uuid_of(key: int) -> str:
     """Return the UUIDv7 by which the world knows this key."""
-    mixed = _mix(key)
-    time = f"{key >> COUNTER_BITS:012x}"
-    group = 0x8000 | (key & 3) << 12 | mixed >> 48
-    return f"{time[:8]}-{time[8:]}-7{key >> 2 & 0xFFF:03x}-{group:04x}-{mixed & _MASK48:012x}"
+    first = key >> COUNTER_BITS << 16 | 0x7000 | key >> 2 & 0xFFF
+    digits = _HALVES(first, 0x8000 << 48 | (key & 3) << 60 | _mix(key)).hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def head_of(key: int) -> str:

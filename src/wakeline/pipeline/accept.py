@@ -29,8 +29,6 @@ from wakeline.ports import IdempotencyKey, Replayed, Reply
 RETRY_AFTER = 30.0
 """Seconds after which a caller may ask again when we are full."""
 
-_Verdict = ports.Committed | ports.Replayed | ports.Mismatch | ports.Running
-
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """A notification that is kept. Either `recipients` (exact) or `estimate` is known; `failures` are its outcomes so far."""
@@ -110,12 +108,12 @@ class Accept:
     ) -> list[Taken | Replayed | WakelineError]:
         answers: list[Taken | Replayed | WakelineError] = []
         admissions: list[ports.Admission] = []
-        kept: list[Ready] = []
+        kept: list[tuple[int, Ready]] = []
         for submission, ready in zip(submissions, drafts, strict=True):
             if isinstance(ready, Ready):
                 taken = _taken(ready)
                 admissions.append(_admission(ready, submission, taken))
-                kept.append(ready)
+                kept.append((len(answers), ready))
                 answers.append(taken)
             else:
                 answers.append(ready)
@@ -124,37 +122,41 @@ class Accept:
         try:
             verdicts = await self._parts.acceptance.accept(admissions)
         except WakelineError:
-            for ready in kept:
+            for _, ready in kept:
                 self._drafting.refund(ready.charges)
             raise
-        self._count(kept, verdicts)
-        told = iter(zip(verdicts, kept, strict=True))
-        return [self._answer(*next(told), answer) if isinstance(answer, Taken) else answer for answer in answers]
+        self._tell(answers, kept, verdicts)
+        return answers
 
-    def _count(self, kept: Sequence[Ready], verdicts: Sequence[_Verdict]) -> None:
-        """Tell the meter how many deliveries were taken, by lane."""
+    def _tell(
+        self,
+        answers: list[Taken | Replayed | WakelineError],
+        kept: list[tuple[int, Ready]],
+        verdicts: list[ports.Committed | ports.Replayed | ports.Mismatch | ports.Running],
+    ) -> None:
+        """Count what was taken, and put the answers to what was not in their places."""
         counts: dict[Lane, int] = {}
-        for ready, verdict in zip(kept, verdicts, strict=True):
+        for (place, ready), verdict in zip(kept, verdicts, strict=True):
             if isinstance(verdict, ports.Committed):
                 notification = ready.notification
                 deliveries = notification.recipients if ready.estimate is None else ready.estimate
                 counts[notification.lane] = counts.get(notification.lane, 0) + deliveries
+            else:
+                self._drafting.refund(ready.charges)
+                answers[place] = _repeated(verdict)
         for lane, deliveries in counts.items():
             self._parts.meter.accepted(lane.name.lower(), deliveries)
 
-    def _answer(self, verdict: _Verdict, ready: Ready, taken: Taken) -> Taken | Replayed | WakelineError:
-        if isinstance(verdict, ports.Committed):
-            return taken
-        self._drafting.refund(ready.charges)
-        match verdict:
-            case ports.Replayed():
-                return verdict
-            case ports.Mismatch():
-                return IdempotencyMismatch("This Idempotency-Key was used with another body", fix="Use a new key.")
-            case ports.Running():
-                return IdempotencyRunning(
-                    "The first request with this Idempotency-Key is still at work", retry_after=1.0
-                )
+
+def _repeated(verdict: ports.Replayed | ports.Mismatch | ports.Running) -> Replayed | WakelineError:
+    """Return the answer to a request whose idempotency key was used before."""
+    match verdict:
+        case ports.Replayed():
+            return verdict
+        case ports.Mismatch():
+            return IdempotencyMismatch("This Idempotency-Key was used with another body", fix="Use a new key.")
+        case ports.Running():
+            return IdempotencyRunning("The first request with this Idempotency-Key is still at work", retry_after=1.0)
 
 
 def _taken(ready: Ready) -> Taken:

@@ -53,6 +53,8 @@ class Directory:
         if len(audience.users) == 1 and not audience.devices and not audience.targets:
             [user] = audience.users
             chosen = choose(self._users.get(user, ()), push_type, settings)
+            if len(chosen) == 1:
+                return [Named(chosen[0], chosen[0].generation, user)]
             return [Named(candidate, candidate.generation, user) for candidate in chosen]
         found: dict[int, Named] = {}
         for user in audience.users:

@@ -134,12 +134,12 @@ class Drafting:
         self._remembered.note(directory.candidates(), version)
         drafts: list[Ready | WakelineError] = []
         for term, (_, request_id) in zip(terms, requests, strict=True):
-            if not isinstance(term, Terms):
+            if isinstance(term, Terms):
+                charges: dict[str, Charge | int] = {}
+                ready = self._short_way(app, term, charges, directory, request_id, now)
+                drafts.append(ready or await self._long_way(app, term, charges, directory, request_id, now))
+            else:
                 drafts.append(term)
-                continue
-            charges: dict[str, Charge | int] = {}
-            ready = self._short_way(app, term, charges, directory, request_id, now)
-            drafts.append(ready or await self._long_way(app, term, charges, directory, request_id, now))
         return drafts
 
     def refund(self, charges: Mapping[str, Charge | int]) -> None:
@@ -172,7 +172,7 @@ class Drafting:
             terms, self._parts.ids.next(), app.id, request_id, created=now, recipients=1, keeps_names=False
         )
         try:
-            self._check_size((_provider(candidate.kind),), notification)
+            self._check_size((_PROVIDERS[candidate.kind],), notification)
             _check_topics(terms)
         except InvalidRequest as error:
             self.refund(charges)
@@ -244,7 +244,7 @@ class Drafting:
             self._refuse(app, draft, entry, DeliveryState.SKIPPED if connected else DeliveryState.FAILED, wait)
             return
         draft.waiting.setdefault((place, wait), []).append(pack(entry.candidate.target, entry.generation))
-        draft.providers.add(_provider(entry.candidate.kind))
+        draft.providers.add(_PROVIDERS[entry.candidate.kind])
 
     def _wait(
         self, app: App, terms: Terms, charges: dict[str, Charge | int], entry: Named, now: int
@@ -267,7 +267,7 @@ class Drafting:
         push_type = terms.content.type
         if not app.settings.limits or terms.due > now or not self._limits.applies(push_type):
             return False
-        return push_type is not PushType.BACKGROUND or _provider(entry.candidate.kind) is ProviderKind.APNS
+        return push_type is not PushType.BACKGROUND or _PROVIDERS[entry.candidate.kind] is ProviderKind.APNS
 
     def _charge(self, app: App, terms: Terms, charges: dict[str, Charge | int], subject: str, now: int) -> Charge | int:
         """Charge a user once a notification, however many devices they have."""
@@ -335,7 +335,3 @@ def _terms(request: NotificationRequest, now: int, *, allow_http: bool) -> Terms
 
 def _no_credential(app: App, outcome: Outcome) -> NoCredential:
     return NoCredential(f"App {app.slug} cannot reach any of them. {outcome.cause}", pointer="/to", fix=outcome.fix)
-
-
-def _provider(kind: str) -> ProviderKind:
-    return _PROVIDERS[kind]

@@ -158,7 +158,7 @@ def check_alert(alert: Alert) -> None:
     badge = alert.badge
     if badge is None or badge == "+1":
         return
-    if isinstance(badge, str | bool) or not 0 <= badge < 2**31:
+    if type(badge) is not int or not 0 <= badge < 2**31:
         raise InvalidRequest(
             f"{badge!r} is no badge", pointer="/alert/badge", fix='Give a number from 0, or "+1" to count up.'
         )
