@@ -112,7 +112,7 @@ class BrowserSubscription(msgspec.Struct, frozen=True, kw_only=True):
     keys: SubscriptionKeys | None = None
 
 
-class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What a device says about itself; all optional, all shown by explain."""
 
     platform: str = ""
@@ -151,7 +151,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         return TargetState.RETIRED
 
 
-class TargetClaim(msgspec.Struct, frozen=True, kw_only=True):
+class TargetClaim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A target as an app registers it: no id and no state yet.
 
     `topic` is an APNs bundle id, an FCM project id, or the origin of a Web Push endpoint.
@@ -163,9 +163,10 @@ class TargetClaim(msgspec.Struct, frozen=True, kw_only=True):
     topic: str = ""
 
 
-class DeviceClaim(msgspec.Struct, frozen=True, kw_only=True):
+class DeviceClaim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A device as an app registers it: the whole truth about it at `at` (Unix ms).
 
+    Lists bring thousands of them at once: the garbage collector is spared values that cannot be part of a cycle.
     `confirmed` is when the app itself last vouched for these tokens; None means `at`, an import without a date says 0.
     """
 

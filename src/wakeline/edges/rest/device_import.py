@@ -27,11 +27,11 @@ from wakeline.model.errors import Overloaded, RequestError
 from wakeline.model.key import Scope
 from wakeline.observe.health import Phase
 
-_BREATH = 100
-"""Lines after which others get their turn: reading them takes about a millisecond, too."""
+_BREATH = 40
+"""Lines after which others get their turn: reading them takes about a millisecond."""
 
-_BESIDE = 4
-"""Batches that are written while the next is read: with it, as many lines as `wakeline import` sends at once."""
+_BESIDE = 2
+"""Batches that are written while the next is read."""
 
 _RESTART = 5.0
 """Seconds in which a gateway that stops is usually back."""

@@ -22,7 +22,7 @@ from wakeline.storage.sqlite.writer import Transaction
 
 _SQL = load("devices")
 
-TOGETHER = 25
+TOGETHER = 20
 """Rows of one INSERT."""
 
 

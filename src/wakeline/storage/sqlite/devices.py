@@ -32,7 +32,7 @@ BATCH = 500
 PRUNE_BATCH = 100
 """Rows of history deleted in one transaction: less than a millisecond, so that nobody waits long."""
 
-SLICE = 50
+SLICE = 40
 """Devices of a list that are written in one step of the loop: about a millisecond."""
 
 _ALWAYS = (1 << 62) - 1
