@@ -110,7 +110,7 @@ def test_a_small_window_is_the_rate_and_brings_no_connection() -> None:
 
 def test_connections_are_added_one_by_one_while_all_are_full() -> None:
     made = [
-        broadcast(devices, connected=0, trip=0.1, jitter=0.0).connections for devices in (2_000, 5_000, 12_000, 200_000)
+        broadcast(devices, connected=0, trip=0.1, jitter=0.0).connections for devices in (500, 5_000, 12_000, 200_000)
     ]
 
     assert made[0] == 1
