@@ -15,8 +15,9 @@ from wakeline.config import Limits, Settings
 from wakeline.model.delivery import JobKind, pack, unpack_all
 from wakeline.model.errors import WakelineError
 from wakeline.model.notification import NotificationRequest
-from wakeline.pipeline.draft import Drafting, Ready
+from wakeline.pipeline.draft import Drafting
 from wakeline.pipeline.limits import UserLimits
+from wakeline.pipeline.ready import Ready
 from wakeline.pipeline.remembered import Remembered
 
 TOKEN = "ab" * 32

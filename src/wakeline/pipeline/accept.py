@@ -17,10 +17,11 @@ from wakeline.model.errors import IdempotencyMismatch, IdempotencyRunning, Overl
 from wakeline.model.notification import NotificationRequest, PushType
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Lane
-from wakeline.pipeline.draft import Drafting, Ready
+from wakeline.pipeline.draft import Drafting
 from wakeline.pipeline.limits import UserLimits
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.preview import Previewing, PreviewResult
+from wakeline.pipeline.ready import Ready
 from wakeline.pipeline.remembered import Remembered
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.together import Together, Waiting

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
-
 from wakeline.model.app import App
-from wakeline.model.delivery import DeliveryRow, DeliveryState, NewJob, pack
+from wakeline.model.delivery import DeliveryRow, DeliveryState, pack
 from wakeline.model.device import TargetKind
 from wakeline.model.errors import InvalidRequest, NoCredential, PayloadTooLarge, WakelineError
-from wakeline.model.event import Event
 from wakeline.model.notification import Notification, NotificationRequest, PushType
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import ProviderKind
@@ -21,8 +18,9 @@ from wakeline.pipeline import report
 from wakeline.pipeline.audience import Directory, Named
 from wakeline.pipeline.limits import Charge, UserLimits, worded
 from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.ready import Draft, Ready, notification_of
 from wakeline.pipeline.remembered import Remembered
-from wakeline.pipeline.resolve import Wait, absent_at, address_of, fanout_job, jobs_of, kinds_for
+from wakeline.pipeline.resolve import Wait, absent_at, address_of, kinds_for
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.terms import Terms, terms_of
 from wakeline.ports import Single
@@ -31,82 +29,6 @@ from wakeline.wire.outcomes import Refusal, ours
 
 _EVENTS_FOR_MISSING = 20
 _PROVIDERS = {kind.value: kind.provider for kind in TargetKind}
-
-
-class Draft(msgspec.Struct, kw_only=True):
-    """A submission on its long way to be ready. `missing`: somebody who is named has nothing to send to."""
-
-    terms: Terms
-    key: int
-    created: int
-    charges: dict[str, Charge | int]
-    missing: bool = False
-    waiting: dict[tuple[int, Wait], list[int]] = msgspec.field(default_factory=dict)
-    rows: list[DeliveryRow] = msgspec.field(default_factory=list)
-    events: list[Event] = msgspec.field(default_factory=list)
-    failures: list[Outcome] = msgspec.field(default_factory=list)
-    providers: set[ProviderKind] = msgspec.field(default_factory=set)
-    estimate: int | None = None
-
-    def ready(self, app: int, request_id: str) -> Ready:
-        """Return what its commit needs; the names are kept where a walk or explain will ask for them."""
-        walked = self.terms.walked
-        recipients = sum(map(len, self.waiting.values())) + len(self.rows)
-        notification = notification_of(
-            self.terms,
-            self.key,
-            app,
-            request_id,
-            created=self.created,
-            recipients=0 if walked else recipients,
-            keeps_names=walked or self.missing,
-        )
-        return Ready(
-            notification=notification,
-            jobs=(fanout_job(notification),) if walked else tuple(jobs_of(notification, self.waiting)),
-            rows=tuple(self.rows),
-            events=tuple(self.events),
-            failures=tuple(self.failures),
-            charges=self.charges,
-            estimate=self.estimate,
-        )
-
-
-class Ready(msgspec.Struct, kw_only=True):
-    """A submission as its commit needs it; `single`, in place of jobs: see `ports.Admission`.
-
-    `charges` are what the per-user limits counted, `estimate` is known of an audience that is walked.
-    """
-
-    notification: Notification
-    charges: dict[str, Charge | int]
-    single: Single | None = None
-    jobs: tuple[NewJob, ...] = ()
-    rows: tuple[DeliveryRow, ...] = ()
-    events: tuple[Event, ...] = ()
-    failures: tuple[Outcome, ...] = ()
-    estimate: int | None = None
-
-
-def notification_of(
-    terms: Terms, key: int, app: int, request_id: str, *, created: int, recipients: int, keeps_names: bool
-) -> Notification:
-    """Return the notification that is kept of these terms."""
-    return Notification(
-        key=key,
-        app=app,
-        content=terms.content,
-        lane=terms.lane,
-        due=terms.due,
-        expires=terms.expires,
-        created=created,
-        bulk=terms.walked,
-        audience=terms.audience if keeps_names else None,
-        only_if_absent=terms.only_if_absent,
-        recipients=recipients,
-        walked=not terms.walked,
-        request_id=request_id,
-    )
 
 
 class Drafting:
@@ -136,8 +58,9 @@ class Drafting:
         for term, (_, request_id) in zip(terms, requests, strict=True):
             if isinstance(term, Terms):
                 charges: dict[str, Charge | int] = {}
-                ready = self._short_way(app, term, charges, directory, request_id, now)
-                drafts.append(ready or await self._long_way(app, term, charges, directory, request_id, now))
+                found = [] if term.walked else directory.named(term.audience, term.content.type, app.settings)
+                ready = self._short_way(app, term, charges, found, request_id, now)
+                drafts.append(ready or await self._long_way(app, term, charges, directory, found, request_id, now))
             else:
                 drafts.append(term)
         return drafts
@@ -153,17 +76,14 @@ class Drafting:
         app: App,
         terms: Terms,
         charges: dict[str, Charge | int],
-        directory: Directory,
+        found: list[Named],
         request_id: str,
         now: int,
     ) -> Ready | WakelineError | None:
         """Return what the long way would, if that has nothing to decide; else None, with what was charged in `charges`."""
-        if terms.named != 1 or not terms.plain or terms.due > now:
+        if len(found) != 1 or terms.named != 1 or terms.due > now or not terms.plain:
             return None
-        named = directory.named(terms.audience, terms.content.type, app.settings)
-        if len(named) != 1:
-            return None
-        [entry] = named
+        [entry] = found
         candidate = entry.candidate
         place = self._table.placed(app, terms.content.type, address_of(candidate))
         if not isinstance(place, int) or self._wait(app, terms, charges, entry, now) is not None:
@@ -186,6 +106,7 @@ class Drafting:
         terms: Terms,
         charges: dict[str, Charge | int],
         directory: Directory,
+        found: list[Named],
         request_id: str,
         now: int,
     ) -> Ready | WakelineError:
@@ -194,7 +115,7 @@ class Drafting:
             if terms.walked:
                 await self._walk(app, draft)
             else:
-                await self._resolve(app, draft, directory)
+                await self._resolve(app, draft, directory, found)
             ready = draft.ready(app.id, request_id)
             self._check_size(draft.providers, ready.notification)
             _check_topics(terms)
@@ -213,10 +134,8 @@ class Drafting:
         if audience.is_broad:
             draft.estimate += await self._parts.devices.count(app.id, tags=audience.tags)
 
-    async def _resolve(self, app: App, draft: Draft, directory: Directory) -> None:
-        terms = draft.terms
-        named = directory.named(terms.audience, terms.content.type, app.settings)
-        places = await self._places(app, terms.content.type, named)
+    async def _resolve(self, app: App, draft: Draft, directory: Directory, named: list[Named]) -> None:
+        places = await self._places(app, draft.terms.content.type, named)
         if named and all(isinstance(place, Outcome) for place in places):
             refused = next(place for place in places if isinstance(place, Outcome))
             raise _no_credential(app, refused)

@@ -11,8 +11,9 @@ from wakeline.model.notification import Notification, NotificationRequest, PushT
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Lane
 from wakeline.pipeline import report
-from wakeline.pipeline.draft import Drafting, Ready
+from wakeline.pipeline.draft import Drafting
 from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.ready import Ready
 from wakeline.pipeline.resolve import address_of, choose
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.way import facing
