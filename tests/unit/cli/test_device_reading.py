@@ -62,6 +62,25 @@ def test_a_bad_row_costs_one_row() -> None:
     assert b"".join(row.raw for row in rows) == data.partition(b"\n")[2]
 
 
+def test_what_is_not_quoted_is_cut_as_the_reader_would() -> None:
+    cells = ["", "a", " b ", "ä\u2028\x0b\x1c", "\x00", "'", "x" * 300]
+    rows = [(one, other) for one in cells for other in cells]
+    plain = "".join(f"{one},{other}\r\n" for one, other in rows)
+    quoted = "".join(f'"{one}","{other}"\n' for one, other in rows)
+    mixed = "".join(f'{one},"{other}"\n' for one, other in rows)
+
+    found = [[dict(row.cells) for row in read(f"device,token\n{text}".encode())] for text in (plain, quoted, mixed)]
+
+    assert found[0] == [{"device": one.strip(), "token": other.strip()} for one, other in rows]
+    assert found[1] == found[2] == found[0]
+
+
+def test_a_line_end_inside_a_cell_that_is_not_quoted_is_an_error() -> None:
+    rows = read(b"device,token\nd1,a\rb\nd2,cc\n")
+
+    assert [bool(row.problem) for row in rows] == [True, False]
+
+
 @pytest.mark.parametrize("after", [10, 5000])
 def test_a_quote_that_is_never_closed_costs_one_row(after: int) -> None:
     data = b'device,token\nd1,aa\n"d2,bb\n' + b"".join(b"e%d,%040d\n" % (number, number) for number in range(after))

@@ -60,6 +60,10 @@ PLANS = {
     ("devices", "owner"): ["target USING INDEX target_of_key (key=?)"],
     ("devices", "owner_of_endpoint"): ["target USING INDEX target_of_key (key=?)"],
     ("devices", "names_known"): ["d USING COVERING INDEX sqlite_autoindex_device_1 (app=? AND device_id=?)"],
+    ("devices", "candidate_of_token"): [
+        "t USING INDEX target_of_key (key=?)",
+        "d USING INTEGER PRIMARY KEY (rowid=?)",
+    ],
     ("devices", "keys_known"): ["t USING COVERING INDEX target_of_key (key=?)"],
     ("devices", "devices_by_user"): ["u USING PRIMARY KEY (app=? AND user=?)"],
     ("devices", "seen_of_user"): ["u USING PRIMARY KEY (app=? AND user=?)", "d USING INTEGER PRIMARY KEY (rowid=?)"],

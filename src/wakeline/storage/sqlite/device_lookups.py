@@ -169,9 +169,10 @@ class DeviceLookups:
         words, places = [found[number].value for number in numbers], [found[number].locale for number in numbers]
         return Crowd(kind, numbers, words, owners, places if locales is not None else [])
 
-    def candidate(self, target: int) -> Candidate:
-        """Return one target as a candidate, whatever its state."""
-        return Candidate(*self._reader.one(_SQL["candidate_of_target"], (target,)))
+    def candidate_of(self, app: int, kind: TargetKind, value: str) -> Candidate | None:
+        """Return the target with this token as a candidate, whatever its state."""
+        row = self._reader.one(_SQL["candidate_of_token"], (token_key(app, kind, value), app, kind.value, value))
+        return None if row is None else Candidate(*row)
 
     def _candidates(self, statement: str, parameters: tuple[Any, ...]) -> list[Candidate]:
         make: Callable[[Any], Candidate] = Candidate._make

@@ -83,8 +83,11 @@ class SqliteDevices(DeviceLookups):
 
     async def take_in(self, claims: Sequence[DeviceClaim]) -> None:
         """Upsert devices, a slice a part of larger transactions."""
+        await self._in_slices(claims, patient=True)
+
+    async def _in_slices(self, claims: Sequence[DeviceClaim], *, patient: bool = False) -> None:
         parts = [
-            self._writer.write(partial(self._take_in, claims=claims[start : start + SLICE]), patient=True)
+            self._writer.write(partial(self._take_in, claims=claims[start : start + SLICE]), patient=patient)
             for start in range(0, len(claims), SLICE)
         ]
         for done in await asyncio.gather(*parts, return_exceptions=True):
@@ -213,26 +216,22 @@ class SqliteDevices(DeviceLookups):
         tx.many(_SQL["delete_target"], [(target.id,) for target in device.targets])
 
     async def ensure_raw(self, app: int, claims: Sequence[TargetClaim], at: int) -> list[Candidate]:
-        """Return a candidate for each raw token; unknown ones get a device of their own in one transaction."""
-        unknown = [claim for claim in claims if not self._is_known(app, claim)]
+        """Return a candidate for each raw token; unknown ones get a device of their own."""
+        found = [self.candidate_of(app, claim.kind, claim.value) for claim in claims]
+        unknown = {
+            (claim.kind, claim.value): claim
+            for claim, there in zip(claims, found, strict=True)
+            if there is None or moved(there, claim)
+        }
         if unknown:
-            claims_ = [
-                DeviceClaim(app=app, device_id=raw_device_id(claim), users=(), targets=(claim,), at=at, confirmed=0)
-                for claim in {(claim.kind, claim.value): claim for claim in unknown}.values()
-            ]
-            await self._writer.write(lambda tx: self._take_in(tx, claims_))
-        numbers = [self._target_id(app, claim) for claim in claims]
-        return [self.candidate(number) for number in numbers if number is not None]
-
-    def _is_known(self, app: int, claim: TargetClaim) -> bool:
-        number = self._target_id(app, claim)
-        there = self.candidate(number) if number is not None and claim.topic else None
-        return number is not None and (there is None or not moved(there, claim))
-
-    def _target_id(self, app: int, claim: TargetClaim) -> int | None:
-        key = token_key(app, claim.kind, claim.value)
-        found = self._reader.one(_SQL["owner"], (key, app, claim.kind.value, claim.value))
-        return None if found is None else int(found[1])
+            await self._in_slices(
+                [
+                    DeviceClaim(app=app, device_id=raw_device_id(claim), users=(), targets=(claim,), at=at, confirmed=0)
+                    for claim in unknown.values()
+                ]
+            )
+            found = [self.candidate_of(app, claim.kind, claim.value) for claim in claims]
+        return [there for there in found if there is not None]
 
     # --- forgetting ---
 

@@ -142,10 +142,10 @@ FROM json_each(?) AS wanted
 CROSS JOIN device AS d ON d.app = ? AND d.device_id = wanted.value
 CROSS JOIN target AS t ON t.device = d.id AND t.state = 'active';
 
--- name: candidate_of_target
--- Read one target as a candidate, whatever its state.
+-- name: candidate_of_token
+-- Read the target with a token as a candidate, whatever its state.
 SELECT d.id, d.device_id, d.generation, d.connected_until, '', t.id, t.value, t.state, d.locale, t.kind, t.environment, t.topic
-FROM target AS t CROSS JOIN device AS d ON d.id = t.device WHERE t.id = ?;
+FROM target AS t CROSS JOIN device AS d ON d.id = t.device WHERE t.key = ? AND t.app = ? AND t.kind = ? AND t.value = ?;
 
 -- name: walk
 -- Read the active targets of the next devices of an app that have any; those behind raw tokens were registered by nobody.
