@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
+import trustme
 
-from unit.service.served import LAST, LOOPBACK, Served, comparable, key_text, served
+from unit.service.served import LAST, LOOPBACK, Client, Served, comparable, key_text, served
 from wakeline import ports
 from wakeline.config import Server
 from wakeline.config.tree import Logs
@@ -179,6 +182,26 @@ async def test_a_request_under_way_is_answered_when_the_listener_stops(hot: Serv
     await idle.leave()
 
 
+async def test_a_request_that_turns_out_wrong_while_the_listener_stops_ends_its_connection_too(hot: Served) -> None:
+    client, idle = await hot.connect(), await hot.connect()
+    wrong = ask().replace(b'{"to"', b'{"ot"')
+    await idle.say(ask())
+    await idle.answer()
+    await client.say(wrong[:-5])
+    await hot.read()
+
+    stopping = asyncio.create_task(hot.listener.stop())
+    assert await idle.rest() == b""  # so this one was told as well
+    await client.say(wrong[-5:])
+    answer = await client.rest()
+    await stopping
+
+    assert answer.startswith(b"HTTP/1.1 422 ")
+    assert b"connection: close\r\n" in answer
+    await client.leave()
+    await idle.leave()
+
+
 async def test_a_connection_that_stays_silent_after_an_answer_is_closed(hot: Served) -> None:
     client, busy = await hot.connect(), await hot.connect()
     await client.say(ask())
@@ -245,6 +268,45 @@ async def test_access_lines_are_those_of_uvicorn(
 def _without_port(said: str, arguments: object) -> tuple[str, tuple[object, ...]]:
     assert isinstance(arguments, tuple)
     return said, (arguments[0].partition(":")[0], *arguments[1:])
+
+
+async def test_a_key_that_is_revoked_is_known_no_more_at_once(hot: Served) -> None:
+    keys = hot.gateway.store.api_keys
+    [key] = [key for key in keys.all() if key.prefix == "wk_send"]
+    client = await hot.connect()
+    await client.say(ask())
+    accepted = await client.answer()
+    await keys.touch({key.id: 7})
+    await client.say(ask())
+    touched = await client.answer()
+
+    await keys.revoke(key.id, 8)
+    await client.say(ask())
+    refused = await client.answer()
+
+    assert [said[9:12] for said in (accepted, touched, refused)] == [b"202", b"202", b"401"]
+    await client.leave()
+
+
+async def test_over_tls_the_route_is_hot_too(anyio_backend: object, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    leaf = authority.issue_cert("127.0.0.1")
+    leaf.private_key_pem.write_to_path(tmp_path / "key.pem")
+    leaf.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    server = Server(
+        listen=LOOPBACK.listen, tls_certificate=str(tmp_path / "cert.pem"), tls_key=str(tmp_path / "key.pem")
+    )
+    async with served(hot=True, server=server) as one:
+        one.by_asgi.clear()
+        pair = await asyncio.open_connection("127.0.0.1", one.listener.port, ssl=trust)
+        client = Client(*pair)
+        for _ in range(2):
+            await client.say(ask())
+            assert (await client.answer()).startswith(b"HTTP/1.1 202 ")
+        await client.leave()
+        assert one.by_asgi == []
 
 
 async def test_each_answer_is_counted_as_uvicorn_counts(hot: Served) -> None:
