@@ -27,11 +27,11 @@ from wakeline.model.errors import Overloaded, RequestError
 from wakeline.model.key import Scope
 from wakeline.observe.health import Phase
 
-_BREATH = 40
-"""Lines after which others get their turn: reading them takes about a millisecond."""
+_BREATH = 60
+"""Lines after which others get their turn: half a millisecond, and more than are written in a turn, so that a commit finds many."""
 
-_BESIDE = 2
-"""Batches that are written while the next is read."""
+_BESIDE = 5
+"""Batches that are written while the next is read: a slow disk takes all that `wakeline import` sends at once in one commit."""
 
 _RESTART = 5.0
 """Seconds in which a gateway that stops is usually back."""
