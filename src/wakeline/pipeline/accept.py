@@ -14,7 +14,7 @@ import msgspec
 from wakeline import ports
 from wakeline.model.app import App
 from wakeline.model.errors import IdempotencyMismatch, IdempotencyRunning, Overloaded, WakelineError
-from wakeline.model.notification import NotificationRequest, PushType
+from wakeline.model.notification import NotificationRequest
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Lane
 from wakeline.pipeline.draft import Drafting
@@ -48,11 +48,6 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     reply: Callable[[Taken], Reply]
     request_id: str = ""
 
-    @property
-    def urgent(self) -> bool:
-        """Tell whether it is a call, for which nothing is waited for."""
-        return self.request.call is not None or self.request.type is PushType.CALL
-
 
 class Accept:
     """The door of the story."""
@@ -69,12 +64,12 @@ class Accept:
         A single submission is taken together with others that come in the same turn of the loop.
         """
         if len(submissions) == 1:
-            return [await self._together.take(app, submissions[0], hurry=submissions[0].urgent)]
+            return [await self._together.take(app, submissions[0])]
         return await self._commit(submissions, await self._drafts_if_room(app, submissions))
 
     def submit(self, app: App, submission: Submission, waiting: Waiting[Taken | Replayed | WakelineError]) -> None:
         """Take one together with others that come in this turn of the loop; `waiting` is told, and nothing is raised."""
-        self._together.submit(app, submission, waiting, hurry=submission.urgent)
+        self._together.submit(app, submission, waiting)
 
     async def _drafts_if_room(self, app: App, submissions: Sequence[Submission]) -> list[Ready | WakelineError]:
         full = await self._full()

@@ -1,7 +1,6 @@
 """Single requests that come in one turn of the loop are taken as one batch: one look-up, one statement a table.
 
-Rule 1: nobody waits for company but while the batch before is being committed, as its own commit would have to: a batch is
-what has come since, at 64 busy connections some dozens. Who is in a hurry begins a batch at once.
+Rule 1: nobody waits for company: a batch is what has come when the loop gets to it, at 64 busy connections some dozens.
 Rule 2: what is wrong with one is a value beside the others (`Accept`); what breaks a whole batch before its commit breaks
 only those that break alone as well, since each is then taken apart.
 Rule 3: a batch has a task, a request has none: who asked is told by a call.
@@ -10,7 +9,6 @@ Rule 3: a batch has a task, a request has none: who asked is told by a call.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
@@ -20,9 +18,6 @@ from wakeline.model.app import App
 from wakeline.model.errors import WakelineError
 
 log = structlog.get_logger()
-
-MOST = 250
-"""Requests in a batch: what it takes to draft and to write them, others wait for the loop."""
 
 _Asked = TypeVar("_Asked")
 _Drafted = TypeVar("_Drafted")
@@ -51,36 +46,26 @@ class Together(Generic[_Asked, _Drafted, _Answer]):
         self._draft = draft
         self._commit = commit
         self._coming: dict[int, list[tuple[_Asked, Waiting[_Answer]]]] = {}
-        self._busy: Counter[int] = Counter()
         self._running: set[asyncio.Task[None]] = set()
 
-    def submit(self, app: App, asked: _Asked, waiting: Waiting[_Answer], *, hurry: bool = False) -> None:
-        """Take one with whatever else comes until its batch begins; `waiting` is told in a later turn of the loop."""
-        coming = self._coming.setdefault(app.id, [])
-        coming.append((asked, waiting))
-        if (len(coming) == 1 and not self._busy[app.id]) or hurry:
+    def submit(self, app: App, asked: _Asked, waiting: Waiting[_Answer]) -> None:
+        """Take one with whatever else comes in this turn; `waiting` is told in a later one."""
+        coming = self._coming.get(app.id)
+        if coming is None:
+            coming = self._coming[app.id] = []
             task = asyncio.get_running_loop().create_task(self._take(app))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
+        coming.append((asked, waiting))
 
-    async def take(self, app: App, asked: _Asked, *, hurry: bool = False) -> _Answer:
-        """Take one with whatever else comes until its batch begins. Raises what its batch raised."""
+    async def take(self, app: App, asked: _Asked) -> _Answer:
+        """Take one with whatever else comes in this turn. Raises what its batch raised."""
         future: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
-        self.submit(app, asked, _Awaited(future), hurry=hurry)
+        self.submit(app, asked, _Awaited(future))
         return await future
 
     async def _take(self, app: App) -> None:
-        """Take what has come, batch after batch, until nothing comes any more."""
-        self._busy[app.id] += 1
-        try:
-            while coming := self._coming.pop(app.id, None):
-                if len(coming) > MOST:
-                    self._coming[app.id] = coming[MOST:]
-                await self._run(app, coming[:MOST])
-        finally:
-            self._busy[app.id] -= 1
-            if not self._busy[app.id]:
-                del self._busy[app.id]
+        await self._run(app, self._coming.pop(app.id))
 
     async def _run(self, app: App, batch: list[tuple[_Asked, Waiting[_Answer]]]) -> None:
         asked = [one for one, _ in batch]

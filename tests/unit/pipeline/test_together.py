@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from wakeline.model.app import App
 from wakeline.model.errors import StoreUnavailable
-from wakeline.pipeline.together import MOST, Together
+from wakeline.pipeline.together import Together
 
 pytestmark = pytest.mark.anyio
 
@@ -146,48 +146,3 @@ async def test_who_breaks_over_its_answer_keeps_nobody_waiting() -> None:
 
     assert heard == "B"
     assert [line["event"] for line in lines] == ["accept.answer_not_told"]
-
-
-class SlowDoor(Door):
-    """Commits when it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open = asyncio.Event()
-
-    async def commit(self, asked: Sequence[str], drafted: list[str]) -> list[str]:
-        await self.open.wait()
-        return await super().commit(asked, drafted)
-
-
-async def test_what_comes_during_a_commit_is_the_next_batch_but_for_who_is_in_a_hurry() -> None:
-    door = SlowDoor()
-    taking = together(door)
-    waiting = [asyncio.ensure_future(taking.take(ONE, "a"))]
-    await turns()
-    waiting += [asyncio.ensure_future(taking.take(ONE, name)) for name in "bc"]
-    await turns()
-    assert door.batches == [(1, ["a"])]
-
-    waiting.append(asyncio.ensure_future(taking.take(ONE, "call", hurry=True)))
-    await turns()
-    assert door.batches == [(1, ["a"]), (1, ["b", "c", "call"])]
-    waiting.append(asyncio.ensure_future(taking.take(ONE, "d")))
-
-    door.open.set()
-    assert await asyncio.gather(*waiting) == ["A", "B", "C", "CALL", "D"]
-    assert door.batches[2:] == [(1, ["d"])]
-
-
-async def test_a_batch_is_no_larger_than_others_may_wait_for() -> None:
-    door = Door()
-    taking = together(door)
-
-    await asyncio.gather(*(taking.take(ONE, f"{number}") for number in range(MOST + 1)))
-
-    assert [len(batch) for _, batch in door.batches] == [MOST, 1]
-
-
-async def turns() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
