@@ -13,7 +13,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -32,14 +32,17 @@ UNIT = "ms, p99 of a look-up by user"
 GROWTH = "RSS growth while users were looked up, MB"
 GOAL = Goal(
     value=1.0,
-    more={GROWTH: 80.0},
+    more={GROWTH: 40.0},
 )
 LOOKS = 20_000
+_COLD = 200
+_CHUNK = 1 << 20
 _AT_ONCE = 10_000
 _METHOD = """A store with {devices:,} devices, one user and one token each, filled in a process of its own; another one opens it
-as a gateway does. The first look-up finds nothing in memory: the file's pages were given back to the disk. The next
-{looks:,} are of users drawn at random, one at a time, and each must find its user's only device. The store's own cache may
-hold 64 MB, however many devices there are: that much may be resident more, and no more."""
+as a gateway does. The first {cold:,} look-ups find nothing in memory: the file's pages were given back to the disk. Then the
+file is read once, so that the system has what of it fits, and {looks:,} users drawn at random are looked up, one at a time: the
+value. Each must find its user's only device. The store's own cache may hold 32 MB, however many devices there are: that
+much may be resident more, and what the connections need."""
 
 
 class _Filled(msgspec.Struct, frozen=True):
@@ -56,6 +59,7 @@ class _Looked(msgspec.Struct, frozen=True):
     """Seconds that look-ups took, how many found whom they looked for, CPU seconds of all, bytes resident before and after."""
 
     first: float
+    cold: float
     median: float
     p99: float
     found: int
@@ -76,7 +80,7 @@ def measure(machine: Machine, directory: Path, *, devices: int, looks: int = LOO
         unit=UNIT,
         payload=f"{devices:,} devices, each with a user, a token of 64 digits and a topic",
         durability=pipeline.DURABILITY,
-        method=" ".join(_METHOD.format(devices=devices, looks=looks).split()),
+        method=" ".join(_METHOD.format(devices=devices, looks=looks, cold=_COLD).split()),
         runs=[_run(filled, looked, devices, looks)],
     )
 
@@ -93,6 +97,7 @@ def _run(filled: _Filled, looked: _Looked, devices: int, looks: int) -> Run:
         more={
             "p50, ms": looked.median * 1e3,
             "first look-up, from the disk, ms": looked.first * 1e3,
+            "p99 from the disk, ms": looked.cold * 1e3,
             GROWTH: (looked.after - looked.before) / 1e6,
             "bytes on disk, a device": filled.size / devices,
             "CPU s of filling, per 1,000,000": filled.cpu_seconds * 1e6 / devices,
@@ -125,19 +130,32 @@ async def _fill(directory: Path, devices: int) -> _Filled:
 
 async def _look(directory: Path, devices: int, looks: int) -> _Looked:
     draw = random.Random(8)  # noqa: S311 - no secret: which users are looked up
+    users = [draw.randrange(devices) for _ in range(_COLD + looks)]
     async with _opened(directory, alone=False) as store:
         app = store.apps.all()[0].id
         _forget(store.devices_path)
-        before, took, found = _resident(), list[float](), 0
+        before = _resident()
+        cold, _ = await _timed(store, app, users[:_COLD])
+        _read(store.devices_path)
         cpu, started = time.process_time(), time.monotonic()
-        for number in [draw.randrange(devices) for _ in range(looks)]:
-            begun = time.perf_counter()
-            reached = await store.devices.candidates_of_users(app, [_user(number)])
-            took.append(time.perf_counter() - begun)
-            found += [one.value for one in reached] == [_token(number)]
+        took, found = await _timed(store, app, users[_COLD:])
         cpu, wall, after = time.process_time() - cpu, time.monotonic() - started, _resident()
-    first, sorted_ = took[0], sorted(took[1:])
-    return _Looked(first, sorted_[looks // 2], sorted_[looks * 99 // 100], found, cpu, wall, before, after)
+    return _Looked(cold[0], _part(cold, 0.99), _part(took, 0.5), _part(took, 0.99), found, cpu, wall, before, after)
+
+
+async def _timed(store: SqliteStore, app: int, users: Sequence[int]) -> tuple[list[float], int]:
+    """Look users up; returns the seconds of each, and how many were found."""
+    took, found = list[float](), 0
+    for number in users:
+        begun = time.perf_counter()
+        reached = await store.devices.candidates_of_users(app, [_user(number)])
+        took.append(time.perf_counter() - begun)
+        found += [one.value for one in reached] == [_token(number)]
+    return took, found
+
+
+def _part(took: Sequence[float], part: float) -> float:
+    return sorted(took)[int(len(took) * part)]
 
 
 @asynccontextmanager
@@ -158,6 +176,13 @@ def _forget(path: Path) -> None:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(descriptor)
+
+
+def _read(path: Path) -> None:
+    """Read a file once and keep nothing of it here."""
+    with path.open("rb", buffering=0) as file:
+        while file.read(_CHUNK):
+            pass
 
 
 def _claim(app: int, number: int) -> DeviceClaim:
