@@ -1,0 +1,188 @@
+"""What our own Bitrix24 portal needs kept: one interface a need. The conformance suites define them, as with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from wakeline.model.bitrix24.access import (
+    AuthorizationCode,
+    Grant,
+    IncomingWebhook,
+    PortalApplication,
+    PortalState,
+    PortalUser,
+)
+from wakeline.model.bitrix24.calls import ExternalCall
+from wakeline.model.bitrix24.events import EventHandler, OfflineEvent
+from wakeline.model.bitrix24.records import Condition, Order, Record, RecordKind, RecordPage
+
+
+class PortalAccess(Protocol):
+    """Users, applications, webhooks, codes and tokens. The portal, its applications and webhooks are read from memory."""
+
+    def portal(self) -> PortalState:
+        """Return the portal; its `member_id` was made with the store."""
+
+    async def set_portal(self, state: PortalState) -> None:
+        """Change it."""
+
+    async def put_user(self, user: PortalUser) -> None:
+        """Make a user, or put this in place of the one with this id. Raises Conflict if the login is another user's."""
+
+    async def user(self, number: int) -> PortalUser | None:
+        """Return a user."""
+
+    async def user_by_login(self, login: str) -> PortalUser | None:
+        """Return the user with this login, whatever its case."""
+
+    async def users(self) -> list[PortalUser]:
+        """Return all, by id: a portal has some thousands at most."""
+
+    async def create_application(self, application: PortalApplication) -> PortalApplication:
+        """Keep an application; its id is given by the store. Raises Conflict (the client id exists), NotFound (a deleted app)."""
+
+    async def change_application(self, application: PortalApplication) -> None:
+        """Put this in place of the application with this id. Raises NotFound."""
+
+    async def delete_application(self, number: int) -> None:
+        """Forget it with its codes, tokens, handlers and offline events. Raises NotFound."""
+
+    def application(self, number: int) -> PortalApplication | None:
+        """Return one by id."""
+
+    def application_of(self, client_id: str) -> PortalApplication | None:
+        """Return one by its client id."""
+
+    def applications(self) -> list[PortalApplication]:
+        """Return all, oldest first."""
+
+    async def create_webhook(self, webhook: IncomingWebhook) -> IncomingWebhook:
+        """Keep a webhook; its id is given by the store."""
+
+    async def delete_webhook(self, number: int) -> None:
+        """Make it useless. Raises NotFound."""
+
+    def webhook_by(self, digest: bytes) -> IncomingWebhook | None:
+        """Return the webhook whose code has this digest."""
+
+    def webhooks(self) -> list[IncomingWebhook]:
+        """Return all, oldest first."""
+
+    async def keep_code(self, code: AuthorizationCode) -> None:
+        """Keep a code until it is taken or expires."""
+
+    async def take_code(self, digest: bytes) -> AuthorizationCode | None:
+        """Return a code and forget it in the same commit: nobody gets it twice. Expired ones are returned too, once."""
+
+    async def issue(self, grant: Grant) -> Grant:
+        """Keep a pair of tokens in place of what this user had granted this application before; its id is given by the store."""
+
+    async def grant_by_access(self, digest: bytes) -> Grant | None:
+        """Return the grant whose access token this is, expired or not."""
+
+    async def grant_by_refresh(self, digest: bytes) -> Grant | None:
+        """Return the grant whose refresh token this is, or was before the last rotation."""
+
+    async def rotate(self, expected: bytes, grant: Grant) -> bool:
+        """Put a new pair in place, if the refresh token in force is still `expected`; False: somebody was faster."""
+
+    async def revoke(self, grant: int) -> None:
+        """Forget a grant."""
+
+    async def prune(self, now: int) -> int:
+        """Forget codes and grants that have expired; returns how many."""
+
+
+class PortalEvents(Protocol):
+    """Bound handlers, and the queue of offline events."""
+
+    async def bind(self, handler: EventHandler) -> EventHandler:
+        """Keep a handler; its id is given by the store. Raises Conflict if the same is bound already."""
+
+    async def unbind(
+        self, application: int, event: str, *, handler: str | None, user: int | None, offline: bool
+    ) -> int:
+        """Forget handlers; None: whatever it is. Returns how many."""
+
+    def handlers(self, *, application: int | None = None, event: str | None = None) -> list[EventHandler]:
+        """Return handlers, oldest first, from memory."""
+
+    async def queue(self, events: Sequence[OfflineEvent]) -> None:
+        """Queue offline events; one that waits already (application, connector, message, not reserved) gets the new time."""
+
+    async def reserve(
+        self,
+        application: int,
+        connector: str,
+        process: str,
+        *,
+        limit: int,
+        failed: bool,
+        filters: Sequence[Condition] = (),
+    ) -> list[OfflineEvent]:
+        """Reserve what nobody has reserved, oldest first, in one commit: two readers never get the same event."""
+
+    async def reserved(self, application: int, process: str) -> list[OfflineEvent]:
+        """Return what a process has reserved."""
+
+    async def clear(
+        self, application: int, process: str, *, messages: Sequence[str] | None = None, ids: Sequence[int] | None = None
+    ) -> int:
+        """Forget what a process has reserved: all, or those with these messages or ids. Returns how many."""
+
+    async def fail(self, application: int, process: str, messages: Sequence[str]) -> int:
+        """Give back what a process has reserved as failed. Returns how many."""
+
+    async def waiting(
+        self,
+        application: int,
+        connector: str,
+        *,
+        filters: Sequence[Condition],
+        order: Sequence[Order],
+        start: int,
+        limit: int,
+    ) -> tuple[list[OfflineEvent], int]:
+        """Return a page of the queue, reserved ones too, and how many there are in all."""
+
+    async def prune_events(self, before: int) -> int:
+        """Forget offline events older than that; returns how many."""
+
+
+class PortalRecords(Protocol):
+    """Deals, leads, contacts, activities and tasks."""
+
+    async def put(self, records: Sequence[Record]) -> None:
+        """Make records, or put these in place of those with the same kind and id."""
+
+    async def get(self, kind: RecordKind, number: int) -> Record | None:
+        """Return one."""
+
+    async def find(
+        self,
+        kind: RecordKind,
+        *,
+        filters: Sequence[Condition],
+        order: Sequence[Order],
+        start: int,
+        limit: int,
+        count: bool,
+    ) -> RecordPage:
+        """Return a page of those that meet all filters. Without an order they come by id."""
+
+    async def delete(self, kind: RecordKind, numbers: Sequence[int]) -> int:
+        """Forget records; returns how many."""
+
+
+class PortalCalls(Protocol):
+    """External calls."""
+
+    async def register(self, call: ExternalCall, *, since: int) -> ExternalCall:
+        """Keep a call, or return the one with the same fingerprint that began at `since` or later; its id is given by the store."""
+
+    async def call(self, call_id: str) -> ExternalCall | None:
+        """Return a call."""
+
+    async def finish(self, call: ExternalCall) -> None:
+        """Write how a call ended. Raises NotFound."""
