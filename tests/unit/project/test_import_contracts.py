@@ -22,7 +22,7 @@ PLANTED = [
     ("wire/__init__.py", "import time"),
     ("wire/__init__.py", "import wakeline.ports"),
     ("config/__init__.py", "import wakeline.ports"),
-    ("ports.py", "import wakeline.observe"),
+    ("ports/__init__.py", "import wakeline.observe"),
     ("observe/__init__.py", "import wakeline.transport"),
     ("transport/__init__.py", "import wakeline.storage"),
     ("storage/__init__.py", "import wakeline.pipeline"),
