@@ -8,6 +8,7 @@ from __future__ import annotations
 from wakeline.config.loading import Loaded, load
 from wakeline.config.tree import (
     Apns,
+    Bitrix24,
     Devices,
     Fcm,
     Limits,
@@ -25,6 +26,7 @@ from wakeline.config.tree import (
 
 __all__ = [
     "Apns",
+    "Bitrix24",
     "Devices",
     "Fcm",
     "Limits",

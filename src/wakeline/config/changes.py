@@ -18,6 +18,7 @@ _AT_ONCE = (
     "logs.",
     "queue.",
     "providers.",
+    "bitrix24.",
     "server.drain_timeout",
 )
 _AT_START = frozenset({"logs.access"})

@@ -216,6 +216,27 @@ class Webhooks(_Section, frozen=True):
     """True lets webhooks go without TLS."""
 
 
+class Bitrix24(_Section, frozen=True):
+    """Our own Bitrix24 portal: its users, applications and webhooks live in the store."""
+
+    require_https: bool = True
+    """Incoming webhooks answer only over TLS, as on a portal; false for tests and networks you trust."""
+    portal_hosts: tuple[str, ...] = ()
+    """Host names that are the portal's; empty: every name under which requests come, but for those of `oauth_hosts`."""
+    oauth_hosts: tuple[str, ...] = ()
+    """Host names that are the OAuth server's: there `/rest/app.info` answers for it, as on oauth.bitrix.info."""
+    rate_limit: bool = True
+    """False lifts the limit on requests (503 QUERY_LIMIT_EXCEEDED)."""
+    rate_limit_burst: Positive = 50
+    """Requests that may come at once."""
+    rate_limit_per_second: Positive = 2
+    """Requests a second at a steady rate."""
+    rate_limit_by: Literal["credential", "address"] = "credential"
+    """Who shares that limit: the uses of an application or webhook, or whoever comes from one address as on Bitrix24's cloud."""
+    operating_limit: SecondsOrNever = 480
+    """Seconds a method may run for an application or webhook within ten minutes (429 OPERATION_TIME_LIMIT); 0: no limit."""
+
+
 class Settings(_Section, frozen=True):
     """All settings."""
 
@@ -230,3 +251,4 @@ class Settings(_Section, frozen=True):
     retention: Retention = Retention()
     logs: Logs = Logs()
     webhooks: Webhooks = Webhooks()
+    bitrix24: Bitrix24 = Bitrix24()
