@@ -195,4 +195,6 @@ def test_a_route_is_held_and_released(stack: Stack) -> None:
     held = stack.gateway.json("route", "hold", str(route["id"]), "--cause", "for a test")
     assert held["hold"]["cause"].endswith("for a test")
     assert route["id"] in stack.gateway.json("queue", "release")["released"]
-    assert stack.gateway.json("route", "list")["routes"][0]["hold"] is None
+    [now] = [one for one in stack.gateway.json("route", "list")["routes"] if one["id"] == route["id"]]
+    # Another test's dead tokens may close the brake of a route that they share at any time.
+    assert now["hold"] is None or now["hold"]["reason"] != held["hold"]["reason"]
