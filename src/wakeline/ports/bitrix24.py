@@ -25,7 +25,7 @@ class PortalAccess(Protocol):
         """Return the portal; its `member_id` was made with the store."""
 
     async def set_portal(self, state: PortalState) -> None:
-        """Change it."""
+        """Change it, but for the `member_id`."""
 
     async def put_user(self, user: PortalUser) -> None:
         """Make a user, or put this in place of the one with this id. Raises Conflict if the login is another user's."""
@@ -34,7 +34,7 @@ class PortalAccess(Protocol):
         """Return a user."""
 
     async def user_by_login(self, login: str) -> PortalUser | None:
-        """Return the user with this login, whatever its case."""
+        """Return the user with this login, whatever its case; nobody has the empty one."""
 
     async def users(self) -> list[PortalUser]:
         """Return all, by id: a portal has some thousands at most."""
@@ -43,7 +43,7 @@ class PortalAccess(Protocol):
         """Keep an application; its id is given by the store. Raises Conflict (the client id exists), NotFound (a deleted app)."""
 
     async def change_application(self, application: PortalApplication) -> None:
-        """Put this in place of the application with this id. Raises NotFound."""
+        """Put this in place of the application with this id. Raises NotFound, and Conflict for another's client id."""
 
     async def delete_application(self, number: int) -> None:
         """Forget it with its codes, tokens, handlers and offline events. Raises NotFound."""
@@ -58,7 +58,7 @@ class PortalAccess(Protocol):
         """Return all, oldest first."""
 
     async def create_webhook(self, webhook: IncomingWebhook) -> IncomingWebhook:
-        """Keep a webhook; its id is given by the store."""
+        """Keep a webhook; its id is given by the store. Raises Conflict (the code exists)."""
 
     async def delete_webhook(self, number: int) -> None:
         """Make it useless. Raises NotFound."""
@@ -70,13 +70,16 @@ class PortalAccess(Protocol):
         """Return all, oldest first."""
 
     async def keep_code(self, code: AuthorizationCode) -> None:
-        """Keep a code until it is taken or expires."""
+        """Keep a code until it is taken or expires. Raises NotFound for a deleted application."""
 
     async def take_code(self, digest: bytes) -> AuthorizationCode | None:
         """Return a code and forget it in the same commit: nobody gets it twice. Expired ones are returned too, once."""
 
     async def issue(self, grant: Grant) -> Grant:
-        """Keep a pair of tokens in place of what this user had granted this application before; its id is given by the store."""
+        """Keep a pair of tokens in place of what this user had granted this application before; its id is given by the store.
+
+        Raises NotFound for a deleted application.
+        """
 
     async def grant_by_access(self, digest: bytes) -> Grant | None:
         """Return the grant whose access token this is, expired or not."""

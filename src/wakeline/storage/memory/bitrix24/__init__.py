@@ -1,0 +1,8 @@
+"""Our own Bitrix24 portal in memory: access, events, records and calls, in dictionaries."""
+
+from __future__ import annotations
+
+from wakeline.storage.memory.bitrix24.access import MemoryPortalAccess
+from wakeline.storage.memory.bitrix24.records import MemoryPortalRecords
+
+__all__ = ["MemoryPortalAccess", "MemoryPortalRecords"]

@@ -1,0 +1,41 @@
+"""Deals, leads, contacts, activities and tasks, in dictionaries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wakeline.model.bitrix24.records import Condition, Order, Record, RecordKind, RecordPage
+from wakeline.storage.records import page
+
+
+class MemoryPortalRecords:
+    """Records by kind and id."""
+
+    def __init__(self) -> None:
+        self._records: dict[RecordKind, dict[int, Record]] = {kind: {} for kind in RecordKind}
+
+    async def put(self, records: Sequence[Record]) -> None:
+        """Make records, or put these in place of those with the same kind and id."""
+        for record in records:
+            self._records[record.kind][record.id] = record
+
+    async def get(self, kind: RecordKind, number: int) -> Record | None:
+        """Return one."""
+        return self._records[kind].get(number)
+
+    async def find(
+        self,
+        kind: RecordKind,
+        *,
+        filters: Sequence[Condition],
+        order: Sequence[Order],
+        start: int,
+        limit: int,
+        count: bool,
+    ) -> RecordPage:
+        """Return a page of those that meet all filters. Without an order they come by id."""
+        return page(self._records[kind].values(), filters=filters, order=order, start=start, limit=limit, count=count)
+
+    async def delete(self, kind: RecordKind, numbers: Sequence[int]) -> int:
+        """Forget records; returns how many."""
+        return sum(self._records[kind].pop(number, None) is not None for number in numbers)

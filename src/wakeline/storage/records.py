@@ -1,0 +1,206 @@
+"""What filters and orders of the portal's records mean: the one definition that every adapter follows.
+
+A field is one text or several (a list has one each, a map counts by its VALUE, as PHONE does); what is missing or null is
+the empty text, true is "Y", false "N". A term holds if it holds for any of its texts and any of the term's values; its
+negation (`!`) holds if it does not. `ID`, in any case, is the record's own id.
+
+    compare   numbers as numbers if both are, times with an offset as instants if both are, else texts without case
+    %         the value is somewhere in the text        =%   the whole text, where `%` in the value stands for anything
+
+A sort needs one order for all values, also where a field holds texts and numbers: empty, numbers, instants, other texts;
+the id decides last.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import NamedTuple, assert_never
+
+from wakeline.model.bitrix24.records import Condition, Fields, Operator, Order, Record, RecordPage
+
+ID = "ID"
+"""The field that is a record's own id."""
+
+Meets = Callable[[int, Fields], bool]
+"""Tells whether a record, by id and fields, meets a filter."""
+
+SortKey = Callable[[int, Fields], tuple[object, ...]]
+"""Returns where a record, by id and fields, stands in an order."""
+
+_NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?")
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,15}(Z|[+-][0-9]{2}:?[0-9]{2})")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_POSITIVE = {
+    Operator.NOT: Operator.EQUAL,
+    Operator.NOT_IN: Operator.IN,
+    Operator.NOT_LIKE: Operator.LIKE,
+    Operator.NOT_PATTERN: Operator.PATTERN,
+}
+
+
+class Operand(NamedTuple):
+    """One side of a comparison: the text without case, and what else it may be read as."""
+
+    text: str
+    number: Decimal | None
+    instant: float | None
+
+
+def operand(text: str) -> Operand:
+    """Read a text; `instant` is in seconds since 1970."""
+    number = Decimal(text) if _NUMBER.fullmatch(text) else None
+    return Operand(text.casefold(), number, None if number is not None else _instant(text))
+
+
+def _instant(text: str) -> float | None:
+    if not _INSTANT.fullmatch(text):
+        return None
+    try:
+        return (datetime.fromisoformat(text) - _EPOCH).total_seconds()
+    except ValueError:  # a thirteenth month
+        return None
+
+
+def is_id(field: str) -> bool:
+    """Tell whether a field is the record's own id."""
+    return field.upper() == ID
+
+
+def texts(value: object) -> Sequence[str]:
+    """Return the texts that a field's value is compared by; never none."""
+    match value:
+        case str():
+            return (value,)
+        case list() | tuple():
+            return [text for item in value for text in texts(item)] or ("",)
+        case dict():
+            return texts(value.get("VALUE"))
+        case None:
+            return ("",)
+        case bool():
+            return ("Y" if value else "N",)
+        case _:
+            return (str(value),)
+
+
+def matcher(filters: Sequence[Condition]) -> Meets:
+    """Return what tells whether a record meets all terms."""
+    terms = [_term(condition) for condition in filters]
+    return lambda number, fields: all(term(number, fields) for term in terms)
+
+
+def _term(condition: Condition) -> Meets:
+    operator = _POSITIVE.get(condition.operator, condition.operator)
+    wanted = operator is condition.operator
+    holds = _test(operator)
+    values = [operand(value) for value in condition.values]
+    read = _reader(condition.field)
+
+    def term(number: int, fields: Fields) -> bool:
+        return any(holds(mine, value) for mine in map(operand, read(number, fields)) for value in values) is wanted
+
+    return term
+
+
+def _reader(field: str) -> Callable[[int, Fields], Sequence[str]]:
+    if is_id(field):
+        return lambda number, _: (str(number),)
+    return lambda _, fields: texts(fields.get(field))
+
+
+def _test(operator: Operator) -> Callable[[Operand, Operand], bool]:
+    match operator:
+        case Operator.EQUAL | Operator.IN:
+            return lambda mine, value: _compare(mine, value) == 0
+        case Operator.MORE:
+            return lambda mine, value: _compare(mine, value) > 0
+        case Operator.LEAST:
+            return lambda mine, value: _compare(mine, value) >= 0
+        case Operator.LESS:
+            return lambda mine, value: _compare(mine, value) < 0
+        case Operator.MOST:
+            return lambda mine, value: _compare(mine, value) <= 0
+        case Operator.LIKE:
+            return lambda mine, value: value.text in mine.text
+        case Operator.PATTERN:
+            return lambda mine, value: _fits(mine.text, value.text)
+        case Operator.NOT | Operator.NOT_IN | Operator.NOT_LIKE | Operator.NOT_PATTERN:
+            raise ValueError(f"{operator} is tested by its opposite")
+        case _:
+            assert_never(operator)
+
+
+def _compare(mine: Operand, value: Operand) -> int:
+    """Return a number below, equal to or above 0."""
+    if mine.number is not None and value.number is not None:
+        return (mine.number > value.number) - (mine.number < value.number)
+    if mine.instant is not None and value.instant is not None:
+        return (mine.instant > value.instant) - (mine.instant < value.instant)
+    return (mine.text > value.text) - (mine.text < value.text)
+
+
+def _fits(text: str, pattern: str) -> bool:
+    """Match without going back: the time is that of looking through the text once, whatever the pattern."""
+    first, *rest = pattern.split("%")
+    if not rest:
+        return text == first
+    *middle, last = rest
+    if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
+        return False
+    place, end = len(first), len(text) - len(last)
+    for part in middle:
+        found = text.find(part, place, end)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return True
+
+
+def sort_key(order: Sequence[Order]) -> SortKey:
+    """Return what gives a record's place; its last part is the id, so that no two are equal."""
+    keys = [_key(each) for each in order]
+    return lambda number, fields: (*(key(number, fields) for key in keys), number)
+
+
+def _key(order: Order) -> Callable[[int, Fields], tuple[int, object]]:
+    read = _reader(order.field)
+    rank = _falling if order.descending else _rising
+    return lambda number, fields: rank(operand(read(number, fields)[0]))
+
+
+def _rising(value: Operand) -> tuple[int, object]:
+    if value.number is not None:
+        return 1, value.number
+    if value.instant is not None:
+        return 2, value.instant
+    return (3, value.text) if value.text else (0, "")
+
+
+def _falling(value: Operand) -> tuple[int, object]:
+    if value.number is not None:
+        return -1, value.number.copy_negate()
+    if value.instant is not None:
+        return -2, -value.instant
+    # the 1 at the end is above every other item: a longer text comes before its own beginning
+    return (-3, (*(-ord(char) for char in value.text), 1)) if value.text else (0, "")
+
+
+def page(
+    records: Iterable[Record],
+    *,
+    filters: Sequence[Condition],
+    order: Sequence[Order],
+    start: int,
+    limit: int,
+    count: bool,
+) -> RecordPage:
+    """Return a page of those that meet all terms, by this definition and in the simplest way."""
+    meets, key = matcher(filters), sort_key(order)
+    found = sorted(
+        (record for record in records if meets(record.id, record.fields)), key=lambda each: key(each.id, each.fields)
+    )
+    return RecordPage(tuple(found[start : start + limit]), len(found) if count else 0)
