@@ -71,8 +71,9 @@ class Link:
 
     @property
     def full(self) -> bool:
-        """Whether another connection is wanted: by its streams, whatever its window says."""
-        return self.trusted and self.allowed - self.in_flight <= self.allowed // CALL_SHARE
+        """Whether another connection is wanted: no stream is left, or the window is closed."""
+        left = min(self.allowed, self.bodies) - self.in_flight
+        return self.trusted and (left <= 0 or self.allowed - self.in_flight <= self.allowed // CALL_SHARE)
 
 
 class Disk:

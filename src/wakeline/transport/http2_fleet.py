@@ -151,7 +151,7 @@ class Fleet:
     # --- making ------------------------------------------------------------------------------------------------------
 
     def connect_by_need(self, *, waiting: bool) -> None:
-        """Connect if requests wait and nothing can carry them, or if all streams of all connections are in use."""
+        """Connect if requests wait and nothing can carry them, or if no connection takes more."""
         usable = self.usable()
         if not usable:
             if waiting:
@@ -315,7 +315,9 @@ def _in_flight(link: Link) -> int:
 
 
 def _is_full(link: Link) -> bool:
-    """Whether a connection that has proved to work has no stream left. A limit of 1 is a server that does not trust us yet."""
+    """Whether a connection that has proved to work takes no more: no stream is left, or its window is closed.
+
+    A limit of 1 is a server that does not trust us yet.
+    """
     connection = link.connection
-    share = connection.limit // CALL_SHARE
-    return connection.limit > 1 and connection.answers > 0 and connection.limit - connection.in_flight <= share
+    return connection.limit > 1 and connection.answers > 0 and connection.capacity <= connection.limit // CALL_SHARE

@@ -101,11 +101,13 @@ def test_next_door_the_core_is_the_rate() -> None:
     assert done.busy == pytest.approx(100_000 * PUSH)
 
 
-def test_a_small_window_is_the_rate_and_brings_no_connection() -> None:
+def test_a_small_window_is_the_rate_of_a_connection_and_brings_more_of_them() -> None:
+    alone = broadcast(10_000, 1e-7, window=65_535, body=655, trip=0.1, jitter=0.0, most=1)
     done = broadcast(10_000, 1e-7, window=65_535, body=655, trip=0.1, jitter=0.0)
 
-    assert 10_000 / done.drained == pytest.approx(100 / 0.1, rel=0.05)
-    assert done.connections == 1
+    assert 10_000 / alone.drained == pytest.approx(100 / 0.1, rel=0.05)
+    assert done.connections == Far().most
+    assert done.drained < alone.drained / 2
 
 
 def test_connections_are_added_one_by_one_while_all_are_full() -> None:
