@@ -101,7 +101,7 @@ class PortalEvents(Protocol):
     """Bound handlers, and the queue of offline events."""
 
     async def bind(self, handler: EventHandler) -> EventHandler:
-        """Keep a handler; its id is given by the store. Raises Conflict if the same is bound already."""
+        """Keep a handler; its id is given by the store. Raises Conflict (the same is bound), NotFound (a deleted application)."""
 
     async def unbind(
         self, application: int, event: str, *, handler: str | None, user: int | None, offline: bool
@@ -112,7 +112,10 @@ class PortalEvents(Protocol):
         """Return handlers, oldest first, from memory."""
 
     async def queue(self, events: Sequence[OfflineEvent]) -> None:
-        """Queue offline events; one that waits already (application, connector, message, not reserved) gets the new time."""
+        """Queue offline events; one that waits already (application, connector, message, not reserved) gets the new time.
+
+        If it had failed it counts as new again. Those of a deleted application are dropped.
+        """
 
     async def reserve(
         self,
@@ -127,7 +130,7 @@ class PortalEvents(Protocol):
         """Reserve what nobody has reserved, oldest first, in one commit: two readers never get the same event."""
 
     async def reserved(self, application: int, process: str) -> list[OfflineEvent]:
-        """Return what a process has reserved."""
+        """Return what a process has reserved, oldest first."""
 
     async def clear(
         self, application: int, process: str, *, messages: Sequence[str] | None = None, ids: Sequence[int] | None = None
@@ -135,7 +138,7 @@ class PortalEvents(Protocol):
         """Forget what a process has reserved: all, or those with these messages or ids. Returns how many."""
 
     async def fail(self, application: int, process: str, messages: Sequence[str]) -> int:
-        """Give back what a process has reserved as failed. Returns how many."""
+        """Give back what a process has reserved as failed; one that waits anew already just goes. Returns how many."""
 
     async def waiting(
         self,
@@ -147,7 +150,11 @@ class PortalEvents(Protocol):
         start: int,
         limit: int,
     ) -> tuple[list[OfflineEvent], int]:
-        """Return a page of the queue, reserved ones too, and how many there are in all."""
+        """Return a page of the queue, reserved ones too, and how many there are in all; without an order oldest first.
+
+        Filters and orders here and in `reserve` know ID, TIMESTAMP_X (whole seconds), EVENT_NAME, MESSAGE_ID, PROCESS_ID,
+        ERROR (0 or 1) and CONNECTOR_ID.
+        """
 
     async def prune_events(self, before: int) -> int:
         """Forget offline events older than that; returns how many."""
@@ -182,7 +189,10 @@ class PortalCalls(Protocol):
     """External calls."""
 
     async def register(self, call: ExternalCall, *, since: int) -> ExternalCall:
-        """Keep a call, or return the one with the same fingerprint that began at `since` or later; its id is given by the store."""
+        """Keep a call, or return the latest with the same fingerprint that began at `since` or later.
+
+        Its id is given by the store. Raises Conflict if another call has the same call id.
+        """
 
     async def call(self, call_id: str) -> ExternalCall | None:
         """Return a call."""

@@ -17,9 +17,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import NamedTuple, assert_never
+from typing import NamedTuple, TypeVar, assert_never
 
-from wakeline.model.bitrix24.records import Condition, Fields, Operator, Order, Record, RecordPage
+from wakeline.model.bitrix24.records import Condition, Fields, Operator, Order
+
+_T = TypeVar("_T")
 
 ID = "ID"
 """The field that is a record's own id."""
@@ -190,17 +192,21 @@ def _falling(value: Operand) -> tuple[int, object]:
 
 
 def page(
-    records: Iterable[Record],
+    items: Iterable[_T],
+    read: Callable[[_T], tuple[int, Fields]],
     *,
     filters: Sequence[Condition],
     order: Sequence[Order],
     start: int,
     limit: int,
-    count: bool,
-) -> RecordPage:
-    """Return a page of those that meet all terms, by this definition and in the simplest way."""
-    meets, key = matcher(filters), sort_key(order)
-    found = sorted(
-        (record for record in records if meets(record.id, record.fields)), key=lambda each: key(each.id, each.fields)
-    )
-    return RecordPage(tuple(found[start : start + limit]), len(found) if count else 0)
+) -> tuple[list[_T], int]:
+    """Return a page of those that meet all terms, and how many do, by this definition and in the simplest way.
+
+    `read` gives an item's id and fields; without an order the items stay as they come.
+    """
+    meets = matcher(filters)
+    found = [item for item in items if meets(*read(item))]
+    if order:
+        key = sort_key(order)
+        found.sort(key=lambda item: key(*read(item)))
+    return found[start : start + limit], len(found)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from wakeline.ports import Clock, Secrets
 from wakeline.storage.memory.acceptance import MemoryAcceptance, MemoryIdempotency
-from wakeline.storage.memory.bitrix24 import MemoryPortalAccess, MemoryPortalRecords
+from wakeline.storage.memory.bitrix24 import (
+    MemoryPortalAccess,
+    MemoryPortalCalls,
+    MemoryPortalEvents,
+    MemoryPortalRecords,
+)
 from wakeline.storage.memory.books import Books
 from wakeline.storage.memory.brakes import MemoryBrakes
 from wakeline.storage.memory.devices import MemoryDevices
@@ -34,13 +39,16 @@ class MemoryStore:
         self.ledger = MemoryLedger(books)
         self.keeper = MemoryKeeper()
         self.portal_access = MemoryPortalAccess(self.apps)
+        self.portal_events = MemoryPortalEvents(self.portal_access)
         self.portal_records = MemoryPortalRecords()
+        self.portal_calls = MemoryPortalCalls()
         self.apps.on_delete(self.credentials.forget_app)
         self.apps.on_delete(self.routes.forget_app)
         self.apps.on_delete(self.brakes.forget_app)
         self.apps.on_delete(books.forget_app)
         self.apps.on_delete(self.devices.forget_app)
         self.apps.on_delete(self.portal_access.forget_app)
+        self.portal_access.on_delete(self.portal_events.forget_application)
 
     async def open(self) -> None:
         """Nothing is kept, so nothing is loaded."""

@@ -17,7 +17,7 @@ from wakeline.model.bitrix24.access import (
 )
 from wakeline.model.errors import Conflict, NotFound
 from wakeline.storage.memory.registers import MemoryApps
-from wakeline.storage.portal import MEMBER_ID_BYTES, is_over, login_key, no_application, no_webhook
+from wakeline.storage.portal import MEMBER_ID_BYTES, application_gone, is_over, login_key, no_application, no_webhook
 
 
 class MemoryPortalAccess:
@@ -195,4 +195,4 @@ class MemoryPortalAccess:
 
     def _refuse_gone(self, application: int) -> None:
         if application in self._gone:
-            raise NotFound("The application was deleted")
+            raise application_gone()

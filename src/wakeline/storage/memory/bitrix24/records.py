@@ -34,7 +34,16 @@ class MemoryPortalRecords:
         count: bool,
     ) -> RecordPage:
         """Return a page of those that meet all filters. Without an order they come by id."""
-        return page(self._records[kind].values(), filters=filters, order=order, start=start, limit=limit, count=count)
+        kept = self._records[kind]
+        records, total = page(
+            (kept[number] for number in sorted(kept)),
+            lambda record: (record.id, record.fields),
+            filters=filters,
+            order=order,
+            start=start,
+            limit=limit,
+        )
+        return RecordPage(tuple(records), total if count else 0)
 
     async def delete(self, kind: RecordKind, numbers: Sequence[int]) -> int:
         """Forget records; returns how many."""
