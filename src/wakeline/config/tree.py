@@ -233,6 +233,12 @@ class Bitrix24(_Section, frozen=True):
     """Requests a second at a steady rate."""
     rate_limit_by: Literal["credential", "address"] = "credential"
     """Who shares that limit: the uses of an application or webhook, or whoever comes from one address as on Bitrix24's cloud."""
+    access_token_lifetime: WholeSeconds = 3600
+    """Seconds an access token is good for."""
+    refresh_token_lifetime: WholeSeconds = 180 * 86400
+    """Seconds a refresh token is good for unless it is used; each use gives a new one (some guides say 30 days: 2592000)."""
+    refresh_token_grace: SecondsOrNever = 60
+    """Seconds in which the refresh token before is still taken: processes of one client do not tell each other."""
     operating_limit: SecondsOrNever = 480
     """Seconds a method may run for an application or webhook within ten minutes (429 OPERATION_TIME_LIMIT); 0: no limit."""
 

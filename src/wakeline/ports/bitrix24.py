@@ -76,7 +76,7 @@ class PortalAccess(Protocol):
         """Return a code and forget it in the same commit: nobody gets it twice. Expired ones are returned too, once."""
 
     async def issue(self, grant: Grant) -> Grant:
-        """Keep a pair of tokens in place of what this user had granted this application before; its id is given by the store.
+        """Keep a pair of tokens beside those that this user granted before (two phones, an event); its id is given by the store.
 
         Raises NotFound for a deleted application.
         """

@@ -150,10 +150,8 @@ class MemoryPortalAccess:
         return self._codes.pop(digest, None)
 
     async def issue(self, grant: Grant) -> Grant:
-        """Keep a pair of tokens in place of what this user had granted this application before. Raises NotFound, as `keep_code`."""
+        """Keep a pair of tokens beside those that this user granted before. Raises NotFound, as `keep_code`."""
         self._refuse_gone(grant.application)
-        owner = grant.application, grant.user
-        self._grants = {row: each for row, each in self._grants.items() if (each.application, each.user) != owner}
         self._last_grant += 1
         kept = self._grants[self._last_grant] = msgspec.structs.replace(grant, id=self._last_grant)
         return kept
