@@ -1,6 +1,6 @@
 """Who may speak to our own Bitrix24 portal: users, applications, incoming webhooks, codes, tokens. Times in Unix ms.
 
-Whatever opens a door is kept as a SHA-256 digest only: the texts have 128 random bits or more, so they need no slow hash.
+Whatever opens a door is kept as a SHA-256 digest only: the texts have 95 random bits or more, so they need no slow hash.
 A user's password is the exception: it is kept as an Argon2 hash.
 """
 
@@ -93,7 +93,7 @@ class AuthorizationCode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user has granted an application: the pair of tokens in force.
+    """What a user has granted an application once: the pair of tokens in force. A second phone has a grant of its own.
 
     `former` is the digest of the refresh token before, which is still taken until `former_until`: clients of several
     processes do not tell each other. `session` is the number of steps that events may go on to raise events (7).
