@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from stories.post import DOWN
-from stories.world import World, request
+from stories.world import World, request, submission
 from wakeline.model.delivery import DeliveryState
 from wakeline.model.errors import IdempotencyMismatch, InvalidRequest, NoCredential, Overloaded, PayloadTooLarge
 from wakeline.model.event import EventType
@@ -74,6 +75,19 @@ async def test_nobody_can_be_served_is_an_error(world: World) -> None:
     [error] = await world.submit(request("ann"))
     assert isinstance(error, NoCredential)
     assert error.pointer == "/to"
+
+
+@pytest.mark.parametrize("users", [1, 501])
+async def test_a_caller_without_a_word_for_it_has_the_failures_kept_if_nobody_can_be_served(
+    world: World, users: int
+) -> None:
+    await world.device("android", "ann", "fcm:android")
+    asked = submission(request("ann", *(f"user {number}" for number in range(1, users))))
+    [taken] = await world.pipeline.accept.accept(world.app, [msgspec.structs.replace(asked, keeps_unserved=True)])
+    assert isinstance(taken, Taken)
+    await world.run()
+    assert (await world.counts(taken.key)).failed == 1
+    assert (await world.delivery(taken.key)).code == 901
 
 
 async def test_a_batch_takes_the_good_and_names_the_bad(world: World) -> None:

@@ -46,12 +46,16 @@ SLICE = 64
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
-    """One request: `reply` makes the answer that is kept for repeats of `idempotency`."""
+    """One request: `reply` makes the answer that is kept for repeats of `idempotency`.
+
+    `keeps_unserved`: it is kept, with its failures, even if the app can reach nobody: the caller's protocol has no word for that.
+    """
 
     request: NotificationRequest
     idempotency: IdempotencyKey | None
     reply: Callable[[Taken], Reply]
     request_id: str = ""
+    keeps_unserved: bool = False
 
 
 class Accept:
@@ -82,12 +86,14 @@ class Accept:
 
     async def _drafts(self, app: App, submissions: Sequence[Submission]) -> list[Ready | WakelineError]:
         """Draft a large batch in slices, so that others get the loop between them."""
-        requests = [(submission.request, submission.request_id) for submission in submissions]
         drafts: list[Ready | WakelineError] = []
-        for first in range(0, len(requests), SLICE):
-            if len(requests) > SLICE:
+        for first in range(0, len(submissions), SLICE):
+            if len(submissions) > SLICE:
                 await asyncio.sleep(0)
-            drafts += await self._drafting.drafts(app, requests[first : first + SLICE])
+            part = submissions[first : first + SLICE]
+            requests = [(submission.request, submission.request_id) for submission in part]
+            unserved = frozenset(place for place, submission in enumerate(part) if submission.keeps_unserved)
+            drafts += await self._drafting.drafts(app, requests, unserved=unserved)
         return drafts
 
     async def preview(self, app: App, request: NotificationRequest) -> PreviewResult:

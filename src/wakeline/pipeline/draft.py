@@ -41,10 +41,15 @@ class Drafting:
         self._remembered = remembered
 
     async def drafts(
-        self, app: App, requests: Sequence[tuple[NotificationRequest, str]]
+        self,
+        app: App,
+        requests: Sequence[tuple[NotificationRequest, str]],
+        *,
+        unserved: frozenset[int] = frozenset(),
     ) -> list[Ready | WakelineError]:
         """Return what a commit needs, or what is wrong, for each (request, request id); look-ups are shared.
 
+        Of those at the places `unserved` a draft is made even if the app can reach nobody.
         Nearly every push has one recipient, whose route is known and for whom nothing is in the way: that takes the short way.
         """
         now = self._parts.clock.now()
@@ -55,12 +60,17 @@ class Drafting:
         await directory.look_up(self._parts.devices, app.id, named, now)
         self._remembered.note(directory.candidates(), version)
         drafts: list[Ready | WakelineError] = []
-        for term, (_, request_id) in zip(terms, requests, strict=True):
+        for place, (term, (_, request_id)) in enumerate(zip(terms, requests, strict=True)):
             if isinstance(term, Terms):
                 charges: dict[str, Charge | int] = {}
                 found = [] if term.walked else directory.named(term.audience, term.content.type, app.settings)
                 ready = self._short_way(app, term, charges, found, request_id, now)
-                drafts.append(ready or await self._long_way(app, term, charges, directory, found, request_id, now))
+                drafts.append(
+                    ready
+                    or await self._long_way(
+                        app, term, charges, directory, found, request_id, now, keeps_unserved=place in unserved
+                    )
+                )
             else:
                 drafts.append(term)
         return drafts
@@ -109,8 +119,12 @@ class Drafting:
         found: list[Named],
         request_id: str,
         now: int,
+        *,
+        keeps_unserved: bool,
     ) -> Ready | WakelineError:
-        draft = Draft(terms=terms, key=self._parts.ids.next(), created=now, charges=charges)
+        draft = Draft(
+            terms=terms, key=self._parts.ids.next(), created=now, charges=charges, keeps_unserved=keeps_unserved
+        )
         try:
             if terms.walked:
                 await self._walk(app, draft)
@@ -128,7 +142,7 @@ class Drafting:
         audience = draft.terms.audience
         kinds = {kind.provider for kind in kinds_for(draft.terms.content.type, app.settings)}
         draft.providers = {credential.provider for credential in self._parts.credentials.of_app(app.id)} & kinds
-        if not draft.providers:
+        if not draft.providers and not draft.keeps_unserved:
             raise _no_credential(app, ours(Refusal.NO_CREDENTIAL))
         draft.estimate = draft.terms.named
         if audience.is_broad:
@@ -136,7 +150,7 @@ class Drafting:
 
     async def _resolve(self, app: App, draft: Draft, directory: Directory, named: list[Named]) -> None:
         places = await self._places(app, draft.terms.content.type, named)
-        if named and all(isinstance(place, Outcome) for place in places):
+        if named and not draft.keeps_unserved and all(isinstance(place, Outcome) for place in places):
             refused = next(place for place in places if isinstance(place, Outcome))
             raise _no_credential(app, refused)
         for entry, place in zip(named, places, strict=True):

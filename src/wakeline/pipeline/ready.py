@@ -16,12 +16,16 @@ from wakeline.ports import Single
 
 
 class Draft(msgspec.Struct, kw_only=True):
-    """A submission on its long way to be ready. `missing`: somebody who is named has nothing to send to."""
+    """A submission on its long way to be ready. `missing`: somebody who is named has nothing to send to.
+
+    `keeps_unserved`: it is wanted even if the app can reach nobody.
+    """
 
     terms: Terms
     key: int
     created: int
     charges: dict[str, Charge | int]
+    keeps_unserved: bool = False
     missing: bool = False
     waiting: dict[tuple[int, Wait], list[int]] = msgspec.field(default_factory=dict)
     rows: list[DeliveryRow] = msgspec.field(default_factory=list)

@@ -90,7 +90,7 @@ class Auth(StrEnum):
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True):
-    """One method. `name` in lower case; `scope` is what the token must have (empty: basic, always there).
+    """One method. `name` in lower case; `scope` is what the token must have (empty: basic, always there), or one of `narrower`.
 
     `wrong_auth` is the text of WRONG_AUTH_TYPE if the authorization is of another kind than `auth`; `batch`: it may be part of
     a batch. `folded`: names of top-level parameters count in any case and come in upper case.
@@ -103,3 +103,4 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     wrong_auth: str = "Current authorization type is denied for this method"
     batch: bool = True
     folded: bool = True
+    narrower: frozenset[str] = frozenset()

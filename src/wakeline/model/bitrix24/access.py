@@ -26,6 +26,17 @@ class PortalState(msgspec.Struct, frozen=True, kw_only=True):
     language: str = "en"
 
 
+class PushPreferences(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user wants on their phone. `active` None: nothing was said, which is yes; `smart`: not while they are connected.
+
+    `muted` names types of pushes that are not wanted, as `module|type`.
+    """
+
+    active: bool | None = None
+    smart: bool = False
+    muted: frozenset[str] = frozenset()
+
+
 class PortalUser(msgspec.Struct, frozen=True, kw_only=True):
     """A user of the portal. `id` is also the user of our registry, as text; `password` is an Argon2 hash (empty: no login)."""
 
@@ -43,6 +54,7 @@ class PortalUser(msgspec.Struct, frozen=True, kw_only=True):
     work_position: str = ""
     personal_mobile: str = ""
     inner_phone: str = ""
+    push: PushPreferences = PushPreferences()
     created: int = 0
 
 
