@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 
 import msgspec
@@ -48,7 +48,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 class Call(msgspec.Struct, kw_only=True):
     """One call. `start` is the asked place in a list (None: not asked, -1: without a count); `now` in Unix ms.
 
-    `base` is the portal's own address as the caller knows it: `https://portal.example`.
+    `base` is the portal's own address as the caller knows it: `https://portal.example`. `table` is every method by its name.
     """
 
     ports: BitrixPorts
@@ -59,6 +59,7 @@ class Call(msgspec.Struct, kw_only=True):
     base: str
     start: int | None = None
     request_id: str = ""
+    table: Mapping[str, Method] = {}
 
 
 class Result(msgspec.Struct, frozen=True):

@@ -27,12 +27,18 @@ _LONGEST_TYPE = 512
 def fields(content_type: str, body: bytes) -> dict[str, str | bytes]:
     """Return the fields by name: `file` as bytes, all others as text. Raises MalformedRequest, InvalidRequest."""
     found: dict[str, str | bytes] = {}
-    for head, content in _parts(_boundary(content_type), body):
+    for name, content in named(content_type, body):
+        _add(found, name, content)
+    return found
+
+
+def named(content_type: str, body: bytes, most: int = _MOST_PARTS) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, content) of each part, in order. Raises MalformedRequest."""
+    for head, content in _parts(_boundary(content_type), body, most):
         name = message_from_bytes(head.lstrip()).get_param("name", header="content-disposition")
         if not isinstance(name, str):
             raise MalformedRequest("a part of the body has no name")
-        _add(found, name, content)
-    return found
+        yield name, content
 
 
 def _boundary(content_type: str) -> bytes:
@@ -45,14 +51,14 @@ def _boundary(content_type: str) -> bytes:
     return boundary.encode()
 
 
-def _parts(boundary: bytes, body: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _parts(boundary: bytes, body: bytes, most: int) -> Iterator[tuple[bytes, bytes]]:
     """Yield (head, content) of each part."""
-    _, *pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, _MOST_PARTS + 1)
+    _, *pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, most + 1)
     for number, piece in enumerate(pieces):
         if piece.startswith(b"--"):
             return
-        if number == _MOST_PARTS:
-            raise _malformed(f"it has more than {_MOST_PARTS} parts")
+        if number == most:
+            raise _malformed(f"it has more than {most} parts")
         head, separator, content = piece.partition(b"\r\n\r\n")
         if not separator or len(head) > _LONGEST_HEAD or head.lstrip(b" \t")[:2] not in {b"", b"\r\n"}:
             raise _malformed("a part of it has no end of its headers")
