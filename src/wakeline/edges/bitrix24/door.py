@@ -78,9 +78,7 @@ class Door:
         caller = await self._caller(scope, asked)
         auth.check_caller(caller, portal)
         self._take(scope, caller)
-        visit = Visit(
-            caller=caller, base=_base(scope, headers, portal.domain), request_id=request_id
-        )
+        visit = Visit(caller=caller, base=_base(scope, headers, portal.domain), request_id=request_id)
         if method is not None:
             return await self._performer.perform(visit, method, asked.params, asked.start)
         watch.processing()
@@ -94,9 +92,7 @@ class Door:
         return self._performer.method(found.method)
 
     async def _caller(self, scope: Scope, asked: Asked) -> Caller:
-        return await auth.caller(
-            self._ports, asked, is_https=scope["scheme"] == "https", now=self._ports.clock.now()
-        )
+        return await auth.caller(self._ports, asked, is_https=scope["scheme"] == "https", now=self._ports.clock.now())
 
     def _take(self, scope: Scope, caller: Caller) -> None:
         """Count the request. Raises MethodError if it is one too many."""

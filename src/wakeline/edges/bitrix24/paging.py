@@ -1,8 +1,8 @@
 """Pages of a list: 50 rows, a place to begin at, `next` and `total`; start=-1 is a page that is not counted.
 
-    asked = paging.asked(call)
-    found = await ...find(..., start=asked.offset, limit=paging.SIZE, count=asked.counted)
-    return paging.listed(rows, asked, found.total)
+asked = paging.asked(call)
+found = await ...find(..., start=asked.offset, limit=paging.SIZE, count=asked.counted)
+return paging.listed(rows, asked, found.total)
 """
 
 from __future__ import annotations

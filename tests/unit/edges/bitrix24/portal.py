@@ -1,10 +1,10 @@
 """A whole portal in memory behind its door: real pipeline, memory store, users, an application, a webhook.
 
-    portal = await opened()
-    answer = await portal.call("profile")                       by the administrator's access token
-    answer = await portal.call("profile", token=portal.member)  by that of user 7, who is no administrator
-    answer = await portal.hook("profile")                       by an incoming webhook
-    rows = portal.result(answer)
+portal = await opened()
+answer = await portal.call("profile")                       by the administrator's access token
+answer = await portal.call("profile", token=portal.member)  by that of user 7, who is no administrator
+answer = await portal.hook("profile")                       by an incoming webhook
+rows = portal.result(answer)
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ class Portal:
         state: PortalState = msgspec.structs.replace(self.store.portal_access.portal(), **fields)
         await self.store.portal_access.set_portal(state)
 
-    async def call(self, method: str, params: dict[str, Any] | None = None, *, token: str | None = None) -> httpx2.Response:
+    async def call(
+        self, method: str, params: dict[str, Any] | None = None, *, token: str | None = None
+    ) -> httpx2.Response:
         """Call a method as an application does, JSON in a POST; by the administrator's token unless told otherwise."""
         auth = {"auth": ADMIN_TOKEN if token is None else token}
         return await self.client.post(f"/rest/{method}.json", json={**(params or {}), **auth})
