@@ -78,7 +78,7 @@ def _check_application(application: PortalApplication, user: PortalUser) -> None
 
 def check_method(who: Caller, method: Method) -> None:
     """Raise MethodError if this caller may not call this method."""
-    if method.scope and method.scope not in who.scopes:
+    if not is_in_scope(method, who.scopes):
         raise Refusal.SCOPE.error(Refusal.SCOPE.value[2].format("webhook" if who.application is None else "access"))
     fits = {
         Auth.ANY: True,
@@ -87,3 +87,8 @@ def check_method(who: Caller, method: Method) -> None:
     }
     if not fits[method.auth]:
         raise Refusal.WRONG_AUTH.error(method.wrong_auth)
+
+
+def is_in_scope(method: Method, scopes: frozenset[str]) -> bool:
+    """Tell whether these scopes open a method: its own, or a narrower one that shows less of the same."""
+    return not method.scope or method.scope in scopes or not method.narrower.isdisjoint(scopes)

@@ -12,10 +12,11 @@ import re
 from collections.abc import Mapping
 
 import msgspec
-import structlog
 from starlette.types import Receive, Scope, Send
 
+from wakeline.config import Settings
 from wakeline.edges.bitrix24 import answers, auth, batch, request
+from wakeline.edges.bitrix24.addresses import addresses
 from wakeline.edges.bitrix24.call import BitrixPorts, Caller, Method, MethodError
 from wakeline.edges.bitrix24.limits import Buckets
 from wakeline.edges.bitrix24.perform import Performed, Performer, Visit, unexpected, who
@@ -23,8 +24,7 @@ from wakeline.edges.bitrix24.refusals import Refusal
 from wakeline.edges.bitrix24.request import Address, Asked
 from wakeline.edges.bitrix24.table import BY_NAME
 from wakeline.edges.rest import head, reading
-
-_log = structlog.get_logger()
+from wakeline.model.bitrix24.access import PortalState
 
 _HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?")
 
@@ -78,7 +78,7 @@ class Door:
         caller = await self._caller(scope, asked)
         auth.check_caller(caller, portal)
         self._take(scope, caller)
-        visit = Visit(caller=caller, base=_base(scope, headers, portal.domain), request_id=request_id)
+        visit = Visit(caller=caller, base=_base(scope, headers, self._ports.settings, portal), request_id=request_id)
         if method is not None:
             return await self._performer.perform(visit, method, asked.params, asked.start)
         watch.processing()
@@ -110,7 +110,7 @@ def _refused(error: MethodError, found: Address) -> _Reply:
     return _Reply(error.status, answers.failure(error, version3=found.version3))
 
 
-def _base(scope: Scope, headers: Mapping[str, str], domain: str) -> str:
-    """Return the portal's address: by its own name if it has one, else by the one that the caller used."""
+def _base(scope: Scope, headers: Mapping[str, str], settings: Settings, portal: PortalState) -> str:
+    """Return the portal's address as the caller knows it; what cannot be a host's name is not repeated."""
     host = headers.get("host", "")
-    return f"{scope['scheme']}://{domain or (host if _HOST.fullmatch(host) else 'localhost')}"
+    return addresses(scope["scheme"], host if _HOST.fullmatch(host) else "localhost", settings, portal).portal

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from wakeline.edges.bitrix24 import reading
 from wakeline.edges.bitrix24.answers import atom
+from wakeline.edges.bitrix24.auth import is_in_scope
 from wakeline.edges.bitrix24.call import Call, Method, MethodError, Result, Value
 from wakeline.edges.bitrix24.refusals import Refusal
 from wakeline.model.bitrix24.access import PortalApplication
@@ -39,11 +40,13 @@ async def scope(call: Call) -> Result:
 
 async def methods(call: Call) -> Result:
     """Answer the methods that the caller may call, those of one scope, or with `full` all."""
-    asked = reading.text(call.params, "SCOPE")
     if reading.flag(call.params, "FULL"):
         return Result(sorted(call.table))
-    scopes = {asked} if "SCOPE" in call.params else {"", *call.caller.scopes}
-    return Result(sorted(name for name, method in call.table.items() if method.scope in scopes))
+    if "SCOPE" in call.params:
+        return Result(
+            sorted(name for name, method in call.table.items() if method.scope == reading.text(call.params, "SCOPE"))
+        )
+    return Result(sorted(name for name, method in call.table.items() if is_in_scope(method, call.caller.scopes)))
 
 
 async def method_get(call: Call) -> Result:
@@ -52,7 +55,7 @@ async def method_get(call: Call) -> Result:
     if not name:
         raise Refusal.ARGUMENT.error("Argument 'name' is null or empty", argument="name")
     method = call.table.get(name)
-    is_available = method is not None and method.scope in {"", *call.caller.scopes}
+    is_available = method is not None and is_in_scope(method, call.caller.scopes)
     return Result({"isExisting": method is not None, "isAvailable": is_available})
 
 
