@@ -60,6 +60,12 @@ DEFINITIONS: tuple[Definition, ...] = tuple(
         (Metric.ACCEPTED, "counter", ("lane",), "Deliveries taken from callers (answered 202)."),
         (Metric.DELIVERIES, "counter", ("provider", "outcome"), "Answers of push services, by outcome class."),
         (Metric.RETRIES, "counter", ("provider",), "Deliveries put back to be tried again."),
+        (
+            Metric.PORTAL_EVENTS,
+            "counter",
+            ("outcome",),
+            "Events of our own Bitrix24 portal for bound handlers: `delivered`, `failed`, `dropped`.",
+        ),
         (Metric.SEND_SECONDS, "histogram", ("provider",), "From handing a batch over to its answers."),
         (
             Metric.QUEUE_DEPTH,
@@ -115,6 +121,10 @@ class Metrics:
     def retried(self, provider: str, deliveries: int = 1) -> None:
         """Count deliveries that will be tried again."""
         self._counter(Metric.RETRIES, provider).inc(deliveries)
+
+    def portal_event(self, outcome: str) -> None:
+        """Count an event of our own Bitrix24 portal for a handler: `delivered`, `failed` or `dropped`."""
+        self._counter(Metric.PORTAL_EVENTS, outcome).inc()
 
     def sent(self, provider: str, seconds: float) -> None:
         """Note how long a batch took from hand-over to answers."""

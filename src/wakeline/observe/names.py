@@ -15,6 +15,7 @@ class Metric(StrEnum):
     ACCEPTED = "wakeline_accepted_total"
     DELIVERIES = "wakeline_deliveries_total"
     RETRIES = "wakeline_retries_total"
+    PORTAL_EVENTS = "wakeline_bitrix24_events_total"
     SEND_SECONDS = "wakeline_send_seconds"
     QUEUE_DEPTH = "wakeline_queue_depth"
     QUEUE_OLDEST = "wakeline_queue_oldest_seconds"

@@ -9,6 +9,8 @@ import msgspec
 
 from wakeline import ports
 from wakeline.config import Settings
+from wakeline.edges.bitrix24.delivering import EventDeliveries
+from wakeline.edges.bitrix24.ringing import Rings
 from wakeline.model.bitrix24.access import Grant, IncomingWebhook, PortalApplication, PortalUser
 from wakeline.pipeline import Pipeline
 from wakeline.ports.bitrix24 import PortalAccess, PortalCalls, PortalEvents, PortalRecords
@@ -21,7 +23,10 @@ Params = dict[str, Value]
 
 
 class BitrixPorts(msgspec.Struct, kw_only=True):
-    """The parts this edge speaks to; a reload puts new `settings` in their place."""
+    """The parts this edge speaks to; a reload puts new `settings` in their place.
+
+    `http` is for URLs that callers and the operator give (call hook), behind the outbound guard; `deliveries` post events.
+    """
 
     clock: ports.Clock
     apps: ports.Apps
@@ -33,6 +38,9 @@ class BitrixPorts(msgspec.Struct, kw_only=True):
     calls: PortalCalls
     pipeline: Pipeline
     settings: Settings
+    http: ports.HttpClient
+    deliveries: EventDeliveries
+    rings: Rings = msgspec.field(default_factory=Rings)
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):

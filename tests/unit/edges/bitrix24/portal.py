@@ -9,6 +9,7 @@ rows = portal.result(answer)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx2
@@ -19,15 +20,33 @@ from unit.edges.rest.gateway import Gateway
 from wakeline.config import Settings
 from wakeline.edges.bitrix24 import secrets
 from wakeline.edges.bitrix24.call import BitrixPorts
+from wakeline.edges.bitrix24.delivering import EventDeliveries
 from wakeline.edges.bitrix24.door import Door
 from wakeline.model.bitrix24.access import Grant, IncomingWebhook, PortalApplication, PortalState, PortalUser
+from wakeline.model.errors import TransportError
 from wakeline.model.key import Scope
+from wakeline.ports import HttpAnswer
 
 ADMIN, MEMBER = 1, 7
 ADMIN_TOKEN, MEMBER_TOKEN = "a" * 32, "m" * 32
 CODE = "hook0123456789ab"
 SCOPES = ("pull", "pull_channel", "user", "im", "mobile", "crm", "task", "tasks", "telephony")
 HOUR = 3_600_000
+
+
+class World:
+    """What is outside: every POST is kept, and answered as a test says (`answers`: by URL; else 200)."""
+
+    def __init__(self) -> None:
+        self.posts: list[tuple[str, bytes, dict[str, str]]] = []
+        self.answers: dict[str, HttpAnswer | TransportError] = {}
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> HttpAnswer:
+        self.posts.append((url, body, dict(headers)))
+        answer = self.answers.get(url, HttpAnswer(status=200, headers={}, body=b""))
+        if isinstance(answer, TransportError):
+            raise answer
+        return answer
 
 
 class Portal:
@@ -37,6 +56,7 @@ class Portal:
         self.gateway = Gateway(settings)
         self.clock = self.gateway.clock
         self.store = self.gateway.store
+        self.world = World()
         self.ports = BitrixPorts(
             clock=self.clock,
             apps=self.store.apps,
@@ -48,6 +68,8 @@ class Portal:
             calls=self.store.portal_calls,
             pipeline=self.gateway.pipeline,
             settings=self.gateway.settings,
+            http=self.world,
+            deliveries=EventDeliveries(self.world, self.clock, self.gateway.ports.metrics),
         )
         self.admin, self.member = ADMIN_TOKEN, MEMBER_TOKEN
         self.serve(Door(self.ports))
