@@ -26,6 +26,12 @@ _TOKENS = re.compile(
 # Whoever knows the endpoint of a Web Push subscription may send to it (RFC 8030 section 8.3). They look like any URL with more
 # than a few characters behind the host; in a query they are percent-encoded.
 _ENDPOINTS = re.compile(r"(https?(?:://|%3A%2F%2F)[^\s/?#&\"']+?(?:/|%2F))([^\s&\"']{12,})", re.IGNORECASE)
+# The code of an incoming webhook stands in its path, tokens and client secrets of Bitrix24's OAuth in queries.
+_WEBHOOKS = re.compile(r"(/rest/+(?:api/+)?[0-9]+/+)[^/\s?#&\"']+", re.IGNORECASE)
+_QUERIES = re.compile(
+    r"([?&](?:auth|auth(?:\[|%5B)\w+(?:\]|%5D)|access_token|refresh_token|client_secret|code|code_verifier|key)=)[^&\s\"'#]+",
+    re.IGNORECASE,
+)
 _SECRETS = re.compile(
     r"eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"  # provider tokens (JWT, RFC 7519)
     r"|\bya29\.[\w.-]+"  # Google access tokens
@@ -44,7 +50,8 @@ def masked_token(token: str) -> str:
 
 def masked_text(text: str) -> str:
     """Return the text with everything that looks like a token or a secret shortened."""
-    hidden = _ENDPOINTS.sub(lambda found: found[1] + masked_token(found[2]), _SECRETS.sub("***", text))
+    named = _QUERIES.sub(r"\1***", _WEBHOOKS.sub(r"\1***", text))
+    hidden = _ENDPOINTS.sub(lambda found: found[1] + masked_token(found[2]), _SECRETS.sub("***", named))
     return _TOKENS.sub(lambda found: masked_token(found[0]), hidden)
 
 

@@ -143,3 +143,29 @@ def test_requests_are_lines_of_their_own_if_asked_for() -> None:
     (line,) = lines(out)
     assert (line["event"], line["method"], line["status"]) == ("http.request", "GET", 200)
     assert line["path"] == f"/v1/explain?q=...{APNS[-6:]}"
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/rest/1/hook0123456789ab/profile.json", "/rest/1/***/profile.json"),
+        ("/rest//17/short/", "/rest//17/***/"),
+        ("/rest/api/1/hook0123456789ab/tasks.task.get?a=1", "/rest/api/1/***/tasks.task.get?a=1"),
+        ("/rest/profile?auth=s3cr3t1&x=1", "/rest/profile?auth=***&x=1"),
+        (
+            "//oauth/token/?grant_type=refresh_token&client_id=local.x&client_secret=s3cr3t1&refresh_token=s3cr3t2",
+            "//oauth/token/?grant_type=refresh_token&client_id=local.x&client_secret=***&refresh_token=***",
+        ),
+        ("/oauth/token/?code=s3cr3t1&code_verifier=s3cr3t2", "/oauth/token/?code=***&code_verifier=***"),
+        ("/rest/x?auth%5Baccess_token%5D=s3cr3t1", "/rest/x?auth%5Baccess_token%5D=***"),
+        ("/send/?key=s3cr3t1", "/send/?key=***"),
+        ("/rest/batch", "/rest/batch"),
+    ],
+)
+def test_secrets_that_bitrix24_puts_in_addresses_are_never_written(path: str, shown: str) -> None:
+    out = io.StringIO()
+    configure(Logs(format="json", access=True), out)
+    logging.getLogger("uvicorn.access").info('%s - "%s %s HTTP/%s" %d', "10.0.0.1:5", "GET", path, "1.1", 200)
+    (line,) = lines(out)
+    assert line["path"] == shown
+    assert masked_text(f"GET https://portal.example{path} failed").count("s3cr3t") == 0
