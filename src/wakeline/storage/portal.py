@@ -18,9 +18,9 @@ def login_key(login: str) -> str:
     return login.casefold()
 
 
-def is_over(grant: Grant, now: int) -> bool:
-    """Tell whether neither token of a grant is of use any more."""
-    return max(grant.access_expires, grant.refresh_expires) <= now
+def over(grant: Grant) -> int:
+    """Return when neither token of a grant is of use any more."""
+    return max(grant.access_expires, grant.refresh_expires)
 
 
 def no_application(number: int) -> NotFound:

@@ -1,4 +1,4 @@
-"""The form in which the secret half of a credential is sealed."""
+"""The form in which the secret half of a credential is sealed, and what every seal is bound to."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ _decoder = msgspec.msgpack.Decoder(CredentialSecret)
 def seal_context(facts: Credential) -> str:
     """Return what the seal is bound to, so that it does not open in another row, for another app or as another kind."""
     return f"credential {facts.id} {facts.kind.value} {facts.app}"
+
+
+def token_context(application: int) -> str:
+    """Return what the seal of a portal application's token is bound to."""
+    return f"portal application {application} token"
 
 
 def sealed_form(secret: CredentialSecret) -> bytes:

@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from wakeline.model.bitrix24.access import PortalApplication
 from wakeline.model.credential import Credential
 from wakeline.model.errors import ConfigError, Conflict, SecretError
 from wakeline.ports import Secrets
-from wakeline.storage.sealed import seal_context
+from wakeline.storage.sealed import seal_context, token_context
 from wakeline.storage.sqlite.lock import OwnerLock
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.settings import SqliteSettings
@@ -29,7 +30,12 @@ KEY_ID = "master_key"
 """The setting that holds the name of the master key."""
 
 _SQL = load("registers")
+_PORTAL = load("bitrix24_access")
 _credential = msgspec.json.Decoder(Credential)
+_application = msgspec.json.Decoder(PortalApplication)
+
+_HAS_PORTAL = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'portal_application'"
+"""A store whose key is lost was perhaps not opened since an early release."""
 
 
 class SealedColumn(NamedTuple):
@@ -41,8 +47,13 @@ class SealedColumn(NamedTuple):
 
 
 SEALED = (
-    SealedColumn("sealed_values", "reseal", lambda facts: seal_context(_credential.decode(facts))),
-    SealedColumn("former_sealed_values", "reseal_former", lambda facts: seal_context(_credential.decode(facts))),
+    SealedColumn(_SQL["sealed_values"], _SQL["reseal"], lambda facts: seal_context(_credential.decode(facts))),
+    SealedColumn(
+        _SQL["former_sealed_values"], _SQL["reseal_former"], lambda facts: seal_context(_credential.decode(facts))
+    ),
+    SealedColumn(
+        _PORTAL["sealed_tokens"], _PORTAL["reseal_token"], lambda facts: token_context(_application.decode(facts).id)
+    ),
 )
 """Every sealed column of the store; whoever adds one adds it here, or a rotation loses what it holds, and to `forget_sealed`."""
 
@@ -87,7 +98,7 @@ class Seals:
             if self._secrets.is_current(sealed):
                 continue
             context = column.context(facts)
-            tx.execute(_SQL[column.write], (self._secrets.seal(self._secrets.open(sealed, context), context), row))
+            tx.execute(column.write, (self._secrets.seal(self._secrets.open(sealed, context), context), row))
             count += 1
         self._settings.put(tx, KEY_ID, self._secrets.key_id)
         return count
@@ -96,7 +107,7 @@ class Seals:
 def _rows(
     read: Callable[[str], list[tuple[int, bytes, bytes]]],
 ) -> Iterator[tuple[SealedColumn, int, bytes, bytes]]:
-    return ((column, *found) for column in SEALED for found in read(_SQL[column.read]))
+    return ((column, *found) for column in SEALED for found in read(column.read))
 
 
 def forget_sealed(path: Path, held: Callable[[str], bool] | None) -> int:
@@ -115,6 +126,8 @@ def forget_sealed(path: Path, held: Callable[[str], bool] | None) -> int:
                     fix="`wakeline db rotate-key` changes the key; `wakeline credential remove` forgets a credential.",
                 )
             connection.execute(_SQL["delete_setting"], (KEY_ID,))
+            if connection.execute(_HAS_PORTAL).fetchone() is not None:
+                connection.execute(_PORTAL["forget_tokens"])
             return connection.execute(_SQL["delete_all_credentials"]).rowcount
     finally:
         lock.release()

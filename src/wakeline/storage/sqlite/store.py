@@ -15,6 +15,12 @@ from wakeline.ports import Clock, Secrets
 from wakeline.storage.sqlite.acceptance import SqliteAcceptance
 from wakeline.storage.sqlite.api_keys import SqliteApiKeys
 from wakeline.storage.sqlite.apps import SqliteApps
+from wakeline.storage.sqlite.bitrix24 import (
+    SqlitePortalAccess,
+    SqlitePortalCalls,
+    SqlitePortalEvents,
+    SqlitePortalRecords,
+)
 from wakeline.storage.sqlite.bookkeeping import Bookkeeping
 from wakeline.storage.sqlite.brakes import SqliteBrakes
 from wakeline.storage.sqlite.connection import WAL_PAGES_ALONE, WAL_PAGES_AT_MOST, open_reader, open_writer
@@ -70,6 +76,10 @@ class SqliteStore:
     api_keys: SqliteApiKeys
     settings: SqliteSettings
     keeper: SqliteKeeper
+    portal_access: SqlitePortalAccess
+    portal_events: SqlitePortalEvents
+    portal_records: SqlitePortalRecords
+    portal_calls: SqlitePortalCalls
     seals: Seals
 
     def __init__(
@@ -126,6 +136,10 @@ class SqliteStore:
         self.routes = SqliteRoutes(main, reader, self.settings, self._clock)
         self.brakes = SqliteBrakes(main, reader, self.apps)
         self.api_keys = SqliteApiKeys(main, reader)
+        self.portal_access = SqlitePortalAccess(main, reader, self._secrets, self.apps, self.settings)
+        self.portal_events = SqlitePortalEvents(main, reader, self.portal_access)
+        self.portal_records = SqlitePortalRecords(main, reader)
+        self.portal_calls = SqlitePortalCalls(main, reader)
         self.idempotency = SqliteIdempotency(main)
         books = Bookkeeping(self._clock, self.apps, self.events, self.devices.whose)
         books.load(reader)
@@ -157,12 +171,17 @@ class SqliteStore:
         await self.seals.adopt()
         for register in (self.apps, self.credentials, self.routes, self.api_keys, self.idempotency):
             await register.load()
+        await self.portal_access.load()
+        await self.portal_events.load()
         await self.brakes.load()
         self.apps.on_delete(self.credentials.forget_app)
         self.apps.on_delete(self.routes.forget_app)
         self.apps.on_delete(self.brakes.forget_app)
         self.apps.on_delete(lambda app: self.queue.forget_app(app, FORGET_BATCH))
         self.apps.on_delete(self.devices.forget_app)
+        self.apps.on_delete(self.portal_access.forget_app)
+        self.portal_access.on_delete(self.portal_events.forget_application)
+        await self.portal_access.resume()
         await self.apps.resume()
         await self.queue.rescue()
 

@@ -17,7 +17,7 @@ from wakeline.model.bitrix24.access import (
 )
 from wakeline.model.errors import Conflict, NotFound
 from wakeline.storage.memory.registers import MemoryApps
-from wakeline.storage.portal import MEMBER_ID_BYTES, application_gone, is_over, login_key, no_application, no_webhook
+from wakeline.storage.portal import MEMBER_ID_BYTES, application_gone, login_key, no_application, no_webhook, over
 
 
 class MemoryPortalAccess:
@@ -181,7 +181,7 @@ class MemoryPortalAccess:
     async def prune(self, now: int) -> int:
         """Forget codes and grants that have expired; returns how many."""
         codes = {digest: code for digest, code in self._codes.items() if code.expires > now}
-        grants = {row: grant for row, grant in self._grants.items() if not is_over(grant, now)}
+        grants = {row: grant for row, grant in self._grants.items() if over(grant) > now}
         gone = len(self._codes) - len(codes) + len(self._grants) - len(grants)
         self._codes, self._grants = codes, grants
         return gone

@@ -19,9 +19,9 @@ class MemoryPortalCalls:
 
         Its id is given by the store. Raises Conflict if another call has the same call id.
         """
-        for known in reversed(self._calls.values()):
-            if known.fingerprint == call.fingerprint and known.begun >= since:
-                return known
+        same = [each for each in self._calls.values() if each.fingerprint == call.fingerprint and each.begun >= since]
+        if same:
+            return max(same, key=lambda each: (each.begun, each.id))
         if await self.call(call.call_id) is not None:
             raise call_exists(call.call_id)
         kept = msgspec.structs.replace(call, id=len(self._calls) + 1)

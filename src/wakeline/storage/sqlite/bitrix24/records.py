@@ -1,0 +1,128 @@
+"""Deals, leads, contacts, activities and tasks: rows by kind and id.
+
+Ids and an order by id go by the primary key, so that a client who walks a list with `filter[>ID]` pays for its page only, and
+one who asks for a place in it for an index. Any other filter or order looks at every row that the ids leave, in slices: some
+microseconds each, and the loop is never kept for more than a slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from wakeline.model.bitrix24.records import Condition, Fields, Order, Record, RecordKind, RecordPage
+from wakeline.storage.records import is_id
+from wakeline.storage.sqlite.bitrix24.selection import SLICE, select
+from wakeline.storage.sqlite.bitrix24.spans import Span, is_row_id, split
+from wakeline.storage.sqlite.forms import json_list
+from wakeline.storage.sqlite.reader import Reader
+from wakeline.storage.sqlite.statements import load
+from wakeline.storage.sqlite.writer import Transaction, Writer
+
+BATCH = 200
+"""Records written or forgotten in one transaction: about a millisecond."""
+
+_SQL = load("bitrix24_records")
+_fields = msgspec.json.Decoder(Fields)
+
+
+class SqlitePortalRecords:
+    """Records by kind and id; `fields` are JSON."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def put(self, records: Sequence[Record]) -> None:
+        """Make records, or put these in place of those with the same kind and id; what is much goes in batches."""
+        for start in range(0, len(records), BATCH):
+            rows = [_row(record) for record in records[start : start + BATCH]]
+            await self._writer.write(lambda tx, rows=rows: tx.many(_SQL["put_record"], rows))
+
+    async def get(self, kind: RecordKind, number: int) -> Record | None:
+        """Return one."""
+        row = self._reader.one(_SQL["record"], (kind.value, number)) if is_row_id(number) else None
+        return None if row is None else _record(kind, *row)
+
+    async def find(
+        self,
+        kind: RecordKind,
+        *,
+        filters: Sequence[Condition],
+        order: Sequence[Order],
+        start: int,
+        limit: int,
+        count: bool,
+    ) -> RecordPage:
+        """Return a page of those that meet all filters. Without an order they come by id."""
+        span, rest = split(filters)
+        by_id = not order or is_id(order[0].field)
+        falling = bool(order) and by_id and order[0].descending
+        if not is_row_id(start):
+            start = (1 << 63) - 1
+        if by_id and not rest and span.only is None:
+            ids = self._page(kind, span, start, limit, falling=falling)
+            return self._records(kind, ids, self._count(kind, span) if count else 0)
+        ids, total = await select(
+            self._slices(kind, span, falling=falling),
+            filters=rest,
+            order=() if by_id else order,
+            start=start,
+            limit=limit,
+            count=count,
+        )
+        return self._records(kind, ids, total if count else 0)
+
+    def _page(self, kind: RecordKind, span: Span, start: int, limit: int, *, falling: bool) -> list[int]:
+        statement = _SQL["page_falling" if falling else "page_rising"]
+        rows = self._reader.all(statement, (kind.value, span.after, span.until, limit, start))
+        return [number for (number,) in rows]
+
+    def _count(self, kind: RecordKind, span: Span) -> int:
+        (count,) = self._reader.one(_SQL["count"], (kind.value, span.after, span.until))
+        return int(count)
+
+    def _records(self, kind: RecordKind, ids: Sequence[int], total: int) -> RecordPage:
+        """Read a page; one that was forgotten since is not in it."""
+        rows = self._reader.all(_SQL["records"], (kind.value, json_list(ids)))
+        found = {row[0]: _record(kind, *row) for row in rows}
+        return RecordPage(tuple(found[number] for number in ids if number in found), total)
+
+    def _slices(self, kind: RecordKind, span: Span, *, falling: bool) -> Iterator[list[tuple[int, Fields]]]:
+        rows = self._slices_of(kind, span.chosen(), falling=falling) if span.only is not None else None
+        for some in rows or self._slices_between(kind, span, falling=falling):
+            yield [(number, _fields.decode(fields)) for number, fields in some]
+
+    def _slices_of(self, kind: RecordKind, ids: list[int], *, falling: bool) -> Iterator[list[tuple[int, bytes]]]:
+        for start in range(0, len(ids), SLICE):
+            some = ids[::-1] if falling else ids
+            rows = self._reader.all(_SQL["records"], (kind.value, json_list(some[start : start + SLICE])))
+            yield sorted(((number, fields) for number, _, fields in rows), reverse=falling)
+
+    def _slices_between(self, kind: RecordKind, span: Span, *, falling: bool) -> Iterator[list[tuple[int, bytes]]]:
+        after, until = span.after, span.until
+        while rows := self._reader.all(_SQL["falling" if falling else "rising"], (kind.value, after, until, SLICE)):
+            yield rows
+            last = rows[-1][0]
+            after, until = (after, last - 1) if falling else (last, until)
+
+    async def delete(self, kind: RecordKind, numbers: Sequence[int]) -> int:
+        """Forget records; returns how many."""
+        gone = 0
+        for start in range(0, len(numbers), BATCH):
+            ids = json_list(numbers[start : start + BATCH])
+            gone += await self._writer.write(lambda tx, ids=ids: _delete(tx, kind, ids))
+        return gone
+
+
+def _delete(tx: Transaction, kind: RecordKind, ids: str) -> int:
+    return tx.execute(_SQL["delete_records"], (kind.value, ids)).rowcount
+
+
+def _row(record: Record) -> tuple[str, int, int, bytes]:
+    return record.kind.value, record.id, record.changed, msgspec.json.encode(record.fields)
+
+
+def _record(kind: RecordKind, number: int, changed: int, fields: bytes) -> Record:
+    return Record(kind=kind, id=number, fields=_fields.decode(fields), changed=changed)
