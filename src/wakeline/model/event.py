@@ -31,6 +31,7 @@ class EventType(StrEnum):
     BRAKE_CLOSED = "brake.closed"
     BRAKE_RELEASED = "brake.released"
     QUEUE_STALLED = "queue.stalled"
+    PORTAL_MOVED = "portal.moved"
 
 
 class EventData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,6 +16,7 @@ from wakeline.storage.memory.devices import MemoryDevices
 from wakeline.storage.memory.events import MemoryEvents
 from wakeline.storage.memory.keeper import MemoryKeeper
 from wakeline.storage.memory.ledger import MemoryLedger
+from wakeline.storage.memory.portal_keys import MemoryPortalKeys
 from wakeline.storage.memory.queue import MemoryQueue
 from wakeline.storage.memory.registers import MemoryApiKeys, MemoryApps, MemoryCredentials, MemoryRoutes, MemorySettings
 
@@ -32,6 +33,7 @@ class MemoryStore:
         self.api_keys = MemoryApiKeys()
         self.apps = MemoryApps()
         self.brakes = MemoryBrakes(self.apps)
+        self.portal_keys = MemoryPortalKeys(self.apps)
         books = Books(clock, self.events, self.devices, self.apps, self.routes)
         self.idempotency = MemoryIdempotency()
         self.acceptance = MemoryAcceptance(books, self.idempotency)
@@ -45,6 +47,7 @@ class MemoryStore:
         self.apps.on_delete(self.credentials.forget_app)
         self.apps.on_delete(self.routes.forget_app)
         self.apps.on_delete(self.brakes.forget_app)
+        self.apps.on_delete(self.portal_keys.forget_app)
         self.apps.on_delete(books.forget_app)
         self.apps.on_delete(self.devices.forget_app)
         self.apps.on_delete(self.portal_access.forget_app)

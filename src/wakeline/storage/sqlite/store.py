@@ -34,6 +34,7 @@ from wakeline.storage.sqlite.keeper import SqliteKeeper
 from wakeline.storage.sqlite.ledger import SqliteLedger
 from wakeline.storage.sqlite.lock import OwnerLock
 from wakeline.storage.sqlite.migrate import Kind, migrate
+from wakeline.storage.sqlite.portal_keys import SqlitePortalKeys
 from wakeline.storage.sqlite.queue import SqliteQueue
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.routes import SqliteRoutes
@@ -73,6 +74,7 @@ class SqliteStore:
     credentials: SqliteCredentials
     routes: SqliteRoutes
     brakes: SqliteBrakes
+    portal_keys: SqlitePortalKeys
     api_keys: SqliteApiKeys
     settings: SqliteSettings
     keeper: SqliteKeeper
@@ -135,6 +137,7 @@ class SqliteStore:
         self.seals = Seals(main, reader, self._secrets, self.settings, str(self.path))
         self.routes = SqliteRoutes(main, reader, self.settings, self._clock)
         self.brakes = SqliteBrakes(main, reader, self.apps)
+        self.portal_keys = SqlitePortalKeys(main, reader, self.apps)
         self.api_keys = SqliteApiKeys(main, reader)
         self.portal_access = SqlitePortalAccess(main, reader, self._secrets, self.apps, self.settings)
         self.portal_events = SqlitePortalEvents(main, reader, self.portal_access)
@@ -174,9 +177,11 @@ class SqliteStore:
         await self.portal_access.load()
         await self.portal_events.load()
         await self.brakes.load()
+        await self.portal_keys.load()
         self.apps.on_delete(self.credentials.forget_app)
         self.apps.on_delete(self.routes.forget_app)
         self.apps.on_delete(self.brakes.forget_app)
+        self.apps.on_delete(self.portal_keys.forget_app)
         self.apps.on_delete(lambda app: self.queue.forget_app(app, FORGET_BATCH))
         self.apps.on_delete(self.devices.forget_app)
         self.apps.on_delete(self.portal_access.forget_app)
