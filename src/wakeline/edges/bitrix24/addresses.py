@@ -6,12 +6,16 @@ both are one host: `server_endpoint` is then the portal's own address, and every
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 import msgspec
 
 from wakeline.config import Bitrix24, Settings
 from wakeline.model.bitrix24.access import PortalState
+
+_HOST = re.compile(r"[A-Za-z0-9._\-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?")
+_PORT = re.compile(r":[0-9]+\Z")
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,12 +51,16 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def addresses(scheme: str, host: str, settings: Settings, portal: PortalState) -> Addresses:
-    """Return the addresses as they are to somebody who asked `host` (a Host header) by `scheme`."""
+    """Return the addresses as they are to somebody who asked `host` (a Host header) by `scheme`.
+
+    What cannot be a host's name is not repeated.
+    """
     ours = settings.bitrix24
+    host = host if _HOST.fullmatch(host) else "localhost"
     of_oauth = is_oauth_host(host, ours)
-    known = portal.domain or ("" if of_oauth else host) or _elsewhere(settings)
-    name = host if of_oauth else (ours.oauth_hosts[0] if ours.oauth_hosts else known)
-    return Addresses(portal=f"{scheme}://{known or host}", oauth=f"{scheme}://{name or host}")
+    known = portal.domain or (_elsewhere(settings) if of_oauth else "") or host
+    oauth = host if of_oauth else next(iter(ours.oauth_hosts), known)
+    return Addresses(portal=f"{scheme}://{known}", oauth=f"{scheme}://{oauth}")
 
 
 def public(settings: Settings, portal: PortalState) -> Addresses:
@@ -66,12 +74,10 @@ def public(settings: Settings, portal: PortalState) -> Addresses:
 
 def is_oauth_host(host: str, settings: Bitrix24) -> bool:
     """Tell whether a Host header is a name of the OAuth server."""
-    name = urlsplit(f"//{host}").hostname if _is_sane(host) else None
-    return name is not None and any(name == one.lower() for one in settings.oauth_hosts)
-
-
-def _is_sane(host: str) -> bool:
-    return not (host.count("[") != host.count("]") or any(sign in host for sign in "/@ ?#"))
+    if not _HOST.fullmatch(host):
+        return False
+    name = _PORT.sub("", host).lower()
+    return any(name == one.lower() for one in settings.oauth_hosts)
 
 
 def _elsewhere(settings: Settings) -> str:
