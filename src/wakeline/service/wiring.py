@@ -1,6 +1,6 @@
 """The only place that constructs storage, providers and transport, and joins them to the story and its edges.
 
-    master key -> store -> ports -> Parts -> Pipeline -> RestPorts -> application
+    master key -> store -> ports -> Parts -> Pipeline -> RestPorts, Portal -> Mount, the application
 
 Opening makes what is absent: the data directory (0700), the master key (0600), the store with its schema.
 """
@@ -34,6 +34,7 @@ from wakeline.service.credential_directory.watch import Watch
 from wakeline.service.ids import KeyMaker
 from wakeline.service.judging import Judge
 from wakeline.service.master_key import MasterKey
+from wakeline.service.portal import Portal
 from wakeline.storage.sqlite import SqliteStore
 from wakeline.transport.guard import Guard, system_resolver
 from wakeline.transport.http import GuardedClient
@@ -59,6 +60,9 @@ class Gateway:
         self._pipeline = Pipeline(self._parts)
         self._rest_ports = self._edge_ports(store, secrets)
         self._rest = rest.build(self._rest_ports)
+        self._portal = Portal(settings, store, secrets, clock, pipeline=self._pipeline, metrics=self._metrics)
+        self._clients.push_async_callback(self._portal.close)
+        self._app = self._portal.beside(self._rest)
         door = LocalDoor(self._rest)
         self._clients.push_async_callback(door.close)
         self._watch = Watch(
@@ -67,8 +71,8 @@ class Gateway:
 
     @property
     def app(self) -> ASGIApp:
-        """Return the API as an ASGI application."""
-        return self._rest
+        """Return what is served over HTTP as an ASGI application."""
+        return self._app
 
     @property
     def hot(self) -> rest.HotRoute:
@@ -89,11 +93,16 @@ class Gateway:
         providers = None if settings.providers == self.settings.providers else self._providers(settings)
         self.settings = settings
         self._rest_ports.settings = settings
+        self._portal.ports.settings = settings
         self._pipeline.apply(settings, providers)
 
     async def watch(self) -> None:
         """Keep what lies in the directory of credential files, until cancelled."""
         await self._watch.run()
+
+    async def tend(self) -> None:
+        """Forget what has expired of the portal, until cancelled."""
+        await self._portal.tend()
 
     async def close(self) -> None:
         """Write what is only in memory and close outbound connections; the store stays open."""

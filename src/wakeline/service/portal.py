@@ -1,0 +1,91 @@
+"""Our own Bitrix24 portal inside a gateway: its parts joined, its doors, and what it tidies up.
+
+What callers give us as URLs (handlers of events) goes out through one guarded client, under the rules of `[webhooks]`.
+"""
+
+from __future__ import annotations
+
+import structlog
+from starlette.types import ASGIApp
+
+from wakeline.config import Settings, Webhooks
+from wakeline.edges.bitrix24.addresses import is_oauth_host
+from wakeline.edges.bitrix24.call import BitrixPorts
+from wakeline.edges.bitrix24.delivering import EventDeliveries
+from wakeline.edges.bitrix24.door import Door as PortalDoor
+from wakeline.model.errors import StorageError
+from wakeline.observe.metrics import Metrics
+from wakeline.pipeline import Pipeline
+from wakeline.ports import Clock, Secrets
+from wakeline.service.mount import Door, Mount
+from wakeline.storage.sqlite import SqliteStore
+from wakeline.transport.guard import Guard, system_resolver
+from wakeline.transport.http import GuardedClient
+
+_log = structlog.get_logger()
+
+_TIDY = 3600.0
+"""Seconds between two looks for what has expired."""
+_LONGEST_WAIT = 2_952_000_000
+"""Milliseconds an offline event waits for its reader: 34 days, as on a portal."""
+
+
+class Portal:
+    """The portal of one gateway. `close` ends what is under way."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: SqliteStore,
+        secrets: Secrets,
+        clock: Clock,
+        *,
+        pipeline: Pipeline,
+        metrics: Metrics,
+    ) -> None:
+        self._http = _client(settings.webhooks)
+        self.ports = BitrixPorts(
+            clock=clock,
+            apps=store.apps,
+            devices=store.devices,
+            secrets=secrets,
+            access=store.portal_access,
+            events=store.portal_events,
+            records=store.portal_records,
+            calls=store.portal_calls,
+            pipeline=pipeline,
+            settings=settings,
+            http=self._http,
+            deliveries=EventDeliveries(self._http, clock, metrics),
+        )
+
+    def beside(self, rest: ASGIApp) -> Mount:
+        """Return one application that serves the portal's doors and the REST API."""
+        doors = {Door.REST: rest, Door.PORTAL: PortalDoor(self.ports)}
+        return Mount(doors, lambda host: is_oauth_host(host, self.ports.settings.bitrix24))
+
+    async def tend(self) -> None:
+        """Forget what has expired, now and then, until cancelled."""
+        while True:
+            try:
+                await self.tidy()
+            except StorageError as error:
+                # A full disk passes, and what has expired is no danger: it only takes room.
+                _log.warning("bitrix24.tidying_failed", detail=error.detail)
+            await self.ports.clock.sleep(_TIDY)
+
+    async def tidy(self) -> None:
+        """Forget codes, tokens and offline events that have expired."""
+        now = self.ports.clock.now()
+        await self.ports.access.prune(now)
+        await self.ports.events.prune_events(now - _LONGEST_WAIT)
+
+    async def close(self) -> None:
+        """End deliveries of events and close connections."""
+        await self.ports.deliveries.close()
+        await self._http.aclose()
+
+
+def _client(settings: Webhooks) -> GuardedClient:
+    guard = Guard(resolve=system_resolver, allow_private=settings.allow_private, allow_http=settings.allow_http)
+    return GuardedClient(guard)

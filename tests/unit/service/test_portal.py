@@ -1,0 +1,80 @@
+"""A gateway on a disk serves its Bitrix24 portal beside the REST API, and tidies up what has expired."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from wakeline.config import Bitrix24, SecretsSection, Server, Settings, Storage
+from wakeline.edges.bitrix24.secrets import digest
+from wakeline.model.bitrix24.access import AuthorizationCode, IncomingWebhook, PortalApplication, PortalUser
+from wakeline.service import wiring
+from wakeline.service.wiring import Gateway
+
+pytestmark = pytest.mark.anyio
+
+CODE = "hook0123456789ab"
+
+
+def _settings(directory: Path, bitrix24: Bitrix24) -> Settings:
+    return Settings(
+        server=Server(data_dir=str(directory)),
+        storage=Storage(url=f"sqlite:///{directory}/wakeline.db", ballast=0, low_disk=0),
+        secrets=SecretsSection(master_key_file=f"{directory}/master.key"),
+        bitrix24=bitrix24,
+    )
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Gateway]:
+    async with wiring.opened(_settings(tmp_path, Bitrix24())) as opened:
+        access = opened._portal.ports.access
+        await access.put_user(PortalUser(id=1, name="Anna", admin=True))
+        await access.create_webhook(IncomingWebhook(id=0, user=1, digest=digest(CODE), scopes=("crm",)))
+        yield opened
+
+
+def _client(gateway: Gateway) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=gateway.app), base_url="https://portal.test")
+
+
+async def test_the_portal_and_the_api_are_behind_one_address(gateway: Gateway) -> None:
+    async with _client(gateway) as client:
+        assert (await client.get(f"/rest/1/{CODE}/profile")).json()["result"]["NAME"] == "Anna"
+        assert (await client.get("/rest/profile")).json()["error"] == "NO_AUTH_FOUND"
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/v1/apps")).json()["code"] == "unauthenticated"
+
+
+async def test_a_reload_reaches_the_portal(gateway: Gateway, tmp_path: Path) -> None:
+    gateway.apply(_settings(tmp_path, Bitrix24(require_https=False)))
+    async with _client(gateway) as client:
+        assert (await client.get(f"http://portal.test/rest/1/{CODE}/profile")).status_code == 200
+
+
+async def test_codes_that_have_expired_are_forgotten(gateway: Gateway) -> None:
+    ports = gateway._portal.ports
+    app = await ports.apps.create("acme", "Acme", 0)
+    application = await ports.access.create_application(
+        PortalApplication(
+            id=0,
+            client_id="local.x",
+            secret=digest("s"),
+            name="X",
+            app=app.id,
+            redirect_uri="https://x.test",
+            scopes=(),
+        )
+    )
+    for name, expires in (("old", 1), ("new", ports.clock.now() + 30_000)):
+        await ports.access.keep_code(
+            AuthorizationCode(
+                digest=digest(name), application=application.id, user=1, redirect_uri="", scopes=(), expires=expires
+            )
+        )
+    await gateway._portal.tidy()
+    assert await ports.access.take_code(digest("old")) is None
+    assert await ports.access.take_code(digest("new")) is not None
