@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from wakeline.edges.bitrix24.call import Method
-from wakeline.edges.bitrix24.methods import basic, crm, tasks
+from wakeline.edges.bitrix24.methods import basic, crm, im, mobile, pull, tasks, users
 
-METHODS: tuple[Method, ...] = (*basic.METHODS, *crm.METHODS, *tasks.METHODS)
+METHODS: tuple[Method, ...] = (
+    *basic.METHODS,
+    *crm.METHODS,
+    *im.METHODS,
+    *mobile.METHODS,
+    *pull.METHODS,
+    *tasks.METHODS,
+    *users.METHODS,
+)
 
 BY_NAME = {method.name: method for method in METHODS}

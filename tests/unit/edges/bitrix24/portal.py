@@ -126,6 +126,10 @@ class Portal:
         self.application = msgspec.structs.replace(self.application, **fields)
         await self.store.portal_access.change_application(self.application)
 
+    async def put(self, user: PortalUser, **fields: Any) -> None:
+        """Change a user."""
+        await self.store.portal_access.put_user(msgspec.structs.replace(user, **fields))
+
     async def set(self, **fields: Any) -> None:
         """Change the portal."""
         state: PortalState = msgspec.structs.replace(self.store.portal_access.portal(), **fields)

@@ -1,0 +1,104 @@
+"""`mobile.push.*`: what a user wants on their phone. It counts: who wants nothing gets nothing.
+
+    status              no push at all; null until it was said, which is yes
+    config              types of pushes, one by one; `pull.application.push.add` sends none of a type
+    smartfilter.status  nothing that has a type while the user is connected
+
+Source: Bitrix24 REST, pages of these methods. The types are those that this portal sends.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from wakeline.edges.bitrix24 import reading
+from wakeline.edges.bitrix24.call import Call, Method, MethodError, Result
+from wakeline.edges.bitrix24.reading import Value
+from wakeline.model.bitrix24.access import PortalUser
+
+NOTIFY = "rest|rest_notify"
+"""The type of what applications and webhooks send by `im.notify`."""
+
+_TYPES = {NOTIFY: ("Applications", "Notifications of applications")}
+
+
+async def types(_: Call) -> Result:
+    """List the types of pushes by module."""
+    found: dict[str, dict[str, Value]] = {}
+    for kind, (module_name, name) in _TYPES.items():
+        module, _bar, type_ = kind.partition("|")
+        known = {"name": name, "type": type_, "disabled": False, "default": True}
+        found[module] = {"name": module_name, "module_id": module, "types": [known]}
+    return Result(list(found.values()))
+
+
+async def config(call: Call) -> Result:
+    """Return which types the user wants."""
+    user = await _user(call)
+    rows: list[Value] = []
+    for kind in _TYPES:
+        module, _bar, type_ = kind.partition("|")
+        rows.append({"module_id": module, "type": type_, "active": kind not in user.push.muted})
+    return Result(rows)
+
+
+async def set_config(call: Call) -> Result:
+    """Take down which types the user wants; what is not named stays, what is not known is left out."""
+    given = reading.tree(call.params, "CONFIG")
+    if not given:
+        raise MethodError(400, "CONFIG_ERROR", "New config is not specified")
+    user = await _user(call)
+    muted = set(user.push.muted)
+    for row in given.values():
+        said = {name.upper(): value for name, value in reading.mapped(row).items()}
+        kind = f"{reading.text(said, 'MODULE_ID')}|{reading.text(said, 'TYPE')}"
+        if reading.flag(said, "ACTIVE"):
+            muted.discard(kind)
+        elif kind in _TYPES:
+            muted.add(kind)
+    return await _keep(call, user, muted=frozenset(muted))
+
+
+async def status(call: Call) -> Result:
+    """Return whether the user wants pushes."""
+    return Result((await _user(call)).push.active)
+
+
+async def set_status(call: Call) -> Result:
+    """Take down whether the user wants pushes."""
+    return await _keep(call, await _user(call), active=reading.flag(call.params, "ACTIVE"))
+
+
+async def smart_filter(call: Call) -> Result:
+    """Return whether the user wants no pushes while connected."""
+    return Result((await _user(call)).push.smart)
+
+
+async def set_smart_filter(call: Call) -> Result:
+    """Take down whether the user wants no pushes while connected."""
+    return await _keep(call, await _user(call), smart=reading.flag(call.params, "ACTIVE"))
+
+
+async def _user(call: Call) -> PortalUser:
+    """Return the caller as kept now: an earlier command of the same batch may have changed them."""
+    return await call.ports.access.user(call.caller.user.id) or call.caller.user
+
+
+async def _keep(call: Call, user: PortalUser, **changes: Value) -> Result:
+    push = msgspec.structs.replace(user.push, **changes)
+    await call.ports.access.put_user(msgspec.structs.replace(user, push=push))
+    return Result(value=True)
+
+
+METHODS: tuple[Method, ...] = tuple(
+    Method(name=f"mobile.push.{name}", scope="mobile", handler=handler)
+    for name, handler in (
+        ("types.get", types),
+        ("config.get", config),
+        ("config.set", set_config),
+        ("status.get", status),
+        ("status.set", set_status),
+        ("smartfilter.status.get", smart_filter),
+        ("smartfilter.status.set", set_smart_filter),
+    )
+)
