@@ -75,7 +75,7 @@ def on_google(notification: Notification) -> dict[str, Any]:
     """Return the message that Google gets, without its target."""
     prepared = fcm.prepare(notification, notification.created)
     found: dict[str, Any] = json.loads(prepared.body("token", "", None))["message"]
-    return found
+    return {name: said for name, said in found.items() if name != "token"}
 
 
 def in_browser(notification: Notification) -> dict[str, Any]:

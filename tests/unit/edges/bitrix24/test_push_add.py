@@ -56,7 +56,6 @@ async def test_it_looks_on_android_as_it_does_on_an_iphone(portal: Portal) -> No
     notification = await phones.sent(portal, ProviderKind.FCM)
     name, expires = uuid_of(notification.key), notification.expires // 1000
     assert phones.on_google(notification) == {
-        "token": f"token-of-{MEMBER}",
         "notification": {"title": "Sales", "body": "Hello, world!", "image": FACE},
         "data": {"group": "local.test", "avatarUrl": FACE},
         "android": {"priority": "HIGH", "ttl": "43200s", "notification": {"tag": name}},
