@@ -13,6 +13,7 @@ from wakeline.edges.bitrix24.addresses import is_oauth_host
 from wakeline.edges.bitrix24.call import BitrixPorts
 from wakeline.edges.bitrix24.delivering import EventDeliveries
 from wakeline.edges.bitrix24.door import Door as PortalDoor
+from wakeline.edges.bitrix24.oauth import OAuthDoor
 from wakeline.model.errors import StorageError
 from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Pipeline
@@ -61,7 +62,11 @@ class Portal:
 
     def beside(self, rest: ASGIApp) -> Mount:
         """Return one application that serves the portal's doors and the REST API."""
-        doors = {Door.REST: rest, Door.PORTAL: PortalDoor(self.ports)}
+        doors: dict[Door, ASGIApp] = {
+            Door.REST: rest,
+            Door.PORTAL: PortalDoor(self.ports),
+            Door.OAUTH: OAuthDoor(self.ports),
+        }
         return Mount(doors, lambda host: is_oauth_host(host, self.ports.settings.bitrix24))
 
     async def tend(self) -> None:

@@ -45,6 +45,7 @@ async def test_the_portal_and_the_api_are_behind_one_address(gateway: Gateway) -
     async with _client(gateway) as client:
         assert (await client.get(f"/rest/1/{CODE}/profile")).json()["result"]["NAME"] == "Anna"
         assert (await client.get("/rest/profile")).json()["error"] == "NO_AUTH_FOUND"
+        assert (await client.get("https://portal.test//oauth/token/?grant_type=none")).json()["error"]
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/v1/apps")).json()["code"] == "unauthenticated"
 
