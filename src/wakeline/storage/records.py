@@ -163,9 +163,9 @@ def _fits(text: str, pattern: str) -> bool:
 
 
 def sort_key(order: Sequence[Order]) -> SortKey:
-    """Return what gives a record's place; its last part is the id, so that no two are equal."""
+    """Return what gives a record's place, a flat tuple; its last part is the id, so that no two are equal."""
     keys = [_key(each) for each in order]
-    return lambda number, fields: (*(key(number, fields) for key in keys), number)
+    return lambda number, fields: (*(part for key in keys for part in key(number, fields)), number)
 
 
 def _key(order: Order) -> Callable[[int, Fields], tuple[int, object]]:

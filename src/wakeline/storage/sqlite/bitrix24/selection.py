@@ -10,12 +10,16 @@ import asyncio
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import cast
 
 from wakeline.model.bitrix24.records import Condition, Fields, Order
 from wakeline.storage.records import SortKey, matcher, sort_key
 
 SLICE = 250
 """Rows looked at in one step of the loop: about a millisecond."""
+
+_RUNS = 16
+"""Sorted slices after which those of a first page are merged: what cannot be on it need not be remembered."""
 
 Slices = Iterable[Sequence[tuple[int, Fields]]]
 """Ids and fields, at most SLICE at once; a slice is read when it is asked for."""
@@ -47,15 +51,17 @@ async def _in_turn(chosen: Slices, start: int, limit: int, enough: int | None) -
 
 async def _sorted(chosen: Slices, key: SortKey, start: int, limit: int) -> tuple[list[int], int]:
     """Sort slice by slice and merge: sorting all at once would keep the loop, however many threads there were."""
-    runs: list[list[tuple[tuple[object, ...], int]]] = []
-    total = 0
+    wanted, total = start + limit, 0
+    runs: list[list[tuple[object, ...]]] = []
     for rows in chosen:
-        runs.append(sorted((key(*row), row[0]) for row in rows)[: start + limit])
+        runs.append(sorted(key(*row) for row in rows)[:wanted])
         total += len(rows)
+        if wanted <= SLICE and len(runs) == _RUNS:
+            runs = [list(islice(heapq.merge(*runs), wanted))]
         await asyncio.sleep(0)
     merged = heapq.merge(*runs)
     await _skip(merged, start)
-    return [number for _, number in islice(merged, limit)], total
+    return [cast("int", place[-1]) for place in islice(merged, limit)], total
 
 
 async def _skip(merged: Iterator[object], rows: int) -> None:

@@ -38,13 +38,12 @@ class PortalTokens(PortalApplications):
         return await self._writer.write(lambda tx: _take_code(tx, digest))
 
     async def issue(self, grant: Grant) -> Grant:
-        """Keep a pair of tokens in place of what this user had granted this application before. Raises NotFound, as `keep_code`."""
+        """Keep a pair of tokens beside those that this user granted before. Raises NotFound, as `keep_code`."""
         return await self._writer.write(lambda tx: self._issue(tx, grant))
 
     def _issue(self, tx: Transaction, grant: Grant) -> Grant:
         self._refuse_gone(grant.application)
-        tx.execute(_SQL["delete_grant_of"], (grant.application, grant.user))
-        number = tx.execute(_SQL["insert_grant"], (grant.application, grant.user, *_columns(grant))).lastrowid or 0
+        number = tx.execute(_SQL["insert_grant"], (grant.application, *_columns(grant))).lastrowid or 0
         return msgspec.structs.replace(grant, id=number)
 
     async def grant_by_access(self, digest: bytes) -> Grant | None:

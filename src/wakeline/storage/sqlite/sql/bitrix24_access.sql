@@ -95,13 +95,9 @@ DELETE FROM portal_code WHERE application = ?;
 -- Forget codes that have expired.
 DELETE FROM portal_code WHERE expires <= ?;
 
--- name: delete_grant_of!
--- Forget what a user has granted an application.
-DELETE FROM portal_grant WHERE application = ? AND user = ?;
-
 -- name: insert_grant!
 -- Keep a grant.
-INSERT INTO portal_grant (application, user, access, refresh, former, over, facts) VALUES (?, ?, ?, ?, ?, ?, ?);
+INSERT INTO portal_grant (application, access, refresh, former, over, facts) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: update_grant!
 -- Put a new pair of tokens in the place of one whose refresh token is still this one.

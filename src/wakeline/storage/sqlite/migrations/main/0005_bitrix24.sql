@@ -36,15 +36,14 @@ CREATE TABLE portal_code (
 CREATE TABLE portal_grant (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     application INTEGER NOT NULL,
-    user INTEGER NOT NULL,
     access BLOB NOT NULL UNIQUE,
     refresh BLOB NOT NULL UNIQUE,
     former BLOB NOT NULL,
     over INTEGER NOT NULL,
-    facts BLOB NOT NULL,
-    UNIQUE (application, user)
+    facts BLOB NOT NULL
 ) STRICT;
 
+CREATE INDEX portal_grant_of_application ON portal_grant (application);
 CREATE INDEX portal_grant_former ON portal_grant (former) WHERE former != x'';
 CREATE INDEX portal_grant_over ON portal_grant (over);
 
