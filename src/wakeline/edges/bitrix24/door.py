@@ -26,7 +26,7 @@ from wakeline.edges.bitrix24.table import BY_NAME
 from wakeline.edges.rest import head, reading
 from wakeline.model.bitrix24.access import PortalState
 
-_HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?")
+_HOST = re.compile(r"([A-Za-z0-9.\-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(:[0-9]{1,5})?")
 
 
 class _Reply(msgspec.Struct, frozen=True):
@@ -72,6 +72,7 @@ class Door:
     ) -> Performed:
         watch = answers.Stopwatch(self._ports.clock)
         portal = self._ports.access.portal()
+        self._check_host(headers)
         auth.check_portal(portal)
         method = None if found.method == batch.NAME and not found.version3 else self._method(found)
         asked = await request.read(scope, receive, headers, found)
@@ -84,6 +85,13 @@ class Door:
         watch.processing()
         result = await batch.run(self._performer, visit, asked.params)
         return Performed(result, watch.block())
+
+    def _check_host(self, headers: Mapping[str, str]) -> None:
+        """Raise MethodError if this host is not the portal's: there are no methods elsewhere."""
+        ours = self._ports.settings.bitrix24.portal_hosts
+        named = _HOST.fullmatch(headers.get("host", ""))
+        if ours and (named is None or named[1].lower() not in {host.lower() for host in ours}):
+            raise Refusal.NO_METHOD.error()
 
     def _method(self, found: Address) -> Method:
         """Return the method; there is none of version 3."""

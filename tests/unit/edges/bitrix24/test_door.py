@@ -225,6 +225,25 @@ async def test_what_the_pipeline_refuses_is_told_in_its_words(echo: Portal) -> N
     assert echo.refusal(await echo.call("test.wrong")) == (400, "ERROR_CORE", "the collapse id is too long")
 
 
+async def test_a_portal_with_names_answers_to_no_other() -> None:
+    portal = await opened(Settings(bitrix24=Bitrix24(portal_hosts=("Portal.test", "[::1]"))))
+    for host, status in (("portal.test", 200), ("PORTAL.test:8750", 200), ("[::1]:80", 200), ("other.test", 404)):
+        answer = await portal.client.get(f"/rest/profile?auth={ADMIN_TOKEN}", headers={"host": host})
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize("host", ["evil.test/path", "a@b", "x" * 300, "", "\xe4.test"])
+async def test_a_host_that_is_none_is_not_repeated(echo: Portal, host: str) -> None:
+    headers = {"host": host.encode("latin-1")}
+    answer = await echo.client.get(f"/rest/test.echo?auth={ADMIN_TOKEN}", headers=headers)
+    assert echo.result(answer)["base"] == "https://localhost"
+
+
+async def test_the_portals_own_name_is_put_before_that_of_the_request(echo: Portal) -> None:
+    await echo.set(domain="crm.example:8443")
+    assert echo.result(await echo.call("test.echo"))["base"] == "https://crm.example:8443"
+
+
 # --- rows of the table of system errors that an operator can provoke -----------------------------------------------
 
 
