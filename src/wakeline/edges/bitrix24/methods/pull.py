@@ -31,7 +31,7 @@ _CHANNEL_AUTH = "Get access to application config available only for application
 _USER_AUTH = "Method not available for OAuth authorization."
 
 _MODULE = re.compile(r"[a-z0-9._]+")
-_COMMAND = re.compile(r"[\w:|.\-]+")
+_COMMAND = re.compile(r"[\w:|.\-]+", re.ASCII)
 _REVISIONS = {"revision_web": 19, "revision_mobile": 3}
 
 _log = structlog.get_logger()
