@@ -104,7 +104,14 @@ class PortalEvents(Protocol):
         """Keep a handler; its id is given by the store. Raises Conflict (the same is bound), NotFound (a deleted application)."""
 
     async def unbind(
-        self, application: int, event: str, *, handler: str | None, user: int | None, offline: bool
+        self,
+        application: int,
+        event: str,
+        *,
+        handler: str | None,
+        user: int | None,
+        offline: bool,
+        connector: str | None = None,
     ) -> int:
         """Forget handlers; None: whatever it is. Returns how many."""
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from wakeline.edges.bitrix24.call import Method
-from wakeline.edges.bitrix24.methods import basic, crm, im, mobile, pull, tasks, users
+from wakeline.edges.bitrix24.methods import basic, crm, events, im, mobile, offline_events, pull, tasks, users
 
 METHODS: tuple[Method, ...] = (
     *basic.METHODS,
     *crm.METHODS,
+    *events.METHODS,
     *im.METHODS,
     *mobile.METHODS,
+    *offline_events.METHODS,
     *pull.METHODS,
     *tasks.METHODS,
     *users.METHODS,

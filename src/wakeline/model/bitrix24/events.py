@@ -8,7 +8,8 @@ import msgspec
 class EventHandler(msgspec.Struct, frozen=True, kw_only=True):
     """A handler that an application has bound: one URL for an event, or (`offline`) a place in the queue of offline events.
 
-    `event` in upper case; `user` 0: it hears of what anybody does; `connector` names one of several readers of offline events.
+    `event` in upper case; `user` is whose token comes with the event, 0: that of who caused it; `connector` names one of
+    several readers of offline events.
     `pause`: ONOFFLINEEVENT comes at most once in so many seconds.
     """
 

@@ -33,13 +33,23 @@ class MemoryPortalEvents:
         return kept
 
     async def unbind(
-        self, application: int, event: str, *, handler: str | None, user: int | None, offline: bool
+        self,
+        application: int,
+        event: str,
+        *,
+        handler: str | None,
+        user: int | None,
+        offline: bool,
+        connector: str | None = None,
     ) -> int:
         """Forget handlers; None: whatever it is. Returns how many."""
         gone = [
             each.id
             for each in self.handlers(application=application, event=event)
-            if each.offline is offline and handler in (None, each.handler) and user in (None, each.user)
+            if each.offline is offline
+            and handler in (None, each.handler)
+            and user in (None, each.user)
+            and connector in (None, each.connector)
         ]
         for number in gone:
             del self._handlers[number]

@@ -66,13 +66,23 @@ class SqlitePortalEvents:
         return kept
 
     async def unbind(
-        self, application: int, event: str, *, handler: str | None, user: int | None, offline: bool
+        self,
+        application: int,
+        event: str,
+        *,
+        handler: str | None,
+        user: int | None,
+        offline: bool,
+        connector: str | None = None,
     ) -> int:
         """Forget handlers; None: whatever it is. Returns how many."""
         wanted = [
             each.id
             for each in self.handlers(application=application, event=event)
-            if each.offline is offline and handler in (None, each.handler) and user in (None, each.user)
+            if each.offline is offline
+            and handler in (None, each.handler)
+            and user in (None, each.user)
+            and connector in (None, each.connector)
         ]
         return await self._writer.write(lambda tx: self._unbind(tx, wanted)) if wanted else 0
 
