@@ -180,6 +180,15 @@ async def test_a_type_that_is_not_wanted_is_not_sent_and_pushes_without_a_type_a
     assert portal.result(await portal.call(NOTIFY, HELLO)) > 0
 
 
+@pytest.mark.parametrize("method", ["mobile.push.status.set", "mobile.push.smartfilter.status.set"])
+@pytest.mark.parametrize("given", [{}, {"ACTIVE": ""}, {"ACTIVE": "perhaps"}, {"ACTIVE": ["Y"]}])
+async def test_silence_switches_nothing(portal: Portal, method: str, given: dict[str, Any]) -> None:
+    before = await portal.store.portal_access.user(ADMIN)
+    assert portal.refusal(await portal.call(method, given))[:2] == (400, "ERROR_ARGUMENT")
+    await portal.call("mobile.push.config.set", {"CONFIG": [TYPE]})
+    assert await portal.store.portal_access.user(ADMIN) == before
+
+
 @pytest.mark.parametrize("given", [{}, {"CONFIG": ""}, {"CONFIG": []}])
 async def test_a_configuration_that_says_nothing_is_refused(portal: Portal, given: dict[str, Any]) -> None:
     answer = await portal.call("mobile.push.config.set", given)

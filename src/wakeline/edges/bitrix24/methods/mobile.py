@@ -9,11 +9,14 @@ Source: Bitrix24 REST, pages of these methods. The types are those that this por
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from wakeline.edges.bitrix24 import reading
 from wakeline.edges.bitrix24.call import Call, Method, MethodError, Result
 from wakeline.edges.bitrix24.reading import Value
+from wakeline.edges.bitrix24.refusals import Refusal
 from wakeline.model.bitrix24.access import PortalUser
 
 NOTIFY = "rest|rest_notify"
@@ -52,10 +55,11 @@ async def set_config(call: Call) -> Result:
     for row in given.values():
         said = {name.upper(): value for name, value in reading.mapped(row).items()}
         kind = f"{reading.text(said, 'MODULE_ID')}|{reading.text(said, 'TYPE')}"
-        if reading.flag(said, "ACTIVE"):
-            muted.discard(kind)
-        elif kind in _TYPES:
-            muted.add(kind)
+        match _switch(said):
+            case True:
+                muted.discard(kind)
+            case False if kind in _TYPES:
+                muted.add(kind)
     return await _keep(call, user, muted=frozenset(muted))
 
 
@@ -66,7 +70,7 @@ async def status(call: Call) -> Result:
 
 async def set_status(call: Call) -> Result:
     """Take down whether the user wants pushes."""
-    return await _keep(call, await _user(call), active=reading.flag(call.params, "ACTIVE"))
+    return await _keep(call, await _user(call), active=_asked(call))
 
 
 async def smart_filter(call: Call) -> Result:
@@ -76,7 +80,20 @@ async def smart_filter(call: Call) -> Result:
 
 async def set_smart_filter(call: Call) -> Result:
     """Take down whether the user wants no pushes while connected."""
-    return await _keep(call, await _user(call), smart=reading.flag(call.params, "ACTIVE"))
+    return await _keep(call, await _user(call), smart=_asked(call))
+
+
+def _asked(call: Call) -> bool:
+    """Return what ACTIVE says. Raises MethodError if that is neither yes nor no: silence must not switch a phone off."""
+    said = _switch(call.params)
+    if said is None:
+        raise Refusal.ARGUMENT.error("Argument 'ACTIVE' is null or empty", argument="ACTIVE")
+    return said
+
+
+def _switch(params: Mapping[str, Value]) -> bool | None:
+    said = reading.flag(params, "ACTIVE")
+    return said if reading.flag(params, "ACTIVE", default=True) is said else None
 
 
 async def _user(call: Call) -> PortalUser:
