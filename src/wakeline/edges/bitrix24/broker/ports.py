@@ -1,0 +1,28 @@
+"""All that the push service of portals needs of the rest of the gateway. `service.wiring` fills it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from wakeline import ports
+from wakeline.pipeline import Pipeline
+from wakeline.ports.bitrix24_broker import PortalKeys
+
+
+class BrokerPorts(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts this edge speaks to."""
+
+    clock: ports.Clock
+    apps: ports.Apps
+    devices: ports.Devices
+    credentials: ports.Credentials
+    events: ports.Events
+    keys: PortalKeys
+    pipeline: Pipeline
+
+
+def key_digest(text: str) -> bytes:
+    """Return what is kept of a licence key: a portal's is a digest itself, so it needs no slow hash."""
+    return hashlib.sha256(text.encode()).digest()
