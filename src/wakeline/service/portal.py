@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from wakeline.config import Settings, Webhooks
 from wakeline.edges.bitrix24.addresses import is_oauth_host
+from wakeline.edges.bitrix24.broker import Broker, BrokerPorts
 from wakeline.edges.bitrix24.call import BitrixPorts
 from wakeline.edges.bitrix24.delivering import EventDeliveries
 from wakeline.edges.bitrix24.door import Door as PortalDoor
@@ -59,6 +60,17 @@ class Portal:
             http=self._http,
             deliveries=EventDeliveries(self._http, clock, metrics),
         )
+        self._broker = Broker(
+            BrokerPorts(
+                clock=clock,
+                apps=store.apps,
+                devices=store.devices,
+                credentials=store.credentials,
+                events=store.events,
+                keys=store.portal_keys,
+                pipeline=pipeline,
+            )
+        )
 
     def beside(self, rest: ASGIApp) -> Mount:
         """Return one application that serves the portal's doors and the REST API."""
@@ -66,6 +78,7 @@ class Portal:
             Door.REST: rest,
             Door.PORTAL: PortalDoor(self.ports),
             Door.OAUTH: OAuthDoor(self.ports),
+            Door.BROKER: self._broker,
         }
         return Mount(doors, lambda host: is_oauth_host(host, self.ports.settings.bitrix24))
 
