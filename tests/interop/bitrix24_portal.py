@@ -1,0 +1,213 @@
+"""A gateway with a Bitrix24 portal on real sockets, in a thread of its own, so that clients of any kind may block.
+
+It listens twice, on TLS and in plain, behind one gateway; a proxy leads whoever asks for portal.test or a Bitrix24 OAuth host
+to the TLS one, so that clients with constants in them need no change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trustme
+
+from wakeline.config import Bitrix24, SecretsSection, Server, Settings, Storage
+from wakeline.edges.bitrix24.secrets import digest
+from wakeline.model.bitrix24.access import Grant, IncomingWebhook, PortalApplication, PortalUser
+from wakeline.model.bitrix24.records import Record, RecordKind
+from wakeline.service import listeners, wiring
+from wakeline.service.wiring import Gateway
+
+NAMES = ("portal.test", "oauth.bitrix24.tech", "oauth.bitrix.info")
+CODE = "hook0123456789ab"
+CLIENT_ID, CLIENT_SECRET = "local.judge", "client-secret"
+SCOPES = ("pull", "crm", "user", "im", "task", "tasks", "telephony")
+DEALS = 323
+HOUR = 3_600_000
+_PATIENCE = 20.0
+
+
+class Portal:
+    """What a client needs to know, and what a test may change while it runs."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.ca_file = directory / "ca.pem"
+        self.plain = self.proxy = ""
+        self._gateway: Gateway
+        self._loop: asyncio.AbstractEventLoop
+        self._end: asyncio.Event
+
+    def run(self, work: Callable[[Gateway], Awaitable[Any]]) -> Any:
+        """Do something with the gateway in its own loop, and return what comes of it."""
+
+        async def done() -> Any:
+            return await work(self._gateway)
+
+        return asyncio.run_coroutine_threadsafe(done(), self._loop).result(_PATIENCE)
+
+    def token(self, name: str, *, seconds: int = 3600, user: int = 1) -> str:
+        """Give a user an access token of the application and the refresh token `refresh-<name>`."""
+
+        async def issue(gateway: Gateway) -> None:
+            ports = gateway._portal.ports
+            now = ports.clock.now()
+            await ports.access.issue(
+                Grant(
+                    id=0,
+                    application=ports.access.applications()[0].id,
+                    user=user,
+                    scopes=SCOPES,
+                    access=digest(name),
+                    access_expires=now + seconds * 1000,
+                    refresh=digest(f"refresh-{name}"),
+                    refresh_expires=now + 24 * HOUR,
+                )
+            )
+
+        self.run(issue)
+        return name
+
+    def set(self, **fields: Any) -> None:
+        """Change the portal."""
+
+        async def change(gateway: Gateway) -> None:
+            access = gateway._portal.ports.access
+            await access.set_portal(msgspec.structs.replace(access.portal(), **fields))
+
+        self.run(change)
+
+    async def serve(self, ready: threading.Event) -> None:
+        """Serve until told to end."""
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        secure, plain = self._settings()
+        async with wiring.opened(secure) as self._gateway, contextlib.AsyncExitStack() as stack:
+            await _fill(self._gateway)
+            doors = [listeners.public(self._gateway.app, settings) for settings in (secure, plain)]
+            for door in doors:
+                door.start()
+                stack.push_async_callback(door.stop, at_once=True)
+            self.plain = f"http://127.0.0.1:{doors[1].port}"
+            self.proxy = await stack.enter_async_context(_proxy(doors[0].port))
+            ready.set()
+            await self._end.wait()
+
+    def end(self) -> None:
+        """Have `serve` return."""
+        self._loop.call_soon_threadsafe(self._end.set)
+
+    def _settings(self) -> tuple[Settings, Settings]:
+        authority = trustme.CA()
+        leaf = authority.issue_cert(*NAMES, "127.0.0.1")
+        authority.cert_pem.write_to_path(str(self.ca_file))
+        leaf.private_key_pem.write_to_path(str(self.directory / "key.pem"))
+        for number, blob in enumerate(leaf.cert_chain_pems):
+            blob.write_to_path(str(self.directory / "cert.pem"), append=number > 0)
+        server = Server(listen="127.0.0.1:0", data_dir=str(self.directory))
+        made = Settings(
+            server=server,
+            storage=Storage(url=f"sqlite:///{self.directory}/wakeline.db", ballast=0, low_disk=0),
+            secrets=SecretsSection(master_key_file=str(self.directory / "master.key")),
+            bitrix24=Bitrix24(
+                require_https=False, rate_limit=False, portal_hosts=(NAMES[0], "127.0.0.1"), oauth_hosts=NAMES[1:]
+            ),
+        )
+        certificate, key = str(self.directory / "cert.pem"), str(self.directory / "key.pem")
+        secure = msgspec.structs.replace(server, tls_certificate=certificate, tls_key=key)
+        return msgspec.structs.replace(made, server=secure), made
+
+
+async def _fill(gateway: Gateway) -> None:
+    ports = gateway._portal.ports
+    app = await ports.apps.create("acme-chat", "Acme", ports.clock.now())
+    await ports.access.put_user(PortalUser(id=1, name="Anna", last_name="Adler", admin=True, gender="F"))
+    await ports.access.create_application(
+        PortalApplication(
+            id=0,
+            client_id=CLIENT_ID,
+            secret=digest(CLIENT_SECRET),
+            name="Judge",
+            app=app.id,
+            redirect_uri="https://app.test/back",
+            scopes=SCOPES,
+            application_token="t" * 32,
+        )
+    )
+    await ports.access.create_webhook(IncomingWebhook(id=0, user=1, digest=digest(CODE), scopes=SCOPES))
+    await ports.records.put(
+        [
+            Record(kind=RecordKind.DEAL, id=number, fields={"ID": str(number), "TITLE": f"Deal {number}"})
+            for number in range(1, DEALS + 1)
+        ]
+    )
+
+
+@contextlib.asynccontextmanager
+async def _proxy(port: int) -> AsyncIterator[str]:
+    """An HTTP proxy that leads every CONNECT to this port."""
+
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+            writer.write_eof()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+        await reader.readuntil(b"\r\n\r\n")
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await asyncio.gather(pipe(reader, back), pipe(there, writer))
+        finally:
+            for one in (writer, back):
+                one.close()
+                with contextlib.suppress(ConnectionError):
+                    await one.wait_closed()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await asyncio.wait([asyncio.ensure_future(asyncio.sleep(0)), *under_way], timeout=1)
+        for task in under_way.copy():
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def served(directory: Path) -> Iterator[Portal]:
+    """Serve a portal in a thread while the block runs."""
+    portal, ready = Portal(directory), threading.Event()
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(portal.serve(ready))
+        except BaseException as error:
+            failed.append(error)
+            ready.set()
+            raise
+
+    thread = threading.Thread(target=run, name="portal")
+    thread.start()
+    assert ready.wait(_PATIENCE)
+    if failed:
+        raise failed[0]
+    try:
+        yield portal
+    finally:
+        portal.end()
+        thread.join(_PATIENCE)

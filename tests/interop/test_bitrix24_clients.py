@@ -1,0 +1,148 @@
+"""Clients of Bitrix24 that nobody here wrote take our portal for one of Bitrix24's, unchanged.
+
+b24pysdk has https, portal and OAuth host built in: a proxy leads its names to us. fast_bitrix24 takes any URL, so it speaks in
+plain here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from interop.bitrix24_portal import CLIENT_ID, CLIENT_SECRET, CODE, DEALS, Portal, served
+
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # the clients' own
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # sockets that they leave to the collector
+]
+
+_MISSING = "the extra `interop` is not installed: clients of Bitrix24 did NOT judge our portal"
+b24pysdk = pytest.importorskip("b24pysdk", reason=_MISSING)
+fast_bitrix24 = pytest.importorskip("fast_bitrix24", reason=_MISSING)
+ALL = [str(number) for number in range(1, DEALS + 1)]
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    with served(tmp_path_factory.mktemp("portal")) as made:
+        yield made
+
+
+@pytest.fixture
+def named(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Portal:
+    """The portal under the names that b24pysdk has built in."""
+    monkeypatch.setenv("HTTPS_PROXY", portal.proxy)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(portal.ca_file))
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    return portal
+
+
+@pytest.fixture
+def hook(named: Portal) -> Any:
+    return b24pysdk.Client(b24pysdk.BitrixWebhook(domain="portal.test", webhook_token=f"1/{CODE}"))
+
+
+def application(token: str, refresh: str | None = None) -> Any:
+    app = b24pysdk.BitrixApp(client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+    return b24pysdk.BitrixToken(domain="portal.test", auth_token=token, refresh_token=refresh, bitrix_app=app)
+
+
+class TestB24pysdk:
+    def test_profile_with_its_times(self, hook: Any) -> None:
+        response = hook.profile().response
+        assert (response.result["ID"], response.result["ADMIN"]) == ("1", True)
+        assert response.time.date_start.tzinfo is not None
+
+    def test_a_list_page_by_page_and_by_references(self, hook: Any) -> None:
+        deals = hook.crm.deal.list(select=["ID", "TITLE"])
+        assert sorted((row["ID"] for row in deals.as_list().result), key=int) == ALL
+        assert [row["ID"] for row in deals.as_list_fast().result] == ALL
+
+    def test_a_batch_with_a_failure(self, hook: Any) -> None:
+        found = hook.call_batch(
+            {"one": hook.crm.deal.get(bitrix_id=7), "bad": hook.crm.deal.get(bitrix_id=99999)}
+        ).result
+        assert found.result["one"]["TITLE"] == "Deal 7"
+        assert set(found.result_error) == {"bad"}
+
+    def test_refusals_are_its_own_exceptions(self, named: Portal, hook: Any) -> None:
+        errors = b24pysdk.errors
+        token = hook.get_token()
+        with pytest.raises(errors.BitrixAPIError) as unknown:
+            token.call_method("no.such.method")
+        assert (unknown.value.status_code, unknown.value.error) == (404, "ERROR_METHOD_NOT_FOUND")
+        stranger = b24pysdk.BitrixWebhook(domain="portal.test", webhook_token="1/wrong0123456789a")
+        with pytest.raises(errors.BitrixSDKException, match="Wrong authorization data"):
+            stranger.call_method("profile")
+        with pytest.raises(errors.BitrixAPIWrongAuthType):
+            token.call_method("pull.application.push.add", {"USER_ID": 1, "TEXT": "Hi"})
+        named.set(closed=True)
+        try:
+            with pytest.raises(errors.BitrixAPIPortalDeleted):
+                token.call_method("profile")
+        finally:
+            named.set(closed=False)
+
+    def test_a_push_by_an_application(self, named: Portal) -> None:
+        client = b24pysdk.Client(application(named.token("push-token")))
+        assert client.pull.application.push.add(user_id=[1, 2], text="Hello, world!").result is True
+
+    def test_an_expired_token_is_refreshed_and_the_call_succeeds(self, named: Portal) -> None:
+        token = application(named.token("expired-token", seconds=0), "refresh-expired-token")
+        assert token.call_method("profile")["result"]["ID"] == "1"
+        assert token.auth_token != "expired-token"
+
+    def test_the_oauth_host_describes_the_token(self, named: Portal) -> None:
+        found = application(named.token("info-token")).get_app_info().result
+        assert (found.client_id, found.user_id) == (CLIENT_ID, 1)
+        assert found.install.domain == "portal.test"
+
+
+class TestFastBitrix24:
+    def client(self, portal: Portal) -> Any:
+        return fast_bitrix24.BitrixAsync(f"{portal.plain}/rest/1/{CODE}/", verbose=False)
+
+    def test_all_rows_of_a_list(self, portal: Portal) -> None:
+        rows = asyncio.run(self.client(portal).get_all("crm.deal.list", {"select": ["ID", "TITLE"]}))
+        assert sorted((row["ID"] for row in rows), key=int) == ALL
+
+    def test_many_by_id_and_calls_in_order(self, portal: Portal) -> None:
+        async def both() -> tuple[Any, Any]:
+            client = self.client(portal)
+            return (
+                await client.get_by_ID("crm.deal.get", [5, 6, 7]),
+                await client.call("crm.deal.get", [{"ID": number} for number in (9, 3, 120)]),
+            )
+
+        by_id, called = asyncio.run(both())
+        assert {key: row["TITLE"] for key, row in by_id.items()} == {n: f"Deal {n}" for n in ("5", "6", "7")}
+        assert [row["ID"] for row in called] == ["9", "3", "120"]
+
+    def test_an_unknown_id_is_its_own_exception(self, portal: Portal) -> None:
+        from fast_bitrix24.server_response import ErrorInServerResponseException  # noqa: PLC0415 - only if installed
+
+        with pytest.raises(ErrorInServerResponseException):
+            asyncio.run(self.client(portal).call("crm.deal.get", {"ID": 99999}))
+
+    def test_a_batch_with_a_reference(self, portal: Portal) -> None:
+        commands = {"list": "crm.deal.list?start=-1&order[ID]=DESC", "get": "crm.deal.get?ID=$result[list][0][ID]"}
+        found = asyncio.run(self.client(portal).call_batch({"halt": 0, "cmd": commands}))
+        assert found["get"]["ID"] == str(DEALS)
+
+    def test_a_push_with_a_token_that_is_fetched_again_when_it_has_expired(self, portal: Portal) -> None:
+        tokens = iter([portal.token("stale", seconds=0), portal.token("fresh")])
+        asked: list[str] = []
+
+        async def token() -> str:
+            asked.append(next(tokens))
+            return asked[-1]
+
+        client = fast_bitrix24.BitrixAsync(f"{portal.plain}/rest/", token_func=token, verbose=False)
+        found = asyncio.run(client.call("pull.application.push.add", {"USER_ID": [1, 2], "TEXT": "hi & bye"}))
+        assert found is True
+        assert asked == ["stale", "fresh"]
