@@ -124,6 +124,8 @@ class Life:
                 idempotency=self.store.idempotency,
                 apps=self.store.apps,
                 brakes=self.store.brakes,
+                portal_access=self.store.portal_access,
+                portal_events=self.store.portal_events,
                 facts=self.store.settings,
                 keeper=self.disk,
                 providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google},

@@ -90,6 +90,8 @@ class World:
             credentials=self.store.credentials,
             routes=self.store.routes,
             brakes=self.store.brakes,
+            portal_access=self.store.portal_access,
+            portal_events=self.store.portal_events,
             facts=self.store.settings,
             keeper=self.disk,
             providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google, ProviderKind.WEBPUSH: self.web},

@@ -239,6 +239,8 @@ class Bitrix24(_Section, frozen=True):
     """Seconds a refresh token is good for unless it is used; each use gives a new one (some guides say 30 days: 2592000)."""
     refresh_token_grace: SecondsOrNever = 60
     """Seconds in which the refresh token before is still taken: processes of one client do not tell each other."""
+    offline_event_lifetime: WholeSeconds = 2_952_000
+    """Seconds an offline event waits for the application that fetches it."""
     operating_limit: SecondsOrNever = 480
     """Seconds a method may run for an application or webhook within ten minutes (429 OPERATION_TIME_LIMIT); 0: no limit."""
 

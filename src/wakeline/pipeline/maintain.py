@@ -234,7 +234,7 @@ class Maintain:
         self._limits.forget(self._parts.clock.now())
 
     async def prune(self) -> None:
-        """Forget what is older than [retention] says, in small pieces."""
+        """Forget what is older than [retention] says, and what expired on the portal, in small pieces."""
         keep, now = self._parts.settings.retention, self._parts.clock.now()
         while await self._parts.ledger.prune(now - 1000 * keep.notifications, _BATCH) == _BATCH:
             pass
@@ -242,3 +242,5 @@ class Maintain:
         await self._parts.idempotency.prune(now - 1000 * keep.idempotency)
         await self._parts.devices.prune(now - 1000 * keep.notifications)
         await self._parts.brakes.prune(now - 1000 * keep.notifications)
+        await self._parts.portal_access.prune(now)
+        await self._parts.portal_events.prune_events(now - 1000 * self._parts.settings.bitrix24.offline_event_lifetime)

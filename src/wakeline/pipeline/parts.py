@@ -11,6 +11,7 @@ from wakeline.config import Settings
 from wakeline.model.event import EventType
 from wakeline.model.route import ProviderKind
 from wakeline.pipeline.meter import Meter, Silent
+from wakeline.ports.bitrix24 import PortalAccess, PortalEvents
 
 
 def _everything(_event: EventType) -> bool:
@@ -35,6 +36,8 @@ class Parts(msgspec.Struct, kw_only=True):
     credentials: ports.Credentials
     routes: ports.Routes
     brakes: ports.Brakes
+    portal_access: PortalAccess
+    portal_events: PortalEvents
     facts: ports.Settings
     keeper: ports.StoreKeeper
     providers: Mapping[ProviderKind, ports.Provider]

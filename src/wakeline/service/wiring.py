@@ -121,6 +121,8 @@ class Gateway:
             credentials=store.credentials,
             routes=store.routes,
             brakes=store.brakes,
+            portal_access=store.portal_access,
+            portal_events=store.portal_events,
             facts=store.settings,
             keeper=store.keeper,
             providers=self._providers(self.settings),

@@ -70,6 +70,8 @@ class Gateway:
                 credentials=store.credentials,
                 routes=store.routes,
                 brakes=store.brakes,
+                portal_access=store.portal_access,
+                portal_events=store.portal_events,
                 facts=store.settings,
                 keeper=store.keeper,
                 providers=dict(self.posts),
