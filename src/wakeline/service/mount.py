@@ -39,7 +39,7 @@ class Mount:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to whom it is for."""
         door = self._door(scope) if scope["type"] == "http" else Door.REST
-        await self._doors.get(door, self._doors[Door.REST])(scope, receive, send)
+        await self._doors[door](scope, receive, send)
 
     def _door(self, scope: Scope) -> Door:
         path: str = scope["path"]

@@ -36,7 +36,7 @@ async def test_scope_is_that_of_the_token_or_all_there_are(portal: Portal) -> No
 async def test_methods_are_those_that_the_token_opens(portal: Portal) -> None:
     await portal.grant(MEMBER, "bare", scopes=())
     bare = portal.result(await portal.call("methods", token="bare"))
-    assert {"profile", "server.time", "app.info"} <= set(bare)
+    assert {"profile", "server.time", "app.info", "batch"} <= set(bare)
     every = portal.result(await portal.call("methods", {"full": "true"}, token="bare"))
     assert set(bare) <= set(every)
     assert portal.result(await portal.call("methods", {"scope": "no-such"})) == []
@@ -44,7 +44,7 @@ async def test_methods_are_those_that_the_token_opens(portal: Portal) -> None:
 
 
 async def test_method_get_tells_whether_a_method_is_there_for_the_token(portal: Portal) -> None:
-    for name, exists in (("profile", True), ("Server.Time", True), ("no.such", False)):
+    for name, exists in (("profile", True), ("Server.Time", True), ("batch", True), ("no.such", False)):
         found = portal.result(await portal.call("method.get", {"name": name}))
         assert found == {"isExisting": exists, "isAvailable": exists}
     answer = await portal.call("method.get")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wakeline.edges.bitrix24 import reading
+from wakeline.edges.bitrix24 import batch, reading
 from wakeline.edges.bitrix24.answers import atom
 from wakeline.edges.bitrix24.auth import is_in_scope
 from wakeline.edges.bitrix24.call import Call, Method, MethodError, Result, Value
@@ -41,12 +41,13 @@ async def scope(call: Call) -> Result:
 async def methods(call: Call) -> Result:
     """Answer the methods that the caller may call, those of one scope, or with `full` all."""
     if reading.flag(call.params, "FULL"):
-        return Result(sorted(call.table))
+        return Result(sorted({*call.table, batch.NAME}))
     if "SCOPE" in call.params:
         return Result(
             sorted(name for name, method in call.table.items() if method.scope == reading.text(call.params, "SCOPE"))
         )
-    return Result(sorted(name for name, method in call.table.items() if is_in_scope(method, call.caller.scopes)))
+    open_to = {name for name, method in call.table.items() if is_in_scope(method, call.caller.scopes)}
+    return Result(sorted({*open_to, batch.NAME}))
 
 
 async def method_get(call: Call) -> Result:
@@ -55,8 +56,9 @@ async def method_get(call: Call) -> Result:
     if not name:
         raise Refusal.ARGUMENT.error("Argument 'name' is null or empty", argument="name")
     method = call.table.get(name)
-    is_available = method is not None and is_in_scope(method, call.caller.scopes)
-    return Result({"isExisting": method is not None, "isAvailable": is_available})
+    is_batch = name == batch.NAME
+    is_available = is_batch or (method is not None and is_in_scope(method, call.caller.scopes))
+    return Result({"isExisting": is_batch or method is not None, "isAvailable": is_available})
 
 
 async def feature_get(call: Call) -> Result:
