@@ -7,6 +7,7 @@ import datetime as dt
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,7 +112,11 @@ _NEEDED = {"h2load": "nghttp2-client", "cc": "gcc", "pkg-config": "pkg-config li
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smoke of some minutes; goals are not judged")
-    quick = parser.parse_args().quick
+    parser.add_argument(
+        "--again", nargs="+", default=[], choices=sorted(_AGAIN), help="measure these of the kept report anew"
+    )
+    arguments = parser.parse_args()
+    quick: bool = arguments.quick
     missing = [package for program, package in _NEEDED.items() if shutil.which(program) is None]
     if missing:
         print(f"bench needs: apt-get install {' '.join(missing)}", file=sys.stderr)
@@ -119,22 +124,47 @@ def main() -> int:
     installed_peers.install()
     found = installed_peers.look(installed_peers.cache())
     here = machine.look(found.versions())
+    size, at = _QUICK if quick else _FULL, dt.datetime.now(tz=dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
     with tempfile.TemporaryDirectory(prefix="wakeline-bench-") as directory:
-        figures, plots = _measure(here, found, Path(directory), _QUICK if quick else _FULL)
-    done = Report(
-        at=dt.datetime.now(tz=dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        quick=quick,
-        machine=here,
-        absent=found.absent,
-        figures=figures,
-        plots=plots,
-    )
+        if arguments.again:
+            fresh = _again(here, Path(directory), size, arguments.again)
+            done = report.with_fresh(report.read(report.FILE), fresh, at)
+        else:
+            figures, plots = _measure(here, found, Path(directory), size)
+            done = Report(at=at, quick=quick, machine=here, absent=found.absent, figures=figures, plots=plots)
     given = reasons.given(done, reasons.read())
     written = report.read(report.write(given))
     print(page.write(written, report.HERE))
     print(scale.write(written))
-    complete = all(figure.complete for figure in figures)
-    return 0 if complete and (quick or all(figure.reached for figure in figures)) else 1
+    complete = all(figure.complete for figure in done.figures)
+    return 0 if complete and (quick or all(figure.reached for figure in done.figures)) else 1
+
+
+def _again(here: Machine, directory: Path, size: _Size, keys: list[str]) -> list[Figure]:
+    """Measure some figures that need nothing of the others."""
+    return [_AGAIN[key](here, _made(directory, key), size) for key in dict.fromkeys(keys)]
+
+
+def _calls_again(here: Machine, directory: Path, size: _Size) -> Figure:
+    app, most = sweeps.app_of(size.sizes[-1]), size.sizes[-1]
+    with pipeline.stage(here, directory, {gateway.APP: gateway.CALLED, app: most}) as stage:
+        return calls.measure(stage, rounds=size.rounds, devices=most, app=app)
+
+
+def _lanes_again(here: Machine, directory: Path, size: _Size) -> Figure:
+    with pipeline.stage(here, directory, {gateway.APP: size.devices}) as stage:
+        return lanes.measure(stage, rounds=size.rounds, alerts=size.alerts, devices=size.devices)
+
+
+_AGAIN: dict[str, Callable[[Machine, Path, _Size], Figure]] = {
+    "call-latency": _calls_again,
+    "lanes": _lanes_again,
+    "loop": lambda here, directory, size: loop.measure(here, directory, size.loop),
+    "start": lambda here, directory, size: starting.measure(
+        here, directory, rounds=size.start_rounds, jobs=size.queued
+    ),
+}
+"""Figures that need no other: what a change concerns can be measured alone, `--again`."""
 
 
 def _measure(here: Machine, found: Found, directory: Path, size: _Size) -> tuple[list[Figure], list[Plot]]:

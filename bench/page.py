@@ -84,13 +84,17 @@ def section(figure: Figure) -> list[str]:
         f"{value}{ratio}. {counted}",
         *_missed(figure),
         "",
-        f"Payload: {figure.payload}. Durability: {figure.durability}. {figure.method}",
+        f"Payload: {figure.payload}. Durability: {figure.durability}. {figure.method}{_later(figure)}",
         "",
         *_table(figure),
         "",
         *_others(figure),
         *_rounds(figure),
     ]
+
+
+def _later(figure: Figure) -> str:
+    return f" Measured again {figure.at}." if figure.at else ""
 
 
 def _missed(figure: Figure) -> list[str]:

@@ -5,6 +5,7 @@ A figure holds every run of every program; medians, spreads and ratios are worke
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,6 +15,7 @@ import msgspec
 from bench.machine import Machine
 
 HERE = Path(__file__).parent
+FILE = HERE / "report.json"
 PER = 100_000
 CPU = f"CPU s per {PER:,}"
 
@@ -54,7 +56,7 @@ class Figure(msgspec.Struct, frozen=True):
     """What one module measured. The first program is ours; the second, if there is one, the anchor.
 
     `start_seconds`: CPU that each program takes before its first request; not part of the runs' figures. `reason` and
-    `next_idea` are words about a goal that is missed (`reasons`).
+    `next_idea` are words about a goal that is missed (`reasons`). `at`: when it was measured, if not with the rest.
     """
 
     key: str
@@ -68,6 +70,7 @@ class Figure(msgspec.Struct, frozen=True):
     start_seconds: dict[str, float] = {}
     reason: str = ""
     next_idea: str = ""
+    at: str = ""
 
     def programs(self) -> list[str]:
         """All programs, in the order in which they ran first."""
@@ -99,7 +102,8 @@ class Figure(msgspec.Struct, frozen=True):
         by_round: dict[int, dict[str, float]] = {}
         for run in self.runs:
             by_round.setdefault(run.round, {})[run.program] = run.value
-        return median(of[ours] / of[program] for of in by_round.values() if ours in of and program in of)
+        ratios = [of[ours] / of[program] for of in by_round.values() if ours in of and of.get(program)]
+        return median(ratios) if ratios else math.nan
 
     def also(self, name: str, program: str | None = None) -> float:
         """The median of what else was measured of a program's runs; of ours unless said."""
@@ -162,11 +166,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     plots: list[Plot] = []
 
 
+def with_fresh(kept: Report, fresh: list[Figure], at: str) -> Report:
+    """A report with figures that were measured again put in place of those with the same keys."""
+    known = {figure.key: msgspec.structs.replace(figure, at=at) for figure in fresh}
+    return msgspec.structs.replace(kept, figures=[known.get(figure.key, figure) for figure in kept.figures])
+
+
 def write(report: Report) -> Path:
     """Write `report.json` and return its path."""
     figures = [{**_summary(report.machine, figure), **msgspec.to_builtins(figure)} for figure in report.figures]
     document = {**msgspec.to_builtins(report), "figures": figures}
-    path = HERE / "report.json"
+    path = FILE
     path.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
     return path
 

@@ -124,6 +124,22 @@ async def test_alerts_go_before_bulk_and_bulk_is_not_starved(world: World) -> No
     assert titles.count("bulk") >= len(titles) * 0.03
 
 
+async def test_bulk_moves_when_every_turn_could_claim_nothing_but_alerts(world: World) -> None:
+    """A sender that takes all it is given: it is the claiming that must not leave a lane out."""
+    await crowd(world, 600)
+    world.apple.capacity = 100_000
+    await world.store.apps.update(world.app.id, paused=True)
+    for number in range(3000):
+        await world.send(f"u{number % 600}", title="alert")
+    await world.send(to={"everyone": True}, title="bulk")
+    await world.store.apps.update(world.app.id, paused=False)
+    while len(world.apple.sent) < 2000:
+        assert await world.step()
+    titles = [sent.title for sent in world.apple.sent]
+    assert titles.count("bulk") >= len(titles) * 0.03
+    assert titles.count("alert") > 4 * titles.count("bulk")
+
+
 async def test_a_held_route_does_not_stop_the_walk_for_the_others(world: World) -> None:
     await world.android()
     await crowd(world, 600)

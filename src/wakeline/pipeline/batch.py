@@ -46,7 +46,7 @@ class Doubt(NamedTuple):
 
 
 class Batch(msgspec.Struct):
-    """What is written together. `apart`: pieces of it still to be written, if the whole could not be; `weight` in rows."""
+    """What is written together. `apart`: pieces of it still to be written, if the whole could not be; `weight`: see `settle`."""
 
     settlement: Settlement = msgspec.field(default_factory=Settlement)
     again: dict[NewJob, list[int]] = msgspec.field(default_factory=dict)

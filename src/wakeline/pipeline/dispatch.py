@@ -71,6 +71,7 @@ class Dispatch:
         self._shelf = Shelf(parts, settle, checks)
         self._feed = Feed(parts, table, checks, self._shelf, Shipping(parts, answers, self._shelf), canary)
         self.ahead = Ahead(wake)
+        self._turns = 0
         self.stopped = False
         self.full = False
         """The disk is nearly full: nothing is claimed (promise 7)."""
@@ -97,11 +98,20 @@ class Dispatch:
                 done |= await self._claim(spot, now) > 0
         done |= await self._feed.calls(now)
         claimed = 0
-        for spot in due:
-            if spot[1] is not Lane.CALL and claimed < CLAIM:
+        for spot in self._in_turns([spot for spot in due if spot[1] is not Lane.CALL]):
+            if claimed < CLAIM:
                 claimed += await self._claim(spot, now)
                 await asyncio.sleep(0)  # a claim takes as long as others may wait for the loop
         return await self._feed.routes(now) or done or claimed > 0
+
+    def _in_turns(self, spots: list[Spot]) -> list[Spot]:
+        """Return spots, another one first each time: a lane that always has enough would leave nothing to claim for the others.
+
+        One whose shelf is full claims nothing, so that this shares the claiming and `Feed` alone decides who goes.
+        """
+        self._turns += 1
+        place = self._turns % len(spots) if spots else 0
+        return spots[place:] + spots[:place]
 
     async def _due(self, now: int) -> list[Due]:
         """Ask the queue what is due; if it cannot say, it is asked again in the next turn."""

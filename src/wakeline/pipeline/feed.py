@@ -23,6 +23,9 @@ TURN = 250
 
 TURN_BESIDE_CALLS = 100
 
+LONGEST = 0.001
+"""Seconds of a route's part in a turn, about: many small loads take longer than one large one."""
+
 CALLS_ABOUT = 1.0
 """Seconds after a call during which turns stay short."""
 
@@ -113,7 +116,7 @@ class Feed:
         ramp = way.ramp
         bulk = ramp.room(monotonic) if ramp is not None and self._shelf.stands((route, Lane.BULK)) else budget
         lanes = [lane for lane in _LOWER if self._shelf.stands((route, lane)) and (bulk > 0 or lane is not Lane.BULK)]
-        while left > 0 and room > 0:
+        while left > 0 and room > 0 and self._parts.clock.monotonic() - monotonic < LONGEST:
             heads = {lane: load for lane in lanes if (load := await self._head((route, lane), now)) is not None}
             if not heads:
                 break

@@ -40,9 +40,10 @@ _log = structlog.get_logger()
 _ACCEPTED = apns(200, "")
 
 PIECE = 250
-"""Rows in one settlement, about: others want the loop while it is written. A result of a bulk chunk is a sixteenth of a row."""
+"""What one settlement weighs, about: others want the loop while it is written. The delivery of a parcel weighs 1."""
 
-_BULK_SHARE = 16
+_BULK, _ALONE = 1 / 16, 3
+"""What a result in a bulk chunk weighs, and that of a job of its own."""
 
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 10.0
@@ -321,7 +322,7 @@ class Settle:
             counts[counted] = counts.get(counted, 0) + count
         batch.loads[load.job.id] = load
         batch.size += count
-        batch.weight += count / _BULK_SHARE if load.job.chunk else count
+        batch.weight += count * (_BULK if load.job.chunk else 1 if load.keys else _ALONE)
         if batch.weight >= PIECE:
             self._cut_off()
 

@@ -138,7 +138,9 @@ class _Stream:
     def __init__(self, call: Call) -> None:
         self._call = call
         self._key = idempotency.key_of(call.headers, call.caller, call.url_path, b"")
-        self._accepted: list[TakenLine] = []
+        self._accepted: list[bytes] = []
+        """What was kept, written out batch by batch: a million lines are not to be written in one step."""
+        self._kept = 0
         self._rejected: list[RejectedLine] = []
         self._numbers: list[int] = []
         self._submissions: list[Submission] = []
@@ -151,9 +153,12 @@ class _Stream:
                 break
         await self._commit()
         self._rejected.sort(key=lambda rejected: rejected.line)
-        return Answer(
-            status=202, body=LinesView(accepted=self._accepted, rejected=self._rejected), headers=tuple(self._headers())
-        )
+        return Answer(status=202, body=self._view(), headers=tuple(self._headers()))
+
+    def _view(self) -> bytes:
+        """Return a `LinesView` as JSON."""
+        accepted, rejected = b",".join(self._accepted), _encode(self._rejected)
+        return b'{"accepted":[%b],"rejected":%b}' % (accepted, rejected)
 
     async def _read(self, bundle: list[ndjson.Line]) -> bool:
         """Read some lines; returns whether to read on."""
@@ -174,7 +179,7 @@ class _Stream:
         return True
 
     def _headers(self) -> Iterator[tuple[str, str]]:
-        if self._replayed and self._replayed == len(self._accepted):
+        if self._replayed and self._replayed == self._kept:
             yield idempotency.REPLAYED
         if len(self._rejected) > ndjson.MOST_REJECTED:
             yield "connection", "close"
@@ -201,15 +206,19 @@ class _Stream:
             results = await self._call.ports.pipeline.accept.accept(self._call.app, self._submissions)
         except StorageError as error:
             results = [error] * len(self._submissions)
+        accepted: list[TakenLine] = []
         for number, result in zip(self._numbers, results, strict=True):
             if isinstance(result, Taken):
-                self._accepted.append(TakenLine(line=number, id=uuid_of(result.key)))
+                accepted.append(TakenLine(line=number, id=uuid_of(result.key)))
             elif isinstance(result, Replayed):
                 self._replayed += 1
                 first = msgspec.json.decode(result.reply.body, type=TakenView)
-                self._accepted.append(TakenLine(line=number, id=first.id))
+                accepted.append(TakenLine(line=number, id=first.id))
             else:
                 self._reject(number, result)
+        if accepted:
+            self._accepted.append(_encode(accepted)[1:-1])
+            self._kept += len(accepted)
         self._numbers.clear()
         self._submissions.clear()
 
