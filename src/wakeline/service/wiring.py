@@ -148,6 +148,7 @@ class Gateway:
             queue=store.queue,
             events=store.events,
             keeper=store.keeper,
+            portal=store.portal_access,
             pipeline=self._pipeline,
             settings=self.settings,
             health=self.health,

@@ -11,6 +11,7 @@ from wakeline.config import Settings
 from wakeline.observe.health import Health
 from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Pipeline
+from wakeline.ports.bitrix24 import PortalAccess
 from wakeline.wire.credential_file import Expectation, Inspection
 
 Inspect = Callable[[bytes, Expectation], Awaitable[Inspection]]
@@ -37,6 +38,7 @@ class RestPorts(msgspec.Struct, kw_only=True):
     queue: ports.Queue
     events: ports.Events
     keeper: ports.StoreKeeper
+    portal: PortalAccess
     pipeline: Pipeline
     settings: Settings
     health: Health

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wakeline.edges.rest import (
     apps,
+    bitrix24,
     brakes,
     credentials,
     device_history,
@@ -44,6 +45,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *brakes.OPERATIONS,
     *queue.OPERATIONS,
     *events.OPERATIONS,
+    *bitrix24.OPERATIONS,
     *health.OPERATIONS,
     *metrics.OPERATIONS,
     *docs.OPERATIONS,
