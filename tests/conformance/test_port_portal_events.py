@@ -1,15 +1,24 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from fuzzing import examples
 from portal_nouns import handler, offline, some_application, term
-from storing import NOW, Store
+from storing import NOW, Store, ToldClock, sqlite_store
 from wakeline.model.bitrix24.events import EventHandler, OfflineEvent
 from wakeline.model.bitrix24.records import Condition, Operator, Order
 from wakeline.model.errors import Conflict
+from wakeline.storage.memory import MemoryStore
+from wakeline.storage.sealing import Sealer
 
 pytestmark = pytest.mark.anyio
 
@@ -289,3 +298,55 @@ async def test_what_is_older_is_pruned_reserved_or_not(store: Store) -> None:
     assert await waiting(store) == (["m498", "m499"], 2)
     assert await store.portal_events.reserved(1, "p") == []
     assert await store.portal_events.prune_events(NOW + 498) == 0
+
+
+MESSAGES = st.sampled_from(["a", "b", "c"])
+PROCESSES = st.sampled_from(["p1", "p2", ""])
+STEPS = st.one_of(
+    st.tuples(st.just("queue"), st.lists(st.tuples(MESSAGES, st.integers(0, 5)), max_size=4)),
+    st.tuples(st.just("reserve"), st.sampled_from(["p1", "p2"]), st.integers(0, 3), st.booleans()),
+    st.tuples(st.just("clear"), PROCESSES, st.one_of(st.none(), st.lists(MESSAGES, max_size=2))),
+    st.tuples(st.just("fail"), PROCESSES, st.lists(MESSAGES, max_size=2)),
+    st.tuples(st.just("prune"), st.integers(0, 3)),
+)
+
+
+async def step(store: Store, made: tuple[Any, ...]) -> object:
+    """Take one step, return what it answered; ids are the store's own."""
+    events = store.portal_events
+    match made:
+        case ("queue", list(some)):
+            return await events.queue([offline(1, message, at=NOW + at) for message, at in some])
+        case ("reserve", str(process), int(limit), bool(failed)):
+            return nameless(await reserve(store, process, limit=limit, failed=failed))
+        case ("clear", str(process), messages):
+            return await events.clear(1, process, messages=messages)
+        case ("fail", str(process), list(messages)):
+            return await events.fail(1, process, messages)
+        case ("prune", int(before)):
+            return await events.prune_events(NOW + before)
+    raise AssertionError(made)
+
+
+def nameless(events: Sequence[OfflineEvent]) -> list[OfflineEvent]:
+    return [msgspec.structs.replace(event, id=0) for event in events]
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(st.lists(STEPS, max_size=25))
+def test_every_adapter_lives_the_same_life(life: list[tuple[Any, ...]]) -> None:
+    async def lived(store: Store) -> list[object]:
+        await store.open()
+        await some_application(store)
+        answers = []
+        for made in life:
+            page, total = await store.portal_events.waiting(1, "", filters=(), order=(), start=0, limit=99)
+            answers += [await step(store, made), nameless(page), total]
+        await store.close()
+        return answers
+
+    with tempfile.TemporaryDirectory() as folder:
+        stores: list[Store] = [MemoryStore(ToldClock(), Sealer(b"m" * 32)), sqlite_store(Path(folder))]
+        first, second = [asyncio.run(lived(store)) for store in stores]
+
+    assert first == second
