@@ -38,7 +38,7 @@ class Portal:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.ca_file = directory / "ca.pem"
-        self.plain = self.proxy = ""
+        self.secure = self.plain = self.proxy = ""
         self._gateway: Gateway
         self._loop: asyncio.AbstractEventLoop
         self._end: asyncio.Event
@@ -92,7 +92,7 @@ class Portal:
             for door in doors:
                 door.start()
                 stack.push_async_callback(door.stop, at_once=True)
-            self.plain = f"http://127.0.0.1:{doors[1].port}"
+            self.secure, self.plain = f"https://127.0.0.1:{doors[0].port}", f"http://127.0.0.1:{doors[1].port}"
             self.proxy = await stack.enter_async_context(_proxy(doors[0].port))
             ready.set()
             await self._end.wait()

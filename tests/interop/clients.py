@@ -72,10 +72,14 @@ async def _ignore(_request: object, _result: object) -> None:
     """The result is looked at by the test."""
 
 
-def run_node(script: str, modules: Path, document: dict[str, object]) -> list[dict[str, Any]]:
+def run_node(
+    script: str, modules: Path, document: dict[str, object], ca_file: Path | None = None
+) -> list[dict[str, Any]]:
     command = ["node", str(NODE_DIRECTORY / script), str(modules), json.dumps(document)]
     # Proxies and debug settings would come from the environment.
     environment = {"PATH": os.environ["PATH"]}
+    if ca_file is not None:
+        environment["NODE_EXTRA_CA_CERTS"] = str(ca_file)
     done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     results: list[dict[str, Any]] = json.loads(done.stdout)

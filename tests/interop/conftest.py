@@ -89,16 +89,14 @@ def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the locked npm packages installed; kept between runs beside the package list."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        pytest.skip("node and npm are not installed: @parse/node-apn and web-push were NOT tried against the simulator")
+        pytest.skip("node and npm are not installed: clients from npm were NOT tried")
     wanted = (NODE_DIRECTORY / "package-lock.json").read_bytes()
     installed = NODE_DIRECTORY / "node_modules" / ".package-lock.wanted.json"
     if not installed.exists() or installed.read_bytes() != wanted:
         command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
         done = subprocess.run(command, cwd=NODE_DIRECTORY, capture_output=True, text=True, timeout=180, check=False)
         if done.returncode != 0:
-            pytest.skip(
-                f"npm could not install: @parse/node-apn and web-push were NOT tried against the simulator: {done.stderr}"
-            )
+            pytest.skip(f"npm could not install: clients from npm were NOT tried: {done.stderr}")
         installed.write_bytes(wanted)
     return NODE_DIRECTORY
 

@@ -1,18 +1,21 @@
 """Clients of Bitrix24 that nobody here wrote take our portal for one of Bitrix24's, unchanged.
 
 b24pysdk has https, portal and OAuth host built in: a proxy leads its names to us. fast_bitrix24 takes any URL, so it speaks in
-plain here.
+plain here. @bitrix24/b24jssdk takes webhooks over https and applications at any URL.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from interop.bitrix24_portal import CLIENT_ID, CLIENT_SECRET, CODE, DEALS, Portal, served
+from interop.clients import run_node
 
 pytestmark = [
     pytest.mark.interop,
@@ -146,3 +149,32 @@ class TestFastBitrix24:
         found = asyncio.run(client.call("pull.application.push.add", {"USER_ID": [1, 2], "TEXT": "hi & bye"}))
         assert found is True
         assert asked == ["stale", "fresh"]
+
+
+class TestB24jssdk:
+    def test_a_webhook_and_an_application(self, portal: Portal, node_modules: Path) -> None:
+        token = {
+            "applicationToken": "t" * 32,
+            "userId": 1,
+            "memberId": "m" * 32,
+            "accessToken": portal.token("js-token", seconds=0),
+            "refreshToken": "refresh-js-token",
+            "expires": int(time.time()) + 3600,  # it believes in its token until the portal says otherwise
+            "expiresIn": 3600,
+            "scope": "pull,crm",
+            "domain": "127.0.0.1",
+            "status": "L",
+        }
+        document = {
+            "hook": f"{portal.secure}/rest/1/{CODE}",
+            "portal": portal.plain,
+            "options": token,
+            "secret": {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET},
+        }
+        hook, application = run_node("bitrix24.js", node_modules, document, portal.ca_file)
+        assert hook["profile"]["result"]["NAME"] == "Anna"
+        assert sorted(hook["listed"], key=int) == sorted(hook["fetched"], key=int) == ALL
+        assert hook["batch"]["result"]["get"]["ID"] == "301"
+        assert hook["unknown"]["codes"] == ["ERROR_METHOD_NOT_FOUND"]
+        assert hook["push"]["codes"] == ["WRONG_AUTH_TYPE"]
+        assert application == {"push": {"result": True}, "refreshed": 1}
