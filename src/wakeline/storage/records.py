@@ -45,7 +45,7 @@ _POSITIVE = {
 
 
 class Operand(NamedTuple):
-    """One side of a comparison: the text without case, and what else it may be read as."""
+    """A value to compare with: the text without case, and what else it may be read as."""
 
     text: str
     number: Decimal | None
@@ -54,11 +54,16 @@ class Operand(NamedTuple):
 
 def operand(text: str) -> Operand:
     """Read a text; `instant` is in seconds since 1970."""
-    number = Decimal(text) if _NUMBER.fullmatch(text) else None
-    return Operand(text.casefold(), number, None if number is not None else _instant(text))
+    return Operand(text.casefold(), number_of(text), instant_of(text))
 
 
-def _instant(text: str) -> float | None:
+def number_of(text: str) -> Decimal | None:
+    """Return the number that a text is."""
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
+def instant_of(text: str) -> float | None:
+    """Return the seconds since 1970 of a time with an offset."""
     if not _INSTANT.fullmatch(text):
         return None
     try:
@@ -103,7 +108,7 @@ def _term(condition: Condition) -> Meets:
     read = _reader(condition.field)
 
     def term(number: int, fields: Fields) -> bool:
-        return any(holds(mine, value) for mine in map(operand, read(number, fields)) for value in values) is wanted
+        return any(holds(mine, value) for mine in read(number, fields) for value in values) is wanted
 
     return term
 
@@ -114,7 +119,7 @@ def _reader(field: str) -> Callable[[int, Fields], Sequence[str]]:
     return lambda _, fields: texts(fields.get(field))
 
 
-def _test(operator: Operator) -> Callable[[Operand, Operand], bool]:
+def _test(operator: Operator) -> Callable[[str, Operand], bool]:
     match operator:
         case Operator.EQUAL | Operator.IN:
             return lambda mine, value: _compare(mine, value) == 0
@@ -127,22 +132,23 @@ def _test(operator: Operator) -> Callable[[Operand, Operand], bool]:
         case Operator.MOST:
             return lambda mine, value: _compare(mine, value) <= 0
         case Operator.LIKE:
-            return lambda mine, value: value.text in mine.text
+            return lambda mine, value: value.text in mine.casefold()
         case Operator.PATTERN:
-            return lambda mine, value: _fits(mine.text, value.text)
+            return lambda mine, value: _fits(mine.casefold(), value.text)
         case Operator.NOT | Operator.NOT_IN | Operator.NOT_LIKE | Operator.NOT_PATTERN:
             raise ValueError(f"{operator} is tested by its opposite")
         case _:
             assert_never(operator)
 
 
-def _compare(mine: Operand, value: Operand) -> int:
-    """Return a number below, equal to or above 0."""
-    if mine.number is not None and value.number is not None:
-        return (mine.number > value.number) - (mine.number < value.number)
-    if mine.instant is not None and value.instant is not None:
-        return (mine.instant > value.instant) - (mine.instant < value.instant)
-    return (mine.text > value.text) - (mine.text < value.text)
+def _compare(mine: str, value: Operand) -> int:
+    """Return a number below, equal to or above 0; what the value is not, ours is not read as."""
+    if value.number is not None and (number := number_of(mine)) is not None:
+        return (number > value.number) - (number < value.number)
+    if value.instant is not None and (instant := instant_of(mine)) is not None:
+        return (instant > value.instant) - (instant < value.instant)
+    text = mine.casefold()
+    return (text > value.text) - (text < value.text)
 
 
 def _fits(text: str, pattern: str) -> bool:

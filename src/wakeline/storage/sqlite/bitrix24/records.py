@@ -1,8 +1,8 @@
 """Deals, leads, contacts, activities and tasks: rows by kind and id.
 
 Ids and an order by id go by the primary key, so that a client who walks a list with `filter[>ID]` pays for its page only, and
-one who asks for a place in it for an index. Any other filter or order looks at every row that the ids leave, in slices: some
-microseconds each, and the loop is never kept for more than a slice.
+one who asks for a place in it for an index. Any other filter or order looks at every row that the ids leave, some microseconds
+each, in slices of about a millisecond between which the loop has its turns (docs/adr/0023).
 """
 
 from __future__ import annotations

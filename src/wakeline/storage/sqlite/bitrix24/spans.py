@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from wakeline.model.bitrix24.records import Condition, Operator
-from wakeline.storage.records import is_id, operand
+from wakeline.storage.records import is_id, number_of
 
 _LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
 
@@ -42,7 +42,7 @@ def split(filters: Sequence[Condition]) -> tuple[Span, list[Condition]]:
 
 def _narrowed(span: Span, condition: Condition) -> Span | None:
     """Return what a term leaves of a span, or None: it is not one of numbers, or of none that a span can say."""
-    numbers = [number for value in condition.values if (number := operand(value).number) is not None]
+    numbers = [number for value in condition.values if (number := number_of(value)) is not None]
     if len(numbers) != len(condition.values):
         return None
     if condition.operator is Operator.IN:
