@@ -21,7 +21,7 @@ _AT_ONCE = (
     "bitrix24.",
     "server.drain_timeout",
 )
-_AT_START = frozenset({"logs.access"})
+_AT_START = frozenset({"logs.access", "bitrix24.call_hook"})
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

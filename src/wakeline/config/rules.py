@@ -22,6 +22,7 @@ def problems(settings: Settings) -> list[Problem]:
         *_storage(settings),
         *_devices(settings),
         *_providers(settings),
+        *_bitrix24(settings),
     ]
 
 
@@ -86,6 +87,11 @@ def _providers(settings: Settings) -> Iterator[Problem]:
             yield from _url(f"providers.{section}.proxy", proxy, ("http",))
     if webpush.contact and not webpush.contact.startswith(("mailto:", "https://")):
         yield "providers.webpush.contact", "not of the form mailto:push@example.com or https://example.com/contact"
+
+
+def _bitrix24(settings: Settings) -> Iterator[Problem]:
+    if settings.bitrix24.call_hook:
+        yield from _url("bitrix24.call_hook", settings.bitrix24.call_hook, ("http", "https"))
 
 
 def _url(key: str, text: str, schemes: tuple[str, ...]) -> Iterator[Problem]:

@@ -241,6 +241,8 @@ class Bitrix24(_Section, frozen=True):
     """Seconds in which the refresh token before is still taken: processes of one client do not tell each other."""
     offline_event_lifetime: WholeSeconds = 2_952_000
     """Seconds an offline event waits for the application that fetches it."""
+    call_hook: str = ""
+    """URL of a program of yours that makes calls: it gets telephony.call.attachbyqueue and voximplant.infocall.startwithsound."""
     operating_limit: SecondsOrNever = 480
     """Seconds a method may run for an application or webhook within ten minutes (429 OPERATION_TIME_LIMIT); 0: no limit."""
 

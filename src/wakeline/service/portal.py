@@ -5,6 +5,8 @@ What callers give us as URLs (handlers of events) goes out through one guarded c
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import structlog
 from starlette.types import ASGIApp
 
@@ -46,6 +48,7 @@ class Portal:
         metrics: Metrics,
     ) -> None:
         self._http = _client(settings.webhooks)
+        self._hook = _hook_client(settings.bitrix24.call_hook)
         self.ports = BitrixPorts(
             clock=clock,
             apps=store.apps,
@@ -58,6 +61,7 @@ class Portal:
             pipeline=pipeline,
             settings=settings,
             http=self._http,
+            hook=self._hook,
             deliveries=EventDeliveries(self._http, clock, metrics),
         )
         self._broker = Broker(
@@ -102,8 +106,16 @@ class Portal:
         """End deliveries of events and close connections."""
         await self.ports.deliveries.close()
         await self._http.aclose()
+        await self._hook.aclose()
 
 
 def _client(settings: Webhooks) -> GuardedClient:
     guard = Guard(resolve=system_resolver, allow_private=settings.allow_private, allow_http=settings.allow_http)
     return GuardedClient(guard)
+
+
+def _hook_client(url: str) -> GuardedClient:
+    """Return a client for the call hook: its URL is the operator's own, so it may be private and plain."""
+    host = urlsplit(url).hostname
+    configured = frozenset({host} if host else ())
+    return GuardedClient(Guard(resolve=system_resolver, configured=configured, allow_http=True))

@@ -25,7 +25,8 @@ Params = dict[str, Value]
 class BitrixPorts(msgspec.Struct, kw_only=True):
     """The parts this edge speaks to; a reload puts new `settings` in their place.
 
-    `http` is for URLs that callers and the operator give (call hook), behind the outbound guard; `deliveries` post events.
+    `http` is for URLs that callers give, behind the outbound guard, `hook` for the call hook of the settings; `deliveries` post
+    events.
     """
 
     clock: ports.Clock
@@ -39,6 +40,7 @@ class BitrixPorts(msgspec.Struct, kw_only=True):
     pipeline: Pipeline
     settings: Settings
     http: ports.HttpClient
+    hook: ports.HttpClient
     deliveries: EventDeliveries
     rings: Rings = msgspec.field(default_factory=Rings)
 

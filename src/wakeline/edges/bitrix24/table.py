@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from wakeline.edges.bitrix24.call import Method
-from wakeline.edges.bitrix24.methods import basic, crm, events, im, mobile, offline_events, pull, tasks, users
+from wakeline.edges.bitrix24.methods import (
+    basic,
+    crm,
+    events,
+    im,
+    mobile,
+    offline_events,
+    pull,
+    tasks,
+    telephony,
+    users,
+)
 
 METHODS: tuple[Method, ...] = (
     *basic.METHODS,
@@ -14,6 +25,7 @@ METHODS: tuple[Method, ...] = (
     *offline_events.METHODS,
     *pull.METHODS,
     *tasks.METHODS,
+    *telephony.METHODS,
     *users.METHODS,
 )
 

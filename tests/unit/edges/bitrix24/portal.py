@@ -69,6 +69,7 @@ class Portal:
             pipeline=self.gateway.pipeline,
             settings=self.gateway.settings,
             http=self.world,
+            hook=self.world,
             deliveries=EventDeliveries(self.world, self.clock, self.gateway.ports.metrics),
         )
         self.admin, self.member = ADMIN_TOKEN, MEMBER_TOKEN
