@@ -1,11 +1,15 @@
 """Bitrix24's REST as a way in: existing clients of a Bitrix24 portal talk to Wakeline unchanged.
 
-    door      which path is what: REST, OAuth, the broker       ASGI
+    door      one way for every request under /rest             ASGI
     request   body, query and path -> one tree of parameters    (wire.php_form)
+    reading   parameters as clients really send them
     auth      who is it: token, webhook; what may they do
     limits    the leaky bucket and the `operating` limit
-    methods   one table of methods, a file for each family
+    table     every method by its name; `methods` has a file for each family
+    perform   one call from its name to its answer
+    paging    pages of a list
     batch     up to 50 methods in one request, references between them
+    refusals  the table of errors that any method may meet
     answers   envelope, `time`, the shape that PHP gives to maps
     oauth     /oauth/authorize/ and /oauth/token/
     broker    the push service of a self-hosted portal
