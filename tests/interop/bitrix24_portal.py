@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import msgspec
 import trustme
 
-from wakeline.config import Bitrix24, SecretsSection, Server, Settings, Storage
+from wakeline.config import Bitrix24, Providers, SecretsSection, Server, Settings, Storage
 from wakeline.edges.bitrix24.secrets import digest
 from wakeline.model.bitrix24.access import Grant, IncomingWebhook, PortalApplication, PortalUser
 from wakeline.model.bitrix24.records import Record, RecordKind
@@ -35,8 +36,9 @@ _PATIENCE = 20.0
 class Portal:
     """What a client needs to know, and what a test may change while it runs."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, providers: Providers) -> None:
         self.directory = directory
+        self.providers = providers
         self.ca_file = directory / "ca.pem"
         self.secure = self.plain = self.proxy = ""
         self._gateway: Gateway
@@ -73,6 +75,17 @@ class Portal:
         self.run(issue)
         return name
 
+    def administer(self, method: str, path: str, **more: Any) -> None:
+        """Ask the REST API as the operator."""
+
+        async def ask(gateway: Gateway) -> None:
+            transport = httpx2.ASGITransport(app=listeners.as_admin(gateway.app))
+            async with httpx2.AsyncClient(transport=transport, base_url="http://wakeline") as client:
+                answer = await client.request(method, path, **more)
+                assert answer.is_success, answer.text
+
+        self.run(ask)
+
     def set(self, **fields: Any) -> None:
         """Change the portal."""
 
@@ -88,6 +101,8 @@ class Portal:
         secure, plain = self._settings()
         async with wiring.opened(secure) as self._gateway, contextlib.AsyncExitStack() as stack:
             await _fill(self._gateway)
+            await self._gateway.start()
+            stack.push_async_callback(self._gateway.drain, 1.0)
             doors = [listeners.public(self._gateway.app, settings) for settings in (secure, plain)]
             for door in doors:
                 door.start()
@@ -111,6 +126,7 @@ class Portal:
         server = Server(listen="127.0.0.1:0", data_dir=str(self.directory))
         made = Settings(
             server=server,
+            providers=self.providers,
             storage=Storage(url=f"sqlite:///{self.directory}/wakeline.db", ballast=0, low_disk=0),
             secrets=SecretsSection(master_key_file=str(self.directory / "master.key")),
             bitrix24=Bitrix24(
@@ -188,9 +204,9 @@ async def _proxy(port: int) -> AsyncIterator[str]:
 
 
 @contextlib.contextmanager
-def served(directory: Path) -> Iterator[Portal]:
+def served(directory: Path, providers: Providers | None = None) -> Iterator[Portal]:
     """Serve a portal in a thread while the block runs."""
-    portal, ready = Portal(directory), threading.Event()
+    portal, ready = Portal(directory, providers or Providers()), threading.Event()
     failed: list[BaseException] = []
 
     def run() -> None:

@@ -10,12 +10,17 @@ import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from interop.bitrix24_portal import CLIENT_ID, CLIENT_SECRET, CODE, DEALS, Portal, served
-from interop.clients import run_node
+from interop.clients import KEY_ID, TEAM_ID, TOPIC, device_token, pem, run_node
+from wakeline.config import Apns, Providers
+
+if TYPE_CHECKING:
+    from interop.conftest import Services
 
 pytestmark = [
     pytest.mark.interop,
@@ -38,11 +43,15 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 @pytest.fixture
 def named(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Portal:
     """The portal under the names that b24pysdk has built in."""
+    _lead(monkeypatch, portal)
+    return portal
+
+
+def _lead(monkeypatch: pytest.MonkeyPatch, portal: Portal) -> None:
     monkeypatch.setenv("HTTPS_PROXY", portal.proxy)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(portal.ca_file))
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    return portal
 
 
 @pytest.fixture
@@ -104,6 +113,32 @@ class TestB24pysdk:
         found = application(named.token("info-token")).get_app_info().result
         assert (found.client_id, found.user_id) == (CLIENT_ID, 1)
         assert found.install.domain == "portal.test"
+
+
+def test_a_push_of_a_client_reaches_the_phone_of_the_user(
+    services: Services,
+    apns_key: ec.EllipticCurvePrivateKey,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    apple = Apns(production=services.ready["apns"], ca_file=str(services.ca_file))
+    phone = device_token()
+    with served(tmp_path, Providers(apns=apple)) as portal:
+        portal.administer(
+            "POST",
+            "/v1/apps/acme-chat/credentials",
+            files={"file": (f"AuthKey_{KEY_ID}.p8", pem(apns_key).encode())},
+            data={"key_id": KEY_ID, "team_id": TEAM_ID, "topics": TOPIC},
+        )
+        target = {"kind": "apns", "value": phone, "topic": TOPIC}
+        portal.administer("PUT", "/v1/apps/acme-chat/devices/phone", json={"user": "7", "targets": [target]})
+        _lead(monkeypatch, portal)
+        client = b24pysdk.Client(application(portal.token("push-token")))
+        assert client.pull.application.push.add(user_id=[7], text="Hello, world!").result is True
+        deadline = time.monotonic() + 10
+        while not (sent := services.requests(phone)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert [request["body"]["aps"]["alert"]["body"] for request in sent] == ["Hello, world!"]
 
 
 class TestFastBitrix24:
