@@ -106,10 +106,16 @@ async def _guarded(method: Method, call: Call) -> Result:
 
 
 def _refusal(error: WakelineError, call: Call) -> MethodError:
-    """Return what one of our own errors is here: full is full, what the caller can repair is told, the rest is ours."""
+    """Return what one of our own errors is here: full is full, what the caller can repair is told, the rest is ours.
+
+    A store that cannot write for now is told apart from a defect: the one passes, the other wants to be reported.
+    """
+    if isinstance(error, StorageError):
+        _log.error("bitrix24.store_failed", request_id=call.request_id, method=call.method, detail=error.detail)
+        return Refusal.UNEXPECTED.error()
     if error.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
         return Refusal.QUERY_LIMIT.error()
-    if isinstance(error, StorageError) or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return unexpected(error, call.request_id, call.method)
     return Refusal.CORE.error(error.detail)
 

@@ -15,6 +15,7 @@ class Refusal(Enum):
     """A row: status, code, text."""
 
     INTERNAL = 500, "INTERNAL_SERVER_ERROR", "Internal server error"
+    UNEXPECTED = 500, "ERROR_UNEXPECTED_ANSWER", "Server returned an unexpected response"
     PORTAL_DELETED = 500, "PORTAL_DELETED", "Portal was deleted"
     QUERY_LIMIT = 503, "QUERY_LIMIT_EXCEEDED", "Too many requests"
     OVERLOAD = 503, "OVERLOAD_LIMIT", "REST API is blocked due to overload"

@@ -12,8 +12,10 @@ from wakeline.config import Settings
 from wakeline.config.tree import Bitrix24
 from wakeline.edges.bitrix24.call import Call, Method, Result
 from wakeline.edges.bitrix24.door import Door
+from wakeline.edges.bitrix24.secrets import digest
 from wakeline.edges.bitrix24.table import BY_NAME
-from wakeline.model.errors import InvalidRequest, Overloaded
+from wakeline.model.bitrix24.access import IncomingWebhook
+from wakeline.model.errors import InvalidRequest, Overloaded, StoreUnavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -32,6 +34,10 @@ async def _full(call: Call) -> Result:
     raise Overloaded("the queue is full")
 
 
+async def _unwritten(call: Call) -> Result:
+    raise StoreUnavailable("the disk is full")
+
+
 async def _wrong(call: Call) -> Result:
     raise InvalidRequest("the collapse id is too long", pointer="/collapse_id")
 
@@ -45,6 +51,7 @@ EXTRA = {
     "test.folded": Method(name="test.folded", scope="", handler=_echo),
     "test.broken": Method(name="test.broken", scope="", handler=_broken),
     "test.full": Method(name="test.full", scope="", handler=_full),
+    "test.unwritten": Method(name="test.unwritten", scope="", handler=_unwritten),
     "test.wrong": Method(name="test.wrong", scope="", handler=_wrong),
     "test.shape": Method(name="test.shape", scope="", handler=_empty),
     "test.crm": Method(name="test.crm", scope="crm", handler=_echo),
@@ -221,6 +228,11 @@ async def test_a_full_gateway_asks_clients_to_come_again(echo: Portal) -> None:
     assert echo.refusal(await echo.call("test.full")) == (503, "QUERY_LIMIT_EXCEEDED", "Too many requests")
 
 
+async def test_a_store_that_fails_is_an_unexpected_answer(echo: Portal) -> None:
+    expected = (500, "ERROR_UNEXPECTED_ANSWER", "Server returned an unexpected response")
+    assert echo.refusal(await echo.call("test.unwritten")) == expected
+
+
 async def test_what_the_pipeline_refuses_is_told_in_its_words(echo: Portal) -> None:
     assert echo.refusal(await echo.call("test.wrong")) == (400, "ERROR_CORE", "the collapse id is too long")
 
@@ -298,6 +310,11 @@ async def test_a_scope_that_the_token_lacks_is_told(echo: Portal) -> None:
     text = "The request requires higher privileges than provided by the access token"
     assert echo.refusal(await echo.call("test.crm", token="narrow")) == (403, "insufficient_scope", text)
     assert (await echo.call("test.crm")).status_code == 200
+    narrow = IncomingWebhook(id=0, user=ADMIN, digest=digest("narrow-hook"), scopes=("pull",))
+    await echo.store.portal_access.create_webhook(narrow)
+    text = "The request requires higher privileges than provided by the webhook token"
+    refused = echo.refusal(await echo.hook("test.crm", code="narrow-hook"))
+    assert refused == (403, "insufficient_scope", text)
 
 
 async def test_requests_beyond_the_bucket_are_one_too_many_until_it_leaks(portal: Portal) -> None:
