@@ -17,7 +17,7 @@ import httpx2
 import msgspec
 import trustme
 
-from wakeline.config import Bitrix24, Providers, SecretsSection, Server, Settings, Storage
+from wakeline.config import Bitrix24, Providers, SecretsSection, Server, Settings, Storage, Webhooks
 from wakeline.edges.bitrix24.secrets import digest
 from wakeline.model.bitrix24.access import Grant, IncomingWebhook, PortalApplication, PortalUser
 from wakeline.model.bitrix24.records import Record, RecordKind
@@ -132,6 +132,7 @@ class Portal:
             bitrix24=Bitrix24(
                 require_https=False, rate_limit=False, portal_hosts=(NAMES[0], "127.0.0.1"), oauth_hosts=NAMES[1:]
             ),
+            webhooks=Webhooks(allow_private=True, allow_http=True),
         )
         certificate, key = str(self.directory / "cert.pem"), str(self.directory / "key.pem")
         secure = msgspec.structs.replace(server, tls_certificate=certificate, tls_key=key)

@@ -69,7 +69,7 @@ def public(settings: Settings, portal: PortalState) -> Addresses:
     scheme, _, host = server.public_url.partition("://")
     if not host:
         scheme, host = "https" if server.tls_certificate else "http", server.listen
-    return addresses(scheme, host.partition("/")[0], settings, portal)
+    return addresses(scheme, _elsewhere(settings) or host.partition("/")[0], settings, portal)
 
 
 def is_oauth_host(host: str, settings: Bitrix24) -> bool:

@@ -1,0 +1,128 @@
+"""b24pysdk binds handlers, takes our events for a portal's, and reads the queue of offline events."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+
+from interop.bitrix24_portal import CLIENT_ID, CLIENT_SECRET, Portal, served
+from wakeline.edges.bitrix24.raising import raise_event
+from wakeline.service.wiring import Gateway
+
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # the client's own
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # sockets that it leaves to the collector
+]
+
+b24pysdk = pytest.importorskip("b24pysdk", reason="the extra `interop` is not installed: events were NOT judged")
+
+
+class Handler:
+    """An application's handler on a socket: what it is posted is parsed by b24pysdk, as its integrations do."""
+
+    def __init__(self) -> None:
+        self.events: queue.Queue[Any] = queue.Queue()
+        events = self.events
+
+        class Answer(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"])).decode()
+                events.put(b24pysdk.credentials.OAuthEventData.from_dict(dict(parse_qsl(body))))
+                self.send_response(200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Leave the terminal to the tests."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/b24"
+
+    def next(self) -> Any:
+        return self.events.get(timeout=10)
+
+
+@pytest.fixture
+def handler() -> Iterator[Handler]:
+    made = Handler()
+    thread = threading.Thread(target=made.server.serve_forever)
+    thread.start()
+    yield made
+    made.server.shutdown()
+    thread.join()
+    made.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    with served(tmp_path_factory.mktemp("portal")) as made:
+        yield made
+
+
+@pytest.fixture
+def client(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of the portal under the names that b24pysdk has built in."""
+    monkeypatch.setenv("HTTPS_PROXY", portal.proxy)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(portal.ca_file))
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    token = b24pysdk.BitrixToken(domain="portal.test", auth_token=portal.token(_name()), bitrix_app=_app())
+    return b24pysdk.Client(token)
+
+
+_names = iter(range(1000))
+
+
+def _name() -> str:
+    return f"events-token-{next(_names)}"
+
+
+def _app() -> Any:
+    return b24pysdk.BitrixApp(client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+
+
+def changed(portal: Portal, event: str, number: int, user: int = 1) -> None:
+    async def work(gateway: Gateway) -> None:
+        await raise_event(gateway._portal.ports, event, {"FIELDS": {"ID": str(number)}}, user=user)
+
+    portal.run(work)
+
+
+def test_an_event_is_bound_told_proved_and_unbound(portal: Portal, client: Any, handler: Handler) -> None:
+    assert client.event.bind("OnCrmDealAdd", handler.url).result is True
+    assert client.event.get().result[0]["handler"] == handler.url
+    call = client.telephony.external_call.register("+4930123", 1, user_id=1).result
+    assert call["CALL_ID"].startswith("externalCall.")
+    changed(portal, "ONCRMDEALADD", 7)
+    event = handler.next()
+    assert (event.event, event.data) == ("ONCRMDEALADD", {"FIELDS": {"ID": "7"}})
+    assert not event.is_system
+    # its integrations prove an event this way: the OAuth host is asked about the event's own token
+    found = event.get_app_info(_app())
+    assert event.validate_against_app_info(found)
+    assert found.client_id == CLIENT_ID
+    changed(portal, "ONCRMDEALADD", 8, user=0)
+    assert handler.next().is_system
+    assert client.event.unbind("OnCrmDealAdd", handler.url).result == {"count": 1}
+
+
+def test_offline_events_are_told_of_reserved_and_cleared(portal: Portal, client: Any, handler: Handler) -> None:
+    assert client.event.bind("ONCRMLEADADD", "", event_type="offline").result is True
+    assert client.event.bind("ONOFFLINEEVENT", handler.url).result is True
+    for number in (1, 2, 1):
+        changed(portal, "ONCRMLEADADD", number)
+    assert handler.next().event == "ONOFFLINEEVENT"
+    found = client.event.offline.get(clear=False).result
+    assert sorted(event["EVENT_DATA"]["FIELDS"]["ID"] for event in found["events"]) == ["1", "2"]
+    process = found["process_id"]
+    assert client.event.offline.error(process, message_id=[found["events"][0]["MESSAGE_ID"]]).result is True
+    assert client.event.offline.clear(process).result is True
+    assert len(client.event.offline.get(error=True).result["events"]) == 1
+    assert client.event.offline.get().result == {"process_id": None, "events": []}
