@@ -8,6 +8,7 @@
     table     every method by its name; `methods` has a file for each family
     perform   one call from its name to its answer
     paging    pages of a list
+    raising   events of the portal: posted in the background (delivering), or queued for whoever fetches
     batch     up to 50 methods in one request, references between them
     refusals  the table of errors that any method may meet
     answers   envelope, `time`, the shape that PHP gives to maps
