@@ -316,7 +316,8 @@ async def step(store: Store, made: tuple[Any, ...]) -> object:
     events = store.portal_events
     match made:
         case ("queue", list(some)):
-            return await events.queue([offline(1, message, at=NOW + at) for message, at in some])
+            await events.queue([offline(1, message, at=NOW + at) for message, at in some])
+            return None
         case ("reserve", str(process), int(limit), bool(failed)):
             return nameless(await reserve(store, process, limit=limit, failed=failed))
         case ("clear", str(process), messages):

@@ -288,7 +288,7 @@ ORDERS = st.lists(st.builds(Order, FIELD, st.booleans()), max_size=2)
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.AbstractEventLoop, list[Store]]]:
     loop = asyncio.new_event_loop()
-    stores = [
+    stores: list[Store] = [
         MemoryStore(ToldClock(), Sealer(b"m" * 32)),
         sqlite_store(tmp_path_factory.mktemp("records")),
     ]

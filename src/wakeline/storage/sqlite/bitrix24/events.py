@@ -128,8 +128,7 @@ class SqlitePortalEvents:
             ids, _ = await select(free, filters=filters, order=(), start=0, limit=limit - len(taken), count=False)
             if not ids:
                 break
-            row = (process, json_list(ids), failed)
-            taken += map(_event, await self._writer.write(lambda tx, row=row: tx.all(_SQL["reserve_events"], row)))
+            taken += await self._writer.write(partial(_reserve, row=(process, json_list(ids), failed)))
         return sorted(taken, key=lambda event: (event.at, event.id))
 
     async def reserved(self, application: int, process: str) -> list[OfflineEvent]:
@@ -184,6 +183,10 @@ class SqlitePortalEvents:
             events = [_event(row) for row in rows]
             yield [(event.id, event_fields(event)) for event in events]
             place = events[-1].at, events[-1].id
+
+
+def _reserve(tx: Transaction, row: tuple[str, str, bool]) -> list[OfflineEvent]:
+    return [_event(taken) for taken in tx.all(_SQL["reserve_events"], row)]
 
 
 def _fail(tx: Transaction, row: tuple[int, str, str]) -> int:

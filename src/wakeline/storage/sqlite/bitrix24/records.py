@@ -8,6 +8,7 @@ each, in slices of about a millisecond between which the loop has its turns (doc
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import msgspec
 
@@ -38,7 +39,7 @@ class SqlitePortalRecords:
         """Make records, or put these in place of those with the same kind and id; what is much goes in batches."""
         for start in range(0, len(records), BATCH):
             rows = [_row(record) for record in records[start : start + BATCH]]
-            await self._writer.write(lambda tx, rows=rows: tx.many(_SQL["put_record"], rows))
+            await self._writer.write(partial(_put, rows=rows))
 
     async def get(self, kind: RecordKind, number: int) -> Record | None:
         """Return one."""
@@ -112,8 +113,12 @@ class SqlitePortalRecords:
         gone = 0
         for start in range(0, len(numbers), BATCH):
             ids = json_list(numbers[start : start + BATCH])
-            gone += await self._writer.write(lambda tx, ids=ids: _delete(tx, kind, ids))
+            gone += await self._writer.write(partial(_delete, kind=kind, ids=ids))
         return gone
+
+
+def _put(tx: Transaction, rows: Sequence[tuple[str, int, int, bytes]]) -> None:
+    tx.many(_SQL["put_record"], rows)
 
 
 def _delete(tx: Transaction, kind: RecordKind, ids: str) -> int:
