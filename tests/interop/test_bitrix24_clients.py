@@ -200,7 +200,7 @@ class TestB24jssdk:
             "domain": "127.0.0.1",
             "status": "L",
         }
-        document = {
+        document: dict[str, object] = {
             "hook": f"{portal.secure}/rest/1/{CODE}",
             "portal": portal.plain,
             "options": token,

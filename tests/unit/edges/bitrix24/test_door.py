@@ -246,7 +246,7 @@ async def test_a_portal_with_names_answers_to_no_other() -> None:
 
 @pytest.mark.parametrize("host", ["evil.test/path", "a@b", "x" * 300, "", "\xe4.test"])
 async def test_a_host_that_is_none_is_not_repeated(echo: Portal, host: str) -> None:
-    headers = {"host": host.encode("latin-1")}
+    headers = {b"host": host.encode("latin-1")}
     answer = await echo.client.get(f"/rest/test.echo?auth={ADMIN_TOKEN}", headers=headers)
     assert echo.result(answer)["base"] == "https://localhost"
 
