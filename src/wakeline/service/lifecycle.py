@@ -73,10 +73,8 @@ class _Process:
             address = listeners.address_of(self._gateway.settings, doors[0].port)
             self._ready(address)
             announce(address)
-            gateway = self._gateway
             chores = [
-                asyncio.create_task(chore)
-                for chore in (self._reload(), self._give_signs(), gateway.watch(), gateway.tend())
+                asyncio.create_task(chore) for chore in (self._reload(), self._give_signs(), self._gateway.watch())
             ]
             served = await self._until_stop(serving)
             return max(served, await self._drain())

@@ -1,4 +1,4 @@
-"""Our own Bitrix24 portal inside a gateway: its parts joined, its doors, and what it tidies up.
+"""Our own Bitrix24 portal inside a gateway: its parts joined, and its doors.
 
 What callers give us as URLs (handlers of events) goes out through one guarded client, under the rules of `[webhooks]`.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-import structlog
 from starlette.types import ASGIApp
 
 from wakeline.config import Settings, Webhooks
@@ -17,7 +16,6 @@ from wakeline.edges.bitrix24.call import BitrixPorts
 from wakeline.edges.bitrix24.delivering import EventDeliveries
 from wakeline.edges.bitrix24.door import Door as PortalDoor
 from wakeline.edges.bitrix24.oauth import OAuthDoor
-from wakeline.model.errors import StorageError
 from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Pipeline
 from wakeline.ports import Clock, Secrets
@@ -25,13 +23,6 @@ from wakeline.service.mount import Door, Mount
 from wakeline.storage.sqlite import SqliteStore
 from wakeline.transport.guard import Guard, system_resolver
 from wakeline.transport.http import GuardedClient
-
-_log = structlog.get_logger()
-
-_TIDY = 3600.0
-"""Seconds between two looks for what has expired."""
-_LONGEST_WAIT = 2_952_000_000
-"""Milliseconds an offline event waits for its reader: 34 days, as on a portal."""
 
 
 class Portal:
@@ -85,22 +76,6 @@ class Portal:
             Door.BROKER: self._broker,
         }
         return Mount(doors, lambda host: is_oauth_host(host, self.ports.settings.bitrix24))
-
-    async def tend(self) -> None:
-        """Forget what has expired, now and then, until cancelled."""
-        while True:
-            try:
-                await self.tidy()
-            except StorageError as error:
-                # A full disk passes, and what has expired is no danger: it only takes room.
-                _log.warning("bitrix24.tidying_failed", detail=error.detail)
-            await self.ports.clock.sleep(_TIDY)
-
-    async def tidy(self) -> None:
-        """Forget codes, tokens and offline events that have expired."""
-        now = self.ports.clock.now()
-        await self.ports.access.prune(now)
-        await self.ports.events.prune_events(now - _LONGEST_WAIT)
 
     async def close(self) -> None:
         """End deliveries of events and close connections."""

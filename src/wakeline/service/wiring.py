@@ -100,10 +100,6 @@ class Gateway:
         """Keep what lies in the directory of credential files, until cancelled."""
         await self._watch.run()
 
-    async def tend(self) -> None:
-        """Forget what has expired of the portal, until cancelled."""
-        await self._portal.tend()
-
     async def close(self) -> None:
         """Write what is only in memory and close outbound connections; the store stays open."""
         await self._rest.close()

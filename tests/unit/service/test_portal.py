@@ -1,4 +1,4 @@
-"""A gateway on a disk serves its Bitrix24 portal beside the REST API, and tidies up what has expired."""
+"""A gateway on a disk serves its Bitrix24 portal beside the REST API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from wakeline.config import Bitrix24, SecretsSection, Server, Settings, Storage
 from wakeline.edges.bitrix24.secrets import digest
-from wakeline.model.bitrix24.access import AuthorizationCode, IncomingWebhook, PortalApplication, PortalUser
+from wakeline.model.bitrix24.access import IncomingWebhook, PortalUser
 from wakeline.service import wiring
 from wakeline.service.wiring import Gateway
 
@@ -54,28 +54,3 @@ async def test_a_reload_reaches_the_portal(gateway: Gateway, tmp_path: Path) -> 
     gateway.apply(_settings(tmp_path, Bitrix24(require_https=False)))
     async with _client(gateway) as client:
         assert (await client.get(f"http://portal.test/rest/1/{CODE}/profile")).status_code == 200
-
-
-async def test_codes_that_have_expired_are_forgotten(gateway: Gateway) -> None:
-    ports = gateway._portal.ports
-    app = await ports.apps.create("acme", "Acme", 0)
-    application = await ports.access.create_application(
-        PortalApplication(
-            id=0,
-            client_id="local.x",
-            secret=digest("s"),
-            name="X",
-            app=app.id,
-            redirect_uri="https://x.test",
-            scopes=(),
-        )
-    )
-    for name, expires in (("old", 1), ("new", ports.clock.now() + 30_000)):
-        await ports.access.keep_code(
-            AuthorizationCode(
-                digest=digest(name), application=application.id, user=1, redirect_uri="", scopes=(), expires=expires
-            )
-        )
-    await gateway._portal.tidy()
-    assert await ports.access.take_code(digest("old")) is None
-    assert await ports.access.take_code(digest("new")) is not None
