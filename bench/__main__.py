@@ -128,7 +128,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="wakeline-bench-") as directory:
         if arguments.again:
             fresh = _again(here, Path(directory), size, arguments.again)
-            done = report.with_fresh(report.read(report.FILE), fresh, at)
+            done = report.with_fresh(report.read(report.HERE / "report.json"), fresh, at)
         else:
             figures, plots = _measure(here, found, Path(directory), size)
             done = Report(at=at, quick=quick, machine=here, absent=found.absent, figures=figures, plots=plots)

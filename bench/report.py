@@ -15,7 +15,6 @@ import msgspec
 from bench.machine import Machine
 
 HERE = Path(__file__).parent
-FILE = HERE / "report.json"
 PER = 100_000
 CPU = f"CPU s per {PER:,}"
 
@@ -176,7 +175,7 @@ def write(report: Report) -> Path:
     """Write `report.json` and return its path."""
     figures = [{**_summary(report.machine, figure), **msgspec.to_builtins(figure)} for figure in report.figures]
     document = {**msgspec.to_builtins(report), "figures": figures}
-    path = FILE
+    path = HERE / "report.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
     return path
 
