@@ -289,6 +289,11 @@ class Pipeline:
             await self._parts.facts.set(HOLD_NEW_ROUTES, None)
         self._wake()
 
+    def is_idle(self) -> bool:
+        """Tell whether nothing is at a push service and nothing waits to be written."""
+        senders = [way.sender for way in self.table.ways() if way.sender is not None]
+        return self.settle.idle and not any(sender.stats().in_flight for sender in senders)
+
     def condition(self) -> Condition:
         """Return how the story itself is."""
         return Condition(

@@ -84,6 +84,10 @@ class Gateway:
         await asyncio.to_thread(warm.once, self.settings.providers)
         await self._pipeline.start()
 
+    def is_idle(self) -> bool:
+        """Tell whether nobody waits for a push at this moment."""
+        return self._pipeline.is_idle()
+
     async def drain(self, seconds: float) -> None:
         """Claim no more, wait for what is in flight, write it, give the rest back."""
         await self._pipeline.stop(drain=seconds)
