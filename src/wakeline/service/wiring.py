@@ -142,6 +142,7 @@ class Gateway:
             credentials=store.credentials,
             routes=store.routes,
             keys=store.api_keys,
+            portal_keys=store.portal_keys,
             secrets=secrets,
             idempotency=store.idempotency,
             ledger=store.ledger,

@@ -12,6 +12,7 @@ from wakeline.observe.health import Health
 from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Pipeline
 from wakeline.ports.bitrix24 import PortalAccess
+from wakeline.ports.bitrix24_broker import PortalKeys
 from wakeline.wire.credential_file import Expectation, Inspection
 
 Inspect = Callable[[bytes, Expectation], Awaitable[Inspection]]
@@ -32,6 +33,7 @@ class RestPorts(msgspec.Struct, kw_only=True):
     credentials: ports.Credentials
     routes: ports.Routes
     keys: ports.ApiKeys
+    portal_keys: PortalKeys
     secrets: ports.Secrets
     idempotency: ports.Idempotency
     ledger: ports.Ledger

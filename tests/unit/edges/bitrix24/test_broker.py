@@ -17,8 +17,8 @@ from portal_batch import APPLE, APPLE_TOKEN, GCM, GOOGLE, HUAWEI, apple, block, 
 from stories.post import Sent, unregistered
 from stories.world import BOTH, World
 from wakeline.config import QueueSection, Settings
-from wakeline.edges.bitrix24.broker import Broker, BrokerPorts, key_digest
-from wakeline.model.bitrix24.broker import PortalKey
+from wakeline.edges.bitrix24.broker import Broker, BrokerPorts
+from wakeline.model.bitrix24.broker import PortalKey, key_digest
 from wakeline.model.credential import CredentialKind
 from wakeline.model.errors import StoreUnavailable
 from wakeline.model.event import EventType

@@ -88,6 +88,7 @@ class Gateway:
             credentials=store.credentials,
             routes=store.routes,
             keys=store.api_keys,
+            portal_keys=store.portal_keys,
             secrets=self.sealer,
             idempotency=store.idempotency,
             ledger=store.ledger,

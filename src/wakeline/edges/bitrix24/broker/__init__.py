@@ -12,6 +12,6 @@ The bytes are `wire.bitrix_broker`'s affair; what the push services say later is
 from __future__ import annotations
 
 from wakeline.edges.bitrix24.broker.door import Broker
-from wakeline.edges.bitrix24.broker.ports import BrokerPorts, key_digest
+from wakeline.edges.bitrix24.broker.ports import BrokerPorts
 
-__all__ = ["Broker", "BrokerPorts", "key_digest"]
+__all__ = ["Broker", "BrokerPorts"]

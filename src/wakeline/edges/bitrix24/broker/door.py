@@ -19,13 +19,13 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from wakeline.edges.bitrix24.broker import results
-from wakeline.edges.bitrix24.broker.ports import BrokerPorts, key_digest
+from wakeline.edges.bitrix24.broker.ports import BrokerPorts
 from wakeline.edges.bitrix24.broker.results import Reply, Result
 from wakeline.edges.bitrix24.broker.sources import Sources
 from wakeline.edges.bitrix24.broker.taking import take
 from wakeline.edges.rest import head, reading
 from wakeline.model.app import App
-from wakeline.model.bitrix24.broker import PortalKey
+from wakeline.model.bitrix24.broker import PortalKey, key_digest
 from wakeline.model.errors import BodyTooLarge, RemoteProtocolError, WakelineError
 from wakeline.pipeline.accept import RETRY_AFTER
 from wakeline.wire import bitrix_broker, php_form

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import msgspec
 
 from wakeline import ports
@@ -21,8 +19,3 @@ class BrokerPorts(msgspec.Struct, frozen=True, kw_only=True):
     events: ports.Events
     keys: PortalKeys
     pipeline: Pipeline
-
-
-def key_digest(text: str) -> bytes:
-    """Return what is kept of a licence key: a portal's is a digest itself, so it needs no slow hash."""
-    return hashlib.sha256(text.encode()).digest()
