@@ -17,6 +17,7 @@ from wakeline.cli.context import Ctx
 from wakeline.cli.credential_files import Password
 from wakeline.cli.credential_views import REFUSED, end, now
 from wakeline.cli.failures import Refused
+from wakeline.cli.importing_bitrix24 import bitrix24
 from wakeline.cli.importing_devices import devices
 from wakeline.cli.noun import noun
 from wakeline.cli.printing import table
@@ -30,6 +31,7 @@ from wakeline.wire.credential_file import Expectation, Inspection, inspect
 
 app = noun("import", "Bring in what another push server left.")
 app.command(devices)
+app.command(bitrix24)
 
 _FAILED = 1
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import io
 import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, Protocol, cast
 
 import msgspec
 from cyclopts import Parameter
@@ -21,11 +22,11 @@ from rich.console import RenderableType
 
 from wakeline.cli.choosing import AppOption, chosen
 from wakeline.cli.client import Client
-from wakeline.cli.context import Ctx
+from wakeline.cli.context import Context, Ctx
 from wakeline.cli.credential_views import REFUSED
 from wakeline.cli.device_list.columns import Columns, Entry, Wrong, merged
 from wakeline.cli.device_list.progress import Notes, Place, Rejected, Task, task_of
-from wakeline.cli.device_list.reading import Row, Rows, rows_of
+from wakeline.cli.device_list.reading import Row, rows_of
 from wakeline.cli.printing import facts
 from wakeline.edges.rest.device_import import ImportedView
 from wakeline.edges.rest.problems import Problem
@@ -80,18 +81,71 @@ async def devices(
     ignore_unknown
         Leave out columns that mean nothing here.
     """
+    reading = (*sorted(map or ()), "--ignore-unknown" if ignore_unknown else "")
     columns = Columns(map or (), ignore_unknown=ignore_unknown)
+    return await bring_in(
+        file, app=app, rejected=rejected, columns=columns, reading=reading, rows_of=rows_of, context=context
+    )
+
+
+class Meaning(Protocol):
+    """What the columns of a list mean."""
+
+    def check(self, columns: Sequence[str]) -> None:
+        """Look at the header of a table. Raises ConfigError."""
+
+    def entry(self, cells: Mapping[str, Any]) -> Entry:
+        """Return what a row says. Raises Wrong."""
+
+
+class Placed(Protocol):
+    """Where in a list the next row is, and a way back to such a place."""
+
+    offset: int
+    number: int
+
+    def go_on(self, offset: int, number: int, /) -> None:
+        """Continue at a place that was reached before."""
+
+
+class Rows(Protocol):
+    """The rows of a list; `columns` are those of its header, if it has one."""
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """Return the names in the header."""
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield the rows that are left."""
+
+
+Reading = Callable[[io.BufferedReader], tuple[Placed, Rows]]
+
+
+async def bring_in(
+    file: Path,
+    *,
+    app: str | None,
+    rejected: Path | None,
+    columns: Meaning,
+    reading: tuple[str, ...],
+    rows_of: Reading,
+    context: Context,
+) -> int:
+    """Register the devices of a list and print what became of it; returns the exit code.
+
+    `reading` tells readings of the same file apart: what was read otherwise is not gone on with.
+    """
     piped = str(file) == "-"
     name = "stdin" if piped else file.name
     aside = rejected or (Path("stdin.rejected") if piped else file.with_name(f"{name}.rejected"))
     notes = Notes(aside, None if piped else aside.with_name(f"{name}.progress"))
     async with context.gateway() as gateway:
         slug = await chosen(gateway, app)
-        reading = (*sorted(map or ()), "--ignore-unknown" if ignore_unknown else "")
         task = Task(size=0, modified=0, head="", app=slug, reading=()) if piped else task_of(file, slug, reading)
         with _opened(file) as stream, _few_collections():
             work = _Import(gateway, notes, task, columns, ahead=not piped)
-            start = await work.run(stream, context)
+            start = await work.run(*rows_of(stream), context)
     done = work.place
     shown = ImportedDevices(
         file=str(file),
@@ -120,9 +174,9 @@ def _few_collections() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
+def _opened(file: Path) -> Iterator[io.BufferedReader]:
     if str(file) == "-":
-        yield sys.stdin.buffer
+        yield cast("io.BufferedReader", sys.stdin.buffer)
         return
     try:
         stream = file.open("rb")
@@ -148,7 +202,7 @@ class _Batch:
         self.last: Row | None = None
         self.rows = 0
 
-    def add(self, row: Row, columns: Columns) -> None:
+    def add(self, row: Row, columns: Meaning) -> None:
         """Take in a row."""
         self.last = row
         self.rows += 1
@@ -168,7 +222,7 @@ class _Batch:
         else:
             self.devices.append(_Device(entry, [row]))
 
-    def holds(self, row: Row, columns: Columns) -> bool:
+    def holds(self, row: Row, columns: Meaning) -> bool:
         """Tell whether a row belongs to the last device, so that a request must not end before it."""
         if row.problem or not self.devices or len(self.devices[-1].rows) >= _MOST_ROWS:
             return False
@@ -185,7 +239,7 @@ _MOST_ROWS = 32
 class _Import:
     """One run over a list. `ahead`: rows may be read while others are sent; of a pipe that would wait for who fills it."""
 
-    def __init__(self, gateway: Client, notes: Notes, task: Task, columns: Columns, *, ahead: bool) -> None:
+    def __init__(self, gateway: Client, notes: Notes, task: Task, columns: Meaning, *, ahead: bool) -> None:
         self._ahead = ahead
         self._gateway = gateway
         self._notes = notes
@@ -193,9 +247,8 @@ class _Import:
         self._columns = columns
         self.place = Place(task=task, offset=0, line=1)
 
-    async def run(self, stream: BinaryIO, context: Ctx) -> int:
+    async def run(self, lines: Placed, rows: Rows, context: Context) -> int:
         """Import what is left of a list; returns the line it began at."""
-        lines, rows = rows_of(stream)
         if rows.columns is not None:
             self._columns.check(rows.columns)
         place = self._notes.recall(self._task)
@@ -203,7 +256,7 @@ class _Import:
             self.place = place
             lines.go_on(place.offset, place.line)
             context.printer.remark(f"Going on at line {place.line}; {place.rows} rows are in already.")
-        start = lines.number
+        start = place.line if place is not None else lines.number
         with context.printer.progress() as bar:
             shown = bar.add_task("devices", total=self._task.size or None, completed=lines.offset)
             try:

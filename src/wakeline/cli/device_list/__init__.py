@@ -1,7 +1,8 @@
 """A list of devices from another push server, read row by row.
 
-`reading`: bytes into rows of cells, whatever is wrong with some; `columns`: cells into what the API takes; `progress`: how far
-an import came, and the rows that were kept aside.
+`reading`: bytes into rows of cells, whatever is wrong with some, `sql_dump`: the same of a dump of a Bitrix24 portal;
+`columns`: cells into what the API takes, `portal`: those of such a portal; `progress`: how far an import came, and the rows
+that were kept aside.
 """
 
 from __future__ import annotations

@@ -248,7 +248,12 @@ def _device(said: Mapping[str, Any], targets: Sequence[Mapping[str, Any]], *, na
         return str(said["device"])
     if named or not targets:
         raise Wrong("there is no device id")
-    digest = hashlib.sha256(msgspec.json.encode([targets[0].get("kind"), targets[0].get("value")])).hexdigest()
+    return named_by_token(targets[0])
+
+
+def named_by_token(target: Mapping[str, Any]) -> str:
+    """Return a device's id for a list that names none: the same for a token each time, and it does not show it."""
+    digest = hashlib.sha256(msgspec.json.encode([target.get("kind"), target.get("value")])).hexdigest()
     return f"token-{digest[:32]}"
 
 

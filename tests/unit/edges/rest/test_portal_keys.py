@@ -15,7 +15,9 @@ async def test_a_licence_key_is_bound_listed_without_its_text_and_removed(gatewa
     await gateway.with_app()
 
     bound = await gateway.call(
-        "POST", "/v1/bitrix24/keys", json={"app": "acme-chat", "key": LICENCE, "name": "Office", "topic": "com.acme.chat"}
+        "POST",
+        "/v1/bitrix24/keys",
+        json={"app": "acme-chat", "key": LICENCE, "name": "Office", "topic": "com.acme.chat"},
     )
     kept = gateway.store.portal_keys.by_digest(key_digest(LICENCE))
     assert kept is not None
