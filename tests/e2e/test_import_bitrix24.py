@@ -33,21 +33,21 @@ def gateway(tmp_path: Path) -> Gateway:
 
 def test_a_dump_becomes_devices(gateway: Gateway, tmp_path: Path) -> None:
     dump = tmp_path / "portal.sql"
-    dump.write_text(
-        f"-- MySQL dump\n{CREATE}INSERT INTO `b_pull_push` VALUES "
-        f"(1,7,'APPLE','Bitrix24_bxdev','uuid-1','{IPHONE}','{CALLS}','2026-11-20 10:30:00'),"
-        "(2,8,'GOOGLE/REV2','Bitrix24','uuid-2','f:APA91x',NULL,'2026-11-21 10:30:00'),"
-        "(3,9,'HUAWEI','Bitrix24','uuid-3','hms',NULL,NULL);\n"
+    rows = (
+        f"(1,7,'APPLE','Bitrix24_bxdev','uuid-1','{IPHONE}','{CALLS}','2026-11-20 10:30:00')",
+        "(2,8,'GOOGLE/REV2','Bitrix24','uuid-2','f:APA91x',NULL,'2026-11-21 10:30:00')",
+        "(3,9,'HUAWEI','Bitrix24','uuid-3','hms',NULL,NULL)",
     )
+    dump.write_text("\n".join(["-- MySQL dump", CREATE, "INSERT INTO `b_pull_push` VALUES", ",".join(rows) + ";"]))
 
     done = gateway.json("import", "bitrix24", str(dump), "--app", APP, code=4)
 
     assert (done["rows"], done["devices"], done["rejected"]) == (2, 2, 1)
     aside = json.loads(dump.with_name("portal.sql.rejected").read_text())
-    assert aside["line"] == 12
+    assert aside["line"] == 14
     assert "Huawei" in aside["cause"]
     first = gateway.json("device", "show", "uuid-1", "--app", APP)
-    assert first["users"] == ["7"]
+    assert first["user"] == ["7"]
     assert {(one["kind"], one["value"], one["environment"]) for one in first["targets"]} == {
         ("apns", IPHONE, "sandbox"),
         ("apns-voip", CALLS, "sandbox"),
@@ -56,7 +56,9 @@ def test_a_dump_becomes_devices(gateway: Gateway, tmp_path: Path) -> None:
 
 def test_a_table_becomes_devices(gateway: Gateway, tmp_path: Path) -> None:
     table = tmp_path / "devices.csv"
-    table.write_text("USER_ID;DEVICE_TYPE;APP_ID;DEVICE_ID;DEVICE_TOKEN;VOIP_TOKEN\n7;GOOGLE;Bitrix24;uuid-2;f:APA91x;\n")
+    table.write_text(
+        "USER_ID;DEVICE_TYPE;APP_ID;DEVICE_ID;DEVICE_TOKEN;VOIP_TOKEN\n7;GOOGLE;Bitrix24;uuid-2;f:APA91x;\n"
+    )
 
     done = gateway.json("import", "bitrix24", str(table), "--app", APP)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wakeline.cli.bitrix24.applications import application
+from wakeline.cli.bitrix24.keys import key
 from wakeline.cli.bitrix24.portal import audit, portal
 from wakeline.cli.bitrix24.tokens import token
 from wakeline.cli.bitrix24.users import user
@@ -14,5 +15,6 @@ app.command(user)
 app.command(application)
 app.command(webhook)
 app.command(token)
+app.command(key)
 app.command(portal)
 app.command(audit)

@@ -114,7 +114,7 @@ def _apple(payload: dict[str, Any]) -> dict[str, Any]:
     if "aps" in payload:
         return payload
     title, body, rest = _words(payload)
-    aps = {key: rest.pop(key) for key in ("sound", "badge") if key in rest}
+    aps: dict[str, Any] = {key: rest.pop(key) for key in ("sound", "badge") if key in rest}
     if alert := {key: text for key, text in (("title", title), ("body", body)) if text}:
         aps["alert"] = alert
     return {"aps": aps, **rest}

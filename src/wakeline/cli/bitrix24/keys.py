@@ -6,12 +6,12 @@ from wakeline.cli.choosing import AppOption, chosen
 from wakeline.cli.context import Ctx
 from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
-from wakeline.edges.rest.portal_keys import BoundPortalKey, NewPortalKey, PortalKeyList, PortalKeyView
+from wakeline.edges.rest.bitrix24.keys import BoundPortalKey, NewPortalKey, PortalKeyList, PortalKeyView
 
-app = noun("key", "Licence keys of self-hosted portals that use this gateway as their push service.")
+key = noun("key", "Licence keys of self-hosted portals that use this gateway as their push service.")
 
 
-@app.command
+@key.command
 async def add(*, app: AppOption = None, key: str | None = None, name: str = "", topic: str = "", context: Ctx) -> None:
     """Bind a portal's licence key to an app; the key is shown this once.
 
@@ -26,7 +26,7 @@ async def add(*, app: AppOption = None, key: str | None = None, name: str = "", 
     """
     async with context.gateway() as gateway:
         new = NewPortalKey(app=await chosen(gateway, app), key=key, name=name, topic=topic)
-        bound: BoundPortalKey = await gateway.call("portal_key.add", body=new)
+        bound: BoundPortalKey = await gateway.call("bitrix24.key.add", body=new)
     context.printer.result(
         {"id": bound.id, "key": bound.key, "url": bound.url},
         lambda: facts(
@@ -41,11 +41,11 @@ async def add(*, app: AppOption = None, key: str | None = None, name: str = "", 
     )
 
 
-@app.command(name="list")
+@key.command(name="list")
 async def list_(*, context: Ctx) -> None:
     """List licence keys, and from where each was used; their texts are not kept."""
     async with context.gateway() as gateway:
-        found: PortalKeyList = await gateway.call("portal_key.list")
+        found: PortalKeyList = await gateway.call("bitrix24.key.list")
     context.printer.result(
         found,
         lambda: table(
@@ -55,7 +55,7 @@ async def list_(*, context: Ctx) -> None:
     )
 
 
-@app.command
+@key.command
 async def remove(key: str, /, *, context: Ctx) -> None:
     """Make a licence key useless, at once.
 
@@ -65,12 +65,15 @@ async def remove(key: str, /, *, context: Ctx) -> None:
         Its id, from `wakeline bitrix24 key list`.
     """
     async with context.gateway() as gateway:
-        await gateway.call("portal_key.remove", key=key)
+        await gateway.call("bitrix24.key.remove", key=key)
     context.printer.result({"removed": key}, lambda: f"The licence key {key} is removed.")
 
 
 def _rows(one: PortalKeyView) -> list[tuple[object, ...]]:
     """Return a row for each source, the newest first; what is of the key itself stands in the first."""
     first = (one.id, one.app, one.name, one.ending, one.topic, one.created)
-    places = [(source.host, source.address, source.seen) for source in one.sources] or [("", "", None)]
-    return [(*(first if number == 0 else ("",) * len(first)), *place) for number, place in enumerate(places)]
+    places: list[tuple[object, ...]] = [(source.host, source.address, source.seen) for source in one.sources]
+    return [
+        (*(first if number == 0 else ("",) * len(first)), *place)
+        for number, place in enumerate(places or [("", "", None)])
+    ]

@@ -128,7 +128,7 @@ async def remove(call: Call) -> Answer:
 
 OPERATIONS = (
     Operation(
-        name="portal_key.add",
+        name="bitrix24.key.add",
         method="POST",
         path="/v1/bitrix24/keys",
         handler=add,
@@ -141,7 +141,7 @@ OPERATIONS = (
         idempotent=Idempotent.STORED,
     ),
     Operation(
-        name="portal_key.list",
+        name="bitrix24.key.list",
         method="GET",
         path="/v1/bitrix24/keys",
         handler=list_all,
@@ -151,7 +151,7 @@ OPERATIONS = (
         response=PortalKeyList,
     ),
     Operation(
-        name="portal_key.remove",
+        name="bitrix24.key.remove",
         method="DELETE",
         path="/v1/bitrix24/keys/{key}",
         handler=remove,
