@@ -47,7 +47,7 @@ def test_a_dump_becomes_devices(gateway: Gateway, tmp_path: Path) -> None:
     assert aside["line"] == 14
     assert "Huawei" in aside["cause"]
     first = gateway.json("device", "show", "uuid-1", "--app", APP)
-    assert first["user"] == ["7"]
+    assert first["user"] == "7"
     assert {(one["kind"], one["value"], one["environment"]) for one in first["targets"]} == {
         ("apns", IPHONE, "sandbox"),
         ("apns-voip", CALLS, "sandbox"),
