@@ -272,14 +272,6 @@ async def test_an_operators_switches_close_the_token_endpoint(signing: Portal) -
     assert error(await refresh(signing, first["refresh_token"])) == (500, "PORTAL_DELETED")
 
 
-async def test_what_has_expired_is_forgotten_once_an_hour(signing: Portal) -> None:
-    await code(signing)
-    signing.clock.advance(3601)
-    await tokens(signing)
-
-    assert await signing.store.portal_access.prune(signing.clock.now()) == 0
-
-
 async def test_two_phones_of_one_user_do_not_sign_each_other_out(signing: Portal) -> None:
     phone, tablet = await tokens(signing), await tokens(signing)
 

@@ -19,7 +19,6 @@ from wakeline.edges.bitrix24.refusals import Refusal
 from wakeline.edges.bitrix24.secrets import digest
 from wakeline.model.bitrix24.access import PortalApplication
 
-_PRUNE_EVERY = 3600.0
 _SECOND = 1000
 
 
@@ -46,7 +45,6 @@ class Tokens:
         """Join the two ways to tokens."""
         self._ports = ports
         self._exchange, self._refresh = Exchange(ports), Refresh(ports)
-        self._pruned = ports.clock.monotonic()
 
     async def answer(self, asked: Asked) -> TokenReply:
         """Return tokens. Raises MethodError."""
@@ -59,7 +57,6 @@ class Tokens:
         application = self._application(asked.params)
         if not portal.commercial:
             raise not_paid()
-        await self._prune(asked.now)
         match way:
             case "authorization_code":
                 pair = await self._exchange.pair(application, asked.params, asked.now)
@@ -81,13 +78,6 @@ class Tokens:
         if found is None or not same:
             raise no_client()
         return found
-
-    async def _prune(self, now: int) -> None:
-        """Forget what has expired, at most once an hour."""
-        at = self._ports.clock.monotonic()
-        if at - self._pruned >= _PRUNE_EVERY:
-            self._pruned = at
-            await self._ports.access.prune(now)
 
     def _reply(self, asked: Asked, application: PortalApplication, pair: Pair) -> TokenReply:
         grant = pair.grant
