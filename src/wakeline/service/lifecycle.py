@@ -63,6 +63,7 @@ class _Process:
     async def run(self, announce: Callable[[str], None]) -> int:
         """Serve, then drain."""
         doors = self._bind()
+        self._gateway.bound(doors[0].port)
         self._signals.install()
         chores: list[asyncio.Task[None]] = []
         try:

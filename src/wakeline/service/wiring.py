@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 from starlette.types import ASGIApp
 
 from wakeline.config import Settings
@@ -52,6 +53,7 @@ class Gateway:
         self, settings: Settings, store: SqliteStore, secrets: master_key.Keys, clock: Clock, newest: int
     ) -> None:
         self.settings = settings
+        self._port = 0
         self.health = Health()
         self._clock = clock
         self._clients = contextlib.AsyncExitStack()
@@ -92,8 +94,17 @@ class Gateway:
         """Claim no more, wait for what is in flight, write it, give the rest back."""
         await self._pipeline.stop(drain=seconds)
 
+    def bound(self, port: int) -> None:
+        """Know the port that is listened on: addresses that are given out name it where the settings leave it open."""
+        self._port = port
+        self.apply(self.settings)
+
     def apply(self, settings: Settings) -> None:
         """Put new settings in force: read at each use, but for the providers, which are built anew and swapped."""
+        if self._port:
+            host = settings.server.listen.rpartition(":")[0]
+            server = msgspec.structs.replace(settings.server, listen=f"{host}:{self._port}")
+            settings = msgspec.structs.replace(settings, server=server)
         providers = None if settings.providers == self.settings.providers else self._providers(settings)
         self.settings = settings
         self._rest_ports.settings = settings

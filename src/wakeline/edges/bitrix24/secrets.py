@@ -80,9 +80,10 @@ async def is_password(password: str, kept: str) -> bool:
 def _verified(password: str, kept: str) -> bool:
     nobodys = _nobodys()
     try:
-        return _hasher.verify(kept or nobodys, password) and bool(kept)
+        _hasher.verify(kept or nobodys, password)
     except (VerificationError, InvalidHashError):
         return False
+    return bool(kept)
 
 
 @cache
