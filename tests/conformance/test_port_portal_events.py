@@ -109,6 +109,17 @@ class TestHandlers:
 
         assert (await store.portal_events.bind(handler(owner.id))).id > queued.id
 
+    async def test_of_one_connector_are_unbound_apart(self, store: Store) -> None:
+        owner = await some_application(store)
+        offline = msgspec.structs.replace(handler(owner.id), handler="", offline=True)
+        crm, pbx = [
+            await store.portal_events.bind(msgspec.structs.replace(offline, connector=name)) for name in ("crm", "pbx")
+        ]
+        unbind = store.portal_events.unbind
+        assert await unbind(owner.id, crm.event, handler=None, user=None, offline=True, connector="") == 0
+        assert await unbind(owner.id, crm.event, handler=None, user=None, offline=True, connector="crm") == 1
+        assert store.portal_events.handlers() == [pbx]
+
 
 class TestQueue:
     async def test_gives_events_oldest_first(self, store: Store) -> None:

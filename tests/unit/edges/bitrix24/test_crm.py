@@ -162,6 +162,13 @@ async def test_what_is_not_there_is_not_found(portal: Portal, kind: str) -> None
     assert (await portal.call(f"crm.{kind}.list")).json()["result"] == []
 
 
+async def test_a_phone_reads_deals_by_a_query(deals: Portal) -> None:
+    query = {"auth": deals.admin, "filter[STAGE_ID]": "NEW", "select[]": "TITLE", "start": "50"}
+    body = (await deals.client.get("/rest/crm.deal.list", params=query)).json()
+    assert body["result"][0] == {"ID": "101", "TITLE": "Deal 101"}
+    assert (body["next"], body["total"]) == (100, 162)
+
+
 async def test_a_filter_that_is_a_text_is_refused(portal: Portal) -> None:
     answer = await portal.call("crm.deal.list", {"filter": "ID"})
     assert portal.refusal(answer) == (400, "ERROR_ARGUMENT", "Parameter 'filter' must be array.")

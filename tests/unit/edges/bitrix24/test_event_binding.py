@@ -12,7 +12,7 @@ from wakeline.edges.bitrix24 import event_names, secrets
 from wakeline.edges.bitrix24.delivering import AT_ONCE_EACH, MOST_EACH, Posting
 from wakeline.edges.bitrix24.raising import raise_event
 from wakeline.model.bitrix24.access import PortalApplication
-from wakeline.model.errors import TimedOut
+from wakeline.model.errors import StoreUnavailable, TimedOut
 from wakeline.ports import HttpAnswer
 from wakeline.wire import php_form
 
@@ -143,6 +143,24 @@ async def test_an_event_outside_the_scopes_is_not_told_any_more(portal: Portal) 
     await portal.change(scopes=("pull",))
     await raise_event(portal.ports, "ONCRMDEALADD", {}, user=ADMIN)
     assert await posted(portal) == []
+
+
+async def test_an_event_that_cannot_be_told_harms_no_method(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await bound(portal, "ONAPPTEST")
+    await bound(portal, "ONAPPTEST", event_type="offline")
+
+    async def full(_: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(portal.store.portal_access, "issue", full)
+    monkeypatch.setattr(portal.store.portal_events, "queue", full)
+    assert portal.result(await portal.call("event.test")) == 1
+    assert await posted(portal) == []
+    said = capsys.readouterr().out
+    assert "bitrix24.event_failed" in said
+    assert "bitrix24.offline_event_lost" in said
 
 
 # --- delivery
