@@ -20,6 +20,7 @@ from wakeline.model.bitrix24.records import Condition, Operator, Order, RecordKi
 from wakeline.storage.sealing import Sealer
 from wakeline.storage.sqlite import SqliteStore
 from wakeline.storage.sqlite.backup import backup, restore
+from wakeline.storage.sqlite.bitrix24.remembered import LISTS
 from wakeline.storage.sqlite.bitrix24.selection import SLICE
 from wakeline.storage.sqlite.seals import forget_sealed
 
@@ -216,6 +217,56 @@ async def test_a_page_of_a_walk_costs_the_page(full: SqliteStore) -> None:
     assert 0 < meter.steps < 50 * 50
     assert await find(full, term("TITLE", Operator.EQUAL, "none"), order="ID", count=True) == []
     assert meter.steps > 5 * ROWS
+
+
+ASKED = term("TITLE", Operator.LIKE, "deal 49")
+FOUND = [49, *range(490, 500), *range(4900, 5000)]
+
+
+async def test_further_pages_of_a_filtered_list_cost_little_until_something_changes(full: SqliteStore) -> None:
+    assert await find(full, ASKED, order="ID", count=True) == FOUND[:50]
+    meter = Meter(full)
+
+    assert await find(full, ASKED, order="ID", count=True) == FOUND[:50]
+    assert meter.steps < ROWS
+
+    await full.portal_records.put([deal(49, TITLE="Another")])
+    assert await find(full, ASKED, order="ID", count=True) == FOUND[1:51]
+    await full.portal_records.delete(RecordKind.DEAL, [490])
+    assert await find(full, ASKED, order="ID", count=True) == FOUND[2:52]
+
+
+async def test_all_pages_asked_for_at_once_cost_one_search(full: SqliteStore) -> None:
+    meter = Meter(full)
+    await find(full, ASKED, order="ID", count=True)
+    once, meter.steps = meter.steps, 0
+    await full.portal_records.put([deal(1, TITLE="Another")])
+
+    pages = await asyncio.gather(*(find(full, ASKED, order="ID", count=True) for _ in range(10)))
+
+    assert pages == [FOUND[:50]] * 10
+    assert meter.steps < 2 * once
+
+
+async def test_what_changes_during_a_search_is_not_overlooked_by_the_next(full: SqliteStore) -> None:
+    search = asyncio.create_task(find(full, ASKED, order="ID", count=True))
+    await asyncio.sleep(0)
+    await full.portal_records.put([deal(49, TITLE="Another")])
+    await search
+
+    assert await find(full, ASKED, order="ID", count=True) == FOUND[1:51]
+
+
+async def test_only_the_lists_used_last_are_remembered(full: SqliteStore) -> None:
+    for number in range(LISTS + 3):
+        await find(full, term("TITLE", Operator.EQUAL, f"deal {number}"), order="ID", count=True)
+        await find(full, ASKED, order="ID", count=True)
+    meter = Meter(full)
+
+    await find(full, ASKED, order="ID", count=True)
+    assert meter.steps < ROWS
+    await find(full, term("TITLE", Operator.EQUAL, "deal 0"), order="ID", count=True)
+    assert meter.steps > ROWS
 
 
 @pytest.mark.parametrize("order", ["ID", "TITLE"])

@@ -2,7 +2,8 @@
 
 Ids and an order by id go by the primary key, so that a client who walks a list with `filter[>ID]` pays for its page only, and
 one who asks for a place in it for an index. Any other filter or order looks at every row that the ids leave, some microseconds
-each, in slices of about a millisecond between which the loop has its turns (docs/adr/0023).
+each, in slices of about a millisecond between which the loop has its turns (docs/adr/0023); what a counted list found is
+remembered while nothing of its kind changes, since clients page through it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import msgspec
 
 from wakeline.model.bitrix24.records import Condition, Fields, Order, Record, RecordKind, RecordPage
 from wakeline.storage.records import is_id
+from wakeline.storage.sqlite.bitrix24.remembered import Question, Remembered
 from wakeline.storage.sqlite.bitrix24.selection import SLICE, select
-from wakeline.storage.sqlite.bitrix24.spans import Span, is_row_id, split
+from wakeline.storage.sqlite.bitrix24.spans import LARGEST, Span, is_row_id, split
 from wakeline.storage.sqlite.forms import json_list
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
@@ -34,12 +36,17 @@ class SqlitePortalRecords:
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader
+        self._remembered = Remembered()
 
     async def put(self, records: Sequence[Record]) -> None:
         """Make records, or put these in place of those with the same kind and id; what is much goes in batches."""
         for start in range(0, len(records), BATCH):
-            rows = [_row(record) for record in records[start : start + BATCH]]
-            await self._writer.write(partial(_put, rows=rows))
+            await self._writer.write(partial(self._put, records=records[start : start + BATCH]))
+
+    def _put(self, tx: Transaction, records: Sequence[Record]) -> None:
+        tx.many(_SQL["put_record"], map(_row, records))
+        for kind in {record.kind for record in records}:
+            tx.on_commit(partial(self._remembered.changed, kind))
 
     async def get(self, kind: RecordKind, number: int) -> Record | None:
         """Return one."""
@@ -61,10 +68,14 @@ class SqlitePortalRecords:
         by_id = not order or is_id(order[0].field)
         falling = bool(order) and by_id and order[0].descending
         if not is_row_id(start):
-            start = (1 << 63) - 1
+            start = LARGEST
         if by_id and not rest and span.only is None:
             ids = self._page(kind, span, start, limit, falling=falling)
             return self._records(kind, ids, self._count(kind, span) if count else 0)
+        if by_id and count:
+            question = Question(kind, span, tuple(rest), falling)
+            every = await self._remembered.ids(question, partial(self._every, question))
+            return self._records(kind, every[start : start + limit], len(every))
         ids, total = await select(
             self._slices(kind, span, falling=falling),
             filters=rest,
@@ -74,6 +85,11 @@ class SqlitePortalRecords:
             count=count,
         )
         return self._records(kind, ids, total if count else 0)
+
+    async def _every(self, asked: Question) -> list[int]:
+        slices = self._slices(asked.kind, asked.span, falling=asked.falling)
+        ids, _ = await select(slices, filters=asked.filters, order=(), start=0, limit=LARGEST, count=True)
+        return ids
 
     def _page(self, kind: RecordKind, span: Span, start: int, limit: int, *, falling: bool) -> list[int]:
         statement = _SQL["page_falling" if falling else "page_rising"]
@@ -113,16 +129,12 @@ class SqlitePortalRecords:
         gone = 0
         for start in range(0, len(numbers), BATCH):
             ids = json_list(numbers[start : start + BATCH])
-            gone += await self._writer.write(partial(_delete, kind=kind, ids=ids))
+            gone += await self._writer.write(partial(self._delete, kind=kind, ids=ids))
         return gone
 
-
-def _put(tx: Transaction, rows: Sequence[tuple[str, int, int, bytes]]) -> None:
-    tx.many(_SQL["put_record"], rows)
-
-
-def _delete(tx: Transaction, kind: RecordKind, ids: str) -> int:
-    return tx.execute(_SQL["delete_records"], (kind.value, ids)).rowcount
+    def _delete(self, tx: Transaction, kind: RecordKind, ids: str) -> int:
+        tx.on_commit(partial(self._remembered.changed, kind))
+        return tx.execute(_SQL["delete_records"], (kind.value, ids)).rowcount
 
 
 def _row(record: Record) -> tuple[str, int, int, bytes]:

@@ -13,14 +13,17 @@ from typing import NamedTuple
 from wakeline.model.bitrix24.records import Condition, Operator
 from wakeline.storage.records import is_id, number_of
 
-_LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
+LARGEST = (1 << 63) - 1
+"""The largest number that SQLite has."""
+
+_LOWEST = -LARGEST - 1
 
 
 class Span(NamedTuple):
     """Ids above `after` up to `until`; if `only` is given, at most these."""
 
     after: int = _LOWEST
-    until: int = _HIGHEST
+    until: int = LARGEST
     only: frozenset[int] | None = None
 
     def chosen(self) -> list[int]:
@@ -53,7 +56,7 @@ def _narrowed(span: Span, condition: Condition) -> Span | None:
         return None
     after, until = bounds
     return span._replace(
-        after=min(max(span.after, after), _HIGHEST),
+        after=min(max(span.after, after), LARGEST),
         until=max(min(span.until, until), _LOWEST),
     )
 
@@ -62,8 +65,8 @@ def _bounds(operator: Operator, number: Decimal) -> tuple[int, int] | None:
     below, up_to = math.ceil(number) - 1, math.floor(number)
     return {
         Operator.EQUAL: (below, up_to),
-        Operator.MORE: (up_to, _HIGHEST),
-        Operator.LEAST: (below, _HIGHEST),
+        Operator.MORE: (up_to, LARGEST),
+        Operator.LEAST: (below, LARGEST),
         Operator.LESS: (_LOWEST, below),
         Operator.MOST: (_LOWEST, up_to),
     }.get(operator)
@@ -71,4 +74,4 @@ def _bounds(operator: Operator, number: Decimal) -> tuple[int, int] | None:
 
 def is_row_id(number: int) -> bool:
     """Tell whether a row can have this id: callers may ask for any number."""
-    return _LOWEST <= number <= _HIGHEST
+    return _LOWEST <= number <= LARGEST
