@@ -1,7 +1,7 @@
 """How much one caller may ask: a leaky bucket of requests, and seconds of work per method within ten minutes.
 
-Bucket (Bitrix24: "Limits"): each request adds 1, `per_second` of them leak out each second; what would pass `burst` is refused
-and adds nothing, so that a client that waits as long as it is told is served again.
+Bucket (Bitrix24: "Limits"): each request adds 1, `per_second` of them leak out each second; once it is above `burst`, the next
+request is refused. That one adds nothing, so that a client that waits as long as it is told is served again.
 Operating: run times of a method are summed over ten buckets of a minute; calls of at most 0.1 s are not counted.
 """
 
@@ -29,7 +29,7 @@ class Buckets:
             self._forget_empty(now, per_second)
         level, at = self._levels.get(key, (0.0, now))
         level = max(0.0, level - (now - at) * per_second)
-        fits = level + 1 <= burst
+        fits = level <= burst
         self._levels[key] = (level + 1 if fits else level, now)
         return fits
 

@@ -174,7 +174,7 @@ async def test_an_empty_batch_has_five_empty_lists(calls: Portal, params: dict[s
 
 
 async def test_a_batch_is_one_request_to_the_bucket() -> None:
-    portal = await opened(Settings(bitrix24=Bitrix24(rate_limit_burst=2)))
+    portal = await opened(Settings(bitrix24=Bitrix24(rate_limit_burst=1)))
     for status in (200, 200, 503):
         answer = await portal.call("batch", {"cmd": ["server.time"] * 50})
         assert answer.status_code == status

@@ -10,11 +10,18 @@ MINUTE = 60_000
 
 def test_a_bucket_leaks_at_its_rate_and_refusals_add_nothing() -> None:
     buckets = Buckets()
-    assert [buckets.take("a", 0.0, burst=3, per_second=2) for _ in range(5)] == [True] * 3 + [False] * 2
+    assert [buckets.take("a", 0.0, burst=3, per_second=2) for _ in range(6)] == [True] * 4 + [False] * 2
     assert buckets.take("a", 0.4, burst=3, per_second=2) is False
     assert buckets.take("a", 0.5, burst=3, per_second=2) is True
     assert buckets.take("a", 0.5, burst=3, per_second=2) is False
-    assert [buckets.take("a", 60.0, burst=3, per_second=2) for _ in range(4)] == [True] * 3 + [False]
+    assert [buckets.take("a", 60.0, burst=3, per_second=2) for _ in range(5)] == [True] * 4 + [False]
+
+
+def test_the_documented_limit_lets_51_through_and_two_more_each_second() -> None:
+    buckets = Buckets()
+    taken = [buckets.take("a", number / 1000, burst=50, per_second=2) for number in range(52)]
+    assert taken == [True] * 51 + [False]
+    assert [buckets.take("a", 1.051, burst=50, per_second=2) for _ in range(3)] == [True, True, False]
 
 
 def test_each_has_his_own_bucket() -> None:
