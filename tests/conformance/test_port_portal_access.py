@@ -8,7 +8,7 @@ import pytest
 
 from portal_nouns import TOKEN, application, code, digest, grant, handler, offline, some_application, webhook
 from storing import DAY, NOW, Store, some_app
-from wakeline.model.bitrix24.access import Grant, PortalUser
+from wakeline.model.bitrix24.access import Grant, PortalUser, PushPreferences
 from wakeline.model.errors import Conflict, NotFound
 
 pytestmark = pytest.mark.anyio
@@ -42,6 +42,14 @@ class TestUsers:
         assert await store.portal_access.user_by_login("Anna") is None
         assert await store.portal_access.user(8) is None
         assert await store.portal_access.user(10**30) is None
+
+    async def test_keep_what_they_want_on_their_phones(self, store: Store) -> None:
+        wishes = PushPreferences(active=False, smart=True, muted=frozenset({"rest|rest_notify", "im|like"}))
+        await store.portal_access.put_user(msgspec.structs.replace(USER, push=wishes))
+
+        found = await store.portal_access.user(7)
+        assert found is not None
+        assert found.push == wishes
 
     async def test_are_found_by_login_whatever_its_case(self, store: Store) -> None:
         await store.portal_access.put_user(USER)
