@@ -6,6 +6,7 @@ punish or ignore is the exception: an alert without a word is left out, and what
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from wakeline.model.device import TargetKind
@@ -55,7 +56,8 @@ def _ttl(entry: Entry, now: int) -> int | Outcome | None:
         return None if entry.ttl is None else min(entry.ttl, MAX_TTL)
     if entry.expires == 0:
         return 0
-    left = entry.expires - now // 1000
+    # Rounded so that what Apple is told is the portal's own second.
+    left = entry.expires - math.ceil(now / 1000)
     return min(left, MAX_TTL) if left > 0 else ours(Refusal.EXPIRED)
 
 
