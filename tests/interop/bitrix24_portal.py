@@ -19,7 +19,7 @@ import trustme
 
 from wakeline.config import Bitrix24, Providers, SecretsSection, Server, Settings, Storage, Webhooks
 from wakeline.edges.bitrix24.secrets import digest
-from wakeline.model.bitrix24.access import Grant, IncomingWebhook, PortalApplication, PortalUser
+from wakeline.model.bitrix24.access import AuthorizationCode, Grant, IncomingWebhook, PortalApplication, PortalUser
 from wakeline.model.bitrix24.records import Record, RecordKind
 from wakeline.service import listeners, wiring
 from wakeline.service.wiring import Gateway
@@ -73,6 +73,26 @@ class Portal:
             )
 
         self.run(issue)
+        return name
+
+    def code(self, name: str) -> str:
+        """Keep an authorization code of user 1, as after signing in."""
+
+        async def keep(gateway: Gateway) -> None:
+            ports = gateway._portal.ports
+            application = ports.access.applications()[0]
+            await ports.access.keep_code(
+                AuthorizationCode(
+                    digest=digest(name),
+                    application=application.id,
+                    user=1,
+                    redirect_uri=application.redirect_uri,
+                    scopes=SCOPES,
+                    expires=ports.clock.now() + 30_000,
+                )
+            )
+
+        self.run(keep)
         return name
 
     def administer(self, method: str, path: str, **more: Any) -> None:

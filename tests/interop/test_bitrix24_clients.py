@@ -7,6 +7,7 @@ plain here. @bitrix24/b24jssdk takes webhooks over https and applications at any
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,27 @@ class TestB24pysdk:
         token = application(named.token("expired-token", seconds=0), "refresh-expired-token")
         assert token.call_method("profile")["result"]["ID"] == "1"
         assert token.auth_token != "expired-token"
+
+    def test_a_code_becomes_tokens_once(self, named: Portal) -> None:
+        app = b24pysdk.BitrixApp(client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+        code = named.code("signed-in")
+        granted = app.get_oauth_token(code)
+        client = b24pysdk.Client(application(granted.oauth_token.access_token))
+        assert client.profile().result["ID"] == "1"
+        renewed = app.refresh_oauth_token(granted.oauth_token.refresh_token)
+        assert renewed.oauth_token.access_token != granted.oauth_token.access_token
+        with pytest.raises(b24pysdk.errors.BitrixSDKException):
+            app.get_oauth_token(code)
+
+    def test_a_portal_that_is_busy_is_asked_again(self, named: Portal, hook: Any) -> None:
+        named.set(blocked=True)
+        timer = threading.Timer(0.5, named.set, kwargs={"blocked": False})
+        timer.start()
+        try:
+            assert hook.profile().result["ID"] == "1"
+        finally:
+            timer.join()
+            named.set(blocked=False)
 
     def test_the_oauth_host_describes_the_token(self, named: Portal) -> None:
         found = application(named.token("info-token")).get_app_info().result

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from wakeline.config import Bitrix24, SecretsSection, Server, Settings, Storage
+from wakeline.config import Bitrix24, Logs, SecretsSection, Server, Settings, Storage
 from wakeline.edges.bitrix24.secrets import digest
 from wakeline.model.bitrix24.access import IncomingWebhook, PortalUser
-from wakeline.service import wiring
+from wakeline.observe.logs import configure
+from wakeline.service import listeners, wiring
 from wakeline.service.wiring import Gateway
 
 pytestmark = pytest.mark.anyio
@@ -54,3 +56,28 @@ async def test_a_reload_reaches_the_portal(gateway: Gateway, tmp_path: Path) -> 
     gateway.apply(_settings(tmp_path, Bitrix24(require_https=False)))
     async with _client(gateway) as client:
         assert (await client.get(f"http://portal.test/rest/1/{CODE}/profile")).status_code == 200
+
+
+async def test_no_line_of_the_access_log_shows_what_opens_a_door(gateway: Gateway) -> None:
+    out = io.StringIO()
+    settings = Settings(server=Server(listen="127.0.0.1:0"), logs=Logs(access=True, format="json"))
+    configure(settings.logs, out)
+    listener = listeners.public(gateway.app, settings, gateway.hot)
+    listener.start()
+    asked = (
+        f"/rest/1/{CODE}/profile.json",
+        f"//rest//1//{CODE}/batch/",
+        "/rest/profile?auth=token-in-query",
+        "/oauth/token/?grant_type=refresh_token&client_id=local.x&client_secret=client-in-query&refresh_token=token-in-query",
+        "/send/?key=licence-in-query",
+    )
+    try:
+        async with httpx2.AsyncClient() as client:
+            for path in asked:
+                await client.get(f"http://127.0.0.1:{listener.port}{path}")
+    finally:
+        await listener.stop(at_once=True)
+    lines = [line for line in out.getvalue().splitlines() if "http.request" in line]
+    assert len(lines) == len(asked)
+    for secret in (CODE, "token-in-query", "client-in-query", "licence-in-query"):
+        assert secret not in out.getvalue()
