@@ -81,3 +81,20 @@ async def test_no_line_of_the_access_log_shows_what_opens_a_door(gateway: Gatewa
     assert len(lines) == len(asked)
     for secret in (CODE, "token-in-query", "client-in-query", "licence-in-query"):
         assert secret not in out.getvalue()
+
+
+@pytest.mark.parametrize(("trusted", "status"), [(("127.0.0.1",), 200), ((), 400)])
+async def test_a_webhook_is_secure_if_a_trusted_proxy_says_so(
+    gateway: Gateway, trusted: tuple[str, ...], status: int
+) -> None:
+    settings = Settings(server=Server(listen="127.0.0.1:0", trusted_proxies=trusted))
+    listener = listeners.public(gateway.app, settings, gateway.hot)
+    listener.start()
+    url = f"http://127.0.0.1:{listener.port}/rest/1/{CODE}/profile"
+    try:
+        async with httpx2.AsyncClient() as client:
+            answer = await client.get(url, headers={"x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.5"})
+            assert answer.status_code == status
+            assert (await client.get(url)).status_code == 400
+    finally:
+        await listener.stop(at_once=True)
