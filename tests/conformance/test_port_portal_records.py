@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fuzzing import examples
 from portal_nouns import deal, record, term
 from storing import Store, ToldClock, sqlite_store
-from wakeline.model.bitrix24.records import Condition, Operator, Order, Record, RecordKind, RecordPage
+from wakeline.model.bitrix24.records import Condition, Fields, Operator, Order, Record, RecordKind, RecordPage
 from wakeline.storage.memory import MemoryStore
 from wakeline.storage.sealing import Sealer
 
@@ -74,6 +74,38 @@ class TestRecords:
 
         assert (await find(store, limit=1)).total == 451
         assert await store.portal_records.delete(RecordKind.DEAL, range(2, 500)) == 450
+
+
+def contact(number: int, *phones: str) -> Record:
+    fields: Fields = {"NAME": "Ann", "PHONE": [{"VALUE": phone, "VALUE_TYPE": "WORK"} for phone in phones]}
+    return Record(kind=RecordKind.CONTACT, id=number, fields=fields)
+
+
+class TestPhones:
+    async def test_find_the_first_record_however_the_number_is_written(self, store: Store) -> None:
+        named = [contact(number, "+49 (30) 12-3") for number in (9, 4)]
+        await store.portal_records.put(
+            [*named, Record(kind=RecordKind.LEAD, id=2, fields={"PHONE": "4930123"}), deal(1, PHONE="")]
+        )
+        for number in ("+4930123", "0049 30 123", "4930123"):
+            found = await store.portal_records.by_phone(RecordKind.CONTACT, number)
+            assert found == named[1]
+        assert await store.portal_records.by_phone(RecordKind.CONTACT, "30123") is None
+        assert await store.portal_records.by_phone(RecordKind.DEAL, "") is None
+
+    async def test_follow_what_becomes_of_their_records(self, store: Store) -> None:
+        async def owner(phone: str) -> int | None:
+            found = await store.portal_records.by_phone(RecordKind.CONTACT, phone)
+            return None if found is None else found.id
+
+        first = contact(1, "1", "2")
+        await store.portal_records.put([first, contact(1, "2", "+2")])
+        assert (await owner("1"), await owner("2")) == (None, 1)
+        await store.portal_records.put([contact(1)])
+        assert await owner("2") is None
+        await store.portal_records.put([first])
+        await store.portal_records.delete(RecordKind.CONTACT, [1])
+        assert await owner("1") is None
 
 
 class TestPages:

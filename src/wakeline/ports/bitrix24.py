@@ -188,6 +188,12 @@ class PortalRecords(Protocol):
     ) -> RecordPage:
         """Return a page of those that meet all filters. Without an order they come by id."""
 
+    async def by_phone(self, kind: RecordKind, phone: str) -> Record | None:
+        """Return the first record of a kind that has this number in PHONE, by an index: a call waits for the name.
+
+        Only digits count, and `00` is `+`.
+        """
+
     async def delete(self, kind: RecordKind, numbers: Sequence[int]) -> int:
         """Forget records; returns how many."""
 

@@ -94,6 +94,17 @@ def texts(value: object) -> Sequence[str]:
             return (str(value),)
 
 
+def phone_key(number: str) -> str:
+    """Return what one telephone number has in all its spellings; empty: it is none."""
+    digits = "".join(char for char in number if char.isascii() and char.isdigit())
+    return digits.removeprefix("00")
+
+
+def phone_keys(fields: Fields) -> set[str]:
+    """Return the telephone numbers of a record."""
+    return {key for number in texts(fields.get("PHONE")) if (key := phone_key(number))}
+
+
 def matcher(filters: Sequence[Condition]) -> Meets:
     """Return what tells whether a record meets all terms."""
     terms = [_term(condition) for condition in filters]

@@ -5,7 +5,6 @@ Names of these parameters count in capitals only, as on a portal. Refusals have 
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 import secrets
@@ -16,14 +15,12 @@ from wakeline.edges.bitrix24.call import BitrixPorts, Call, MethodError
 from wakeline.edges.bitrix24.refusals import Refusal
 from wakeline.model.bitrix24.access import PortalUser
 from wakeline.model.bitrix24.calls import ExternalCall
-from wakeline.model.bitrix24.records import Condition, Operator, Record, RecordKind
+from wakeline.model.bitrix24.records import Record, RecordKind
 
 TYPES = range(1, 6)
 _LATEST = 4_102_444_800_000
 """The year 2100 in Unix ms: a date beyond it is a mistake."""
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
-_NAME_WITHIN = 0.5
-"""Seconds that looking for a caller's name may take: a phone that rings late is worse than one that shows a number."""
 _PHONE = re.compile(r"\+?[0-9 ()./*#-]{1,40}")
 _NAMED = (RecordKind.CONTACT, RecordKind.LEAD)
 _ENTITIES = {"CONTACT": RecordKind.CONTACT, "LEAD": RecordKind.LEAD, "DEAL": RecordKind.DEAL}
@@ -132,16 +129,10 @@ async def _entity(ports: BitrixPorts, call: Call, phone: str) -> tuple[str, int]
 
 
 async def _by_phone(ports: BitrixPorts, phone: str) -> Record | None:
-    digits = "".join(char for char in phone if char.isdigit())
-    same = Condition("PHONE", Operator.IN, tuple(dict.fromkeys((phone, digits, f"+{digits}"))))
-    try:
-        async with asyncio.timeout(_NAME_WITHIN):
-            for kind in _NAMED:
-                page = await ports.records.find(kind, filters=[same], order=(), start=0, limit=1, count=False)
-                if page.records:
-                    return page.records[0]
-    except TimeoutError:
-        return None
+    for kind in _NAMED:
+        found = await ports.records.by_phone(kind, phone)
+        if found is not None:
+            return found
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wakeline.model.bitrix24.records import Condition, Order, Record, RecordKind, RecordPage
-from wakeline.storage.records import page
+from wakeline.storage.records import page, phone_key, phone_keys
 
 
 class MemoryPortalRecords:
@@ -44,6 +44,13 @@ class MemoryPortalRecords:
             limit=limit,
         )
         return RecordPage(tuple(records), total if count else 0)
+
+    async def by_phone(self, kind: RecordKind, phone: str) -> Record | None:
+        """Return the first record that has this number; only its digits count, `00` is `+`."""
+        key = phone_key(phone)
+        owners = (number for number, record in self._records[kind].items() if key in phone_keys(record.fields))
+        number = min(owners, default=None)
+        return None if number is None else self._records[kind][number]
 
     async def delete(self, kind: RecordKind, numbers: Sequence[int]) -> int:
         """Forget records; returns how many."""

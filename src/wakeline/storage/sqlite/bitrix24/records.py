@@ -14,7 +14,7 @@ from functools import partial
 import msgspec
 
 from wakeline.model.bitrix24.records import Condition, Fields, Order, Record, RecordKind, RecordPage
-from wakeline.storage.records import is_id
+from wakeline.storage.records import is_id, phone_key, phone_keys
 from wakeline.storage.sqlite.bitrix24.remembered import Question, Remembered
 from wakeline.storage.sqlite.bitrix24.selection import SLICE, select
 from wakeline.storage.sqlite.bitrix24.spans import LARGEST, Span, is_row_id, split
@@ -45,13 +45,24 @@ class SqlitePortalRecords:
 
     def _put(self, tx: Transaction, records: Sequence[Record]) -> None:
         tx.many(_SQL["put_record"], map(_row, records))
+        # Of one record given twice the last counts, for its numbers as well.
+        latest = {(record.kind, record.id): record for record in records}.values()
         for kind in {record.kind for record in records}:
+            tx.execute(
+                _SQL["delete_phones"], (kind.value, json_list([each.id for each in latest if each.kind is kind]))
+            )
             tx.on_commit(partial(self._remembered.changed, kind))
+        tx.many(_SQL["put_phone"], [row for record in latest for row in _phones(record)])
 
     async def get(self, kind: RecordKind, number: int) -> Record | None:
         """Return one."""
         row = self._reader.one(_SQL["record"], (kind.value, number)) if is_row_id(number) else None
         return None if row is None else _record(kind, *row)
+
+    async def by_phone(self, kind: RecordKind, phone: str) -> Record | None:
+        """Return the first record that has this number; only its digits count, `00` is `+`."""
+        row = self._reader.one(_SQL["phone_owner"], (kind.value, phone_key(phone)))
+        return None if row is None else await self.get(kind, row[0])
 
     async def find(
         self,
@@ -134,11 +145,16 @@ class SqlitePortalRecords:
 
     def _delete(self, tx: Transaction, kind: RecordKind, ids: str) -> int:
         tx.on_commit(partial(self._remembered.changed, kind))
+        tx.execute(_SQL["delete_phones"], (kind.value, ids))
         return tx.execute(_SQL["delete_records"], (kind.value, ids)).rowcount
 
 
 def _row(record: Record) -> tuple[str, int, int, bytes]:
     return record.kind.value, record.id, record.changed, msgspec.json.encode(record.fields)
+
+
+def _phones(record: Record) -> list[tuple[str, str, int]]:
+    return [(record.kind.value, phone, record.id) for phone in phone_keys(record.fields)]
 
 
 def _record(kind: RecordKind, number: int, changed: int, fields: bytes) -> Record:

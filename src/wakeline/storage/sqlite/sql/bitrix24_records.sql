@@ -34,3 +34,15 @@ SELECT count(*) FROM portal_record WHERE kind = ? AND id > ? AND id <= ?;
 -- name: delete_records!
 -- Forget records.
 DELETE FROM portal_record WHERE kind = ? AND id IN (SELECT value FROM json_each(?));
+
+-- name: put_phone!
+-- Keep a telephone number of a record.
+INSERT INTO portal_phone (kind, phone, id) VALUES (?, ?, ?);
+
+-- name: delete_phones!
+-- Forget the telephone numbers of records.
+DELETE FROM portal_phone WHERE kind = ? AND id IN (SELECT value FROM json_each(?));
+
+-- name: phone_owner
+-- Find the first record that has a telephone number.
+SELECT id FROM portal_phone WHERE kind = ? AND phone = ? ORDER BY id LIMIT 1;

@@ -88,6 +88,16 @@ CREATE TABLE portal_record (
     PRIMARY KEY (kind, id)
 ) STRICT;
 
+-- Telephone numbers of records, by their digits: a call that comes in waits for the name.
+CREATE TABLE portal_phone (
+    kind TEXT NOT NULL,
+    phone TEXT NOT NULL,
+    id INTEGER NOT NULL,
+    PRIMARY KEY (kind, phone, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX portal_phone_record ON portal_phone (kind, id);
+
 CREATE TABLE portal_call (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     call_id TEXT NOT NULL UNIQUE,
