@@ -30,6 +30,8 @@ AT_ONCE_EACH = 4
 MOST = 10_000
 MOST_EACH = 2_000
 """Events that wait, in all and for one URL; what is beyond is dropped and counted."""
+MOST_BYTES = 64 * 1024 * 1024
+"""Bytes of events that wait in all: ONAPPTEST brings whatever a caller sends."""
 REMEMBERED = 1_024
 """Requests of callers whose events are remembered, so that an event that comes twice in one is posted once."""
 
@@ -64,6 +66,7 @@ class EventDeliveries:
         self._metrics = metrics
         self._lines: dict[str, _Line] = {}
         self._waiting = 0
+        self._bytes = 0
         self._room = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._rung: set[int] = set()
@@ -84,15 +87,22 @@ class EventDeliveries:
 
     def post(self, posting: Posting) -> None:
         """Take an event to be posted soon; it is dropped if too many wait."""
-        line = self._lines.setdefault(posting.url, _Line())
-        if self._waiting >= MOST or len(line.waiting) >= MOST_EACH:
+        line = self._lines.get(posting.url) or _Line()
+        if not self._has_room(line, posting):
             self._tell(posting, "dropped", f"{len(line.waiting)} events wait for this handler, {self._waiting} in all")
             return
+        self._lines[posting.url] = line
         line.waiting.append(posting)
         self._waiting += 1
+        self._bytes += len(posting.body)
         if line.senders < (1 if line.rest else AT_ONCE_EACH):
             line.senders += 1
             self._start(self._send(posting.url, line))
+
+    def _has_room(self, line: _Line, posting: Posting) -> bool:
+        if self._waiting >= MOST or len(line.waiting) >= MOST_EACH:
+            return False
+        return self._bytes + len(posting.body) <= MOST_BYTES
 
     def ring(self, handler: int, pause: float, call: Callable[[], Awaitable[None]]) -> None:
         """Have `call` made soon, at most once in `pause` seconds for this handler; what comes meanwhile is one more call."""
@@ -134,6 +144,7 @@ class EventDeliveries:
             while line.waiting and not (line.rest and line.senders > 1):
                 posting = line.waiting.popleft()
                 self._waiting -= 1
+                self._bytes -= len(posting.body)
                 async with self._room:
                     is_quick = await self._post(posting)
                 line.rest = 0.0 if is_quick else min(LONGEST_REST, max(SHORTEST_REST, 2 * line.rest))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from unit.edges.rest.gateway import HandClock
-from wakeline.edges.bitrix24.delivering import AT_ONCE, AT_ONCE_EACH, SLOW, EventDeliveries, Posting
+from wakeline.edges.bitrix24.delivering import AT_ONCE, AT_ONCE_EACH, MOST_BYTES, SLOW, EventDeliveries, Posting
 from wakeline.edges.bitrix24.ringing import MOST, Ring, Rings
 from wakeline.observe.metrics import Metrics
 from wakeline.ports import HttpAnswer
@@ -104,6 +104,18 @@ async def test_a_slow_handler_is_called_less_often_and_a_quick_one_is_not() -> N
     made.post("https://quick.test/", 50)
     await made.ours.idle()
     assert made.clock.now() == began
+
+
+async def test_large_events_are_dropped_before_they_fill_the_memory() -> None:
+    made = Deliveries()
+    large = Posting(handler=1, event="E", url="https://quick.test/", body=b"x" * (MOST_BYTES // 4))
+    for _ in range(6):
+        made.ours.post(large)
+    await made.ours.idle()
+    assert (made.counted("delivered"), made.counted("dropped")) == (4, 2)
+    made.ours.post(large)
+    await made.ours.idle()
+    assert made.counted("delivered") == 5
 
 
 async def test_what_never_was_used_closes_at_once() -> None:
