@@ -3,29 +3,37 @@
 A user of the portal is the user of the same number, as text, in the registry of the application's app.
 
 Repeats: this protocol has no idempotency key, and the same text twice may be meant. A refusal (503) is only ever said of a push
-of which nothing is kept, so a client that tries again after one sends it once; a client whose answer was lost sends it twice.
+of which nothing is kept, so a client that tries again after one sends it once. Where an answer was lost, Bitrix24's own SDKs
+for JavaScript and PHP repeat their `bx24_request_id`: the same request under the same id within ten minutes is one push (not
+longer, for some programs give every call the same id). Without that id, and in a batch, a repeat is a second push.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 import structlog
 
 from wakeline.edges.bitrix24.call import Call, MethodError
-from wakeline.edges.bitrix24.reading import Value
+from wakeline.edges.bitrix24.reading import Value, text
+from wakeline.edges.bitrix24.refusals import Refusal
 from wakeline.model.app import App
 from wakeline.model.bitrix24.access import PortalApplication, PortalUser
-from wakeline.model.errors import WakelineError
-from wakeline.model.ids import uuid_of
+from wakeline.model.errors import IdempotencyRunning
+from wakeline.model.ids import parse_key, uuid_of
 from wakeline.model.notification import Alert, Audience, NotificationRequest, Override, PushType
 from wakeline.pipeline import Submission, Taken
-from wakeline.ports import Replayed, Reply
+from wakeline.ports import IdempotencyKey, Replayed, Reply
 
 LIFETIME = 43_200
 """Seconds that a portal's push is worth showing."""
+
+REPEATED_WITHIN = 600
+"""Seconds in which a request of the same id is a repeat: an SDK gives up after two minutes."""
 
 _LONGEST_NAME = 200
 _LONGEST_TEXT = 4096
@@ -134,27 +142,53 @@ def _plain(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-async def send(call: Call, app: App, request: NotificationRequest) -> Taken:
-    """Have a notification kept and sent. Raises WakelineError if nothing of it is kept: full, or too large.
+class Sent(NamedTuple):
+    """A notification that is kept; `recipients` None: so many that they are still being found."""
+
+    key: int
+    recipients: int | None
+
+
+async def send(call: Call, app: App, request: NotificationRequest) -> Sent:
+    """Have a notification kept and sent; a repeat is what was sent. Raises WakelineError or MethodError if nothing is kept.
 
     The protocol has no word for a push that reaches nobody: the reason is in our own API, and a line of the log leads there.
     """
     submission = Submission(
-        request=request, idempotency=None, reply=_reply, request_id=call.request_id, keeps_unserved=True
+        request=request,
+        idempotency=_repeats(call, request),
+        reply=_reply,
+        request_id=call.request_id,
+        keeps_unserved=True,
     )
     [answer] = await call.ports.pipeline.accept.accept(app, [submission])
     match answer:
         case Taken():
             _tell(call, app, answer)
-            return answer
-        case WakelineError():
-            raise answer
+            return Sent(answer.key, answer.recipients)
         case Replayed():
-            raise AssertionError("nothing without an idempotency key is a repeat")
+            name, recipients = msgspec.json.decode(answer.reply.body, type=tuple[str, int | None])
+            return Sent(parse_key(name), recipients)
+        case IdempotencyRunning():
+            raise Refusal.QUERY_LIMIT.error()
+        case _:
+            raise answer
+
+
+def _repeats(call: Call, request: NotificationRequest) -> IdempotencyKey | None:
+    """Return what a repeat of this call has in common with it, if its SDK said which request it is."""
+    said = text(call.params, "BX24_REQUEST_ID")
+    if not said:
+        return None
+    caller = call.caller
+    who = f"application {caller.application.id}" if caller.application is not None else f"user {caller.user.id}"
+    seen = f"{call.now // 1000 // REPEATED_WITHIN}/{call.method}/{said}/".encode("utf-8", "replace")
+    digest = hashlib.sha256(seen + msgspec.json.encode(request))
+    return IdempotencyKey(scope=f"bitrix24 {who}", key=digest.hexdigest(), fingerprint=b"")
 
 
 def _reply(taken: Taken) -> Reply:
-    return Reply(status=202, body=uuid_of(taken.key).encode())
+    return Reply(status=202, body=msgspec.json.encode((uuid_of(taken.key), taken.recipients)))
 
 
 def _tell(call: Call, app: App, taken: Taken) -> None:

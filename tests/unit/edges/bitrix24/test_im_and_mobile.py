@@ -54,6 +54,13 @@ async def test_ids_grow_and_are_whole_numbers_to_javascript(portal: Portal, toke
     assert await phones.reached(portal) == [token] * 3
 
 
+async def test_a_repeat_has_the_id_of_the_first(portal: Portal, token: str) -> None:
+    given = {**HELLO, "bx24_request_id": "019a-1"}
+    first, again = [portal.result(await portal.call(NOTIFY, given)) for _ in range(2)]
+    assert first == again
+    assert await phones.reached(portal) == [token]
+
+
 @pytest.mark.parametrize(
     ("given", "code", "text"),
     [

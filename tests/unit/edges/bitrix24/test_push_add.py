@@ -237,6 +237,17 @@ async def test_the_same_push_twice_is_two_pushes(portal: Portal) -> None:
     assert await phones.reached(portal) == [ours, ours]
 
 
+async def test_a_repeat_under_the_id_of_its_sdk_is_one_push_for_ten_minutes(portal: Portal) -> None:
+    ours = await phones.phone(portal, MEMBER)
+    same = {**HELLO, "bx24_request_id": "019a-1"}
+    for given in (same, same, {**same, "TEXT": "another"}, {**same, "bx24_request_id": "019a-2"}):
+        assert portal.result(await portal.call(PUSH, given)) is True
+    assert await phones.reached(portal) == [ours] * 3
+    portal.clock.advance(600)
+    assert portal.result(await portal.call(PUSH, same)) is True
+    assert await phones.reached(portal) == [ours] * 4
+
+
 async def test_a_push_that_the_app_cannot_send_is_true_and_our_own_api_says_why(portal: Portal) -> None:
     await phones.phone(portal, MEMBER, "webpush", "https://push.example/1 key secret")
     with capture_logs() as lines:
