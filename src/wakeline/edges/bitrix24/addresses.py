@@ -74,10 +74,19 @@ def public(settings: Settings, portal: PortalState) -> Addresses:
 
 def is_oauth_host(host: str, settings: Bitrix24) -> bool:
     """Tell whether a Host header is a name of the OAuth server."""
+    return _is_one_of(host, settings.oauth_hosts)
+
+
+def is_known(host: str, settings: Bitrix24) -> bool:
+    """Tell whether a Host header is a name of the portal or its OAuth server; a portal without names has any."""
+    return not settings.portal_hosts or _is_one_of(host, settings.portal_hosts + settings.oauth_hosts)
+
+
+def _is_one_of(host: str, names: tuple[str, ...]) -> bool:
     if not _HOST.fullmatch(host):
         return False
     name = _PORT.sub("", host).lower()
-    return any(name == one.lower() for one in settings.oauth_hosts)
+    return any(name == one.lower() for one in names)
 
 
 def _elsewhere(settings: Settings) -> str:

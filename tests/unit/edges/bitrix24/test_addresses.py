@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from wakeline.config import Bitrix24, Server, Settings
-from wakeline.edges.bitrix24.addresses import addresses, is_oauth_host, public
+from wakeline.edges.bitrix24.addresses import addresses, is_known, is_oauth_host, public
 from wakeline.edges.bitrix24.redirects import checked, form_source, with_answer
 from wakeline.model.bitrix24.access import PortalState
 from wakeline.model.errors import InvalidRequest
 
 PORTAL = PortalState(member_id="m")
-SPLIT = Settings(bitrix24=Bitrix24(oauth_hosts=("oauth.test", "oauth.other"), portal_hosts=("crm.test:8443",)))
+SPLIT = Settings(bitrix24=Bitrix24(oauth_hosts=("oauth.test", "oauth.other"), portal_hosts=("crm.test",)))
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ SPLIT = Settings(bitrix24=Bitrix24(oauth_hosts=("oauth.test", "oauth.other"), po
         ("p.test:8443", Settings(), "p.test:8443", "p.test:8443"),
         ("[::1]:80", Settings(), "[::1]:80", "[::1]:80"),
         ("p.test", SPLIT, "p.test", "oauth.test"),
-        ("oauth.other", SPLIT, "crm.test:8443", "oauth.other"),
+        ("oauth.other", SPLIT, "crm.test", "oauth.other"),
         ("evil.test/x", Settings(), "localhost", "localhost"),
         ("a b", Settings(), "localhost", "localhost"),
         ("", Settings(), "localhost", "localhost"),
@@ -63,6 +63,12 @@ def test_the_oauth_host_is_told_by_its_name(host: str) -> None:
 @pytest.mark.parametrize("host", ["", "oauth.test.evil", "x@oauth.test", "[oauth.test"])
 def test_other_names_are_not_the_oauth_hosts(host: str) -> None:
     assert not is_oauth_host(host, SPLIT.bitrix24)
+
+
+def test_a_portal_with_names_has_no_other() -> None:
+    assert is_known("anything", Settings().bitrix24)
+    assert is_known("oauth.test", SPLIT.bitrix24)
+    assert not is_known("portal.test", SPLIT.bitrix24)
 
 
 @pytest.mark.parametrize(

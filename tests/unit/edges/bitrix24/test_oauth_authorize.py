@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -10,8 +11,9 @@ import msgspec
 import pytest
 
 from unit.edges.bitrix24.portal import ADMIN, MEMBER, Portal
-from unit.edges.bitrix24.signing import PASSWORDS, code, landed, page, serve, submit, ticket, token
+from unit.edges.bitrix24.signing import HASHES, PASSWORDS, code, landed, page, serve, submit, ticket, token
 from wakeline.config import Bitrix24, Settings
+from wakeline.model.bitrix24.access import PortalUser
 
 pytestmark = pytest.mark.anyio
 
@@ -217,11 +219,32 @@ async def test_slashes_do_not_count(signing: Portal) -> None:
         assert answer.status_code == 200, path
 
 
+async def test_a_portal_with_names_signs_nobody_in_under_another(portal: Portal) -> None:
+    portal.ports.settings = Settings(bitrix24=Bitrix24(portal_hosts=("Crm.test",), oauth_hosts=("oauth.test",)))
+    await serve(portal)
+    for host, status in (("crm.test:8443", 200), ("oauth.test", 200), ("portal.test", 404), ("", 404)):
+        answer = await portal.client.get(
+            "/oauth/authorize/", params={"client_id": "local.test"}, headers={"host": host}
+        )
+        assert answer.status_code == status, host
+
+
+async def test_passwords_do_not_pile_up(signing: Portal) -> None:
+    for number in range(100, 126):
+        user = PortalUser(id=number, login=f"user{number}", password=HASHES[ADMIN])
+        await signing.store.portal_access.put_user(user)
+    shown = await page(signing)
+    answers = await asyncio.gather(*(submit(signing, shown, f"user{n}", "wrong") for n in range(100, 126)))
+
+    assert {answer.status_code for answer in answers} == {403, 429}
+    assert (await submit(signing, shown, "anna", "correct horse")).status_code == 302
+
+
 async def test_the_oauth_host_and_the_portal_know_each_other(portal: Portal) -> None:
-    portal.ports.settings = Settings(bitrix24=Bitrix24(oauth_hosts=("oauth.test",), portal_hosts=("crm.test",)))
+    portal.ports.settings = Settings(bitrix24=Bitrix24(oauth_hosts=("oauth.test",), portal_hosts=("portal.test",)))
     await serve(portal)
     at_portal = landed(await submit(portal, await page(portal), "anna", "correct horse"))
     shown = await portal.client.get("https://OAuth.test/oauth/authorize/", params={"client_id": "local.test"})
 
     assert (at_portal["domain"], at_portal["server_domain"]) == ("portal.test", "oauth.test")
-    assert "Sign in to crm.test" in shown.text
+    assert "Sign in to portal.test" in shown.text

@@ -10,11 +10,13 @@ from typing import Any
 
 import msgspec
 import structlog
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from wakeline.edges.bitrix24 import answers
+from wakeline.edges.bitrix24.addresses import is_known
 from wakeline.edges.bitrix24.call import BitrixPorts, MethodError
 from wakeline.edges.bitrix24.oauth import pages
 from wakeline.edges.bitrix24.oauth.asked import Asked, Unreadable, asked
@@ -57,7 +59,7 @@ class OAuthDoor:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         path, method = place(scope["path"]), scope["method"]
-        if path not in _ALLOWED:
+        if path not in _ALLOWED or not is_known(_host(scope), self._ports.settings.bitrix24):
             return _refusal(Refusal.NO_METHOD.error())
         if method not in _ALLOWED[path].split(", "):
             return Response(status_code=HTTPStatus.METHOD_NOT_ALLOWED, headers={"allow": _ALLOWED[path]})
@@ -96,6 +98,10 @@ class OAuthDoor:
             log.warning("bitrix24.tokens_failed", code=error.code, detail=error.detail)
             return _refusal(Refusal.INTERNAL.error())
         return _said({"result": found, "time": watch.block()})
+
+
+def _host(scope: Scope) -> str:
+    return Headers(scope=scope).get("host", "")
 
 
 def place(path: str) -> str:
