@@ -59,6 +59,16 @@ def test_the_documented_call_reaches_iphones_and_androids(
     assert request["body"]["message"]["notification"] == {"title": "Sales", "body": "Hello, world!", "image": face}
 
 
+def test_a_call_that_its_sdk_repeats_is_one_push(stack: Stack, token: str) -> None:
+    caller = Caller(stack)
+    phone = caller.phone(user="470004")
+    for said in ("019a-1", "019a-1", "019a-2"):
+        body = {"USER_ID": 470004, "TEXT": "Hello", "auth": token, "bx24_request_id": said}
+        assert ask(stack, body).json()["result"] is True
+    until(lambda: caller.received(phone)[1:] or None, "Apple has both pushes")
+    assert len(caller.received(phone)) == 2
+
+
 def test_a_push_for_nobody_is_true_and_the_log_leads_to_the_reason(stack: Stack, token: str) -> None:
     before = len(stack.gateway.events("bitrix24.nobody_reached"))
     assert ask(stack, {"USER_ID": 479999, "TEXT": "Hello", "auth": token}).json()["result"] is True
