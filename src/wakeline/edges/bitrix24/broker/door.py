@@ -84,7 +84,7 @@ class Broker:
         batch, own = (value if isinstance(value := fields.get(name), str) else "" for name in ("MessageBody", "key"))
         bound = self._bound([*_keys(scope), own])
         if bound is None:
-            _log.warning("bitrix24.broker.key_unknown", request_id=request_id, address=_address(scope))
+            _log_stranger(scope, request_id)
             return results.refused(HTTPStatus.UNAUTHORIZED, f"{_STRANGER}. {_BIND}", as_json=False)
         entries = bitrix_broker.batch(batch)
         return results.in_xml(await self._take(scope, *bound, entries, request_id), _RETRY)
@@ -96,12 +96,13 @@ class Broker:
         for key in dict.fromkeys(one.key for one in asked):
             items = [one for one in asked if one.key == key]
             found += await self._of_key(scope, [key] if key else of_query, items, request_id)
+        if any(one.stranger for one in found):
+            _log_stranger(scope, request_id)
         return results.in_json(sorted(found, key=lambda one: one.number), _RETRY, alone=alone)
 
     async def _of_key(self, scope: Scope, keys: list[str], items: list[Asked], request_id: str) -> list[Result]:
         bound = self._bound(keys)
         if bound is None:
-            _log.warning("bitrix24.broker.key_unknown", request_id=request_id, address=_address(scope))
             return [
                 Result(number=one.entry.number, token=one.token, cause=_STRANGER, fix=_BIND, stranger=True)
                 for one in items
@@ -146,6 +147,10 @@ def _keys(scope: Scope) -> list[str]:
     said = [f"{name}={value}" for name, value in pairs]
     parts = [part for text in said for part in text.split("?")]
     return [part.removeprefix("key=") for part in parts if part.startswith("key=")]
+
+
+def _log_stranger(scope: Scope, request_id: str) -> None:
+    _log.warning("bitrix24.broker.key_unknown", request_id=request_id, address=_address(scope))
 
 
 def _address(scope: Scope) -> str:
