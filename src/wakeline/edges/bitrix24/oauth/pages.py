@@ -9,13 +9,16 @@ import base64
 import hashlib
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from wakeline.edges.bitrix24.oauth.ticket import LIFE
 from wakeline.edges.bitrix24.redirects import form_source
 from wakeline.model.bitrix24.access import PortalApplication
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 COOKIE = "wakeline_login"
 _PATH = "/oauth/"
@@ -23,6 +26,8 @@ _PATH = "/oauth/"
 
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - most commands show no page
+
     found = Environment(
         loader=PackageLoader("wakeline.edges.bitrix24.oauth", "templates"),
         autoescape=True,
