@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from both_stores import Both, both_stores
 from storing import Store, ToldClock, some_app, sqlite_store
 from wakeline.storage.memory import MemoryStore
 from wakeline.storage.sealing import Sealer
@@ -25,3 +26,9 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ToldClock
     await some_app(store)
     yield store
     await store.close()
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    with both_stores(tmp_path_factory.mktemp("both")) as both:
+        yield both

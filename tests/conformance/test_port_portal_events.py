@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,14 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from both_stores import Both
 from fuzzing import examples
 from portal_nouns import handler, offline, some_application, term
-from storing import NOW, Store, ToldClock, sqlite_store
+from storing import NOW, Store
 from wakeline.model.bitrix24.events import EventHandler, OfflineEvent
 from wakeline.model.bitrix24.records import Condition, Operator, Order
 from wakeline.model.errors import Conflict
-from wakeline.storage.memory import MemoryStore
-from wakeline.storage.sealing import Sealer
 
 pytestmark = pytest.mark.anyio
 
@@ -322,43 +319,41 @@ STEPS = st.one_of(
 )
 
 
-async def step(store: Store, made: tuple[Any, ...]) -> object:
-    """Take one step, return what it answered; ids are the store's own."""
+async def step(store: Store, owner: int, made: tuple[Any, ...]) -> object:
+    """Take one step, return what it answered."""
     events = store.portal_events
     match made:
         case ("queue", list(some)):
-            await events.queue([offline(1, message, at=NOW + at) for message, at in some])
+            await events.queue([offline(owner, message, at=NOW + at) for message, at in some])
             return None
         case ("reserve", str(process), int(limit), bool(failed)):
-            return nameless(await reserve(store, process, limit=limit, failed=failed))
+            return nameless(await reserve(store, process, application=owner, limit=limit, failed=failed))
         case ("clear", str(process), messages):
-            return await events.clear(1, process, messages=messages)
+            return await events.clear(owner, process, messages=messages)
         case ("fail", str(process), list(messages)):
-            return await events.fail(1, process, messages)
+            return await events.fail(owner, process, messages)
         case ("prune", int(before)):
             return await events.prune_events(NOW + before)
     raise AssertionError(made)
 
 
 def nameless(events: Sequence[OfflineEvent]) -> list[OfflineEvent]:
+    """Return events without their ids, which are the store's own."""
     return [msgspec.structs.replace(event, id=0) for event in events]
 
 
-@settings(max_examples=examples(40), deadline=None)
-@given(st.lists(STEPS, max_size=25))
-def test_every_adapter_lives_the_same_life(life: list[tuple[Any, ...]]) -> None:
+@settings(max_examples=examples(60), deadline=None)
+@given(life=st.lists(STEPS, max_size=25))
+def test_every_adapter_lives_the_same_life(both: Both, life: list[tuple[Any, ...]]) -> None:
     async def lived(store: Store) -> list[object]:
-        await store.open()
-        await some_application(store)
-        answers = []
+        owner = (await some_application(store)).id
+        answers: list[object] = []
         for made in life:
-            page, total = await store.portal_events.waiting(1, "", filters=(), order=(), start=0, limit=99)
-            answers += [await step(store, made), nameless(page), total]
-        await store.close()
+            page, total = await store.portal_events.waiting(owner, "", filters=(), order=(), start=0, limit=99)
+            answers += [await step(store, owner, made), nameless(page), total]
+        await store.portal_access.delete_application(owner)
         return answers
 
-    with tempfile.TemporaryDirectory() as folder:
-        stores: list[Store] = [MemoryStore(ToldClock(), Sealer(b"m" * 32)), sqlite_store(Path(folder))]
-        first, second = [asyncio.run(lived(store)) for store in stores]
+    first, second = [both.loop.run_until_complete(lived(store)) for store in both.stores]
 
     assert first == second

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from both_stores import Both
 from fuzzing import examples
 from portal_nouns import deal, record, term
-from storing import Store, ToldClock, sqlite_store
+from storing import Store
 from wakeline.model.bitrix24.records import Condition, Fields, Operator, Order, Record, RecordKind, RecordPage
-from wakeline.storage.memory import MemoryStore
-from wakeline.storage.sealing import Sealer
 
 pytestmark = pytest.mark.anyio
 
@@ -314,22 +312,7 @@ CONDITIONS = st.builds(Condition, FIELD, st.sampled_from(Operator), st.lists(VAL
 ORDERS = st.lists(st.builds(Order, FIELD, st.booleans()), max_size=2)
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.AbstractEventLoop, list[Store]]]:
-    loop = asyncio.new_event_loop()
-    stores: list[Store] = [
-        MemoryStore(ToldClock(), Sealer(b"m" * 32)),
-        sqlite_store(tmp_path_factory.mktemp("records")),
-    ]
-    for store in stores:
-        loop.run_until_complete(store.open())
-    yield loop, stores
-    for store in stores:
-        loop.run_until_complete(store.close())
-    loop.close()
-
-
-@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None)
 @given(
     rows=st.dictionaries(st.integers(-2, 30), FIELDS, max_size=8),
     filters=st.lists(CONDITIONS, max_size=3),
@@ -339,7 +322,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Abs
     count=st.booleans(),
 )
 def test_every_adapter_finds_the_same(
-    both: tuple[asyncio.AbstractEventLoop, list[Store]],
+    both: Both,
     rows: dict[int, dict[str, object]],
     filters: list[Condition],
     order: list[Order],
@@ -348,7 +331,6 @@ def test_every_adapter_finds_the_same(
     *,
     count: bool,
 ) -> None:
-    loop, stores = both
     records = [Record(kind=RecordKind.CONTACT, id=number, fields=fields) for number, fields in rows.items()]
 
     async def life(store: Store) -> RecordPage:
@@ -356,6 +338,6 @@ def test_every_adapter_finds_the_same(
         await store.portal_records.put(records)
         return await find(store, *filters, order=order, start=start, limit=limit, count=count, kind=RecordKind.CONTACT)
 
-    first, second = [loop.run_until_complete(life(store)) for store in stores]
+    first, second = [both.loop.run_until_complete(life(store)) for store in both.stores]
 
     assert first == second

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -20,6 +20,8 @@ class MemoryPortalEvents:
         self._access = access
         self._handlers: dict[int, EventHandler] = {}
         self._events: dict[int, OfflineEvent] = {}
+        self._free: dict[tuple[int, str, str], int] = {}
+        """Which event of a message waits."""
         self._last_handler = self._last_event = 0
 
     async def bind(self, handler: EventHandler) -> EventHandler:
@@ -68,23 +70,16 @@ class MemoryPortalEvents:
         for event in events:
             if self._access.is_gone(event.application):
                 continue
-            waiting = self._same(event)
+            waiting = self._events.get(self._free.get(_key(event), 0))
             if waiting is not None:
                 self._events[waiting.id] = msgspec.structs.replace(waiting, at=event.at, failed=event.failed)
             else:
                 self._last_event += 1
-                self._events[self._last_event] = msgspec.structs.replace(event, id=self._last_event)
+                self._put(msgspec.structs.replace(event, id=self._last_event))
 
-    def _same(self, event: OfflineEvent) -> OfflineEvent | None:
-        wanted = event.application, event.connector, event.message
-        return next(
-            (
-                each
-                for each in self._events.values()
-                if not each.process and (each.application, each.connector, each.message) == wanted
-            ),
-            None,
-        )
+    def _put(self, event: OfflineEvent) -> None:
+        self._events[event.id] = event
+        self._free[_key(event)] = event.id
 
     async def reserve(
         self,
@@ -100,7 +95,9 @@ class MemoryPortalEvents:
         free = [event for event in self._of(application, connector) if not event.process and event.failed is failed]
         chosen, _ = page(free, _read, filters=filters, order=(), start=0, limit=limit)
         taken = [msgspec.structs.replace(event, process=process) for event in chosen]
-        self._events |= {event.id: event for event in taken}
+        for event in taken:
+            self._events[event.id] = event
+            del self._free[_key(event)]
         return taken
 
     async def reserved(self, application: int, process: str) -> list[OfflineEvent]:
@@ -129,8 +126,8 @@ class MemoryPortalEvents:
         given = [event for event in await self.reserved(application, process) if event.message in messages]
         for event in given:
             del self._events[event.id]
-            if self._same(event) is None:
-                self._events[event.id] = msgspec.structs.replace(event, process="", failed=True)
+            if _key(event) not in self._free:
+                self._put(msgspec.structs.replace(event, process="", failed=True))
         return len(given)
 
     async def waiting(
@@ -148,15 +145,18 @@ class MemoryPortalEvents:
 
     async def prune_events(self, before: int) -> int:
         """Forget offline events older than that; returns how many."""
-        young = {number: event for number, event in self._events.items() if event.at >= before}
-        gone = len(self._events) - len(young)
-        self._events = young
-        return gone
+        return self._keep(lambda event: event.at >= before)
+
+    def _keep(self, wanted: Callable[[OfflineEvent], bool]) -> int:
+        before = len(self._events)
+        self._events = {number: event for number, event in self._events.items() if wanted(event)}
+        self._free = {_key(event): event.id for event in self._events.values() if not event.process}
+        return before - len(self._events)
 
     def forget_application(self, application: int) -> None:
         """Forget an application's handlers and offline events."""
         self._handlers = {row: each for row, each in self._handlers.items() if each.application != application}
-        self._events = {row: each for row, each in self._events.items() if each.application != application}
+        self._keep(lambda event: event.application != application)
 
     def _of(self, application: int, connector: str) -> list[OfflineEvent]:
         return _oldest_first(
@@ -166,6 +166,10 @@ class MemoryPortalEvents:
 
 def _read(event: OfflineEvent) -> tuple[int, Fields]:
     return event.id, event_fields(event)
+
+
+def _key(event: OfflineEvent) -> tuple[int, str, str]:
+    return event.application, event.connector, event.message
 
 
 def _oldest_first(events: Iterable[OfflineEvent]) -> list[OfflineEvent]:
