@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wakeline.config import Bitrix24, Server, Settings
 from wakeline.edges.bitrix24.addresses import addresses, is_known, is_oauth_host, public
@@ -127,3 +129,16 @@ def test_an_answer_is_added_to_the_query_that_is_there() -> None:
 )
 def test_a_form_may_lead_to_the_application_alone(uri: str, source: str) -> None:
     assert form_source(uri) == source
+
+
+@given(st.one_of(st.text(), st.from_regex(r"[a-z]{1,8}:(//)?[ -~]{0,40}", fullmatch=True)))
+def test_whatever_may_be_registered_is_one_line_of_plain_text_and_cannot_run(uri: str) -> None:
+    try:
+        found = checked(uri)
+    except InvalidRequest:
+        return
+    assert found.isascii()
+    assert found.isprintable()
+    assert " " not in found
+    assert not found.lower().startswith(("javascript:", "data:", "vbscript:"))
+    assert not set(form_source(found)) & set(" ;,'\"")
