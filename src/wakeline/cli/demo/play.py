@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 import httpx2
@@ -13,7 +14,7 @@ import msgspec
 from wakeline.cli.demo import material
 from wakeline.cli.demo.scenario import CASES, CHAT, CHAT_BUNDLE, VOICE, VOICE_BUNDLE, Case
 from wakeline.cli.demo.stack import Stack
-from wakeline.cli.failures import Refused, of_answer
+from wakeline.cli.failures import Failure, Refused, of_answer
 from wakeline.observe.masking import masked_text
 
 _SETTLE = 20.0
@@ -37,6 +38,7 @@ class Play:
         self._stack = stack
         self._http = http
         self._vapid = ""
+        self._token = ""
         self._targets: dict[str, str] = {}
 
     async def perform(self) -> list[Seen]:
@@ -55,12 +57,19 @@ class Play:
         await self._credential(VOICE, "voice.p12", certificate, {"password": material.PASSWORD})
         contact = {"subject": "mailto:push@example.com"}
         self._vapid = (await self._api("POST", f"/v1/apps/{CHAT}/credentials/vapid", json=contact))["public_key"]
+        await self._portal()
         for case in CASES:
             targets = [{"kind": case.target.kind, "value": await self._value(case)}]
-            body = {"user": f"user-of-{case.device}", "targets": targets}
+            body = {"user": case.user, "targets": targets}
             await self._api("PUT", f"/v1/apps/{case.app}/devices/{case.device}", json=body)
             if case.script:
                 await self._control("/script", {"target": self._targets[case.device], "answers": case.script})
+
+    async def _portal(self) -> None:
+        """Let an application of Bitrix24 send through the app, in the name of the portal's administrator."""
+        application = await self._api("POST", "/v1/bitrix24/applications", json={"name": "Demo CRM", "app": CHAT})
+        wanted = {"application": application["client_id"], "user": 1, "admin": True}
+        self._token = (await self._api("POST", "/v1/bitrix24/tokens", json=wanted))["access_token"]
 
     async def _value(self, case: Case) -> str | dict[str, Any]:
         """Return the token of a case's device; a browser subscribes, with the VAPID key of the app."""
@@ -80,17 +89,37 @@ class Play:
         await self._api("POST", f"/v1/apps/{app}/credentials", files={"file": (name, content)}, data=form)
 
     async def _send(self, case: Case) -> str:
+        if case.bitrix24_user:
+            return await self._send_by_bitrix24(case)
         body = {"to": {"devices": [case.device]}, **case.notification}
         taken = await self._api("POST", f"/v1/apps/{case.app}/notifications", json=body)
         return str(taken["id"])
+
+    async def _send_by_bitrix24(self, case: Case) -> str:
+        """Send as a client of Bitrix24, which is told no id; the push service is: a repeat is to replace what was shown."""
+        body = {"USER_ID": [case.bitrix24_user], **case.notification, "auth": self._token}
+        answer = await self._http.post(f"{self._stack.gateway}/rest/pull.application.push.add.json", json=body)
+        if answer.status_code != HTTPStatus.OK or answer.json()["result"] is not True:
+            raise Refused(of_answer(answer.status_code, answer.content))
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _SETTLE
+        while not (requests := await self._requests(case)):
+            if loop.time() >= end:
+                raise Refused(Failure(code="nothing-received", cause=f"{case.name}: the push service received nothing"))
+            await asyncio.sleep(_POLL)
+        return str(requests[0]["headers"]["apns-collapse-id"])
+
+    async def _requests(self, case: Case) -> list[dict[str, Any]]:
+        answer = await self._http.get(f"{self._stack.control}/requests", params={"target": self._targets[case.device]})
+        found: list[dict[str, Any]] = answer.json()
+        return found
 
     async def _look(self, case: Case, notification: str) -> Seen:
         path = f"/v1/apps/{case.app}/notifications/{notification}"
         shown = await self._settled(path)
         explained = await self._api("GET", f"{path}/explain")
         device = await self._api("GET", f"/v1/apps/{case.app}/devices/{case.device}")
-        answer = await self._http.get(f"{self._stack.control}/requests", params={"target": self._targets[case.device]})
-        requests: list[dict[str, Any]] = answer.json()
+        requests = await self._requests(case)
         return Seen(
             case=case,
             received=_content(requests[-1]) if requests else "nothing",

@@ -23,7 +23,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """One notification to one device. `texts` must have reached the push service as they are."""
+    """One notification to one device. `texts` must have reached the push service as they are.
+
+    `notification` is what a caller of our own API sends, or, with a `bitrix24_user`, the parameters that a client of Bitrix24
+    gives `pull.application.push.add` beside that user.
+    """
 
     name: str
     app: str
@@ -37,6 +41,12 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 1
     texts: tuple[str, ...] = ()
     target_state: str = "active"
+    bitrix24_user: int = 0
+
+    @property
+    def user(self) -> str:
+        """Whose device it is."""
+        return str(self.bitrix24_user) if self.bitrix24_user else f"user-of-{self.device}"
 
 
 def _apns(number: int) -> str:
@@ -166,5 +176,15 @@ CASES: tuple[Case, ...] = (
         state="failed",
         code=911,
         target_state="retired",
+    ),
+    Case(
+        name="from a Bitrix24 client, iPhone",
+        app=CHAT,
+        device="iphone-7",
+        target=Target(kind="apns", value=_apns(0xA7)),
+        notification={"TEXT": EMOJI, "AVATAR": "https://example.com/avatar.png"},
+        provider="apns",
+        texts=(EMOJI, "https://example.com/avatar.png"),
+        bitrix24_user=7,
     ),
 )
