@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx2
 import pytest
 
-from processes import Gateway, document, started, wakeline
+from processes import Gateway, document, end, wakeline
 
 PASSWORD = "correct horse"
 
@@ -26,8 +26,13 @@ def offline_url(tmp_path_factory: pytest.TempPathFactory) -> tuple[Gateway, str]
 
 @pytest.fixture(scope="module")
 def running(offline_url: tuple[Gateway, str]) -> Iterator[Gateway]:
-    with started(offline_url[0]) as one:
+    one = offline_url[0]
+    one.start({"WAKELINE_LOGS__ACCESS": "true"})
+    try:
         yield one
+    finally:
+        assert one.process is not None
+        end(one.process)
 
 
 def application(one: Gateway, *more: str) -> dict[str, str]:
@@ -86,3 +91,11 @@ def test_a_user_signs_in_and_the_app_calls_and_refreshes(running: Gateway) -> No
     assert first["client_endpoint"] == f"{running.address}/rest/"
     assert current["result"]["ID"] == "7"
     assert replayed.status_code == 400
+    log = running.log.read_text()
+    assert "/oauth/token/" in log
+    for reply in (first, second):
+        assert reply["access_token"] not in log
+        assert reply["refresh_token"] not in log
+    assert answer["code"] not in log
+    assert made["client_secret"] not in log
+    assert PASSWORD not in log
