@@ -10,10 +10,11 @@ from cyclopts import Parameter
 
 from wakeline.cli.choosing import AppOption
 from wakeline.cli.context import Ctx
+from wakeline.cli.device_intake import bring_in
+from wakeline.cli.device_list.kind import Placed, Rows
 from wakeline.cli.device_list.portal import PortalColumns
 from wakeline.cli.device_list.reading import rows_of
 from wakeline.cli.device_list.sql_dump import SqlDump, is_dump
-from wakeline.cli.importing_devices import Placed, Rows, bring_in
 
 
 async def bitrix24(
