@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -468,6 +469,15 @@ async def test_a_portal_that_moves_is_an_event(portal: Portal) -> None:
         ("portal.example", "192.0.2.9"),
         ("new.example", "192.0.2.9"),
     }
+
+
+async def test_requests_that_come_together_are_one_move(portal: Portal) -> None:
+    await portal.form(block(2, apple(APPLE)))
+    portal.comes_from("192.0.2.9")
+
+    await asyncio.gather(*(portal.form(block(2, apple(APPLE))) for _ in range(5)))
+
+    assert len(await portal.world.events(EventType.PORTAL_MOVED)) == 1
 
 
 async def test_json_from_a_known_address_is_no_move(portal: Portal) -> None:
