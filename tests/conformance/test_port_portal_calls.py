@@ -82,3 +82,19 @@ async def test_how_a_call_ended_is_written(store: Store) -> None:
     assert await store.portal_calls.register(CALL, since=NOW) == ended
     with pytest.raises(NotFound):
         await store.portal_calls.finish(msgspec.structs.replace(ended, id=99))
+
+
+async def test_calls_are_forgotten_by_when_they_began_finished_or_not(store: Store) -> None:
+    ended = await store.portal_calls.register(CALL, since=NOW)
+    await store.portal_calls.finish(msgspec.structs.replace(ended, finished=NOW + HOUR, duration=9))
+    await store.portal_calls.register(named("externalCall.b.2", fingerprint=b"g" * 32), since=NOW)
+    kept = await store.portal_calls.register(named("externalCall.c.3", begun=NOW + 1, fingerprint=b"h" * 32), since=NOW)
+
+    assert await store.portal_calls.prune_calls(NOW + 1) == 2
+    assert await store.portal_calls.prune_calls(NOW + 1) == 0
+
+    assert await store.portal_calls.call("externalCall.a.1") is None
+    assert await store.portal_calls.call("externalCall.b.2") is None
+    assert await store.portal_calls.call("externalCall.c.3") == kept
+    again = await store.portal_calls.register(CALL, since=NOW)
+    assert again.id != kept.id

@@ -1,4 +1,4 @@
-"""What the portal keeps for a while only: codes, tokens, offline events."""
+"""What the portal keeps for a while only: codes, tokens, offline events, calls."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from portal_nouns import code, digest, grant, offline, some_application
 from stories.world import World
+from wakeline.model.bitrix24.calls import ExternalCall
 
 pytestmark = pytest.mark.anyio
 
@@ -33,3 +34,18 @@ async def test_what_expired_on_the_portal_is_forgotten_with_the_rest(world: Worl
     await world.pipeline.maintain.prune()
 
     assert await events.reserve(owner.id, "", "p", limit=1, failed=False) == []
+
+
+async def test_calls_are_forgotten_with_the_ledger_even_those_that_never_ended(world: World) -> None:
+    calls, now = world.store.portal_calls, world.clock.now()
+    await calls.register(
+        ExternalCall(id=0, call_id="c", fingerprint=b"f", user=7, phone="+1", type=2, begun=now), since=now
+    )
+
+    world.clock.advance(world.settings.retention.notifications)
+    await world.pipeline.maintain.prune()
+    assert await calls.call("c") is not None
+
+    world.clock.advance(1)
+    await world.pipeline.maintain.prune()
+    assert await calls.call("c") is None

@@ -92,6 +92,7 @@ class World:
             brakes=self.store.brakes,
             portal_access=self.store.portal_access,
             portal_events=self.store.portal_events,
+            portal_calls=self.store.portal_calls,
             facts=self.store.settings,
             keeper=self.disk,
             providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google, ProviderKind.WEBPUSH: self.web},

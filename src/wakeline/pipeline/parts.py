@@ -11,7 +11,7 @@ from wakeline.config import Settings
 from wakeline.model.event import EventType
 from wakeline.model.route import ProviderKind
 from wakeline.pipeline.meter import Meter, Silent
-from wakeline.ports.bitrix24 import PortalAccess, PortalEvents
+from wakeline.ports.bitrix24 import PortalAccess, PortalCalls, PortalEvents
 
 
 def _everything(_event: EventType) -> bool:
@@ -38,6 +38,7 @@ class Parts(msgspec.Struct, kw_only=True):
     brakes: ports.Brakes
     portal_access: PortalAccess
     portal_events: PortalEvents
+    portal_calls: PortalCalls
     facts: ports.Settings
     keeper: ports.StoreKeeper
     providers: Mapping[ProviderKind, ports.Provider]

@@ -212,3 +212,6 @@ class PortalCalls(Protocol):
 
     async def finish(self, call: ExternalCall) -> None:
         """Write how a call ended. Raises NotFound."""
+
+    async def prune_calls(self, before: int) -> int:
+        """Forget calls that began before that, whether they were finished or not; returns how many."""

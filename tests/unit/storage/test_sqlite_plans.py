@@ -141,6 +141,10 @@ PLANS = {
     ],
     ("bitrix24_records", "records"): ["portal_record USING INDEX sqlite_autoindex_portal_record_1 (kind=? AND id=?)"],
     ("bitrix24_calls", "same_call"): ["portal_call USING INDEX portal_call_same (fingerprint=? AND begun>?)"],
+    ("bitrix24_calls", "prune_calls"): [
+        "portal_call USING INTEGER PRIMARY KEY (rowid=?)",
+        "portal_call USING COVERING INDEX portal_call_age (begun<?)",
+    ],
 }
 
 SMALL_SCANS = {"SCAN d"}

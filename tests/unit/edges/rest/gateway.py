@@ -72,6 +72,7 @@ class Gateway:
                 brakes=store.brakes,
                 portal_access=store.portal_access,
                 portal_events=store.portal_events,
+                portal_calls=store.portal_calls,
                 facts=store.settings,
                 keeper=store.keeper,
                 providers=dict(self.posts),

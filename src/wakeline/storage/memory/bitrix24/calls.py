@@ -13,6 +13,7 @@ class MemoryPortalCalls:
 
     def __init__(self) -> None:
         self._calls: dict[int, ExternalCall] = {}
+        self._last = 0
 
     async def register(self, call: ExternalCall, *, since: int) -> ExternalCall:
         """Keep a call, or return the latest with the same fingerprint that began at `since` or later.
@@ -24,7 +25,8 @@ class MemoryPortalCalls:
             return max(same, key=lambda each: (each.begun, each.id))
         if await self.call(call.call_id) is not None:
             raise call_exists(call.call_id)
-        kept = msgspec.structs.replace(call, id=len(self._calls) + 1)
+        self._last += 1
+        kept = msgspec.structs.replace(call, id=self._last)
         self._calls[kept.id] = kept
         return kept
 
@@ -37,3 +39,10 @@ class MemoryPortalCalls:
         if call.id not in self._calls:
             raise no_call(call.id)
         self._calls[call.id] = call
+
+    async def prune_calls(self, before: int) -> int:
+        """Forget calls that began before that, whether they were finished or not; returns how many."""
+        old = [number for number, call in self._calls.items() if call.begun < before]
+        for number in old:
+            del self._calls[number]
+        return len(old)

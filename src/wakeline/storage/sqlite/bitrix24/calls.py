@@ -8,6 +8,7 @@ import msgspec
 
 from wakeline.model.bitrix24.calls import ExternalCall
 from wakeline.storage.portal import call_exists, no_call
+from wakeline.storage.sqlite.bitrix24.forgetting import delete_in_batches
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
 from wakeline.storage.sqlite.writer import Transaction, Writer
@@ -37,6 +38,10 @@ class SqlitePortalCalls:
     async def finish(self, call: ExternalCall) -> None:
         """Write how a call ended. Raises NotFound."""
         await self._writer.write(lambda tx: _finish(tx, call))
+
+    async def prune_calls(self, before: int) -> int:
+        """Forget calls that began before that, whether they were finished or not; returns how many."""
+        return await delete_in_batches(self._writer, _SQL["prune_calls"], before)
 
 
 def _register(tx: Transaction, call: ExternalCall, since: int) -> ExternalCall:

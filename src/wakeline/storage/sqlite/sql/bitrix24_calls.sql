@@ -13,3 +13,7 @@ INSERT INTO portal_call (call_id, fingerprint, begun, facts) VALUES (?, ?, ?, ?)
 -- name: update_call!
 -- Write how a call ended.
 UPDATE portal_call SET facts = ? WHERE id = ?;
+
+-- name: prune_calls!
+-- Forget some old calls.
+DELETE FROM portal_call WHERE id IN (SELECT id FROM portal_call WHERE begun < ? LIMIT ?);
