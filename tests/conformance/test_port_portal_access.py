@@ -8,7 +8,7 @@ import pytest
 
 from portal_nouns import TOKEN, application, code, digest, grant, handler, offline, some_application, webhook
 from storing import DAY, NOW, Store, some_app
-from wakeline.model.bitrix24.access import Grant, PortalUser, PushPreferences
+from wakeline.model.bitrix24.access import Grant, PortalUser, PushChange, PushPreferences
 from wakeline.model.errors import Conflict, NotFound
 
 pytestmark = pytest.mark.anyio
@@ -50,6 +50,25 @@ class TestUsers:
         found = await store.portal_access.user(7)
         assert found is not None
         assert found.push == wishes
+
+    async def test_change_what_they_want_side_by_side_and_nothing_else(self, store: Store) -> None:
+        access = store.portal_access
+        await access.put_user(USER)
+
+        await asyncio.gather(
+            access.change_push(7, PushChange(active=False)),
+            access.change_push(7, PushChange(smart=True)),
+            access.change_push(7, PushChange(mute=frozenset({"a|b", "c|d"}))),
+            access.change_push(7, PushChange(unmute=frozenset({"a|b"}))),
+            access.put_user(msgspec.structs.replace(USER, name="Anne", login="anne")),
+        )
+
+        wanted = PushPreferences(active=False, smart=True, muted=frozenset({"c|d"}))
+        found = await access.user_by_login("anne")
+        assert found == msgspec.structs.replace(USER, name="Anne", login="anne", push=wanted)
+        for nobody in (8, 10**30):
+            with pytest.raises(NotFound):
+                await access.change_push(nobody, PushChange(active=True))
 
     async def test_are_found_by_login_whatever_its_case(self, store: Store) -> None:
         await store.portal_access.put_user(USER)
@@ -193,6 +212,17 @@ class TestWebhooks:
         assert store.portal_access.webhooks() == [first, second]
         with pytest.raises(Conflict):
             await store.portal_access.create_webhook(webhook("first"))
+
+    async def test_are_marked_as_used(self, store: Store) -> None:
+        access = store.portal_access
+        used, idle, gone = [await access.create_webhook(webhook(code)) for code in ("used", "idle", "gone")]
+
+        await asyncio.gather(access.touch_webhooks({used.id: NOW, gone.id: NOW}), access.delete_webhook(gone.id))
+        await access.touch_webhooks({gone.id: NOW, 99: NOW})
+
+        assert access.webhooks() == [msgspec.structs.replace(used, used=NOW), idle]
+        assert access.webhook_by(used.digest) == access.webhooks()[0]
+        assert access.webhook_by(gone.digest) is None
 
     async def test_that_are_deleted_open_nothing(self, store: Store) -> None:
         kept = await store.portal_access.create_webhook(webhook("first"))

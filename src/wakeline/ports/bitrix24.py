@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from wakeline.model.bitrix24.access import (
@@ -12,6 +12,7 @@ from wakeline.model.bitrix24.access import (
     PortalApplication,
     PortalState,
     PortalUser,
+    PushChange,
 )
 from wakeline.model.bitrix24.calls import ExternalCall
 from wakeline.model.bitrix24.events import EventHandler, OfflineEvent
@@ -28,7 +29,13 @@ class PortalAccess(Protocol):
         """Change it, but for the `member_id`."""
 
     async def put_user(self, user: PortalUser) -> None:
-        """Make a user, or put this in place of the one with this id. Raises Conflict if the login is another user's."""
+        """Make a user, or put this in place of the one with this id. Raises Conflict if the login is another user's.
+
+        What one who is there wants on their phone stays: `change_push` changes that.
+        """
+
+    async def change_push(self, user: int, change: PushChange) -> None:
+        """Change what a user wants on their phone and nothing else: changes side by side all count. Raises NotFound."""
 
     async def user(self, number: int) -> PortalUser | None:
         """Return a user."""
@@ -62,6 +69,9 @@ class PortalAccess(Protocol):
 
     async def delete_webhook(self, number: int) -> None:
         """Make it useless. Raises NotFound."""
+
+    async def touch_webhooks(self, used: Mapping[int, int]) -> None:
+        """Write when webhooks were last used (Unix ms by id); those that are gone are left out."""
 
     def webhook_by(self, digest: bytes) -> IncomingWebhook | None:
         """Return the webhook whose code has this digest."""

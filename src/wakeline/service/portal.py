@@ -55,6 +55,7 @@ class Portal:
             hook=self._hook,
             deliveries=EventDeliveries(self._http, clock, metrics),
         )
+        self._door = PortalDoor(self.ports)
         self._broker = Broker(
             BrokerPorts(
                 clock=clock,
@@ -71,14 +72,15 @@ class Portal:
         """Return one application that serves the portal's doors and the REST API."""
         doors: dict[Door, ASGIApp] = {
             Door.REST: rest,
-            Door.PORTAL: PortalDoor(self.ports),
+            Door.PORTAL: self._door,
             Door.OAUTH: OAuthDoor(self.ports),
             Door.BROKER: self._broker,
         }
         return Mount(doors, lambda host: is_oauth_host(host, self.ports.settings.bitrix24))
 
     async def close(self) -> None:
-        """End deliveries of events and close connections."""
+        """Keep when webhooks were used, end deliveries of events, and close connections."""
+        await self._door.close()
         await self.ports.deliveries.close()
         await self._http.aclose()
         await self._hook.aclose()

@@ -28,6 +28,11 @@ def no_application(number: int) -> NotFound:
     return NotFound(f"There is no application {number} on the portal")
 
 
+def no_user(number: int) -> NotFound:
+    """Say that a user does not exist."""
+    return NotFound(f"There is no user {number} on the portal")
+
+
 def no_webhook(number: int) -> NotFound:
     """Say that a webhook does not exist."""
     return NotFound(f"There is no incoming webhook {number}")

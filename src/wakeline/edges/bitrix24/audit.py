@@ -16,6 +16,8 @@ from wakeline.edges.bitrix24.addresses import public
 from wakeline.edges.bitrix24.scopes import ALL
 from wakeline.model.bitrix24.access import IncomingWebhook, PortalApplication, PortalState, PortalUser
 
+_IDLE_DAYS = 90
+_DAY = 86_400_000
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -37,8 +39,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is looked at. `apps`: slugs by row id; `credentials`: apps that have one."""
+    """All that is looked at. `apps`: slugs by row id; `credentials`: apps that have one; `now` in Unix ms."""
 
+    now: int
     settings: Settings
     portal: PortalState
     users: tuple[PortalUser, ...]
@@ -192,6 +195,10 @@ def _webhooks(facts: Facts) -> Iterator[Finding]:
             cause = f"It works in the name of user {one.user}, who is not active (INVALID_CREDENTIALS)."
             fix = f"`wakeline bitrix24 user set {one.user} --active`, or delete it."
             yield Finding(name=name, status=Grade.FAILED, cause=cause, fix=fix)
+        elif (idle := (facts.now - max(one.used, one.created)) // _DAY) >= _IDLE_DAYS:
+            cause = f"Nobody has used it for {idle} days, and its address still opens the portal."
+            fix = f"`wakeline bitrix24 webhook delete {one.id}`, unless it is still needed."
+            yield Finding(name=name, status=Grade.WARNING, cause=cause, fix=fix)
         else:
             yield _ok(name, f"It works in the name of user {one.user} with {', '.join(one.scopes)}.")
 

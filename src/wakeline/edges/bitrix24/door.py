@@ -23,6 +23,7 @@ from wakeline.edges.bitrix24.perform import Performed, Performer, Visit, unexpec
 from wakeline.edges.bitrix24.refusals import Refusal
 from wakeline.edges.bitrix24.request import Address, Asked
 from wakeline.edges.bitrix24.table import BY_NAME
+from wakeline.edges.bitrix24.webhook_use import WebhookUse
 from wakeline.edges.rest import head, reading
 from wakeline.model.bitrix24.access import PortalState
 
@@ -42,6 +43,11 @@ class Door:
         self._ports = ports
         self._performer = Performer(ports, table)
         self._buckets = Buckets()
+        self._webhook_use = WebhookUse(ports.access)
+
+    async def close(self) -> None:
+        """Wait until what was noted of webhooks is written."""
+        await self._webhook_use.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -79,6 +85,8 @@ class Door:
         caller = await self._caller(scope, asked)
         auth.check_caller(caller, portal)
         self._take(scope, caller)
+        if caller.webhook is not None:
+            self._webhook_use.note(caller.webhook, self._ports.clock.now())
         visit = Visit(caller=caller, base=_base(scope, headers, self._ports.settings, portal), request_id=request_id)
         if method is not None:
             return await self._performer.perform(visit, method, asked.params, asked.start)

@@ -37,6 +37,23 @@ class PushPreferences(msgspec.Struct, frozen=True, kw_only=True):
     muted: frozenset[str] = frozenset()
 
 
+class PushChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user says of their phone: `active` and `smart` None: as before; types to `mute`, and to hear again."""
+
+    active: bool | None = None
+    smart: bool | None = None
+    mute: frozenset[str] = frozenset()
+    unmute: frozenset[str] = frozenset()
+
+    def of(self, was: PushPreferences) -> PushPreferences:
+        """Return what they want from now on."""
+        return PushPreferences(
+            active=was.active if self.active is None else self.active,
+            smart=was.smart if self.smart is None else self.smart,
+            muted=(was.muted - self.unmute) | self.mute,
+        )
+
+
 class PortalUser(msgspec.Struct, frozen=True, kw_only=True):
     """A user of the portal. `id` is also the user of our registry, as text; `password` is an Argon2 hash (empty: no login)."""
 

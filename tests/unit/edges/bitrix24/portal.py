@@ -73,7 +73,8 @@ class Portal:
             deliveries=EventDeliveries(self.world, self.clock, self.gateway.ports.metrics),
         )
         self.admin, self.member = ADMIN_TOKEN, MEMBER_TOKEN
-        self.serve(Door(self.ports))
+        self.door = Door(self.ports)
+        self.serve(self.door)
 
     def serve(self, app: ASGIApp) -> None:
         """Put another application behind the client."""

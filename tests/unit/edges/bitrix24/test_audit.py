@@ -12,7 +12,11 @@ from wakeline.edges.bitrix24.audit import Facts, Finding, Grade, audit
 from wakeline.edges.bitrix24.scopes import ALL
 from wakeline.model.bitrix24.access import IncomingWebhook, PortalApplication, PortalState, PortalUser
 
+DAY = 86_400_000
+NOW = 1000 * DAY
+
 GOOD = Facts(
+    now=NOW,
     settings=Settings(server=Server(public_url="https://crm.test")),
     portal=PortalState(member_id="m"),
     users=(PortalUser(id=1, admin=True, login="anna", password="hash"),),
@@ -21,7 +25,7 @@ GOOD = Facts(
             id=1, client_id="local.1", secret=b"", name="Sales", app=4, redirect_uri="https://app.test/", scopes=ALL
         ),
     ),
-    webhooks=(IncomingWebhook(id=1, user=1, digest=b"", scopes=("crm",)),),
+    webhooks=(IncomingWebhook(id=1, user=1, digest=b"", scopes=("crm",), created=1, used=NOW - 89 * DAY),),
     apps={4: "acme-chat"},
     credentials=frozenset({4}),
 )
@@ -74,6 +78,12 @@ def test_a_portal_that_works_has_no_troubles() -> None:
             Grade.FAILED,
             "user 9",
         ),
+        (
+            with_(webhooks=(IncomingWebhook(id=3, user=1, digest=b"", scopes=("crm",), created=NOW - 91 * DAY),)),
+            "webhook 3",
+            Grade.WARNING,
+            "91 days",
+        ),
     ],
 )
 def test_each_trouble_is_said_with_what_to_do(facts: Facts, name: str, grade: Grade, said: str) -> None:
@@ -95,3 +105,7 @@ def test_a_portal_without_users_says_so_for_all_that_needs_one() -> None:
 def test_an_oauth_host_is_named() -> None:
     settings = Settings(server=Server(public_url="https://crm.test"), bitrix24=Bitrix24(oauth_hosts=("oauth.test",)))
     assert any("oauth.test" in one.cause for one in audit(with_(settings=settings)))
+
+
+def test_a_new_webhook_has_its_time() -> None:
+    assert troubles(with_(webhooks=(msgspec.structs.replace(GOOD.webhooks[0], created=NOW - DAY, used=0),))) == []

@@ -11,13 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
 from wakeline.edges.bitrix24 import reading
 from wakeline.edges.bitrix24.call import Call, Method, MethodError, Result
 from wakeline.edges.bitrix24.reading import Value
 from wakeline.edges.bitrix24.refusals import Refusal
-from wakeline.model.bitrix24.access import PortalUser
+from wakeline.model.bitrix24.access import PortalUser, PushChange
 
 NOTIFY = "rest|rest_notify"
 """The type of what applications and webhooks send by `im.notify`."""
@@ -50,17 +48,15 @@ async def set_config(call: Call) -> Result:
     given = reading.tree(call.params, "CONFIG")
     if not given:
         raise MethodError(400, "CONFIG_ERROR", "New config is not specified")
-    user = await _user(call)
-    muted = set(user.push.muted)
+    wanted: dict[str, bool] = {}
     for row in given.values():
         said = {name.upper(): value for name, value in reading.mapped(row).items()}
         kind = f"{reading.text(said, 'MODULE_ID')}|{reading.text(said, 'TYPE')}"
-        match _switch(said):
-            case True:
-                muted.discard(kind)
-            case False if kind in _TYPES:
-                muted.add(kind)
-    return await _keep(call, user, muted=frozenset(muted))
+        is_wanted = _switch(said)
+        if is_wanted is not None and kind in _TYPES:
+            wanted[kind] = is_wanted
+    mute = frozenset(kind for kind, is_wanted in wanted.items() if not is_wanted)
+    return await _keep(call, PushChange(mute=mute, unmute=frozenset(wanted) - mute))
 
 
 async def status(call: Call) -> Result:
@@ -70,7 +66,7 @@ async def status(call: Call) -> Result:
 
 async def set_status(call: Call) -> Result:
     """Take down whether the user wants pushes."""
-    return await _keep(call, await _user(call), active=_asked(call))
+    return await _keep(call, PushChange(active=_asked(call)))
 
 
 async def smart_filter(call: Call) -> Result:
@@ -80,7 +76,7 @@ async def smart_filter(call: Call) -> Result:
 
 async def set_smart_filter(call: Call) -> Result:
     """Take down whether the user wants no pushes while connected."""
-    return await _keep(call, await _user(call), smart=_asked(call))
+    return await _keep(call, PushChange(smart=_asked(call)))
 
 
 def _asked(call: Call) -> bool:
@@ -101,9 +97,8 @@ async def _user(call: Call) -> PortalUser:
     return await call.ports.access.user(call.caller.user.id) or call.caller.user
 
 
-async def _keep(call: Call, user: PortalUser, **changes: Value) -> Result:
-    push = msgspec.structs.replace(user.push, **changes)
-    await call.ports.access.put_user(msgspec.structs.replace(user, push=push))
+async def _keep(call: Call, change: PushChange) -> Result:
+    await call.ports.access.change_push(call.caller.user.id, change)
     return Result(value=True)
 
 

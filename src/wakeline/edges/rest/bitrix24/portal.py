@@ -91,6 +91,7 @@ async def look(call: Call) -> Answer:
     access = call.ports.portal
     applications = access.applications()
     facts = Facts(
+        now=call.now,
         settings=call.ports.settings,
         portal=access.portal(),
         users=tuple(await access.users()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -14,10 +14,19 @@ from wakeline.model.bitrix24.access import (
     PortalApplication,
     PortalState,
     PortalUser,
+    PushChange,
 )
 from wakeline.model.errors import Conflict, NotFound
 from wakeline.storage.memory.registers import MemoryApps
-from wakeline.storage.portal import MEMBER_ID_BYTES, application_gone, login_key, no_application, no_webhook, over
+from wakeline.storage.portal import (
+    MEMBER_ID_BYTES,
+    application_gone,
+    login_key,
+    no_application,
+    no_user,
+    no_webhook,
+    over,
+)
 
 
 class MemoryPortalAccess:
@@ -52,11 +61,22 @@ class MemoryPortalAccess:
         self._state = msgspec.structs.replace(state, member_id=self._state.member_id)
 
     async def put_user(self, user: PortalUser) -> None:
-        """Make a user, or put this in place of the one with this id. Raises Conflict if the login is another user's."""
+        """Make a user, or put this in place of the one with this id. Raises Conflict if the login is another user's.
+
+        What one who is there wants on their phone stays: `change_push` changes that.
+        """
         other = await self.user_by_login(user.login)
         if other is not None and other.id != user.id:
             raise Conflict(f"The login {user.login!r} is that of user {other.id}")
-        self._users[user.id] = user
+        there = self._users.get(user.id)
+        self._users[user.id] = user if there is None else msgspec.structs.replace(user, push=there.push)
+
+    async def change_push(self, user: int, change: PushChange) -> None:
+        """Change what a user wants on their phone and nothing else: changes side by side all count. Raises NotFound."""
+        there = self._users.get(user)
+        if there is None:
+            raise no_user(user)
+        self._users[user] = msgspec.structs.replace(there, push=change.of(there.push))
 
     async def user(self, number: int) -> PortalUser | None:
         """Return a user."""
@@ -131,6 +151,12 @@ class MemoryPortalAccess:
         """Make it useless. Raises NotFound."""
         if self._webhooks.pop(number, None) is None:
             raise no_webhook(number)
+
+    async def touch_webhooks(self, used: Mapping[int, int]) -> None:
+        """Write when webhooks were last used (Unix ms by id); those that are gone are left out."""
+        for number, at in used.items():
+            if number in self._webhooks:
+                self._webhooks[number] = msgspec.structs.replace(self._webhooks[number], used=at)
 
     def webhook_by(self, digest: bytes) -> IncomingWebhook | None:
         """Return the webhook whose code has this digest."""

@@ -6,13 +6,15 @@ A webhook is found in a map by the digest of its code; why that tells an attacke
 from __future__ import annotations
 
 import secrets as entropy
+from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 
-from wakeline.model.bitrix24.access import IncomingWebhook, PortalState, PortalUser
+from wakeline.model.bitrix24.access import IncomingWebhook, PortalState, PortalUser, PushChange
 from wakeline.model.errors import Conflict
 from wakeline.ports import Secrets
-from wakeline.storage.portal import MEMBER_ID_BYTES, login_key, no_webhook
+from wakeline.storage.portal import MEMBER_ID_BYTES, login_key, no_user, no_webhook
 from wakeline.storage.sqlite.apps import SqliteApps
 from wakeline.storage.sqlite.bitrix24.spans import is_row_id
 from wakeline.storage.sqlite.bitrix24.tokens import PortalTokens
@@ -67,8 +69,15 @@ class SqlitePortalAccess(PortalTokens):
         self._state = state
 
     async def put_user(self, user: PortalUser) -> None:
-        """Make a user, or put this in place of the one with this id. Raises Conflict if the login is another user's."""
+        """Make a user, or put this in place of the one with this id. Raises Conflict if the login is another user's.
+
+        What one who is there wants on their phone stays: `change_push` changes that.
+        """
         await self._writer.write(lambda tx: _put_user(tx, user))
+
+    async def change_push(self, user: int, change: PushChange) -> None:
+        """Change what a user wants on their phone and nothing else: changes side by side all count. Raises NotFound."""
+        await self._writer.write(lambda tx: _change_push(tx, user, change))
 
     async def user(self, number: int) -> PortalUser | None:
         """Return a user."""
@@ -105,6 +114,22 @@ class SqlitePortalAccess(PortalTokens):
             raise no_webhook(number)
         tx.on_commit(lambda: self._forget_webhook(number))
 
+    async def touch_webhooks(self, used: Mapping[int, int]) -> None:
+        """Write when webhooks were last used (Unix ms by id); those that are gone are left out."""
+        await self._writer.write(lambda tx: self._touch_webhooks(tx, used))
+
+    def _touch_webhooks(self, tx: Transaction, used: Mapping[int, int]) -> None:
+        for number, at in used.items():
+            if number in self._webhooks:
+                touched = msgspec.structs.replace(self._webhooks[number], used=at)
+                if tx.execute(_SQL["touch_webhook"], (msgspec.json.encode(touched), number)).rowcount:
+                    tx.on_commit(partial(self._touched, touched))
+
+    def _touched(self, webhook: IncomingWebhook) -> None:
+        """Remember a use, unless the webhook was deleted in the same commit."""
+        if webhook.id in self._webhooks:
+            self._webhooks[webhook.id] = webhook
+
     def webhook_by(self, digest: bytes) -> IncomingWebhook | None:
         """Return the webhook whose code has this digest."""
         number = self._by_digest.get(digest)
@@ -127,4 +152,15 @@ def _put_user(tx: Transaction, user: PortalUser) -> None:
     other = tx.one(_SQL["login_taken"], (key, user.id))
     if other is not None:
         raise Conflict(f"The login {user.login!r} is that of user {other[0]}")
-    tx.execute(_SQL["put_user"], (user.id, key, msgspec.json.encode(user)))
+    there = tx.one(_SQL["user"], (user.id,))
+    kept = user if there is None else msgspec.structs.replace(user, push=_user.decode(there[0]).push)
+    tx.execute(_SQL["put_user"], (user.id, key, msgspec.json.encode(kept)))
+
+
+def _change_push(tx: Transaction, number: int, change: PushChange) -> None:
+    row = tx.one(_SQL["user"], (number,)) if is_row_id(number) else None
+    if row is None:
+        raise no_user(number)
+    user = _user.decode(row[0])
+    changed = msgspec.structs.replace(user, push=change.of(user.push))
+    tx.execute(_SQL["change_facts"], (msgspec.json.encode(changed), number))

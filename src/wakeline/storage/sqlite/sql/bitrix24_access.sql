@@ -126,3 +126,11 @@ DELETE FROM portal_grant WHERE id IN (SELECT id FROM portal_grant WHERE applicat
 -- name: prune_grants!
 -- Forget some grants of which neither token is of use any more.
 DELETE FROM portal_grant WHERE id IN (SELECT id FROM portal_grant WHERE over <= ? LIMIT ?);
+
+-- name: touch_webhook!
+-- Write when an incoming webhook was last used.
+UPDATE portal_webhook SET facts = ? WHERE id = ?;
+
+-- name: change_facts!
+-- Change what is known of a user, but for the login.
+UPDATE portal_user SET facts = ? WHERE id = ?;
