@@ -219,6 +219,18 @@ class TestCancelling:
         [again] = await claim(store, route)
         assert unpack_all(again.members) == [11]
 
+    async def test_what_would_be_tried_again_ends_as_cancelled_and_is_complete(self, store: Store) -> None:
+        route = await put(store, 10, 11)
+        [job] = await claim(store, route)
+        await store.queue.cancel(11, NOW)
+        again = some_job(11, route, [11], attempt=2, due=NOW + 50)
+
+        await store.queue.settle(Settlement(finished=[job.id], accepted=[taken(10)], again=[again]))
+
+        assert await store.ledger.counts(11, NOW) == Counts(cancelled=1)
+        assert await completed(store) == ["accepted 1", "cancelled 1"]
+        assert await store.ledger.prune(NOW + 1, 10) == 2
+
     async def test_a_claim_after_it_finds_the_others(self, store: Store) -> None:
         route = await put(store, 10, 11)
         [job] = await claim(store, route)

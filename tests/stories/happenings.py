@@ -8,6 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from stories.carrier import Mood
+from stories.world import request
 from wakeline.model.credential import CredentialKind
 from wakeline.model.errors import StoreUnavailable
 from wakeline.model.route import ProviderKind
@@ -45,6 +46,7 @@ class Happenings:
             "call": self._call,
             "broadcast": self._broadcast,
             "burst": self._burst,
+            "batch": self._batch,
             "repeat": self._repeat,
             "cancel": self._cancel,
             "another user": self._another_user,
@@ -93,6 +95,19 @@ class Happenings:
     async def _burst(self) -> None:
         for _ in range(self._chance.randint(5, 25)):
             await self._alert()
+
+    async def _batch(self) -> None:
+        """Send to one phone each, most of them alike, so that they share parcels; some with a key, and twins among these."""
+        chance, hour = self._chance, int(self._life.clock.monotonic()) // 3600
+        ttl = chance.choice((5, 60, 3600, 86_400))
+        asked = []
+        for number in range(chance.randint(2, 30)):
+            phone = chance.random() < 0.8
+            to = {"devices": [chance.choice(self._life.names)]} if phone else {"users": [chance.choice(USERS)]}
+            key = f"{hour} batch {number // 2} {to} {ttl}" if chance.random() < 0.2 else ""
+            more: dict[str, Any] = {"collapse_id": "score"} if not key and chance.random() < 0.1 else {}
+            asked.append((request(to=to, ttl=ttl, **more), key))
+        await self._life.send_together(*asked)
 
     async def _repeat(self) -> None:
         user = self._chance.choice(USERS)

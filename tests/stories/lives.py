@@ -190,21 +190,38 @@ class Life:
             [taken] = await self.pipeline.accept.accept(self.app, [submission(body, key)])
         except StoreUnavailable:
             return None
+        return self._took(taken, body, key)
+
+    async def send_together(self, *asked: tuple[dict[str, Any], str]) -> None:
+        """Send a batch of (body, idempotency key), and hold the gateway to each answer; in one commit they share parcels."""
+        try:
+            answers = await self.pipeline.accept.accept(self.app, [submission(body, key) for body, key in asked])
+        except StoreUnavailable:
+            return
+        for taken, (body, key) in zip(answers, asked, strict=True):
+            self._took(taken, body, key)
+
+    def _took(self, taken: Taken | Replayed | WakelineError, body: dict[str, Any], key: str) -> int | None:
         if isinstance(taken, Replayed):
             first, reply = self.replies[key]
             assert (msgspec.json.encode(body), taken.reply.body) == (first, reply)
             return None
         if isinstance(taken, WakelineError):
             return None
-        assert isinstance(taken, Taken)
         assert not self.keys or taken.key > self.keys[-1], "keys grow, whatever the clock does"
         assert key not in self.replies, "the same request was taken twice"
         if key:
             self.replies[key] = msgspec.json.encode(body), str(taken.key).encode()
         self.keys.append(taken.key)
-        if set(to) <= {"users"}:
-            self.meant[taken.key] = frozenset(to["users"])
+        if set(body["to"]) <= {"users"}:
+            self.meant[taken.key] = frozenset(body["to"]["users"])
+        elif set(body["to"]) <= {"devices"}:
+            self.meant[taken.key] = self.holders(body["to"]["devices"])
         return taken.key
+
+    def holders(self, devices: Sequence[str]) -> frozenset[str]:
+        """Return who has these phones now."""
+        return frozenset(self.owner[name] for name in devices)
 
     async def cancel(self, key: int) -> None:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -24,7 +25,7 @@ from wakeline.model.route import Environment, ProviderKind
 from wakeline.pipeline import Taken
 from wakeline.ports import NewCredential, Shipment
 
-COMMON = {"alert": 3, "call": 4, "burst": 2, "turns": 5, "time": 3}
+COMMON = {"alert": 3, "call": 4, "burst": 2, "batch": 3, "turns": 5, "time": 3}
 """What happens more often, and in every life."""
 ACTIONS = 80
 """How many things happen in a life, about."""
@@ -119,6 +120,10 @@ class SeededLife(Life):
         await self._device_of(self.app, name, user, targets)
         self.owner.update({target.value: user for target in targets})
         self.clock.advance(0.25)
+
+    def holders(self, devices: Sequence[str]) -> frozenset[str]:
+        """Return who has these phones now; a phone has several tokens."""
+        return frozenset(self.owner[token] for token, device in self.tokens.items() if device in devices)
 
     def _requested(self, shipment: Shipment, place: int) -> None:
         if shipment.notification.app == self.app.id:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from stories.post import BAD_TOKEN, DOWN, OK, REVOKED, Office
-from stories.world import World
+from stories.world import World, request
 from wakeline.config import Limits, Settings
 from wakeline.model.delivery import DeliveryState
 from wakeline.model.errors import StoreUnavailable
 from wakeline.model.event import EventType
 from wakeline.model.route import HoldReason
+from wakeline.pipeline import Taken
 from wakeline.pipeline.dispatch import Dispatch
 from wakeline.pipeline.fanout import Fanout
 from wakeline.pipeline.way import hold_of
@@ -101,6 +102,42 @@ async def test_a_push_that_a_sender_chokes_on_fails_alone_and_says_so(world: Wor
     failed = await world.delivery(poison)
     assert failed.state is DeliveryState.FAILED
     assert failed.reason
+
+
+async def test_a_notification_that_cannot_be_read_fails_alone(world: World, monkeypatch: Patch) -> None:
+    for user in ("ann", "bob", "carl"):
+        await world.device(user, user)
+    taken = await world.submit(request("ann"), request("bob"), request("carl"))
+    ann, bob, carl = (one.key for one in taken if isinstance(one, Taken))
+    read = world.store.ledger.notifications
+
+    async def choosy(keys: Sequence[int]) -> Any:
+        if bob in keys:
+            raise ValueError("content of another version")
+        return await read(keys)
+
+    monkeypatch.setattr(world.store.ledger, "notifications", choosy)
+    await alive(world)
+    assert [(await world.counts(key)).accepted for key in (ann, carl)] == [1, 1]
+    failed = await world.delivery(bob)
+    assert (failed.state, failed.reason) == (DeliveryState.FAILED, "defect")
+    assert await world.queue.pending() == 0
+
+
+async def test_a_turn_that_was_interrupted_for_long_hands_over_something_all_the_same(
+    world: World, monkeypatch: Patch
+) -> None:
+    await world.device("phone", "ann")
+    key = await world.send("ann")
+    read = world.clock.monotonic
+
+    def later() -> float:
+        world.clock.advance(0.002)
+        return read()
+
+    monkeypatch.setattr(world.clock, "monotonic", later)
+    await world.run()
+    assert (await world.counts(key)).accepted == 1
 
 
 async def test_an_answer_that_cannot_be_judged_loses_no_delivery(world: World, monkeypatch: Patch) -> None:

@@ -18,6 +18,8 @@ from wakeline.wire.outcomes import Refusal
 def by_notification(batch: Batch) -> Iterator[Settlement]:
     """Cut the settlement of a batch that is fixed (`Batch.cut`) into one for each notification, or parcel, without events."""
     whole = batch.settlement
+    # Who was tried again has left the parcel, which may be in this batch for the sake of others.
+    alone = {load.notification.key for load in batch.loads.values() if not load.keys}
     units: dict[tuple[int, int], list[Load]] = {}
     for load in batch.loads.values():
         # The members of a parcel share its job, which ends in the same commit as the rows that say why.
@@ -26,7 +28,8 @@ def by_notification(batch: Batch) -> Iterator[Settlement]:
     for loads in units.values():
         jobs = {load.job.id for load in loads}
         chunks = {load.job.chunk for load in loads}
-        keys = {key for load in loads for key in load.keys or (load.notification.key,)}
+        keys = {load.notification.key for load in loads if not load.keys}
+        keys.update(key for load in loads for key in load.keys if key not in alone)
         yield Settlement(
             finished=[job for job in whole.finished if job in jobs],
             progress=[item for item in whole.progress if item.job in jobs],

@@ -70,10 +70,32 @@ class Claims:
             raise
         except Exception:  # noqa: BLE001 - whatever it is, nobody else would end this job
             _log.exception("job.unreadable", job=job.id, notification=job.notification)
+            if job.members:
+                return await self._readable(job)
             packed = unpack_all(job.recipients)
-            load = Load(job, _nameless(job, job.notification), packed, range(len(packed)), _nameless_members(job))
+            load = Load(job, _nameless(job, job.notification), packed, range(len(packed)))
             self.end_all(load, DeliveryState.FAILED, ours(Refusal.DEFECT))
             return [load]
+
+    async def _readable(self, job: Job) -> list[Load]:
+        """Return the load of a parcel; those of its notifications that cannot be read fail alone."""
+        known: dict[int, Notification] = {}
+        unreadable: set[int] = set()
+        for key in unpack_all(job.members):
+            try:
+                known.update(await self._parts.ledger.notifications([key]))
+            except WakelineError:
+                raise
+            except Exception:  # noqa: BLE001 - the same, and the others are to be sent
+                _log.exception("notification.unreadable", job=job.id, notification=key)
+                known[key] = _nameless(job, key)
+                unreadable.add(key)
+        load = load_of(job, known, None)
+        if load is None:
+            return []
+        broken = [index for index, key in enumerate(load.keys) if key in unreadable]
+        self.end(load, broken, DeliveryState.FAILED, ours(Refusal.DEFECT))
+        return [load]
 
     async def check(self, loads: Sequence[Load]) -> list[Load]:
         """Fill in recipients as they are now, settle those that must not get it, return the loads that may go.
@@ -180,10 +202,6 @@ class Claims:
             self._badges.update(((key, device), badge) for device, badge in bumped.items())
             await self._stop_if_cancelled(load)
         load.badges = {device: self._badges[key, device] for device in devices if (key, device) in self._badges}
-
-
-def _nameless_members(job: Job) -> list[Notification]:
-    return [_nameless(job, key) for key in unpack_all(job.members)]
 
 
 def _nameless(job: Job, key: int) -> Notification:

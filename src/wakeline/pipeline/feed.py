@@ -116,7 +116,7 @@ class Feed:
         ramp = way.ramp
         bulk = ramp.room(monotonic) if ramp is not None and self._shelf.stands((route, Lane.BULK)) else budget
         lanes = [lane for lane in _LOWER if self._shelf.stands((route, lane)) and (bulk > 0 or lane is not Lane.BULK)]
-        while left > 0 and room > 0 and self._parts.clock.monotonic() - monotonic < LONGEST:
+        while left > 0 and room > 0:
             heads = {lane: load for lane in lanes if (load := await self._head((route, lane), now)) is not None}
             if not heads:
                 break
@@ -134,6 +134,9 @@ class Feed:
                 ramp.sent(sent, monotonic)
                 bulk -= sent
                 lanes = lanes if bulk > 0 else [each for each in lanes if each is not Lane.BULK]
+            # Looked at after something went: a turn that hands over nothing is the last until somebody calls.
+            if self._parts.clock.monotonic() - monotonic >= LONGEST:
+                break
         if way.breaker.open and left < budget:
             way.breaker.probing(monotonic)
         return budget - left

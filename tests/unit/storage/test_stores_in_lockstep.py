@@ -6,17 +6,43 @@ import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from random import Random
 from typing import Any, TypeVar
 
+import msgspec
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from fuzzing import examples
-from storing import NOW, Store, ToldClock, admission, bulk_admission, job, row, some_app, some_route, sqlite_store
-from wakeline.model.delivery import BULK_ENTRY, STATE_NUMBERS, DeliveryState, Job, pack_all, unpack_all
+from storing import (
+    HOUR,
+    NOW,
+    Store,
+    ToldClock,
+    admission,
+    bulk_admission,
+    job,
+    notification,
+    row,
+    some_app,
+    some_route,
+    sqlite_store,
+)
+from wakeline.model.app import AppSettings
+from wakeline.model.delivery import BULK_ENTRY, STATE_NUMBERS, Attempt, DeliveryState, Job, pack, pack_all, unpack_all
 from wakeline.model.route import Hold, HoldReason, Lane
-from wakeline.ports import BulkResult, JobProgress, Settlement
+from wakeline.ports import (
+    AcceptedRun,
+    Admission,
+    BulkResult,
+    IdempotencyKey,
+    JobProgress,
+    Reply,
+    Settlement,
+    Single,
+)
 from wakeline.storage.memory import MemoryStore
 from wakeline.storage.sealing import Sealer
 
@@ -33,8 +59,9 @@ class Lockstep(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.clock = ToldClock()
         self.folder = tempfile.TemporaryDirectory()
+        self.memory = MemoryStore(self.clock, Sealer(b"m" * 32))
         self.stores: list[Store] = [
-            MemoryStore(self.clock, Sealer(b"m" * 32)),
+            self.memory,
             sqlite_store(Path(self.folder.name), self.clock),
         ]
         self.key = 0
@@ -95,6 +122,27 @@ class Lockstep(RuleBasedStateMachine):
         admitted = bulk_admission(self.key, self.route, *parts)
         self.both(lambda store: store.acceptance.accept([admitted]))
 
+    @rule(reached=st.lists(st.integers(1, 9), min_size=1, max_size=4), twins=st.booleans(), keep=st.booleans())
+    def accept_singles(self, reached: list[int], *, twins: bool, keep: bool) -> None:
+        """Single pushes in one batch: they share a job. `twins`: the first two have the same idempotency key."""
+        admitted = []
+        for place, target in enumerate(reached):
+            self.key += 1
+            same = (
+                IdempotencyKey(scope="s", key=str(self.key - place), fingerprint=b"f") if twins and place < 2 else None
+            )
+            admitted.append(
+                Admission(
+                    notification=notification(self.key),
+                    single=Single(self.route, pack(target, 1)),
+                    idempotency=same,
+                    reply=Reply(status=202, body=b"{}") if same else None,
+                )
+            )
+        app = self.stores[0].apps.all()[0].id
+        self.both(lambda store: store.apps.update(app, settings=AppSettings(keep_content=keep)))
+        self.both(lambda store: store.acceptance.accept(admitted))
+
     @rule(lane=st.sampled_from(list(Lane)), limit=st.integers(1, 6))
     def claim(self, lane: Lane, limit: int) -> None:
         now = self.clock.now()
@@ -110,18 +158,20 @@ class Lockstep(RuleBasedStateMachine):
         for mine, new in zip(self.leased, claimed, strict=True):
             mine.extend(new)
 
-    @rule(count=st.integers(1, 3), retry=st.booleans())
-    def settle(self, count: int, *, retry: bool) -> None:
+    @rule(count=st.integers(1, 3), retry=st.booleans(), quiet=st.booleans())
+    def settle(self, count: int, *, retry: bool, quiet: bool) -> None:
         async def work(store: Store, jobs: list[Job]) -> None:
             done, jobs[:] = jobs[:count], jobs[count:]
-            await store.queue.settle(settlement(done, retry=retry, now=self.clock.now()))
+            await store.queue.settle(settlement(done, retry=retry, quiet=quiet, now=self.clock.now()))
 
         self.each(work)
 
     @rule()
     def settle_a_part(self) -> None:
         async def work(store: Store, jobs: list[Job]) -> None:
-            whole = next((item for item in jobs if len(item.recipients) > 8 and not item.chunk), None)
+            whole = next(
+                (item for item in jobs if len(item.recipients) > 8 and item.notification and not item.chunk), None
+            )
             if whole is not None:
                 first, *rest = unpack_all(whole.recipients)
                 await store.queue.settle(
@@ -131,6 +181,27 @@ class Lockstep(RuleBasedStateMachine):
                         counts={(whole.notification, DeliveryState.ACCEPTED): 1},
                     )
                 )
+
+        self.each(work)
+
+    @rule(fate=st.sampled_from(["accepted", "failed", "again"]), last=st.booleans(), quiet=st.booleans())
+    def settle_a_member(self, fate: str, *, last: bool, quiet: bool) -> None:
+        """One of a leased parcel gets its answer before the others."""
+
+        async def work(store: Store, jobs: list[Job]) -> None:
+            place = next((place for place, item in enumerate(jobs) if item.members), None)
+            if place is not None:
+                whole = jobs[place]
+                key = unpack_all(whole.members)[-1 if last else 0]
+                left = whole.without(key)
+                jobs[place : place + 1] = [left] if left.members else []
+                made = Settlement(quiet=quiet)
+                if left.members:
+                    made.progress.append(JobProgress(job=whole.id, remaining=left.recipients, members=left.members))
+                else:
+                    made.finished.append(whole.id)
+                settle_part(made, whole, key, fate, self.clock.now())
+                await store.queue.settle(made)
 
         self.each(work)
 
@@ -173,15 +244,49 @@ class Lockstep(RuleBasedStateMachine):
             assert first.deliveries == second.deliveries
         self.both(lambda store: store.events.read(after=0, limit=10_000))
 
+    @invariant()
+    def what_waits_for_nothing_is_complete(self) -> None:
+        """Or retention would keep it for ever. The other store agrees: its events say so."""
+        books = self.memory.queue._books
+        for key, account in books.accounts.items():
+            assert (account.done is None) == (key in books.owed), key
+
 
 def content(item: Job) -> tuple[Any, ...]:
-    return (item.notification, item.due, item.expires, item.attempt, item.recipients, item.code, bool(item.chunk))
+    return (
+        *(item.notification, item.due, item.expires, item.attempt, item.recipients, item.code, bool(item.chunk)),
+        item.members,
+    )
 
 
-def settlement(jobs: list[Job], *, retry: bool, now: int) -> Settlement:
+def settle_part(made: Settlement, whole: Job, key: int, fate: str, now: int) -> None:
+    """Put the answer for one member of a parcel into a settlement."""
+    part = whole.alone(key)
+    assert part is not None
+    target = unpack_all(part.recipients)[0] >> 16
+    match fate:
+        case "accepted":
+            attempt = Attempt(number=whole.attempt, at=now, status=200, outcome_class="accepted")
+            made.accepted.append(AcceptedRun([key], [target], attempt, now, whole=True))
+        case "again":
+            again = job(
+                key, whole.route, lane=whole.lane, due=now + 3, expires=whole.expires, attempt=whole.attempt + 1
+            )
+            made.again.append(msgspec.structs.replace(again, recipients=part.recipients))
+        case _:
+            made.rows.append(row(key, target, DeliveryState.FAILED, tries=whole.attempt))
+            made.counts[key, DeliveryState.FAILED] = 1
+            made.ended.append(key)
+
+
+def settlement(jobs: list[Job], *, retry: bool, quiet: bool, now: int) -> Settlement:
     """Accept all of them, or have them tried again."""
-    made = Settlement(finished=[item.id for item in jobs])
+    made = Settlement(finished=[item.id for item in jobs], quiet=quiet)
     for item in jobs:
+        if item.members:
+            for key in unpack_all(item.members):
+                settle_part(made, item, key, "again" if retry else "accepted", now)
+            continue
         targets = [recipient >> 16 for recipient in unpack_all(item.recipients)]
         if retry:
             again = job(
@@ -212,3 +317,40 @@ TestLockstep = Lockstep.TestCase
 TestLockstep.settings = settings(
     max_examples=examples(40), stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+def happen(life: Lockstep, chance: Random) -> None:
+    """Let something happen to parcels: more often than a life that is drawn from all there is would have it."""
+    match chance.randrange(10):
+        case 0 | 1:
+            targets = [chance.randint(1, 9) for _ in range(chance.randint(1, 6))]
+            life.accept_singles(targets, twins=chance.random() < 0.3, keep=chance.random() < 0.7)
+        case 2 | 3:
+            life.claim(Lane.ALERT, chance.choice((1, 10)))
+        case 4:
+            life.cancel(chance.randint(0, 5))
+        case 5:
+            life.settle(chance.randint(1, 2), retry=chance.random() < 0.5, quiet=chance.random() < 0.5)
+        case 6 | 7:
+            fate = chance.choice(("accepted", "failed", "again"))
+            life.settle_a_member(fate, last=chance.random() < 0.5, quiet=chance.random() < 0.5)
+        case 8:
+            life.release(chance.randint(1, 2))
+        case _:
+            life.wait(chance.choice((1, 5)))
+            if chance.random() < 0.1:
+                life.clock.time += HOUR
+                life.claim_expired(5)
+
+
+@pytest.mark.parametrize("seed", range(examples(25)))
+def test_parcels_live_the_same_lives_in_both(seed: int) -> None:
+    life, chance = Lockstep(), Random(seed)  # noqa: S311 - lives, not secrets
+    try:
+        for _ in range(60):
+            happen(life, chance)
+            life.agree_on_what_waits()
+            life.agree_on_what_happened()
+            life.what_waits_for_nothing_is_complete()
+    finally:
+        life.teardown()

@@ -72,6 +72,7 @@ class MemoryQueue:
         stopped = [job for job in known if books.accounts[job.notification].notification.cancelled]
         books.withdraw(stopped, DeliveryState.CANCELLED, books.clock.now())
         books.add_jobs([job for job in known if job not in stopped])
+        touched.update(job.notification for job in stopped)
         books.complete(sorted(touched), quiet=settlement.quiet)
 
     def _accept(self, run: AcceptedRun) -> list[int]:

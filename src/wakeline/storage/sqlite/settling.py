@@ -53,9 +53,10 @@ class Settling:
         for result in settlement.bulk:
             books.write_results(tx, result.chunk, result.entries)
         books.keep_events(tx, settlement.events)
-        self._again(tx, settlement.again, standings)
+        stopped = self._again(tx, settlement.again, standings)
         whole = [key for run in settlement.accepted if run.whole for key in run.notifications]
-        books.count(tx, settlement.counts, ended=(*touched, *settlement.ended), whole=whole, quiet=settlement.quiet)
+        ended = {*touched, *settlement.ended, *stopped}
+        books.count(tx, settlement.counts, ended=ended, whole=whole, quiet=settlement.quiet)
 
     def _kept(self, tx: Transaction, run: AcceptedRun) -> AcceptedRun:
         """Return what of a run belongs to notifications that still exist."""
@@ -96,13 +97,14 @@ class Settling:
         for item in progress:
             self._books.lanes.shrunk(item.job, len(item.remaining) // 8)
 
-    def _again(self, tx: Transaction, again: Sequence[NewJob], standings: dict[int, _Standing]) -> None:
-        """Queue what is tried again; what was cancelled meanwhile ends here."""
+    def _again(self, tx: Transaction, again: Sequence[NewJob], standings: dict[int, _Standing]) -> set[int]:
+        """Queue what is tried again; what was cancelled meanwhile ends here. Returns the notifications of that."""
         known = [job for job in again if job.notification in standings]
         stopped = [job for job in known if standings[job.notification].cancelled]
         if stopped:
             self._books.withdraw(tx, stopped, DeliveryState.CANCELLED, self._books.clock.now())
         self._books.add_jobs(tx, [(job, job.chunk) for job in known if not standings[job.notification].cancelled])
+        return {job.notification for job in stopped}
 
     def step(self, tx: Transaction, step: FanoutStep) -> None:
         """Write one step of a walk; nothing if the notification was cancelled or forgotten meanwhile."""
