@@ -115,6 +115,31 @@ class Portal:
 
         self.run(change)
 
+    @contextlib.contextmanager
+    def limited(self, **fields: Any) -> Iterator[None]:
+        """Have other limits of `[bitrix24]` while the block runs."""
+
+        async def settle(gateway: Gateway, new: dict[str, Any]) -> Settings:
+            ports = gateway._portal.ports
+            was = ports.settings
+            ports.settings = msgspec.structs.replace(was, bitrix24=msgspec.structs.replace(was.bitrix24, **new))
+            return was
+
+        was = self.run(lambda gateway: settle(gateway, fields)).bitrix24
+        try:
+            yield
+        finally:
+            self.run(lambda gateway: settle(gateway, {name: getattr(was, name) for name in fields}))
+
+    def worked(self, method: str, seconds: float) -> None:
+        """Count so much run time of a method for the webhook."""
+
+        async def count(gateway: Gateway) -> None:
+            now = gateway._portal.ports.clock.now()
+            gateway._portal._door._performer._operating.add(("webhook 1", method), seconds, now)
+
+        self.run(count)
+
     async def serve(self, ready: threading.Event) -> None:
         """Serve until told to end."""
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()

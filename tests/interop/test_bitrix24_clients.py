@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -32,6 +33,7 @@ pytestmark = [
 _MISSING = "the extra `interop` is not installed: clients of Bitrix24 did NOT judge our portal"
 b24pysdk = pytest.importorskip("b24pysdk", reason=_MISSING)
 fast_bitrix24 = pytest.importorskip("fast_bitrix24", reason=_MISSING)
+aiohttp = pytest.importorskip("aiohttp", reason=_MISSING)
 ALL = [str(number) for number in range(1, DEALS + 1)]
 
 
@@ -63,6 +65,15 @@ def hook(named: Portal) -> Any:
 def application(token: str, refresh: str | None = None) -> Any:
     app = b24pysdk.BitrixApp(client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
     return b24pysdk.BitrixToken(domain="portal.test", auth_token=token, refresh_token=refresh, bitrix_app=app)
+
+
+TWO_A_SECOND = {"rate_limit_burst": 1, "rate_limit_per_second": 2}
+
+
+def used_up(portal: Portal) -> None:
+    """Call until the webhook's limit is reached."""
+    while httpx2.get(f"{portal.plain}/rest/1/{CODE}/profile").status_code == 200:
+        pass
 
 
 class TestB24pysdk:
@@ -130,6 +141,27 @@ class TestB24pysdk:
         finally:
             timer.join()
             named.set(blocked=False)
+
+    def test_what_is_too_much_is_its_own_exceptions(self, named: Portal, hook: Any) -> None:
+        errors = b24pysdk.errors
+        named.worked("crm.lead.list", 2)
+        with named.limited(operating_limit=1), pytest.raises(errors.BitrixAPIOperationTimeLimit) as slow:
+            hook.get_token().call_method("crm.lead.list")
+        assert slow.value.status_code == 429
+        hasty = b24pysdk.Client(hook.get_token(), max_retries=1)
+        with named.limited(rate_limit=True, **TWO_A_SECOND):
+            used_up(named)
+            with pytest.raises(errors.BitrixAPIQueryLimitExceeded) as many:
+                hasty.profile().response  # noqa: B018 - it is asked for here
+        assert many.value.status_code == 503
+
+    def test_it_is_served_after_two_refusals(self, named: Portal, hook: Any) -> None:
+        with named.limited(rate_limit=True, rate_limit_burst=3, rate_limit_per_second=1):
+            used_up(named)
+            began = time.monotonic()
+            with named.limited(rate_limit_burst=1):
+                assert hook.profile().result["ID"] == "1"
+        assert time.monotonic() - began >= 3, "it waits 1 s, then 2 s"
 
     def test_the_oauth_host_describes_the_token(self, named: Portal) -> None:
         found = application(named.token("info-token")).get_app_info().result
@@ -206,6 +238,20 @@ class TestFastBitrix24:
         found = asyncio.run(client.call("pull.application.push.add", {"USER_ID": [1, 2], "TEXT": "hi & bye"}))
         assert found is True
         assert asked == ["stale", "fresh"]
+
+    def test_refusals_for_too_many_requests_are_asked_again(self, portal: Portal) -> None:
+        with portal.limited(rate_limit=True, **TWO_A_SECOND):
+            used_up(portal)
+            began = time.monotonic()
+            (found,) = asyncio.run(self.client(portal).call("crm.deal.get", [{"ID": 7}]))
+        assert found["TITLE"] == "Deal 7"
+        assert time.monotonic() - began >= 0.4, "the limit is half a second"
+
+    def test_a_method_that_took_too_long_is_its_own_exception(self, portal: Portal) -> None:
+        portal.worked("crm.contact.list", 2)
+        with portal.limited(operating_limit=1), pytest.raises(aiohttp.ClientResponseError) as slow:
+            asyncio.run(self.client(portal).get_all("crm.contact.list"))
+        assert slow.value.status == 429
 
 
 class TestB24jssdk:
