@@ -114,14 +114,29 @@ def matcher(filters: Sequence[Condition]) -> Meets:
 def _term(condition: Condition) -> Meets:
     operator = _POSITIVE.get(condition.operator, condition.operator)
     wanted = operator is condition.operator
-    holds = _test(operator)
-    values = [operand(value) for value in condition.values]
     read = _reader(condition.field)
+    values = [operand(value) for value in condition.values]
+    if operator in {Operator.EQUAL, Operator.IN}:
+        is_one = _equals(values)
+        return lambda number, fields: any(is_one(mine) for mine in read(number, fields)) is wanted
+    holds = _test(operator)
+    return lambda number, fields: any(holds(mine, value) for mine in read(number, fields) for value in values) is wanted
 
-    def term(number: int, fields: Fields) -> bool:
-        return any(holds(mine, value) for mine in read(number, fields) for value in values) is wanted
 
-    return term
+def _equals(values: Sequence[Operand]) -> Callable[[str], bool]:
+    """Return what tells whether a text equals any of these values: a look-up, however many there are."""
+    same = {value.text for value in values}
+    numbers = {value.number for value in values if value.number is not None}
+    instants = {value.instant for value in values if value.instant is not None}
+
+    def is_one(mine: str) -> bool:
+        if mine.casefold() in same:
+            return True
+        if numbers and (number := number_of(mine)) is not None:
+            return number in numbers
+        return bool(instants) and (instant := instant_of(mine)) is not None and instant in instants
+
+    return is_one
 
 
 def _reader(field: str) -> Callable[[int, Fields], Sequence[str]]:
@@ -132,8 +147,6 @@ def _reader(field: str) -> Callable[[int, Fields], Sequence[str]]:
 
 def _test(operator: Operator) -> Callable[[str, Operand], bool]:
     match operator:
-        case Operator.EQUAL | Operator.IN:
-            return lambda mine, value: _compare(mine, value) == 0
         case Operator.MORE:
             return lambda mine, value: _compare(mine, value) > 0
         case Operator.LEAST:
@@ -146,8 +159,8 @@ def _test(operator: Operator) -> Callable[[str, Operand], bool]:
             return lambda mine, value: value.text in mine.casefold()
         case Operator.PATTERN:
             return lambda mine, value: _fits(mine.casefold(), value.text)
-        case Operator.NOT | Operator.NOT_IN | Operator.NOT_LIKE | Operator.NOT_PATTERN:
-            raise ValueError(f"{operator} is tested by its opposite")
+        case Operator.EQUAL | Operator.IN | Operator.NOT | Operator.NOT_IN | Operator.NOT_LIKE | Operator.NOT_PATTERN:
+            raise ValueError(f"{operator} is looked up, or tested by its opposite")
         case _:
             assert_never(operator)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wakeline.wire.bitrix24.references import resolve
+from wakeline.model.errors import RemoteProtocolError
+from wakeline.wire.bitrix24.references import MOST, resolve
 from wakeline.wire.php_form import Value
 
 DEALS: list[Value] = [{"ID": "51", "TITLE": "First"}, {"ID": "52", "TITLE": None}]
@@ -57,3 +58,23 @@ def test_a_reference_becomes_what_it_names(value: Value, becomes: Value) -> None
 def test_what_a_reference_gives_is_not_looked_up_again() -> None:
     known: dict[str, dict[str, Value]] = {"result": {"a": {"T": "$result[a][SECRET]", "SECRET": "s"}}}
     assert resolve("$result[a][T]", known) == "$result[a][SECRET]"
+
+
+def test_a_page_is_named_by_many_commands_as_clients_do() -> None:
+    rows: Value = [{"ID": str(number), "TITLE": "A deal like any other"} for number in range(50)]
+    assert resolve({"filter": {">ID": "$result[a][50][ID]"}}, {"result": {"a": rows}}) == {"filter": {">ID": rows}}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["$result[page]"] * 100,
+        "$result[page][0][TEXT]" * 100,
+        {"$result[page][0][TEXT]" * 100: "1"},
+        {"a": {"b": ["$result[page]", "$result[page][0][TEXT]" * 99]}},
+    ],
+)
+def test_references_do_not_multiply_what_they_name(value: Value) -> None:
+    page: Value = [{"TEXT": "x" * (MOST // 90)}]
+    with pytest.raises(RemoteProtocolError):
+        resolve(value, {"result": {"page": page}})

@@ -96,7 +96,6 @@ async def _command(performer: Performer, visit: Visit, command: str, known: refe
 
 def _params(query: str, known: references.Known) -> Params:
     try:
-        params = php_form.parse(query)
+        return reading.mapped(references.resolve(php_form.parse(query), known))
     except RemoteProtocolError as error:
         raise Refusal.REQUEST.error(error.detail) from None
-    return {name: references.resolve(value, known) for name, value in params.items()}

@@ -8,7 +8,7 @@ chain fifty pages of which the last ones are empty, and expect empty lists of th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from fnmatch import fnmatchcase
 
 from wakeline.edges.bitrix24 import reading
@@ -34,6 +34,8 @@ _PREFIXES: dict[str, Operator] = {
     "!=%": Operator.NOT_PATTERN,
     "!%=": Operator.NOT_PATTERN,
 }
+MOST_TERMS, MOST_ORDERS, MOST_SELECTED = 100, 20, 500
+"""Terms of a filter, fields of an order, names of a selection: each is work for every row."""
 _SEVERAL = {
     Operator.EQUAL: Operator.IN,
     Operator.IN: Operator.IN,
@@ -55,8 +57,10 @@ def conditions(call: Call) -> list[Condition] | None:
     given = call.params.get("FILTER")
     if isinstance(given, str) and given.strip():
         raise Refusal.ARGUMENT.error("Parameter 'filter' must be array.", argument="filter")
+    named = reading.mapped(given)
+    _bound("filter", named, MOST_TERMS)
     terms: list[Condition] = []
-    for key, value in reading.mapped(given).items():
+    for key, value in named.items():
         term = _condition(key, value)
         if term is None or (not term.values and term.operator is Operator.IN):
             return None
@@ -98,6 +102,7 @@ def _text(value: Value) -> str | None:
 def orders(call: Call) -> list[Order]:
     """Return the parameter ORDER: `{"ID": "DESC"}`; what is no direction rises."""
     given = reading.tree(call.params, "ORDER")
+    _bound("order", given, MOST_ORDERS)
     return [
         Order(stored_name(name), descending=(reading.text_of(way) or "").strip().lower().startswith("desc"))
         for name, way in given.items()
@@ -106,7 +111,15 @@ def orders(call: Call) -> list[Order]:
 
 def selection(call: Call) -> list[str]:
     """Return the parameter SELECT: names of fields, `*`, `UF_*`; empty: it was not given."""
-    return [stored_name(name) for name in reading.texts(call.params, "SELECT")]
+    wanted = dict.fromkeys(stored_name(name) for name in reading.texts(call.params, "SELECT"))
+    _bound("select", wanted, MOST_SELECTED)
+    return list(wanted)
+
+
+def _bound(parameter: str, given: Sized, most: int) -> None:
+    """Raise MethodError if a parameter names more than any client does."""
+    if len(given) > most:
+        raise Refusal.ARGUMENT.error(f"Parameter '{parameter}' has more than {most} items.", argument=parameter)
 
 
 def shown(number: int, fields: Fields, wanted: Iterable[str], *, apart: frozenset[str]) -> dict[str, Value]:

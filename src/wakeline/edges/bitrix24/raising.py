@@ -75,11 +75,10 @@ async def raise_event(
 
 def _raised(ports: BitrixPorts, event: str, data: Mapping[str, Value], user: int, by: Call | None) -> _Raised:
     now = ports.clock.now()
-    portal = ports.access.portal()
+    # Not as the caller names it: handlers take tokens of others to this address, and a Host header says whatever one likes.
+    where = addresses.public(ports.settings, ports.access.portal())
     if by is None:
-        where = addresses.public(ports.settings, portal)
         return _Raised(event=event, data=data, user=user, steps=STEPS, at=now, where=where)
-    scheme, _, host = by.base.partition("://")
     grant = by.caller.grant
     return _Raised(
         event=event,
@@ -87,7 +86,7 @@ def _raised(ports: BitrixPorts, event: str, data: Mapping[str, Value], user: int
         user=user,
         steps=STEPS if grant is None else grant.session - 1,
         at=now,
-        where=addresses.addresses(scheme, host, ports.settings, portal),
+        where=where,
         application=0 if by.caller.application is None else by.caller.application.id,
         connector=reading.text(by.params, "AUTH_CONNECTOR") or reading.text(by.params, "auth_connector"),
     )

@@ -186,3 +186,13 @@ async def test_a_page_begins_where_it_was_asked_and_tells_the_next(calls: Portal
         assert (len(body["result"]), body.get("next"), body["total"]) == (rows, following, ROWS)
     uncounted = (await calls.call("test.list", {"start": -1})).json()
     assert (len(uncounted["result"]), "next" in uncounted, uncounted["total"]) == (50, False, 0)
+
+
+async def test_commands_that_double_each_others_texts_fill_no_memory(calls: Portal) -> None:
+    cmd = {"c0": f"test.echo?X={'x' * 1000}"}
+    for number in range(1, 50):
+        cmd[f"c{number}"] = f"test.echo?X=$result[c{number - 1}][X]$result[c{number - 1}][X]"
+    answer = await calls.call("batch", {"cmd": cmd, "halt": 1})
+    assert len(answer.content) < 8 * 1024 * 1024
+    [(last, refused)] = calls.result(answer)["result_error"].items()
+    assert (int(last[1:]) < 20, refused["error"]) == (True, "INVALID_REQUEST")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -203,3 +204,26 @@ async def test_tasks_come_wrapped_and_by_the_names_of_answers(portal: Portal) ->
 async def test_a_task_that_is_not_there_is_refused_by_number(portal: Portal) -> None:
     assert portal.refusal(await portal.call("tasks.task.get", {"taskId": 7})) == (400, "0", "wrong task id")
     assert portal.refusal(await portal.call("tasks.task.get"))[:2] == (400, "100")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"filter": {f"!UF_{number}": "1" for number in range(10_000)}},
+        {"order": {f"UF_{number}": "ASC" for number in range(10_000)}},
+        {"select": [f"*_{number}" for number in range(10_000)]},
+    ],
+)
+async def test_what_would_cost_every_row_too_much_is_refused(deals: Portal, params: dict[str, Any]) -> None:
+    answer = await deals.call("crm.deal.list", params)
+    [name] = params
+    status, code, text = deals.refusal(answer)
+    assert (status, code) == (400, "ERROR_ARGUMENT")
+    assert text.startswith(f"Parameter '{name}' has more than")
+
+
+async def test_a_long_list_of_values_is_looked_up_and_not_gone_through(deals: Portal) -> None:
+    values = [*(f"no such stage {number}" for number in range(35_000)), "1.00", "2024-01-01T00:00:00Z"]
+    began = perf_counter()
+    assert deals.result(await deals.call("crm.deal.list", {"filter": {"@TITLE": values}})) == []
+    assert perf_counter() - began < 2

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from unit.edges.bitrix24.portal import ADMIN, HOUR, MEMBER, Portal
+from wakeline.config import Server, Settings
 from wakeline.edges.bitrix24 import event_names, secrets
 from wakeline.edges.bitrix24.delivering import AT_ONCE_EACH, MOST_EACH, Posting
 from wakeline.edges.bitrix24.raising import raise_event
@@ -107,6 +108,7 @@ async def test_a_test_event_brings_the_query_and_a_pair_of_tokens_to_its_own_app
     await bound(portal, "ONAPPTEST")
     handler = portal.store.portal_events.handlers()[0]
     await portal.store.portal_events.bind(msgspec.structs.replace(handler, application=other.id))
+    portal.ports.settings = Settings(server=Server(public_url="https://portal.test"))
     assert portal.result(await portal.call("event.test", {"any": "thing"})) == 1
     [event] = await posted(portal)
     assert event["data"] == {"QUERY": {"any": "thing"}}
@@ -286,3 +288,16 @@ async def test_events_are_named_by_scope(portal: Portal) -> None:
     assert set(mine) == {*event_names.BY_SCOPE[""], *event_names.BY_SCOPE["task"]}
     assert "ONCRMLEADADD" in portal.result(await portal.call("events", {"scope": "crm"}, token="narrow"))
     assert set(portal.result(await portal.call("events", {"full": True}, token="narrow"))) > set(mine)
+
+
+async def test_who_causes_an_event_does_not_choose_where_its_tokens_are_used(portal: Portal) -> None:
+    await bound(portal, event_names.CALL_BEGUN, auth_type=ADMIN)
+    await portal.set(domain="")
+    call = {"USER_ID": MEMBER, "PHONE_NUMBER": "+4930123456", "TYPE": 2, "auth": portal.member}
+    answer = await portal.client.post(
+        "/rest/telephony.externalcall.register", json=call, headers={"host": "elsewhere.test"}
+    )
+    portal.result(answer)
+    [event] = await posted(portal)
+    assert event["auth"]["user_id"] == str(ADMIN)
+    assert not [name for name, said in event["auth"].items() if "elsewhere" in said]

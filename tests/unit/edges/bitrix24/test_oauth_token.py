@@ -9,12 +9,13 @@ import httpx2
 import msgspec
 import pytest
 
-from unit.edges.bitrix24.portal import ADMIN, Portal
+from unit.edges.bitrix24.portal import ADMIN, HOUR, Portal
 from unit.edges.bitrix24.signing import CLIENT, code, refresh, serve, token, tokens
 from wakeline.config import Bitrix24, Settings
 from wakeline.edges.bitrix24 import secrets
 from wakeline.edges.bitrix24.door import Door
 from wakeline.edges.bitrix24.granting import new_pair
+from wakeline.edges.bitrix24.oauth.refresh import Refresh
 from wakeline.model.bitrix24.access import PortalApplication
 
 pytestmark = pytest.mark.anyio
@@ -329,3 +330,13 @@ async def test_neither_secrets_nor_tokens_are_in_any_repr(signing: Portal) -> No
     pair = new_pair(1, 1, ("crm",), signing.ports.settings, signing.clock.now())
     assert pair.access not in repr(pair)
     assert pair.refresh not in repr(pair)
+
+
+async def test_pairs_are_remembered_no_longer_than_their_grace(signing: Portal) -> None:
+    remembering = Refresh(signing.ports)
+    refresh_token = (await tokens(signing))["refresh_token"]
+    for _ in range(5):
+        signing.clock.advance(HOUR)
+        pair = await remembering.pair(signing.application, {"refresh_token": refresh_token}, signing.clock.now())
+        refresh_token = pair.refresh
+    assert len(remembering._recent) == 1

@@ -138,3 +138,9 @@ async def test_pages_are_of_fifty_and_counted(portal: Portal) -> None:
     assert (len(uncounted["result"]), uncounted["total"], "next" in uncounted) == (50, 0, False)
     beyond = (await portal.call(GET, {"NAME": "page", "start": 500})).json()
     assert (beyond["result"], beyond["total"]) == ([], 121)
+
+
+@pytest.mark.parametrize("method", ["user.get", "user.search"])
+async def test_a_filter_of_users_is_no_longer_than_can_be_compared(staff: Portal, method: str) -> None:
+    answer = await staff.call(method, {"FILTER": {"@NAME": [str(number) for number in range(10_000)]}})
+    assert staff.refusal(answer)[:2] == (400, "ERROR_ARGUMENT")

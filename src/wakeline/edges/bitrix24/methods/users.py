@@ -18,6 +18,7 @@ from wakeline.edges.bitrix24 import paging, reading
 from wakeline.edges.bitrix24.answers import atom
 from wakeline.edges.bitrix24.call import Call, Method, Result
 from wakeline.edges.bitrix24.reading import Value
+from wakeline.edges.bitrix24.refusals import Refusal
 from wakeline.model.bitrix24.access import PortalUser
 
 Row = dict[str, Value]
@@ -26,6 +27,8 @@ _CONTACTS = frozenset({"EMAIL", "PERSONAL_MOBILE"})
 _NUMBERS = frozenset({"ID"})
 _SEARCHED = ("NAME", "LAST_NAME", "WORK_POSITION")
 _FIND = ("FIND", "NAME_SEARCH")
+_MOST_VALUES = 500
+_LONGEST_SEARCH = 255
 _COMPARED: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -54,7 +57,7 @@ async def search(call: Call) -> Result:
 
 async def _list(call: Call, meets: Callable[[Row, str, Value], bool]) -> Result:
     rows = [_row(user, call.caller.scopes) for user in await call.ports.access.users()]
-    terms = _filter(call)
+    terms = _bounded(_filter(call))
     found = [row for row in rows if all(meets(row, key, said) for key, said in terms.items())]
     _sort(found, call)
     page = paging.asked(call, rounded=True)
@@ -93,6 +96,13 @@ def _filter(call: Call) -> Row:
     return {key: said for key, said in named.items() if key.lstrip("!=<>%@") in known}
 
 
+def _bounded(terms: Row) -> Row:
+    """Return a filter whose every value can be compared with every user. Raises MethodError for one that is too long."""
+    if sum(max(1, len(list(_values(said)))) for said in terms.values()) > _MOST_VALUES:
+        raise Refusal.ARGUMENT.error(f"Parameter 'filter' has more than {_MOST_VALUES} items.", argument="filter")
+    return terms
+
+
 def _meets(row: Row, key: str, said: Value) -> bool:
     """Tell whether a user meets one term; a field that is not known here, or not to this scope, is met by nobody."""
     if key in _FIND:
@@ -118,7 +128,7 @@ def _begins(row: Row, key: str, said: Value) -> bool:
 def _finds(row: Row, said: Value) -> bool:
     """Tell whether each word that is looked for begins a word of the user's name or position."""
     words = " ".join(str(row[name]) for name in _SEARCHED).lower().split()
-    wanted = (reading.text_of(said) or "").lower().split()
+    wanted = (reading.text_of(said) or "")[:_LONGEST_SEARCH].lower().split()
     return all(any(word.startswith(beginning) for word in words) for beginning in wanted)
 
 

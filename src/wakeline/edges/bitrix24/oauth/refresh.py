@@ -38,6 +38,7 @@ class Refresh:
             return self._given(presented, now) or await self._beside(grant, scopes, now)
         pair = next_pair(grant, scopes, self._ports.settings, now)
         if await self._ports.access.rotate(grant.refresh, pair.grant):
+            self._forget(now)
             self._recent[presented] = pair
             return pair
         # Somebody was faster with the same token: it is the former one by now.
@@ -59,9 +60,16 @@ class Refresh:
 
     def _given(self, presented: bytes, now: int) -> Pair | None:
         """Return the pair that this former token has given already."""
-        for old in [key for key, pair in self._recent.items() if pair.grant.former_until <= now]:
-            del self._recent[old]
+        self._forget(now)
         return self._recent.get(presented)
+
+    def _forget(self, now: int) -> None:
+        """Forget pairs whose former token has ended; they stand in the order in which they were made."""
+        while self._recent:
+            oldest = next(iter(self._recent))
+            if self._recent[oldest].grant.former_until > now:
+                return
+            del self._recent[oldest]
 
     async def _beside(self, grant: Grant, scopes: list[str], now: int) -> Pair:
         pair = new_pair(grant.application, grant.user, scopes, self._ports.settings, now)
