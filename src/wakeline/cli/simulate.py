@@ -1,4 +1,4 @@
-"""`wakeline simulate`: fake APNs, FCM and Web Push on loopback ports, scriptable over a control port."""
+"""`wakeline simulate`: fake APNs, FCM, Web Push and Bitrix24 on loopback ports, scriptable over a control port."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ async def simulate(
     apns_port: int = 0,
     apns_sandbox_port: int | None = None,
     fcm_port: int = 0,
+    portal_port: int | None = None,
     control_port: int = 0,
     state_dir: Path | None = None,
 ) -> None:
@@ -25,6 +26,8 @@ async def simulate(
         APNs's sandbox on a port of its own; without it `apns_port` is both environments.
     fcm_port
         FCM v1, OAuth at /token, and the endpoints of Web Push subscriptions.
+    portal_port
+        A Bitrix24 portal (https://localhost:PORT) and its OAuth host (https://127.0.0.1:PORT); without it there is none.
     control_port
         POST /script, /behave, /trust, /reset; POST /subscriptions for a browser's subscription; GET /requests, /counts.
     state_dir
@@ -41,6 +44,7 @@ async def simulate(
             apns_port=apns_port,
             apns_sandbox_port=apns_sandbox_port,
             fcm_port=fcm_port,
+            portal_port=portal_port,
             control_port=control_port,
             state_dir=state_dir,
         )

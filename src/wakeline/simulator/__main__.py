@@ -15,6 +15,7 @@ def main() -> None:
     parser.add_argument("--apns-port", type=int, default=0)
     parser.add_argument("--apns-sandbox-port", type=int, default=None)
     parser.add_argument("--fcm-port", type=int, default=0)
+    parser.add_argument("--portal-port", type=int, default=None)
     parser.add_argument("--control-port", type=int, default=0)
     parser.add_argument("--state-dir", type=Path, default=None)
     asyncio.run(run(**vars(parser.parse_args())))

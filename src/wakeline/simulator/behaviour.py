@@ -5,14 +5,16 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
-PROVIDERS = ("apns", "fcm", "oauth", "webpush")
+PROVIDERS = ("apns", "fcm", "oauth", "webpush", "portal")
 
 # Apple's observed SETTINGS_MAX_CONCURRENT_STREAMS is 1000; Google's front end announces 100.
-DEFAULT_STREAMS = {"apns": 1000, "fcm": 100, "oauth": 100, "webpush": 100}
+DEFAULT_STREAMS = {"apns": 1000, "fcm": 100, "oauth": 100, "webpush": 100, "portal": 100}
 # Apple: "Refresh your token no more than once every 20 minutes".
 TOKEN_UPDATE_INTERVAL_S = 20 * 60
 # Google's access tokens live an hour.
 ACCESS_TOKEN_LIFETIME_S = 3599
+# Bitrix24's too, to the second.
+PORTAL_TOKEN_LIFETIME_S = 3600
 
 
 class Behaviour(msgspec.Struct):
@@ -43,7 +45,8 @@ class BehaviourChange(msgspec.Struct, forbid_unknown_fields=True):
 
 def defaults(provider: str) -> Behaviour:
     """How `provider` behaves when nobody said anything."""
-    return Behaviour(max_streams=DEFAULT_STREAMS[provider])
+    lifetime = PORTAL_TOKEN_LIFETIME_S if provider == "portal" else ACCESS_TOKEN_LIFETIME_S
+    return Behaviour(max_streams=DEFAULT_STREAMS[provider], expires_in_s=lifetime)
 
 
 def changed(behaviour: Behaviour, provider: str, change: BehaviourChange) -> Behaviour:

@@ -10,13 +10,14 @@
     GET  /ids          ?since= &status=   compact rows [apns-id, collapse id, target] of the newest requests
     GET  /counts       exact numbers since the start or the last reset
     POST /reset        everything as at the start
+    /portal/...        see `portal.control`
 
 A POST that says something answers 200 with what is now so; what cannot be understood is 422 {"error"}.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -28,6 +29,8 @@ from wakeline.simulator.script import Script
 from wakeline.simulator.state import Place, State
 from wakeline.simulator.subscriptions import Wish
 from wakeline.simulator.trust import Trust
+
+Route = Callable[[Request, dict[str, str]], Answer]
 
 
 class Disconnect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,10 +67,11 @@ class ControlService:
     provider = "control"
     behaviour = Behaviour(max_streams=100)
 
-    def __init__(self, state: State, connections: Connections) -> None:
+    def __init__(self, state: State, connections: Connections, more: Mapping[tuple[str, str], Route]) -> None:
         self._state = state
         self._connections = connections
-        self._routes: dict[tuple[str, str], Callable[[Request, dict[str, str]], Answer]] = {
+        self._routes: dict[tuple[str, str], Route] = {
+            **more,
             ("POST", "/trust"): self._trust,
             ("POST", "/script"): self._script,
             ("POST", "/behave"): self._behave,

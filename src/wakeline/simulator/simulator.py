@@ -18,6 +18,10 @@ from wakeline.simulator.control import ControlService
 from wakeline.simulator.google_front import GoogleService
 from wakeline.simulator.journal import REQUESTS_KEPT
 from wakeline.simulator.listener import Conversation, Listener
+from wakeline.simulator.portal.control import PortalControl
+from wakeline.simulator.portal.courier import Courier
+from wakeline.simulator.portal.memory import CLIENT_ID, CLIENT_SECRET, WEBHOOK_CODE
+from wakeline.simulator.portal.service import PortalService
 from wakeline.simulator.state import Clock, State
 from wakeline.simulator.tls import authority, server_context
 
@@ -29,14 +33,16 @@ class Ports(msgspec.Struct, frozen=True):
     fcm: int
     control: int
     apns_sandbox: int = 0
+    portal: int = 0
 
 
 class Simulator:
     """Fake push services; an async context manager.
 
     Port 0 takes a free port. With `apns_sandbox_port` given, that port is APNs's sandbox and `apns_port` its
-    production; otherwise `apns_port` is both. `state_dir` gets `ca.pem`, which clients must trust, and keeps its CA
-    over restarts; without it a temporary directory is used. Entering raises OSError if a port is taken.
+    production; otherwise `apns_port` is both. With `portal_port` given, a Bitrix24 portal and its OAuth host listen
+    there. `state_dir` gets `ca.pem`, which clients must trust, and keeps its CA over restarts; without it
+    a temporary directory is used. Entering raises OSError if a port is taken.
     """
 
     def __init__(
@@ -46,16 +52,19 @@ class Simulator:
         fcm_port: int = 0,
         control_port: int = 0,
         apns_sandbox_port: int | None = None,
+        portal_port: int | None = None,
         state_dir: Path | str | None = None,
         clock: Clock = time.time,
         requests_kept: int = REQUESTS_KEPT,
     ) -> None:
-        self._wanted = Ports(apns_port, fcm_port, control_port, apns_sandbox_port or 0)
+        self._wanted = Ports(apns_port, fcm_port, control_port, apns_sandbox_port or 0, portal_port or 0)
         self._has_sandbox = apns_sandbox_port is not None
+        self._has_portal = portal_port is not None
         self._temporary = None if state_dir else tempfile.TemporaryDirectory(prefix="wakeline-simulator-")
         self.state_dir = Path(state_dir or (self._temporary.name if self._temporary else "."))
         self.state = State(clock=clock, requests_kept=requests_kept)
         self._listeners: list[Listener] = []
+        self._courier = Courier(clock)
 
     async def __aenter__(self) -> Self:
         """Opens every port."""
@@ -102,6 +111,15 @@ class Simulator:
                 "apns_sandbox_port": ports.apns_sandbox,
                 "apns_sandbox": f"https://localhost:{ports.apns_sandbox}",
             }
+        if self._has_portal:
+            line |= {
+                "portal_port": ports.portal,
+                "portal": self.state.portal.origin,
+                "portal_oauth": self.state.portal.oauth_origin,
+                "portal_webhook": f"{self.state.portal.origin}/rest/1/{WEBHOOK_CODE}/",
+                "portal_client_id": CLIENT_ID,
+                "portal_client_secret": CLIENT_SECRET,
+            }
         return line
 
     def refresh(self) -> None:
@@ -126,6 +144,7 @@ class Simulator:
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             await listener.close()
+        await self._courier.close()
         if self._temporary is not None:
             self._temporary.cleanup()
 
@@ -142,8 +161,21 @@ class Simulator:
         sandbox = await self._open(apns_listener("sandbox"), wanted.apns_sandbox) if self._has_sandbox else 0
         google_tls = server_context(ca, protocols=(b"h2", b"http/1.1"), accepts=None)
         fcm = await self._open(Listener(GoogleService(self.state), journal, context=google_tls), wanted.fcm)
-        control = await self._open(Listener(ControlService(self.state, self), journal), wanted.control)
-        self.ports = Ports(production, fcm, control, sandbox)
+        portal = await self._open_portal(
+            Listener(PortalService(self.state, self._courier), journal, context=google_tls)
+        )
+        more = PortalControl(self.state, self._courier).routes if self._has_portal else {}
+        control = await self._open(Listener(ControlService(self.state, self, more), journal), wanted.control)
+        self.ports = Ports(production, fcm, control, sandbox, portal)
+
+    async def _open_portal(self, listener: Listener) -> int:
+        """One port by two names: `localhost` is the portal, 127.0.0.1 its OAuth host."""
+        if not self._has_portal:
+            return 0
+        port = await self._open(listener, self._wanted.portal)
+        self.state.portal.origin = f"https://localhost:{port}"
+        self.state.portal.oauth_origin = f"https://127.0.0.1:{port}"
+        return port
 
     async def _open(self, listener: Listener, port: int) -> int:
         self._listeners.append(listener)
@@ -157,6 +189,7 @@ async def run(
     fcm_port: int = 0,
     control_port: int = 0,
     apns_sandbox_port: int | None = None,
+    portal_port: int | None = None,
     state_dir: Path | str | None = None,
 ) -> None:
     """Runs until SIGTERM or SIGINT; prints one JSON line on stdout when ready, and nothing after it.
@@ -168,6 +201,7 @@ async def run(
         fcm_port=fcm_port,
         control_port=control_port,
         apns_sandbox_port=apns_sandbox_port,
+        portal_port=portal_port,
         state_dir=state_dir,
     )
     stop = asyncio.Event()

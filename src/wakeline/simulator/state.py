@@ -12,6 +12,7 @@ from wakeline.simulator.behaviour import PROVIDERS, Behaviour, BehaviourChange, 
 from wakeline.simulator.certificates import ClientCertificate
 from wakeline.simulator.exchange import Answer, Effect, Peer, Request
 from wakeline.simulator.journal import REQUESTS_KEPT, Journal
+from wakeline.simulator.portal.memory import Memory
 from wakeline.simulator.script import Scripts, canonical
 from wakeline.simulator.subscriptions import Subscription, Wish, subscribe
 from wakeline.simulator.trust import ApnsCertificate, Environment, Trust
@@ -43,12 +44,14 @@ class State:
         self.journal = Journal(requests_kept=requests_kept)
         self.grants: dict[str, Grant] = {}
         self.subscriptions: dict[str, Subscription] = {}
+        self.portal = Memory()
         self._forget()
 
     def _forget(self) -> None:
         self.scripts = Scripts()
         self.behaviours: dict[str, Behaviour] = {name: defaults(name) for name in PROVIDERS}
         self.places: dict[str, Place] = {}
+        self.portal.reset()
         self.set_trust(Trust())
 
     def reset(self) -> None:

@@ -32,6 +32,10 @@ SERVER_NAMES = (
     "api.development.push.apple.com",
     "fcm.googleapis.com",
     "oauth2.googleapis.com",
+    "portal.test",
+    "moved.portal.test",
+    "oauth.bitrix24.tech",
+    "oauth.bitrix.info",
 )
 _READ_SIZE = 65536
 # X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED.

@@ -21,6 +21,7 @@ from h2.connection import H2Connection
 from h2.settings import SettingCodes
 
 from interop.apple_certificates import make_certificate, write_pem
+from unit.simulator.portal_client import Clock, Handler, PortalClient
 from wakeline.simulator import Simulator
 
 TOPIC = "com.example.chat"
@@ -207,3 +208,21 @@ def client_certificate(tmp_path: Path) -> MakeCertificate:
         return write_pem(tmp_path / f"client-{certificate.serial_number}.pem", certificate, key)
 
     return make
+
+
+@pytest.fixture
+async def portal(tmp_path: Path) -> AsyncIterator[PortalClient]:
+    clock = Clock()
+    async with Simulator(state_dir=tmp_path / "portal", portal_port=0, clock=clock) as running:
+        context = ssl.create_default_context(cafile=str(running.ca_file))
+        async with httpx2.AsyncClient(verify=context, trust_env=False) as http:
+            yield PortalClient(running, clock, http)
+
+
+@pytest.fixture
+async def handler() -> AsyncIterator[Handler]:
+    made = Handler()
+    server = await made.open()
+    yield made
+    server.close()
+    await server.wait_closed()
