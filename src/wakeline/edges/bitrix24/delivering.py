@@ -48,6 +48,10 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     body: bytes
 
+    def __repr__(self) -> str:
+        """Leave URL and body out: a repr ends in logs and tracebacks."""
+        return f"Posting(handler={self.handler}, event={self.event!r})"
+
 
 class _Line(msgspec.Struct, kw_only=True):
     """What waits for one URL; `rest` in seconds."""

@@ -33,6 +33,10 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
     version3: bool = False
 
+    def __repr__(self) -> str:
+        """Leave the code out: a repr ends in logs and tracebacks."""
+        return f"Address(method={self.method!r})"
+
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """One request. `token` is an access token; `code` that of an incoming webhook; `start` a place in a list."""
@@ -43,6 +47,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
     token: str = ""
     start: int | None = None
+
+    def __repr__(self) -> str:
+        """Leave out what opens a door, and what is said behind it."""
+        return f"Asked(method={self.method!r})"
 
 
 def address(path: str) -> Address:

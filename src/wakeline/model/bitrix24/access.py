@@ -74,6 +74,10 @@ class PortalUser(msgspec.Struct, frozen=True, kw_only=True):
     push: PushPreferences = PushPreferences()
     created: int = 0
 
+    def __repr__(self) -> str:
+        """Leave out the password's hash, and who it is: a repr ends in logs and tracebacks."""
+        return f"PortalUser(id={self.id})"
+
 
 class PortalApplication(msgspec.Struct, frozen=True, kw_only=True):
     """An application of the portal: whoever holds its tokens sends through our app `app` (row id).
@@ -95,6 +99,10 @@ class PortalApplication(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     status: str = "L"
     created: int = 0
+
+    def __repr__(self) -> str:
+        """Leave out what opens a door: a repr ends in logs and tracebacks."""
+        return f"PortalApplication(id={self.id}, client_id={self.client_id!r})"
 
 
 class IncomingWebhook(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,6 +46,10 @@ class Asked(msgspec.Struct, frozen=True):
     token: str
     entry: Entry | Unreadable
 
+    def __repr__(self) -> str:
+        """Leave key and token out: a repr ends in logs and tracebacks."""
+        return f"Asked(entry={self.entry.number})"
+
 
 def asked(data: bytes) -> tuple[list[Asked], bool]:
     """Return what a body asks for, and whether it is one object instead of a list. Raises MalformedRequest."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -10,11 +11,13 @@ import pytest
 from unit.edges.bitrix24.portal import ADMIN, ADMIN_TOKEN, CODE, HOUR, MEMBER, MEMBER_TOKEN, Portal, opened
 from wakeline.config import Settings
 from wakeline.config.tree import Bitrix24
+from wakeline.edges.bitrix24 import request
 from wakeline.edges.bitrix24.call import Call, Method, Result
+from wakeline.edges.bitrix24.delivering import Posting
 from wakeline.edges.bitrix24.door import Door
 from wakeline.edges.bitrix24.secrets import digest
 from wakeline.edges.bitrix24.table import BY_NAME
-from wakeline.model.bitrix24.access import IncomingWebhook
+from wakeline.model.bitrix24.access import IncomingWebhook, PortalApplication
 from wakeline.model.errors import InvalidRequest, Overloaded, StoreUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -348,3 +351,27 @@ async def test_a_method_that_worked_too_long_is_blocked_until_it_is_forgotten() 
     assert (await portal.call("profile")).status_code == 200
     portal.clock.advance(time["operating_reset_at"] - portal.clock.now() / 1000)
     assert (await portal.call("test.slow")).status_code == 200
+
+
+@pytest.mark.parametrize("body", ['{"auth":"\\ud800"}', '{"access_token":"\\udfff"}'])
+async def test_half_a_character_is_nobodys_token(portal: Portal, body: str) -> None:
+    answer = await portal.client.post("/rest/profile", content=body, headers={"content-type": "application/json"})
+    assert portal.refusal(answer) == NO_AUTH
+
+
+async def test_no_repr_opens_a_door() -> None:
+    found = request.address("/rest/1/hook0123456789ab/profile")
+    asked = request.asked(found, {"auth": "token-of-anna", "TEXT": "words"})
+    posting = Posting(handler=1, event="ONAPPTEST", url="https://app.test/hook0123456789ab", body=b"token-of-anna")
+    application = PortalApplication(
+        id=1,
+        client_id="local.a",
+        secret=b"token-of-anna",
+        name="A",
+        app=1,
+        redirect_uri="",
+        scopes=(),
+        application_token="token-of-anna",
+    )
+    for one in (found, asked, posting, application):
+        assert not re.search("hook0123456789ab|token-of-anna|words", repr(one)), repr(one)

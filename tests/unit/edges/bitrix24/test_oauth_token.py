@@ -17,6 +17,7 @@ from wakeline.edges.bitrix24.door import Door
 from wakeline.edges.bitrix24.granting import new_pair
 from wakeline.edges.bitrix24.oauth.refresh import Refresh
 from wakeline.model.bitrix24.access import PortalApplication
+from wakeline.model.errors import StoreUnavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -340,3 +341,17 @@ async def test_pairs_are_remembered_no_longer_than_their_grace(signing: Portal) 
         pair = await remembering.pair(signing.application, {"refresh_token": refresh_token}, signing.clock.now())
         refresh_token = pair.refresh
     assert len(remembering._recent) == 1
+
+
+async def test_a_store_that_was_busy_does_not_make_a_code_look_stolen(
+    signing: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(_: bytes) -> None:
+        raise StoreUnavailable("the store is busy")
+
+    given = await code(signing)
+    with monkeypatch.context() as patched:
+        patched.setattr(signing.store.portal_access, "take_code", busy)
+        assert (await token(signing, grant_type="authorization_code", code=given)).status_code == 500
+    answer = await token(signing, grant_type="authorization_code", code=given)
+    assert (answer.status_code, await works(signing, answer.json()["access_token"])) == (200, True)

@@ -18,7 +18,7 @@ from wakeline.edges.bitrix24.granting import Pair, new_pair
 from wakeline.edges.bitrix24.oauth.failure import missing, no_grant, not_installed
 from wakeline.edges.bitrix24.secrets import digest
 from wakeline.model.bitrix24.access import AuthorizationCode, PortalApplication
-from wakeline.model.errors import NotFound
+from wakeline.model.errors import NotFound, StorageError
 
 _REMEMBERED = 600_000
 """Milliseconds."""
@@ -46,7 +46,12 @@ class Exchange:
         """Return the tokens for a code. Raises MethodError."""
         presented = digest(params.get("code") or _raise_missing())
         shown = self._note(presented, now)
-        code = await self._ports.access.take_code(presented)
+        try:
+            code = await self._ports.access.take_code(presented)
+        except StorageError:
+            if not shown.again:
+                self._shown.pop(presented, None)
+            raise
         if code is None:
             await self._replayed(presented, shown, application)
             raise no_grant("The authorization code is unknown or was used")
