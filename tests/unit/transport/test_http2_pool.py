@@ -299,14 +299,13 @@ async def test_more_connections_are_made_when_all_streams_are_used(
         assert len(server.sessions) == 2
 
 
-def greet_and_give_nothing_back(session: Session) -> None:
-    session.greet()
-    session.h2.acknowledge_received_data = lambda *_: None
-
-
 async def test_more_connections_are_made_when_a_window_is_used_up(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def greet_and_give_nothing_back(session: Session) -> None:
+        session.greet()
+        monkeypatch.setattr(session.h2, "acknowledge_received_data", lambda *_: None)
+
     monkeypatch.setattr("wakeline.transport.http2_fleet.GROW_SECONDS", 0.0)
     server.on_connect = greet_and_give_nothing_back
     async with pooled(server, settings=PoolSettings(max_connections=2)) as pool:
