@@ -47,7 +47,7 @@ def sdk(portal: Services, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(requester, "_APP_INFO_URL", f"{portal.ready['portal_oauth']}/rest/app.info/")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", portal.ready["ca_file"])
     monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
-    return portal.ready["portal"].removeprefix("https://")
+    return str(portal.ready["portal"]).removeprefix("https://")
 
 
 def app(portal: Services) -> Any:

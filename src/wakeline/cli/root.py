@@ -34,7 +34,8 @@ as it must.
 _SIMULATE = """\
 Run stand-ins of the push services.
 
-They answer like APNs, FCM and Web Push on loopback ports; prints one JSON line when they listen.
+They answer like APNs, FCM and Web Push, and on request like a Bitrix24 portal, on loopback ports; prints one JSON line when
+they listen.
 """
 _BACKUP = """\
 Copy the store into one file, also while the gateway runs.

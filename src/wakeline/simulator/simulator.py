@@ -64,7 +64,7 @@ class Simulator:
         self.state_dir = Path(state_dir or (self._temporary.name if self._temporary else "."))
         self.state = State(clock=clock, requests_kept=requests_kept)
         self._listeners: list[Listener] = []
-        self._courier = Courier(clock)
+        self._courier = Courier(clock, self.state.portal.deliveries)
 
     async def __aenter__(self) -> Self:
         """Opens every port."""

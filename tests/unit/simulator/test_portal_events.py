@@ -31,6 +31,29 @@ async def test_a_change_is_posted_to_who_bound_it(app: PortalClient, handler: Ha
     assert (await app.as_app("crm.deal.get", id=7)).json()["result"]["OPPORTUNITY"] == "5000"
 
 
+async def test_a_burst_of_changes_is_posted_one_by_one(app: PortalClient, handler: Handler) -> None:
+    await app.as_app("event.bind", event="ONCRMDEALUPDATE", handler=handler.url)
+    burst = [{"kind": "deal", "id": number, "fields": {"TITLE": "x"}} for number in range(1, 201)]
+    control = f"http://127.0.0.1:{app.simulator.ports.control}/portal/change"
+    assert [one["id"] for one in (await app.http.post(control, json=burst)).json()] == list(range(1, 201))
+    forms = await handler.heard(200)
+    assert {form["data[FIELDS][ID]"] for form in forms} == {str(number) for number in range(1, 201)}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"kind": "deal", "id": 99999, "fields": {}},
+        {"kind": "quote", "fields": {}},
+        {"kind": "deal", "felds": {}},
+    ],
+)
+async def test_a_change_that_cannot_be_made_is_refused_in_words(portal: PortalClient, body: dict[str, object]) -> None:
+    control = f"http://127.0.0.1:{portal.simulator.ports.control}/portal/change"
+    reply = await portal.http.post(control, json=body)
+    assert (reply.status_code, bool(reply.json()["error"])) == (422, True)
+
+
 async def test_a_robots_change_carries_no_token(app: PortalClient, handler: Handler) -> None:
     await app.as_app("event.bind", event="ONTASKUPDATE", handler=handler.url)
     await app.control("/portal/change", kind="task", id=3, fields={"TITLE": "Other"}, user=None)
@@ -79,6 +102,8 @@ async def test_a_handler_that_is_down_has_missed_the_event(portal: PortalClient)
             deliveries = await portal.shown("/portal/deliveries")
     assert (deliveries[0]["event"], deliveries[0]["status"]) == ("ONCRMDEALADD", None)
     assert deliveries[0]["error"]
+    await portal.control("/reset")
+    assert await portal.shown("/portal/deliveries") == []
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ POST /portal/set          see `memory.SwitchChange`
 POST /portal/application  see `memory.Application`: an application that the portal knows
 POST /portal/expire       every access token expires now
 POST /portal/install      {"handler", "client_id"?}: the application is installed; ONAPPINSTALL is posted
-POST /portal/change       {"kind", "id"?, "fields", "user"?}: a record changes, or is made; its event goes out
+POST /portal/change       {"kind", "id"?, "fields", "user"?}, or a list: a record changes, or is made; its event goes out
 POST /portal/event        {"event", "data"?, "user"?, "handler"?, "auth"?}: any event, to who bound it or to one handler
 GET  /portal/records      ?kind= &id=   rows as they are
 GET  /portal/deliveries   events posted, and what handlers answered
@@ -104,7 +104,12 @@ class PortalControl:
         return json_answer(200, self._events().installed(application, wish.handler))
 
     def _change(self, request: Request, _query: dict[str, str]) -> Answer:
-        wish = msgspec.json.decode(request.body, type=RecordChange)
+        wishes = msgspec.json.decode(request.body, type=RecordChange | list[RecordChange])
+        if isinstance(wishes, list):
+            return json_answer(200, [self._changed(wish) for wish in wishes])
+        return json_answer(200, self._changed(wishes))
+
+    def _changed(self, wish: RecordChange) -> dict[str, object]:
         portal, now = self._state.portal, self._state.clock()
         change = Change(portal, self._courier, Cause(wish.user), now, self._lifetime_s)
         if wish.id is None:
@@ -113,7 +118,7 @@ class PortalControl:
             number, (event, handlers) = wish.id, change.update(wish.kind, wish.id, wish.fields)
         else:
             raise ValueError(f"there is no {wish.kind} {wish.id}")
-        return json_answer(200, {"id": number, "event": event, "handlers": handlers})
+        return {"id": number, "event": event, "handlers": handlers}
 
     def _event(self, request: Request, _query: dict[str, str]) -> Answer:
         wish = msgspec.json.decode(request.body, type=Raised)
@@ -130,4 +135,4 @@ class PortalControl:
         return json_answer(200, [row for number, row in rows.items() if wanted in ("", str(number))])
 
     def _deliveries(self, _request: Request, _query: dict[str, str]) -> Answer:
-        return json_answer(200, self._courier.deliveries)
+        return json_answer(200, list(self._state.portal.deliveries))

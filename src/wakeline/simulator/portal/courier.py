@@ -13,7 +13,6 @@ import httpx2
 import msgspec
 
 _PATIENCE_S = 10.0
-_DELIVERIES_KEPT = 20_000
 _AT_ONCE = 32
 _FORM = {"content-type": "application/x-www-form-urlencoded", "user-agent": "Bitrix24 Webhook Engine"}
 
@@ -32,23 +31,14 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class Courier:
-    """Posts in the background of the running event loop."""
+    """Posts in the background of the running event loop, and writes down what came of it."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], deliveries: deque[Delivery]) -> None:
         self._clock = clock
         self._client: httpx2.AsyncClient | None = None
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._under_way: set[asyncio.Task[None]] = set()
-        self._done: deque[Delivery] = deque(maxlen=_DELIVERIES_KEPT)
-
-    @property
-    def deliveries(self) -> list[Delivery]:
-        """The newest deliveries, oldest of them first."""
-        return list(self._done)
-
-    def forget(self) -> None:
-        """Forgets what was delivered."""
-        self._done.clear()
+        self._done = deliveries
 
     def post(self, event: str, handler: str, body: str) -> None:
         """Begins to post."""

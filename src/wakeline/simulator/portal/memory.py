@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections import deque
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from wakeline.simulator.portal.courier import Delivery
 from wakeline.simulator.portal.php import Tree
 from wakeline.simulator.portal.records import Records, fresh_records
 from wakeline.simulator.portal.selection import Row
@@ -21,6 +23,7 @@ OAUTH_HOSTS = ("127.0.0.1", "oauth.bitrix24.tech", "oauth.bitrix.info")
 ADMIN = 1
 
 _DAY_S = 24 * 3600
+_DELIVERIES_KEPT = 20_000
 
 
 class Application(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +116,7 @@ class Memory:
         self.codes: dict[str, Session] = {}
         self.access: dict[str, Session] = {}
         self.refresh: dict[str, Session] = {}
+        self.deliveries: deque[Delivery] = deque(maxlen=_DELIVERIES_KEPT)
         self._records: Records | None = None
         self.reset()
 
@@ -122,6 +126,7 @@ class Memory:
         self.applications = {CLIENT_ID: Application()}
         self.bindings: list[Binding] = []
         self.queue: list[Queued] = []
+        self.deliveries.clear()
         self.announced: dict[int, float] = {}
         self.calls: dict[str, Row] = {}
         self.level = self.level_at = 0.0
