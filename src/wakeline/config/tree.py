@@ -233,6 +233,8 @@ class Bitrix24(_Section, frozen=True):
     """Requests a second at a steady rate."""
     rate_limit_by: Literal["credential", "address"] = "credential"
     """Who shares that limit: the uses of an application or webhook, or whoever comes from one address as on Bitrix24's cloud."""
+    failed_authentications: Annotated[int, msgspec.Meta(ge=0)] = 50
+    """Wrong codes, tokens and licence keys a minute from one address; it is then refused (503) for a while; 0: any number."""
     access_token_lifetime: WholeSeconds = 3600
     """Seconds an access token is good for."""
     refresh_token_lifetime: WholeSeconds = 180 * 86400

@@ -16,6 +16,7 @@ from wakeline.edges.bitrix24.call import BitrixPorts
 from wakeline.edges.bitrix24.delivering import EventDeliveries
 from wakeline.edges.bitrix24.door import Door as PortalDoor
 from wakeline.edges.bitrix24.oauth import OAuthDoor
+from wakeline.edges.bitrix24.strangers import Strangers
 from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Pipeline
 from wakeline.ports import Clock, Secrets
@@ -55,7 +56,8 @@ class Portal:
             hook=self._hook,
             deliveries=EventDeliveries(self._http, clock, metrics),
         )
-        self._door = PortalDoor(self.ports)
+        strangers = Strangers(clock, lambda: self.ports.settings.bitrix24.failed_authentications)
+        self._door = PortalDoor(self.ports, strangers=strangers)
         self._broker = Broker(
             BrokerPorts(
                 clock=clock,
@@ -65,6 +67,7 @@ class Portal:
                 events=store.events,
                 keys=store.portal_keys,
                 pipeline=pipeline,
+                strangers=strangers,
             )
         )
 

@@ -22,6 +22,7 @@ from wakeline.edges.bitrix24.limits import Buckets
 from wakeline.edges.bitrix24.perform import Performed, Performer, Visit, unexpected, who
 from wakeline.edges.bitrix24.refusals import Refusal
 from wakeline.edges.bitrix24.request import Address, Asked
+from wakeline.edges.bitrix24.strangers import Strangers
 from wakeline.edges.bitrix24.table import BY_NAME
 from wakeline.edges.bitrix24.webhook_use import WebhookUse
 from wakeline.edges.rest import head, reading
@@ -38,11 +39,14 @@ class _Reply(msgspec.Struct, frozen=True):
 class Door:
     """An ASGI application over these ports; `table` is every method by its name."""
 
-    def __init__(self, ports: BitrixPorts, table: Mapping[str, Method] = BY_NAME) -> None:
+    def __init__(
+        self, ports: BitrixPorts, table: Mapping[str, Method] = BY_NAME, strangers: Strangers | None = None
+    ) -> None:
         """Begin with empty buckets."""
         self._ports = ports
         self._performer = Performer(ports, table)
         self._buckets = Buckets()
+        self._strangers = strangers or Strangers(ports.clock, lambda: ports.settings.bitrix24.failed_authentications)
         self._webhook_use = WebhookUse(ports.access)
 
     async def close(self) -> None:
@@ -81,6 +85,8 @@ class Door:
         self._check_host(headers)
         auth.check_portal(portal)
         method = None if found.method == batch.NAME and not found.version3 else self._method(found)
+        if self._strangers.wait(_address(scope)):
+            raise Refusal.QUERY_LIMIT.error()
         asked = await request.read(scope, receive, headers, found)
         caller = await self._caller(scope, asked)
         auth.check_caller(caller, portal)
@@ -108,7 +114,13 @@ class Door:
         return self._performer.method(found.method)
 
     async def _caller(self, scope: Scope, asked: Asked) -> Caller:
-        return await auth.caller(self._ports, asked, is_https=scope["scheme"] == "https", now=self._ports.clock.now())
+        is_https, now = scope["scheme"] == "https", self._ports.clock.now()
+        try:
+            return await auth.caller(self._ports, asked, is_https=is_https, now=now)
+        except MethodError as error:
+            if error.error == Refusal.NO_AUTH.value[1]:
+                self._strangers.failed(_address(scope))
+            raise
 
     def _take(self, scope: Scope, caller: Caller) -> None:
         """Count the request. Raises MethodError if it is one too many."""
@@ -116,10 +128,15 @@ class Door:
         if not limits.rate_limit:
             return
         by_address = limits.rate_limit_by == "address"
-        key = (scope.get("client") or ("",))[0] if by_address else who(caller)
+        key = _address(scope) if by_address else who(caller)
         now = self._ports.clock.monotonic()
         if not self._buckets.take(key, now, burst=limits.rate_limit_burst, per_second=limits.rate_limit_per_second):
             raise Refusal.QUERY_LIMIT.error()
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def _refused(error: MethodError, found: Address) -> _Reply:

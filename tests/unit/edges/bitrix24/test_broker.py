@@ -19,6 +19,7 @@ from stories.post import Sent, unregistered
 from stories.world import BOTH, World
 from wakeline.config import QueueSection, Settings
 from wakeline.edges.bitrix24.broker import Broker, BrokerPorts
+from wakeline.edges.bitrix24.strangers import Strangers
 from wakeline.model.bitrix24.broker import PortalKey, key_digest
 from wakeline.model.credential import CredentialKind
 from wakeline.model.errors import StoreUnavailable
@@ -76,6 +77,7 @@ class Portal:
                 events=store.events,
                 keys=store.portal_keys,
                 pipeline=self.world.pipeline,
+                strangers=Strangers(self.world.clock, lambda: self.world.settings.bitrix24.failed_authentications),
             )
         )
         transport = httpx2.ASGITransport(app=broker, client=address, raise_app_exceptions=False)
@@ -511,3 +513,20 @@ async def test_no_key_is_kept_or_shown(portal: Portal) -> None:
     [key] = portal.world.store.portal_keys.all()
 
     assert KEY.encode() not in msgspec.json.encode(key)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_an_address_that_tries_keys_is_not_heard_for_a_while(as_json: bool) -> None:
+    portal = await Portal().open()
+
+    async def tried(key: str) -> httpx2.Response:
+        return await (portal.json([{"key": key, "data": ""}]) if as_json else portal.form("", f"?key={key}"))
+
+    assert {(await tried(f"guess-{number}")).status_code for number in range(50)} == {401}
+
+    refused = await tried(KEY)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+    assert (refused.headers["content-type"].startswith("application/json")) is as_json
+    assert (await portal.client.get("/send/")).status_code == 200
+    portal.world.clock.advance(2)
+    assert (await tried(KEY)).status_code == 200

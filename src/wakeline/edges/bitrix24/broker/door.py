@@ -63,6 +63,8 @@ class Broker:
             return results.ready()
         if scope["method"] != "POST":
             return results.refused(HTTPStatus.METHOD_NOT_ALLOWED, "Pushes are posted here", as_json=False)
+        if wait := self._ports.strangers.wait(_address(scope)):
+            return _shut_out(headers, wait)
         as_json = "json" in headers.get("content-type", "").lower()
         try:
             data = await reading.whole(receive, headers)
@@ -84,6 +86,7 @@ class Broker:
         batch, own = (value if isinstance(value := fields.get(name), str) else "" for name in ("MessageBody", "key"))
         bound = self._bound([*_keys(scope), own])
         if bound is None:
+            self._ports.strangers.failed(_address(scope))
             _log_stranger(scope, request_id)
             return results.refused(HTTPStatus.UNAUTHORIZED, f"{_STRANGER}. {_BIND}", as_json=False)
         entries = bitrix_broker.batch(batch)
@@ -103,6 +106,7 @@ class Broker:
     async def _of_key(self, scope: Scope, keys: list[str], items: list[Asked], request_id: str) -> list[Result]:
         bound = self._bound(keys)
         if bound is None:
+            self._ports.strangers.failed(_address(scope))
             return [
                 Result(number=one.entry.number, token=one.token, cause=_STRANGER, fix=_BIND, stranger=True)
                 for one in items
@@ -147,6 +151,15 @@ def _keys(scope: Scope) -> list[str]:
     said = [f"{name}={value}" for name, value in pairs]
     parts = [part for text in said for part in text.split("?")]
     return [part.removeprefix("key=") for part in parts if part.startswith("key=")]
+
+
+def _shut_out(headers: Mapping[str, str], seconds: float) -> Reply:
+    return results.refused(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Too many unknown licence keys came from this address",
+        as_json="json" in headers.get("content-type", "").lower(),
+        retry_after=math.ceil(seconds),
+    )
 
 
 def _log_stranger(scope: Scope, request_id: str) -> None:

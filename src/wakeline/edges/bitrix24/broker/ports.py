@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from wakeline import ports
+from wakeline.edges.bitrix24.strangers import Strangers
 from wakeline.pipeline import Pipeline
 from wakeline.ports.bitrix24_broker import PortalKeys
 
@@ -19,3 +20,4 @@ class BrokerPorts(msgspec.Struct, frozen=True, kw_only=True):
     events: ports.Events
     keys: PortalKeys
     pipeline: Pipeline
+    strangers: Strangers
