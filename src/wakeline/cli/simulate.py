@@ -29,7 +29,7 @@ async def simulate(
     portal_port
         A Bitrix24 portal (https://localhost:PORT) and its OAuth host (https://127.0.0.1:PORT); without it there is none.
     control_port
-        POST /script, /behave, /trust, /reset; POST /subscriptions for a browser's subscription; GET /requests, /counts; /portal/....
+        POST /script, /behave, /trust, /reset; POST /subscriptions for a browser's subscription; GET /requests, /counts; /portal/*.
     state_dir
         Gets ca.pem, which the gateway must trust (`ca_file` in [providers.apns], [providers.fcm], [providers.webpush]).
     """
