@@ -6,6 +6,7 @@ Each rule yields (dotted key, what is wrong in words).
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -13,6 +14,8 @@ from wakeline.config.tree import Settings
 from wakeline.model.errors import ConfigError
 
 Problem = tuple[str, str]
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
 
 
 def problems(settings: Settings) -> list[Problem]:
@@ -90,6 +93,12 @@ def _providers(settings: Settings) -> Iterator[Problem]:
 
 
 def _bitrix24(settings: Settings) -> Iterator[Problem]:
+    for key, names in (
+        ("portal_hosts", settings.bitrix24.portal_hosts),
+        ("oauth_hosts", settings.bitrix24.oauth_hosts),
+    ):
+        if not all(map(_HOST_NAME.fullmatch, names)):
+            yield f"bitrix24.{key}", "not names of hosts: they stand without https:// and without a port"
     if settings.bitrix24.call_hook:
         yield from _url("bitrix24.call_hook", settings.bitrix24.call_hook, ("http", "https"))
 

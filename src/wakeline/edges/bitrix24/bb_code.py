@@ -16,7 +16,8 @@ _NAMES = (
 _TAG = re.compile(rf"\[/?(?:{_NAMES})(?:[=\s][^\[\]]*)?\]", re.IGNORECASE)
 _BREAK = re.compile(r"\[br\s?/?\]|#br#", re.IGNORECASE)
 _ITEM = re.compile(r"\[\*\]\s?")
-_ICON = re.compile(r"\[icon=[^\[\]]*?\btitle=(?P<title>[^\[\]=]*?)(?:\s+\w+=[^\[\]]*)?\]", re.IGNORECASE)
+# One space before the next name: of many, each would be tried with each.
+_ICON = re.compile(r"\[icon=[^\[\]]*?\btitle=(?P<title>[^\[\]=]*?)(?:\s\w+=[^\[\]]*)?\]", re.IGNORECASE)
 _ANY_ICON = re.compile(r"\[icon=[^\[\]]*\]", re.IGNORECASE)
 
 

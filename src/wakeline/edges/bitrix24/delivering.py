@@ -91,11 +91,10 @@ class EventDeliveries:
 
     def post(self, posting: Posting) -> None:
         """Take an event to be posted soon; it is dropped if too many wait."""
-        line = self._lines.get(posting.url) or _Line()
-        if not self._has_room(line, posting):
-            self._tell(posting, "dropped", f"{len(line.waiting)} events wait for this handler, {self._waiting} in all")
+        if self.is_full(posting.url) or self._bytes + len(posting.body) > MOST_BYTES:
+            self.drop(posting.handler, posting.event)
             return
-        self._lines[posting.url] = line
+        line = self._lines.setdefault(posting.url, _Line())
         line.waiting.append(posting)
         self._waiting += 1
         self._bytes += len(posting.body)
@@ -103,10 +102,14 @@ class EventDeliveries:
             line.senders += 1
             self._start(self._send(posting.url, line))
 
-    def _has_room(self, line: _Line, posting: Posting) -> bool:
-        if self._waiting >= MOST or len(line.waiting) >= MOST_EACH:
-            return False
-        return self._bytes + len(posting.body) <= MOST_BYTES
+    def is_full(self, url: str) -> bool:
+        """Tell whether an event for this URL would be dropped: nobody needs to make a token for it."""
+        line = self._lines.get(url)
+        return self._waiting >= MOST or (line is not None and len(line.waiting) >= MOST_EACH)
+
+    def drop(self, handler: int, event: str) -> None:
+        """Count and tell an event for which there is no room."""
+        self._tell(handler, event, "dropped", f"{self._waiting} events wait for handlers")
 
     def ring(self, handler: int, pause: float, call: Callable[[], Awaitable[None]]) -> None:
         """Have `call` made soon, at most once in `pause` seconds for this handler; what comes meanwhile is one more call."""
@@ -165,15 +168,15 @@ class EventDeliveries:
         try:
             answer = await self._http.post(posting.url, posting.body, _FORM, timeout=TIMEOUT)
         except TransportError as error:
-            self._tell(posting, "failed", error.detail)
+            self._tell(posting.handler, posting.event, "failed", error.detail)
             return False
         seconds = self._clock.monotonic() - began
         if not 200 <= answer.status < 300:
-            self._tell(posting, "failed", f"answered {answer.status}")
+            self._tell(posting.handler, posting.event, "failed", f"answered {answer.status}")
             return False
         self._metrics.portal_event("delivered")
         return seconds < SLOW
 
-    def _tell(self, posting: Posting, outcome: str, cause: str) -> None:
+    def _tell(self, handler: int, event: str, outcome: str, cause: str) -> None:
         self._metrics.portal_event(outcome)
-        _log.warning(f"bitrix24.event_{outcome}", event_name=posting.event, handler=posting.handler, cause=cause)
+        _log.warning(f"bitrix24.event_{outcome}", event_name=event, handler=handler, cause=cause)

@@ -71,5 +71,6 @@ class Operating:
 
 
 def _counting(spent: dict[int, float], now: int) -> dict[int, float]:
-    first = now // _MINUTE - _MINUTES + 1
-    return {minute: seconds for minute, seconds in spent.items() if minute >= first}
+    this = now // _MINUTE
+    # Minutes to come are of a clock that has been set back since.
+    return {minute: seconds for minute, seconds in spent.items() if this - _MINUTES < minute <= this}

@@ -110,6 +110,9 @@ async def _post(ports: BitrixPorts, raised: _Raised, handler: EventHandler) -> N
     application = ports.access.application(handler.application)
     if application is None:
         return
+    if ports.deliveries.is_full(handler.handler):
+        ports.deliveries.drop(handler.id, raised.event)
+        return
     try:
         auth = await _auth(ports, raised, handler, application)
     except WakelineError as error:

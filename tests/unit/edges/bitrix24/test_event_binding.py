@@ -12,7 +12,7 @@ from wakeline.config import Server, Settings
 from wakeline.edges.bitrix24 import event_names, secrets
 from wakeline.edges.bitrix24.delivering import AT_ONCE_EACH, MOST_EACH, Posting
 from wakeline.edges.bitrix24.raising import raise_event
-from wakeline.model.bitrix24.access import PortalApplication
+from wakeline.model.bitrix24.access import Grant, PortalApplication
 from wakeline.model.errors import StoreUnavailable, TimedOut
 from wakeline.ports import HttpAnswer
 from wakeline.wire import php_form
@@ -301,3 +301,23 @@ async def test_who_causes_an_event_does_not_choose_where_its_tokens_are_used(por
     [event] = await posted(portal)
     assert event["auth"]["user_id"] == str(ADMIN)
     assert not [name for name, said in event["auth"].items() if "elsewhere" in said]
+
+
+async def test_no_token_is_made_for_an_event_that_is_dropped(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    issued: list[object] = []
+    issue = portal.store.portal_access.issue
+
+    async def counted(grant: Grant) -> Grant:
+        issued.append(grant)
+        return await issue(grant)
+
+    await bound(portal, "ONAPPTEST")
+    for number in range(MOST_EACH + AT_ONCE_EACH):
+        portal.ports.deliveries.post(Posting(handler=1, event="E", url=URL, body=b"%d" % number))
+    monkeypatch.setattr(portal.store.portal_access, "issue", counted)
+    assert portal.ports.deliveries.is_full(URL)
+    await raise_event(portal.ports, "ONAPPTEST", {}, user=ADMIN, application=portal.application.id)
+    assert not issued
+    await portal.ports.deliveries.idle()
+    await raise_event(portal.ports, "ONAPPTEST", {}, user=ADMIN, application=portal.application.id)
+    assert len(issued) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -241,3 +242,13 @@ async def test_settings_of_one_batch_do_not_undo_each_other(portal: Portal) -> N
     kept = await portal.store.portal_access.user(ADMIN)
     assert kept is not None
     assert (kept.push.active, kept.push.smart) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["[icon=title=" + " " * 16_000 + "]", "[icon=" + " title=a a=" * 1_400, "[" * 16_000, "[url=" * 3_000],
+)
+def test_no_markup_takes_its_time(message: str) -> None:
+    began = perf_counter()
+    plain(message)
+    assert perf_counter() - began < 1

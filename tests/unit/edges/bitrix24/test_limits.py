@@ -67,3 +67,9 @@ def test_run_times_of_long_ago_are_forgotten() -> None:
     for number in range(2 * limits._MOST_KEYS):
         operating.add(number, 1.0, number * 100)
     assert len(operating._minutes) <= limits._MOST_KEYS
+
+
+def test_run_times_of_a_clock_that_is_set_back_do_not_count_for_longer() -> None:
+    operating = Operating()
+    operating.add("a", 500.0, 5_000 * MINUTE)
+    assert operating.load("a", 1_000 * MINUTE).seconds == 0

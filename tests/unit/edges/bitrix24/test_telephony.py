@@ -297,3 +297,10 @@ async def test_what_cannot_be_called_is_refused_before_the_hook(
     answer = await hooked.call("voximplant.infocall.startwithsound", params)
     assert hooked.refusal(answer) == (400, *refusal)
     assert hooked.world.posts == []
+
+
+async def test_one_request_does_not_ring_a_whole_town(portal: Portal) -> None:
+    given = {"CALL_ID": (await registered(portal, SHOW=0))["CALL_ID"], "USER_ID": list(range(1, 10_000))}
+    answer = await portal.call("telephony.externalcall.show", given)
+    text = "A call is shown to 100 users at most"
+    assert portal.refusal(answer) == (400, "ERROR_ARGUMENT", text)

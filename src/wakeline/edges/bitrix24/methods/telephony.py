@@ -26,6 +26,8 @@ from wakeline.model.notification import Call as RingingCall
 
 AGAIN = 30 * 60 * 1000
 """Milliseconds within which the same call is the same one."""
+MOST_RUNG = 100
+"""Users to whom a call is shown at once: each is a call of its own."""
 _INCOMING = frozenset({2, 3})
 _ANSWERED, _MISSED = "200", "304"
 _NO_CALL = "Call is not found (call should be registered prior to finishing"
@@ -57,6 +59,8 @@ async def show(call: Call) -> Result:
     """Ring the phones of further users."""
     known = await _open(call)
     users = reading.numbers(call.params, "USER_ID") or [known.user]
+    if len(users) > MOST_RUNG:
+        raise Refusal.ARGUMENT.error(f"A call is shown to {MOST_RUNG} users at most", argument="USER_ID")
     await _ring(call, known, users)
     return Result(value=True)
 
