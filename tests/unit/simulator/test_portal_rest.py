@@ -85,8 +85,10 @@ async def test_the_newer_methods_use_newer_names(portal: PortalClient) -> None:
     wanted = {"entityTypeId": 2, "filter": {">id": 320}, "select": ["id", "stageId", "opportunity"]}
     items = (await portal.result("crm.item.list", **wanted))["items"]
     assert items[0] == {"id": 321, "stageId": "PREPARATION", "opportunity": 40125.0}
-    added = (await portal.result("crm.item.add", entityTypeId=2, fields={"title": "New", "opportunity": 5}))["item"]
-    assert (await portal.result("crm.deal.get", ID=added["id"]))["TITLE"] == "New"
+    added = (await portal.result("crm.item.add", entityTypeId=2, fields={"title": "New", "opportunity": 5.25}))["item"]
+    assert added["opportunity"] == 5.25
+    deal = await portal.result("crm.deal.get", ID=added["id"])
+    assert (deal["TITLE"], deal["OPPORTUNITY"]) == ("New", "5.25")
     lead = (await portal.result("crm.item.get", entityTypeId=1, id=1))["item"]
     assert (lead["stageId"], "statusId" in lead) == ("IN_PROCESS", False)
     refused = await portal.call("crm.item.list", entityTypeId=31)

@@ -82,6 +82,14 @@ def number(value: object, default: int = 0) -> int:
         return default
 
 
+def amount(value: object) -> float:
+    """A number with its fraction; 0 if it is none."""
+    try:
+        return float(text(value))
+    except ValueError:
+        return 0.0
+
+
 def flag(value: object, *, default: bool = False) -> bool:
     """A truth value: clients write Y, 1 and true, and N, 0 and false."""
     said = text(value).lower()

@@ -99,12 +99,12 @@ class PortalService:
         return Answer(302, headers=(("location", location), ("cache-control", "no-store")))
 
     def _played(self, rest: Rest, scripted: ScriptedAnswer) -> Answer:
-        more: Tree = {name: value for name, value in scripted.headers.items() if name.lower() == "location"}
+        headers = {name.lower(): value for name, value in scripted.headers.items()}
+        more: Tree = {"Location": headers["location"]} if "location" in headers else {}
         if scripted.timestamp is not None:
             more["operating_reset_at"] = scripted.timestamp // 1000
-        refusal = Refusal(scripted.status, scripted.cause or "INTERNAL_SERVER_ERROR")
-        refusal.more = {"Location" if name.lower() == "location" else name: value for name, value in more.items()}
-        return performed(rest.refused(refusal), scripted)
+        code = scripted.cause or "INTERNAL_SERVER_ERROR"
+        return performed(rest.refused(Refusal(scripted.status, code, "", **more)), scripted)
 
 
 def _host(request: Request) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wakeline.simulator.portal.call import Call, Found, Method
 from wakeline.simulator.portal.methods.camel import Naming
 from wakeline.simulator.portal.methods.changing import change_of
-from wakeline.simulator.portal.php import number, texts
+from wakeline.simulator.portal.php import amount, number, texts
 from wakeline.simulator.portal.records import Kind
 from wakeline.simulator.portal.refusal import Refusal
 from wakeline.simulator.portal.selection import Row, page, selected
@@ -40,7 +40,9 @@ def _item(kind: Kind, row: Row) -> Row:
     for name, value in found.items():
         if name in ("id", "createdBy") or (name.endswith("Id") and str(value).isdigit()):
             found[name] = number(value)
-    return {**found, "opportunity": float(number(found["opportunity"]))} if "opportunity" in found else found
+        elif name == "opportunity":
+            found[name] = amount(value)
+    return found
 
 
 def _list(call: Call) -> Found:
