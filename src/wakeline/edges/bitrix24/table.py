@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wakeline.edges.bitrix24.call import Method
 from wakeline.edges.bitrix24.methods import (
+    access,
     basic,
     crm,
     events,
@@ -17,6 +18,7 @@ from wakeline.edges.bitrix24.methods import (
 )
 
 METHODS: tuple[Method, ...] = (
+    *access.METHODS,
     *basic.METHODS,
     *crm.METHODS,
     *events.METHODS,
