@@ -119,6 +119,9 @@ def _term(condition: Condition) -> Meets:
     if operator in {Operator.EQUAL, Operator.IN}:
         is_one = _equals(values)
         return lambda number, fields: any(is_one(mine) for mine in read(number, fields)) is wanted
+    if operator is Operator.PATTERN:
+        patterns = [_pattern(value.text) for value in values]
+        return lambda number, fields: any(fits(mine) for mine in read(number, fields) for fits in patterns) is wanted
     holds = _test(operator)
     return lambda number, fields: any(holds(mine, value) for mine in read(number, fields) for value in values) is wanted
 
@@ -157,10 +160,16 @@ def _test(operator: Operator) -> Callable[[str, Operand], bool]:
             return lambda mine, value: _compare(mine, value) <= 0
         case Operator.LIKE:
             return lambda mine, value: value.text in mine.casefold()
-        case Operator.PATTERN:
-            return lambda mine, value: _fits(mine.casefold(), value.text)
-        case Operator.EQUAL | Operator.IN | Operator.NOT | Operator.NOT_IN | Operator.NOT_LIKE | Operator.NOT_PATTERN:
-            raise ValueError(f"{operator} is looked up, or tested by its opposite")
+        case (
+            Operator.EQUAL
+            | Operator.IN
+            | Operator.PATTERN
+            | Operator.NOT
+            | Operator.NOT_IN
+            | Operator.NOT_LIKE
+            | Operator.NOT_PATTERN
+        ):
+            raise ValueError(f"{operator} is read once for all records, or tested by its opposite")
         case _:
             assert_never(operator)
 
@@ -175,21 +184,28 @@ def _compare(mine: str, value: Operand) -> int:
     return (text > value.text) - (text < value.text)
 
 
-def _fits(text: str, pattern: str) -> bool:
-    """Match without going back: the time is that of looking through the text once, whatever the pattern."""
+def _pattern(pattern: str) -> Callable[[str], bool]:
+    """Return what matches without going back: the time is that of looking through the text once, whatever the pattern."""
     first, *rest = pattern.split("%")
     if not rest:
-        return text == first
-    *middle, last = rest
-    if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
-        return False
-    place, end = len(first), len(text) - len(last)
-    for part in middle:
-        found = text.find(part, place, end)
-        if found < 0:
+        return lambda mine: mine.casefold() == pattern
+    *between, last = rest
+    middle = [part for part in between if part]
+    least = len(first) + len(last) + sum(map(len, middle))
+
+    def fits(mine: str) -> bool:
+        text = mine.casefold()
+        if len(text) < least or not text.startswith(first) or not text.endswith(last):
             return False
-        place = found + len(part)
-    return True
+        place, end = len(first), len(text) - len(last)
+        for part in middle:
+            found = text.find(part, place, end)
+            if found < 0:
+                return False
+            place = found + len(part)
+        return True
+
+    return fits
 
 
 def sort_key(order: Sequence[Order]) -> SortKey:

@@ -227,3 +227,10 @@ async def test_a_long_list_of_values_is_looked_up_and_not_gone_through(deals: Po
     began = perf_counter()
     assert deals.result(await deals.call("crm.deal.list", {"filter": {"@TITLE": values}})) == []
     assert perf_counter() - began < 2
+
+
+@pytest.mark.parametrize(("pattern", "total"), [("%" * 500_000, DEALS), ("%a" * 250_000, 0)])
+async def test_a_pattern_is_read_once_and_not_for_every_row(deals: Portal, pattern: str, total: int) -> None:
+    began = perf_counter()
+    answer = await deals.call("crm.deal.list", {"filter": {"=%TITLE": pattern}})
+    assert (answer.json()["total"], perf_counter() - began < 2) == (total, True)
