@@ -58,6 +58,29 @@ async def test_a_reload_reaches_the_portal(gateway: Gateway, tmp_path: Path) -> 
         assert (await client.get(f"http://portal.test/rest/1/{CODE}/profile")).status_code == 200
 
 
+async def test_when_a_webhook_was_used_is_kept_when_the_gateway_ends(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, Bitrix24())
+    async with wiring.opened(settings) as first:
+        access = first._portal.ports.access
+        await access.put_user(PortalUser(id=1, name="Anna"))
+        await access.create_webhook(IncomingWebhook(id=0, user=1, digest=digest(CODE), scopes=("crm",)))
+        async with _client(first) as client:
+            assert (await client.get(f"/rest/1/{CODE}/profile")).status_code == 200
+
+    async with wiring.opened(settings) as again:
+        now = again._portal.ports.clock.now()
+        assert now - 60_000 < again._portal.ports.access.webhooks()[0].used <= now
+
+
+async def test_keys_and_codes_are_tried_at_one_bucket(gateway: Gateway) -> None:
+    async with _client(gateway) as client:
+        for number in range(25):
+            assert (await client.get(f"/rest/1/guess-{number}/profile")).status_code == 401
+            assert (await client.post(f"/send/?key=guess-{number}", data={"MessageBody": ""})).status_code == 401
+        assert (await client.get(f"/rest/1/{CODE}/profile")).status_code == 503
+        assert (await client.post("/send/?key=another", data={"MessageBody": ""})).status_code == 503
+
+
 async def test_no_line_of_the_access_log_shows_what_opens_a_door(gateway: Gateway) -> None:
     out = io.StringIO()
     settings = Settings(server=Server(listen="127.0.0.1:0"), logs=Logs(access=True, format="json"))
