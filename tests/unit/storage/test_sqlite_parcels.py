@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -67,4 +68,22 @@ async def test_the_number_of_an_old_parcel_means_nothing_once_another_job_has_it
     delivery = await store.ledger.delivery(10, 10, NOW)
     assert delivery is not None
     assert delivery.state is DeliveryState.ACCEPTED
+    await store.close()
+
+
+async def test_a_parcel_that_is_settled_while_its_app_is_forgotten_is_counted_once(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    route = await put(store, 10, 11)
+    await put(store, 12, 13, 14)
+    first, second = await store.queue.claim(route, Lane.ALERT, limit=10, now=NOW)
+    left = JobProgress(job=first.id, remaining=pack_all([pack(11, 1)]), members=pack_all([11]))
+    done = AcceptedRun([10, 12, 13, 14], [10, 12, 13, 14], Attempt(number=1, at=NOW, status=200), NOW, whole=True)
+
+    await asyncio.gather(
+        store.queue.settle(Settlement(progress=[left], finished=[second.id], accepted=[done])),
+        store.queue.forget_app(1, 100),
+    )
+
+    assert await store.queue.pending() == 0
+    assert await store.queue.depth() == []
     await store.close()

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
@@ -318,3 +319,29 @@ async def test_urgent_work_goes_first_in_a_short_group(writer: Writer, tmp_path:
 
     assert notes(tmp_path) == ["first", "call 0", "call 1", "slow", "late"]
     assert order == ["first", "call 0", "call 1", "slow", "late"]
+
+
+async def test_calls_without_end_leave_room_for_others(writer: Writer) -> None:
+    called: list[int] = []
+    over = asyncio.Event()
+
+    def call(tx: Transaction) -> str:
+        end = perf_counter() + 2 * BUDGET_URGENT
+        while perf_counter() < end:
+            pass
+        called.append(len(called))
+        return put(tx, f"call {len(called)}")
+
+    async def calls() -> None:
+        while not over.is_set() and len(called) < 60:
+            await writer.write(call, urgent=True)
+
+    callers = [asyncio.ensure_future(calls()) for _ in range(3)]
+    await asyncio.sleep(0)
+    for number in range(3):
+        await writer.write(partial(put, text=f"result {number}"))
+    before = len(called)
+    over.set()
+    await asyncio.gather(*callers)
+
+    assert before < 20

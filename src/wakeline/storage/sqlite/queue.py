@@ -127,7 +127,7 @@ class SqliteQueue:
         """Give leased jobs back; those of a notification that was cancelled meanwhile are cancelled now."""
         released = [lease for job in jobs if (lease := self._lanes.release(job)) is not None]
         members = [notification for job in jobs for notification in self._lanes.stopped(job)]
-        for notification in dict.fromkeys([*(lease.notification for lease in released), *members]):
+        for notification in sorted({*(lease.notification for lease in released), *members}):
             standing = self._reader.one(_LEDGER["standing"], (notification,))
             if standing is not None and standing[3]:
                 await self.cancel(notification, self._books.clock.now())
@@ -189,10 +189,16 @@ class SqliteQueue:
 
     async def forget_app(self, app: int, batch: int) -> None:
         """Forget what an app sent and has queued, some notifications a commit; parcels first, which belong to many."""
-        while parcels := [forms.job_of(row) for row in self._reader.all(_QUEUE["parcels_of_app"], (app, batch))]:
-            await self._writer.write(partial(self._drop, entries=[forms.entry_of(job) for job in parcels]))
+        while await self._writer.write(lambda tx: self._drop_parcels(tx, app, batch)):
+            pass
         while keys := [key for (key,) in self._reader.all(_LEDGER["keys_of_app"], (app, batch))]:
             await self._writer.write(partial(self._forget, keys))
+
+    def _drop_parcels(self, tx: Transaction, app: int, batch: int) -> bool:
+        """Drop some parcels, as they are now: one may be settled, or lose a member, in the same commit."""
+        parcels = [forms.job_of(row) for row in tx.all(_QUEUE["parcels_of_app"], (app, batch))]
+        self._drop(tx, [forms.entry_of(job) for job in parcels])
+        return bool(parcels)
 
     def _forget(self, keys: Sequence[int], tx: Transaction) -> None:
         forgetting = self._books.forgetting

@@ -4,7 +4,8 @@ Each caller's statements run on the loop's thread inside a savepoint of their ow
 it. The COMMIT runs in a helper thread; whoever calls meanwhile forms the next group. Memory follows the disk: `on_commit`
 callbacks run after the COMMIT, `on_rollback` callbacks when the caller's part was undone.
 
-Urgent callers (calls) go first, and their group is a short one.
+Urgent callers (calls) go first, and their group is a short one. Of the others one goes along with every second such group:
+with calls without end their results would be written never.
 
 Patient callers, who have thousands of parts, share larger groups: the loop breathes after each part, and whoever else comes
 then goes first and has the group end.
@@ -153,6 +154,8 @@ class Writer:
         self.failure = ""
         self.failed_at = 0.0
         self._changes = 0
+        self._passed_over = False
+        """The last group was urgent, and had no time for somebody else who waited."""
         self._connection = connection
         self._relieve = relieve
         self._budget = budget
@@ -244,7 +247,7 @@ class Writer:
     async def _collect(self) -> list[_Member[Any]]:
         """Run the statements of those who wait; return those whose part succeeded, with the transaction open."""
         members: list[_Member[Any]] = []
-        urgent = False
+        urgent = others = False
         if not self._queue:
             return members
         started = perf_counter()
@@ -255,7 +258,11 @@ class Writer:
         except sqlite3.Error as error:
             self._give_up([self._queue.popleft()], error)
             return members
-        while (waiting := self._queue) and (not members or perf_counter() - started < budget):
+        while waiting := self._queue:
+            if members and perf_counter() - started >= budget:
+                if others or not (self._passed_over and self._waiting):
+                    break
+                waiting = self._waiting
             member = waiting.popleft()
             fatal = None if member.future.cancelled() else self._run_member(member)
             if fatal is not None:
@@ -263,11 +270,12 @@ class Writer:
                 return []
             if member.transaction is not None and not member.future.done():
                 members.append(member)
-            urgent = urgent or waiting is self._urgent
+            urgent, others = urgent or waiting is self._urgent, others or waiting is not self._urgent
             if waiting is self._patient:
                 await asyncio.sleep(0)
             else:
                 budget = BUDGET_URGENT if urgent else self._budget
+        self._passed_over = not others and bool(self._waiting)
         if not members:
             self._connection.execute("ROLLBACK")
         return members
