@@ -106,6 +106,8 @@ class Happenings:
             to = {"devices": [chance.choice(self._life.names)]} if phone else {"users": [chance.choice(USERS)]}
             key = f"{hour} batch {number // 2} {to} {ttl}" if chance.random() < 0.2 else ""
             more: dict[str, Any] = {"collapse_id": "score"} if not key and chance.random() < 0.1 else {}
+            if not key and chance.random() < 0.1:
+                more["on_unknown"] = "stop"
             asked.append((request(to=to, ttl=ttl, **more), key))
         await self._life.send_together(*asked)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stories.post import DOWN, OK, REVOKED
-from stories.world import World
+from stories.world import World, request
 from wakeline.model.credential import CredentialKind, CredentialState
 from wakeline.model.delivery import DeliveryState
 from wakeline.model.device import TargetState
@@ -272,6 +272,15 @@ async def test_a_push_without_an_answer_is_repeated_unless_its_sender_said_stop(
     await world.later(120)
     assert (await world.counts(goes_on)).accepted == 1
     assert len(world.apple.sent) == 3
+
+
+async def test_pushes_that_share_a_job_are_repeated_or_stopped_as_each_sender_said(world: World) -> None:
+    for name in ("ann", "bob", "carl"):
+        await world.device(name, name)
+        world.apple.to_token[name].append(lost(Loss.UNANSWERED))
+    await world.submit(request("ann"), request("bob", on_unknown="stop"), request("carl"))
+    await world.later(120)
+    assert sorted(world.apple.tokens()) == ["ann", "ann", "bob", "carl", "carl"]
 
 
 async def test_google_asks_for_a_rest_and_calls_go_on(world: World) -> None:

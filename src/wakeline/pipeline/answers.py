@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from wakeline.model.delivery import Attempt, DeliveryState
+from wakeline.model.notification import OnUnknown
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
 from wakeline.model.route import ProviderKind
 from wakeline.pipeline import retry, verdicts
@@ -31,8 +32,8 @@ _log = structlog.get_logger()
 _PAUSE_AFTER = 3
 """Throttled answers in a row after which the whole route waits: one alone may concern one device only."""
 
-Plans = dict[tuple[str, int, float | None], retry.RetryAt | retry.GiveUp]
-"""What follows, for each (reason, status, Retry-After) in one shipment."""
+Plans = dict[tuple[str, int, float | None, OnUnknown], retry.RetryAt | retry.GiveUp]
+"""What follows, for each (reason, status, Retry-After, policy) in one shipment."""
 
 _ACCEPTED = OutcomeClass.ACCEPTED.value
 
@@ -132,7 +133,8 @@ class Answers:
                     self._final(answer, DeliveryState.FAILED)
             case Action.RETRY | Action.REPLAY:
                 self._pace(answer.flight.way, outcome)
-                key = outcome.reason, outcome.status, outcome.retry_after
+                policy = answer.flight.load.notification_of(answer.number).content.on_unknown
+                key = outcome.reason, outcome.status, outcome.retry_after, policy
                 if key not in plans:
                     plans[key] = self._plan(answer)
                 self._again(answer, plans[key])
