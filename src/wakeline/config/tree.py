@@ -234,7 +234,7 @@ class Bitrix24(_Section, frozen=True):
     rate_limit_by: Literal["credential", "address"] = "credential"
     """Who shares that limit: the uses of an application or webhook, or whoever comes from one address as on Bitrix24's cloud."""
     failed_authentications: Annotated[int, msgspec.Meta(ge=0)] = 50
-    """Wrong codes, tokens and licence keys a minute from one address; it is then refused (503) for a while; 0: any number."""
+    """Wrong codes, tokens and licence keys a minute from one address; more are refused (503) for a while; 0: any number."""
     access_token_lifetime: WholeSeconds = 3600
     """Seconds an access token is good for."""
     refresh_token_lifetime: WholeSeconds = 180 * 86400

@@ -85,8 +85,6 @@ class Door:
         self._check_host(headers)
         auth.check_portal(portal)
         method = None if found.method == batch.NAME and not found.version3 else self._method(found)
-        if self._strangers.wait(_address(scope)):
-            raise Refusal.QUERY_LIMIT.error()
         asked = await request.read(scope, receive, headers, found)
         caller = await self._caller(scope, asked)
         auth.check_caller(caller, portal)
@@ -119,8 +117,17 @@ class Door:
             return await auth.caller(self._ports, asked, is_https=is_https, now=now)
         except MethodError as error:
             if error.error == Refusal.NO_AUTH.value[1]:
-                self._strangers.failed(_address(scope))
+                self._judge(_address(scope))
             raise
+
+    def _judge(self, address: str) -> None:
+        """Count a wrong credential. Raises MethodError if its address has brought too many.
+
+        A right one is served all the same: it may share the address of a proxy with whoever guesses, and 95 bits are not guessed.
+        """
+        if self._strangers.wait(address):
+            raise Refusal.QUERY_LIMIT.error()
+        self._strangers.failed(address)
 
     def _take(self, scope: Scope, caller: Caller) -> None:
         """Count the request. Raises MethodError if it is one too many."""

@@ -1,7 +1,8 @@
 """How often somebody may come with a code, token or key that opens nothing: a bucket that leaks, for each source address.
 
-Theory: whoever guesses must not be told by the speed of answers, so a full bucket refuses the address whatever it brings; a right
-code is no way around it. Credentials that expired or were withdrawn are no guesses and do not count. In memory: a restart gives
+Theory: a full bucket refuses what else is wrong without a judgement. Codes and tokens that we made are served whatever their
+neighbours behind a proxy try, for nobody guesses 95 bits; licence keys are chosen elsewhere, so the broker refuses the address
+whatever it brings. Credentials that expired or were withdrawn are no guesses and do not count. In memory: a restart gives
 some attempts more, and 10,000 addresses cost less than 2 MB.
 """
 
