@@ -92,5 +92,5 @@ async def test_without_parameters_a_method_answers_or_names_what_is_missing(meth
     if answer.status_code != 200:
         status, code, text = portal.refusal(answer)
         assert status == 400
-        assert code.endswith(("_ERROR", "_EMPTY", "_ARGUMENT"))
+        assert code.endswith(("_ERROR", "_EMPTY", "_ARGUMENT", "_FORMAT"))
         assert text

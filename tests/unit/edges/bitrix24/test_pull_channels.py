@@ -151,3 +151,33 @@ async def test_a_webhooks_user_has_channels_too(portal: Portal) -> None:
     found = portal.result(await portal.hook(OWN))
     assert set(found["channels"]) == {"shared", "private"}
     assert datetime.fromisoformat(found["serverTime"]).timestamp() == portal.clock.now() // 1000
+
+
+async def test_a_users_public_channel_is_the_one_in_his_own_configuration(portal: Portal) -> None:
+    for config, application, hook in (("pull.config.get", "N", True), ("pull.application.config.get", "Y", False)):
+        own = portal.result(await (portal.hook(config) if hook else portal.call(config)))["channels"]["private"]
+        given = {"USER_ID": 1, "APPLICATION": application}
+        found = portal.result(await portal.call("pull.channel.public.get", given, token=portal.member))
+        assert found == {
+            "user_id": 1,
+            "public_id": own["public_id"],
+            "signature": "",
+            "start": own["start"],
+            "end": own["end"],
+        }
+        several = portal.result(
+            await portal.call("pull.channel.public.list", {"USERS": "[1,7]", "APPLICATION": application})
+        )
+        assert several["1"] == found
+        assert several["7"]["public_id"] != found["public_id"]
+
+
+@pytest.mark.parametrize("users", [None, [], "x", [0, -1], list(range(1, 1002))])
+async def test_channels_are_asked_for_by_users(portal: Portal, users: Any) -> None:
+    answer = await portal.call("pull.channel.public.list", {"USERS": users})
+    assert portal.refusal(answer) == (400, "INVALID_FORMAT", "A wrong format for the USERS field is passed")
+
+
+async def test_a_webhook_has_no_applications_channels(portal: Portal) -> None:
+    answer = await portal.hook("pull.channel.public.get", {"USER_ID": 1, "APPLICATION": "Y"})
+    assert portal.refusal(answer)[:2] == (400, "WRONG_AUTH_TYPE")

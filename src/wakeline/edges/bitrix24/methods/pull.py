@@ -28,8 +28,10 @@ CHANNEL_LIFETIME = 43_205
 
 _PUSH_AUTH = "Send push notifications available only for application authorization."
 _CHANNEL_AUTH = "Get access to application config available only for application authorization."
+_PUBLIC_AUTH = "Get application public channel available only for application authorization."
 _USER_AUTH = "Method not available for OAuth authorization."
 
+_MOST_USERS = 1000
 _MODULE = re.compile(r"[a-z0-9._]+")
 _COMMAND = re.compile(r"[\w:|.\-]+", re.ASCII)
 _REVISIONS = {"revision_web": 19, "revision_mobile": 3}
@@ -111,14 +113,54 @@ async def user_config(call: Call) -> Result:
     return Result(_config(call, "") | {"serverTime": atom(call.now // 1000)})
 
 
+async def public_channel(call: Call) -> Result:
+    """Say by which name others know a user's channel: the portal's, or with APPLICATION the application's."""
+    owner, number = _owner(call), reading.number(call.params, "USER_ID", 0) or 0
+    return Result(_public(call, owner, number))
+
+
+async def public_channels(call: Call) -> Result:
+    """Say so of several users, by their ids."""
+    numbers = [number for number in reading.numbers(call.params, "USERS") if number > 0]
+    if not 0 < len(numbers) <= _MOST_USERS:
+        raise MethodError(400, "INVALID_FORMAT", "A wrong format for the USERS field is passed")
+    owner = _owner(call)
+    return Result({str(number): _public(call, owner, number) for number in numbers})
+
+
+def _owner(call: Call) -> str:
+    if not reading.flag(call.params, "APPLICATION"):
+        return ""
+    if call.caller.application is None:
+        raise MethodError(400, "WRONG_AUTH_TYPE", _PUBLIC_AUTH)
+    return call.caller.application.client_id
+
+
+def _public(call: Call, owner: str, user: int) -> dict[str, Value]:
+    return {
+        "user_id": user,
+        "public_id": _channel(call, owner, f"public/{user}"),
+        "signature": "",  # there is no server that would look at it
+        **_life(call),
+    }
+
+
+def _start(call: Call) -> int:
+    return call.now // 1000 // CHANNEL_LIFETIME * CHANNEL_LIFETIME
+
+
+def _life(call: Call) -> dict[str, str]:
+    return {"start": atom(_start(call)), "end": atom(_start(call) + CHANNEL_LIFETIME)}
+
+
+def _channel(call: Call, owner: str, name: str) -> str:
+    member = call.ports.access.portal().member_id
+    return hashlib.sha256(f"{member}/{owner}/{name}/{_start(call)}".encode()).hexdigest()[:32]
+
+
 def _config(call: Call, owner: str) -> dict[str, Any]:
-    start = call.now // 1000 // CHANNEL_LIFETIME * CHANNEL_LIFETIME
-    life = {"start": atom(start), "end": atom(start + CHANNEL_LIFETIME)}
-    member, user = call.ports.access.portal().member_id, call.caller.user.id
-    shared, private, public = (
-        hashlib.sha256(f"{member}/{owner}/{name}/{start}".encode()).hexdigest()[:32]
-        for name in ("shared", f"private/{user}", f"public/{user}")
-    )
+    user, life = call.caller.user.id, _life(call)
+    shared, private, public = (_channel(call, owner, name) for name in ("shared", f"private/{user}", f"public/{user}"))
     return {
         "server": _server(call),
         "api": _REVISIONS,
@@ -168,4 +210,6 @@ METHODS: tuple[Method, ...] = (
         wrong_auth=_CHANNEL_AUTH,
     ),
     Method(name="pull.config.get", scope="pull_channel", handler=user_config, auth=Auth.WEBHOOK, wrong_auth=_USER_AUTH),
+    Method(name="pull.channel.public.get", scope="pull_channel", handler=public_channel),
+    Method(name="pull.channel.public.list", scope="pull_channel", handler=public_channels),
 )
