@@ -39,8 +39,12 @@ _log = structlog.get_logger()
 AHEAD = 1000
 """Deliveries of one route and lane that may be claimed and not yet handed over."""
 
-CLAIM = 250
-"""Deliveries of lanes below calls that a turn claims, about: reading them takes as long as a call may wait."""
+CLAIM = 500
+"""Deliveries of lanes below calls that a turn claims, about: twice what it hands over, or a lane that always has more to claim
+would never have enough on its shelf to leave the claiming to the others."""
+
+PIECE = 250
+"""Deliveries that are claimed at once."""
 
 LOOK_AGAIN = 1.0
 """Seconds until the next turn while nothing is claimed; whoever ends that state calls."""
@@ -71,7 +75,6 @@ class Dispatch:
         self._shelf = Shelf(parts, settle, checks)
         self._feed = Feed(parts, table, checks, self._shelf, Shipping(parts, answers, self._shelf), canary)
         self.ahead = Ahead(wake)
-        self._turns = 0
         self.stopped = False
         self.full = False
         """The disk is nearly full: nothing is claimed (promise 7)."""
@@ -98,20 +101,10 @@ class Dispatch:
                 done |= await self._claim(spot, now) > 0
         done |= await self._feed.calls(now)
         claimed = 0
-        for spot in self._in_turns([spot for spot in due if spot[1] is not Lane.CALL]):
-            if claimed < CLAIM:
-                claimed += await self._claim(spot, now)
-                await asyncio.sleep(0)  # a claim takes as long as others may wait for the loop
+        for spot in due:
+            if spot[1] is not Lane.CALL:
+                claimed += await self._claim_some(spot, CLAIM - claimed, now)
         return await self._feed.routes(now) or done or claimed > 0
-
-    def _in_turns(self, spots: list[Spot]) -> list[Spot]:
-        """Return spots, another one first each time: a lane that always has enough would leave nothing to claim for the others.
-
-        One whose shelf is full claims nothing, so that this shares the claiming and `Feed` alone decides who goes.
-        """
-        self._turns += 1
-        place = self._turns % len(spots) if spots else 0
-        return spots[place:] + spots[:place]
 
     async def _due(self, now: int) -> list[Due]:
         """Ask the queue what is due; if it cannot say, it is asked again in the next turn."""
@@ -154,6 +147,17 @@ class Dispatch:
 
     # --- claiming
 
+    async def _claim_some(self, spot: Spot, most: int, now: int) -> int:
+        """Claim about `most` deliveries at one spot, piece by piece: a piece takes as long as others may wait for the loop."""
+        claimed = 0
+        while claimed < most:
+            piece = await self._claim(spot, now)
+            claimed += piece
+            await asyncio.sleep(0)
+            if piece < PIECE:
+                break
+        return claimed
+
     async def _claim(self, spot: Spot, now: int) -> int:
         """Claim what is due at one spot, if its route may send, and return how many deliveries it was.
 
@@ -165,7 +169,7 @@ class Dispatch:
             self._agenda.exhausted(spot)
             return 0
         limit, refusal = self._allowance(way, lane)
-        limit = min(limit, CLAIM)
+        limit = min(limit, PIECE)
         if limit <= 0:
             return 0
         jobs = await self._parts.queue.claim(route, lane, limit=limit, now=now)
