@@ -28,7 +28,7 @@ CHANNEL_LIFETIME = 43_205
 
 _PUSH_AUTH = "Send push notifications available only for application authorization."
 _CHANNEL_AUTH = "Get access to application config available only for application authorization."
-_PUBLIC_AUTH = "Get application public channel available only for application authorization."
+_PUBLIC_AUTH = "Public channels are given to applications only: call this method with an access token."
 _USER_AUTH = "Method not available for OAuth authorization."
 
 _MOST_USERS = 1000
