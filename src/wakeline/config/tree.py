@@ -245,6 +245,12 @@ class Bitrix24(_Section, frozen=True):
     """Seconds an offline event waits for the application that fetches it."""
     call_hook: str = ""
     """URL of a program of yours that makes calls: it gets telephony.call.attachbyqueue and voximplant.infocall.startwithsound."""
+    connected_hosts: tuple[str, ...] = ()
+    """Hosts of portals you connect, and of their OAuth servers, that may be private or speak plain http (names or addresses)."""
+    connected_ca_file: str = ""
+    """PEM file of a certificate authority that such hosts have and the system does not know."""
+    catch_up_every: WholeSeconds = 300
+    """Seconds between two looks for events that a connected portal had and did not get to us."""
     operating_limit: SecondsOrNever = 480
     """Seconds a method may run for an application or webhook within ten minutes (429 OPERATION_TIME_LIMIT); 0: no limit."""
 
