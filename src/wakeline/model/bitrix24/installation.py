@@ -49,6 +49,9 @@ class ApplicationAccess(msgspec.Struct, frozen=True, kw_only=True, tag="applicat
 
 Access = WebhookAccess | ApplicationAccess
 
+BY_MEMBER_ID = "{member_id}:"
+"""The prefix of users unless an operator chooses another; the id takes its place as soon as it is known."""
+
 
 class InstallationState(StrEnum):
     """Whether we may ask the portal."""
@@ -67,7 +70,8 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     `member_id` names the portal for ever; a webhook's is learnt with its first proven event. `client_endpoint` and
     `server_endpoint` are where REST and OAuth answer, ending in `/rest/`; a move (302) changes the first.
     `application_token` proves that an event comes from that portal; empty: none is known yet, and no event is believed.
-    `prefix` is what stands before the number of a user of the portal to make a user of our registry (`<member_id>:7`; empty: `7`).
+    `prefix` is what stands before the number of a user of the portal to make a user of our registry (`<member_id>:7`; empty: `7`);
+    `BY_MEMBER_ID` while the id is not known.
     `mirror`: its users and records are kept in our own portal's store, of at most one installation.
     `telephony`: calls that go through us are registered there. `offline`: its queue of offline events is ours.
     `cause` says why it is not active; `reached`: everything that happened there before is known here.
@@ -90,6 +94,11 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""
     reached: int = 0
     created: int = 0
+
+    def __post_init__(self) -> None:
+        """Put the portal's id into a prefix that waited for it."""
+        if self.member_id and self.prefix == BY_MEMBER_ID:
+            msgspec.structs.force_setattr(self, "prefix", f"{self.member_id}:")
 
     def user(self, number: int) -> str:
         """Return the user of our registry who is this user of the portal."""
