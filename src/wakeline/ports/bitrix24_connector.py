@@ -88,7 +88,7 @@ class EventInbox(Protocol):
         """Return when the first waiting event of each installation that has any is due."""
 
     async def settle(self, settled: Sequence[Settled]) -> None:
-        """Write what became of events, in one commit; a waiting one counts one attempt more."""
+        """Write what became of waiting events, each one attempt more, in one commit; what was settled before stays as it is."""
 
     async def latest(self, installation: int, subjects: Collection[bytes]) -> Mapping[bytes, int]:
         """Return when the portal raised the last event we know of with each of these subjects (`at`)."""
@@ -127,7 +127,7 @@ class Outbox(Protocol):
         """Return waiting and sent writes that are due, in their order."""
 
     async def next_due(self) -> dict[int, int]:
-        """Return when the first waiting write of each installation that has any is due."""
+        """Return when the first waiting or sent write of each installation that has any is due."""
 
     async def settle(self, write: PortalWrite) -> None:
         """Write its state, attempts, due time, result and cause; on disk when it returns."""
@@ -149,7 +149,10 @@ class Outbox(Protocol):
         """Return recorded writes, newest first; `before`: with a smaller id."""
 
     async def prune(self, before: int) -> int:
-        """Forget writes put before that which wait for nothing and nobody; returns how many. Doubtful ones stay."""
+        """Forget writes put before that which wait for nothing and nobody; returns how many.
+
+        Doubtful ones stay, and so do those whose result a later write waits for.
+        """
 
 
 # --- offered by the connector ----------------------------------------------------------------------------------------

@@ -5,10 +5,14 @@ from __future__ import annotations
 from wakeline.ports import Clock, Secrets
 from wakeline.storage.memory.acceptance import MemoryAcceptance, MemoryIdempotency
 from wakeline.storage.memory.bitrix24 import (
+    MemoryEventInbox,
+    MemoryInstallations,
+    MemoryOutbox,
     MemoryPortalAccess,
     MemoryPortalCalls,
     MemoryPortalEvents,
     MemoryPortalRecords,
+    MemoryRules,
 )
 from wakeline.storage.memory.books import Books
 from wakeline.storage.memory.brakes import MemoryBrakes
@@ -44,6 +48,10 @@ class MemoryStore:
         self.portal_events = MemoryPortalEvents(self.portal_access)
         self.portal_records = MemoryPortalRecords()
         self.portal_calls = MemoryPortalCalls()
+        self.installations = MemoryInstallations(self.apps)
+        self.portal_rules = MemoryRules(self.installations)
+        self.event_inbox = MemoryEventInbox(self.installations)
+        self.outbox = MemoryOutbox(self.installations)
         self.apps.on_delete(self.credentials.forget_app)
         self.apps.on_delete(self.routes.forget_app)
         self.apps.on_delete(self.brakes.forget_app)
@@ -52,6 +60,10 @@ class MemoryStore:
         self.apps.on_delete(self.devices.forget_app)
         self.apps.on_delete(self.portal_access.forget_app)
         self.portal_access.on_delete(self.portal_events.forget_application)
+        self.apps.on_delete(self.installations.forget_app)
+        self.installations.on_delete(self.portal_rules.forget_installation)
+        self.installations.on_delete(self.event_inbox.forget_installation)
+        self.installations.on_delete(self.outbox.forget_installation)
 
     async def open(self) -> None:
         """Nothing is kept, so nothing is loaded."""
