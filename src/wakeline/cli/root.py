@@ -54,6 +54,7 @@ NOUNS: tuple[tuple[str, str, str], ...] = (
     ("simulate", "wakeline.cli.simulate:simulate", _SIMULATE),
     ("send", "wakeline.cli.send:send", "Send a notification."),
     ("explain", "wakeline.cli.explain:explain", "Say why a push did or did not arrive."),
+    ("doctor", "wakeline.cli.doctor:doctor", "Say what works and what does not."),
     ("app", "wakeline.cli.apps:app", "Mobile applications."),
     ("credential", "wakeline.cli.credential:app", "APNs keys and certificates, FCM service accounts, VAPID keys."),
     ("device", "wakeline.cli.device:app", "Devices and their tokens."),

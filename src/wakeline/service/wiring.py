@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 from starlette.types import ASGIApp
 
-from wakeline.config import Settings
+from wakeline.config import Bitrix24, Settings
 from wakeline.config.rules import sqlite_path
 from wakeline.edges import rest
 from wakeline.model.errors import ConfigError, StoreBusy
@@ -39,6 +39,7 @@ from wakeline.service.portal import Portal
 from wakeline.storage.sqlite import SqliteStore
 from wakeline.transport.guard import Guard, system_resolver
 from wakeline.transport.http import GuardedClient
+from wakeline.transport.probe import TlsProbe
 
 _PATIENCE = 10.0
 """Seconds to wait for a data directory that a command has, or that a starting gateway does not answer for yet."""
@@ -108,6 +109,7 @@ class Gateway:
         providers = None if settings.providers == self.settings.providers else self._providers(settings)
         self.settings = settings
         self._rest_ports.settings = settings
+        self._rest_ports.probe = _probe(settings.bitrix24)
         self._portal.ports.settings = settings
         self._pipeline.apply(settings, providers)
 
@@ -162,6 +164,7 @@ class Gateway:
             events=store.events,
             keeper=store.keeper,
             portal=store.portal_access,
+            probe=_probe(self.settings.bitrix24),
             pipeline=self._pipeline,
             settings=self.settings,
             health=self.health,
@@ -229,6 +232,12 @@ async def _own(store: SqliteStore, directory: Path, secrets: master_key.Keys) ->
         else:
             return secrets.sweep()
         await asyncio.sleep(_TRY_AGAIN)
+
+
+def _probe(settings: Bitrix24) -> TlsProbe:
+    """Return what looks whether portals answer: a private one only if the operator named its host."""
+    guard = Guard(resolve=system_resolver, configured=frozenset(settings.connected_hosts))
+    return TlsProbe(guard, ca_file=settings.connected_ca_file)
 
 
 def _keys(settings: Settings, store: Path) -> master_key.Keys:

@@ -1,4 +1,4 @@
-r"""Rows of a portal's device tables in an SQL dump: INSERTs as mysqldump and others write them, COPY as pg_dump does.
+r"""Rows of some tables of a portal in an SQL dump: INSERTs as mysqldump and others write them, COPY as pg_dump does.
 
 A dump says which columns a row has in the statement itself, or in the CREATE TABLE before it; rows of which it does not say so
 are given with that cause. Other tables are passed over. Statements may be as long as the file: a row is looked at by itself.
@@ -12,20 +12,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import BinaryIO
+
+import msgspec
 
 from wakeline.cli.device_list.reading import ROW_LIMIT, Row
 
 _BLOCK = 4 * ROW_LIMIT
 _QUOTE = rb'["`\[\]]?'
-_TABLE = rb"(?:%s\w+%s\.)?%s(b_pull_push|b_mobile_device)%s(?![\w$])" % ((_QUOTE,) * 4)
-_INSERT = re.compile(
-    rb"\s*(?:INSERT|REPLACE)\s+(?:(?:IGNORE|DELAYED|LOW_PRIORITY)\s+)*INTO\s+%s\s*(?:\(([^()]*)\)\s*)?VALUES\s*"
-    % _TABLE,
-    re.IGNORECASE,
-)
-_COPY = re.compile(rb"\s*COPY\s+%s\s*\(([^()]*)\)\s*FROM\s+stdin\b[^\n]*;[ \t\r]*\n" % _TABLE, re.IGNORECASE)
-_CREATE = re.compile(rb"\s*CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?%s\s*\(" % _TABLE, re.IGNORECASE)
+DEVICE_TABLES = ("b_pull_push", "b_mobile_device")
+"""Tables of phones."""
+
 _COLUMN = re.compile(rb"\s*%s(\w+)%s\s+\w" % (_QUOTE, _QUOTE))
 _NO_COLUMN = frozenset({"PRIMARY", "KEY", "UNIQUE", "INDEX", "CONSTRAINT", "FULLTEXT", "FOREIGN", "CHECK", "SPATIAL"})
 _STRING = rb"'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'|" + rb'"[^"\\]*(?:(?:\\.|"")[^"\\]*)*"'
@@ -45,19 +43,47 @@ _END_OF_COPY = b"\\."
 _NULL = b"\\N"
 
 
+class _Statements(msgspec.Struct, frozen=True):
+    """How statements about the wanted tables begin."""
+
+    insert: re.Pattern[bytes]
+    copy: re.Pattern[bytes]
+    create: re.Pattern[bytes]
+
+
+@lru_cache
+def _about(tables: tuple[str, ...]) -> _Statements:
+    named = b"|".join(re.escape(table.encode()) for table in tables)
+    table = rb"(?:%s\w+%s\.)?%s(%s)%s(?![\w$])" % (_QUOTE, _QUOTE, _QUOTE, named, _QUOTE)
+    return _Statements(
+        insert=re.compile(
+            rb"\s*(?:INSERT|REPLACE)\s+(?:(?:IGNORE|DELAYED|LOW_PRIORITY)\s+)*INTO\s+%s\s*(?:\(([^()]*)\)\s*)?VALUES\s*"
+            % table,
+            re.IGNORECASE,
+        ),
+        copy=re.compile(rb"\s*COPY\s+%s\s*\(([^()]*)\)\s*FROM\s+stdin\b[^\n]*;[ \t\r]*\n" % table, re.IGNORECASE),
+        create=re.compile(rb"\s*CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?%s\s*\(" % table, re.IGNORECASE),
+    )
+
+
 def is_dump(beginning: bytes) -> bool:
     """Tell whether a file that begins so is a dump."""
     return _BEGINS.match(beginning) is not None
 
 
 class SqlDump:
-    """The rows of a dump. `offset` and `number` are the place after the row that was given last."""
+    """The rows of some tables. `offset` and `number` are the place after the row that was given last.
+
+    `found`: a statement about one of the tables was met, so that a dump without rows says that there are none.
+    """
 
     columns: tuple[str, ...] | None = None
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, tables: tuple[str, ...] = DEVICE_TABLES) -> None:
         """Read from the beginning of a stream."""
         self._stream = stream
+        self._about = _about(tables)
+        self.found = False
         self._buffer = b""
         self._at = 0
         self._ended = False
@@ -77,18 +103,20 @@ class SqlDump:
                 yield row
 
     def _rows(self) -> Iterator[Row]:
+        about = self._about
         while self._fill():
-            if found := _INSERT.match(self._buffer, self._at):
+            if found := about.insert.match(self._buffer, self._at):
                 columns = self._columns_of(found[1], found[2])
                 self._pass(found.end())
                 yield from self._inserted(columns)
-            elif found := _COPY.match(self._buffer, self._at):
+            elif found := about.copy.match(self._buffer, self._at):
                 columns = self._columns_of(found[1], found[2])
                 self._pass(found.end())
                 yield from self._copied(columns)
-            elif found := _CREATE.match(self._buffer, self._at):
+            elif found := about.create.match(self._buffer, self._at):
                 self._pass(found.end())
                 self._tables[_name(found[1])] = self._created()
+            self.found = self.found or found is not None
             self._pass_line()
 
     def _columns_of(self, table: bytes, listed: bytes | None) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Pipeline
 from wakeline.ports.bitrix24 import PortalAccess
 from wakeline.ports.bitrix24_broker import PortalKeys
+from wakeline.ports.probe import Probe
 from wakeline.wire.credential_file import Expectation, Inspection
 
 Inspect = Callable[[bytes, Expectation], Awaitable[Inspection]]
@@ -41,6 +42,7 @@ class RestPorts(msgspec.Struct, kw_only=True):
     events: ports.Events
     keeper: ports.StoreKeeper
     portal: PortalAccess
+    probe: Probe
     pipeline: Pipeline
     settings: Settings
     health: Health

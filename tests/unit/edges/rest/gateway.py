@@ -12,6 +12,7 @@ from wakeline.config import Settings
 from wakeline.edges.rest import RestApp, RestPorts, build
 from wakeline.edges.rest.auth import new_key
 from wakeline.model.credential import Credential, CredentialKind, CredentialSecret
+from wakeline.model.errors import TransportError
 from wakeline.model.key import ApiKey, Scope
 from wakeline.model.route import Environment, ProviderKind
 from wakeline.observe.health import Health, Phase
@@ -47,6 +48,20 @@ class HandClock:
         self.milliseconds += int(seconds * 1000)
 
 
+class Outlook:
+    """Hosts outside: each answers at 192.0.2.7, or fails as a test says."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.failures: dict[str, TransportError] = {}
+
+    async def https(self, host: str) -> str:
+        self.asked.append(host)
+        if host in self.failures:
+            raise self.failures[host]
+        return "192.0.2.7"
+
+
 class Gateway:
     """What a test holds: the parts, and callers with keys."""
 
@@ -56,6 +71,7 @@ class Gateway:
         self.store = store = MemoryStore(self.clock, self.sealer)
         self.posts = {kind: Post(kind) for kind in ProviderKind}
         self.settings = settings or Settings()
+        self.probe = Outlook()
         self.health = Health()
         self.health.phase = Phase.READY
         self.pipeline = Pipeline(
@@ -97,6 +113,7 @@ class Gateway:
             events=store.events,
             keeper=store.keeper,
             portal=store.portal_access,
+            probe=self.probe,
             pipeline=self.pipeline,
             settings=self.settings,
             health=self.health,

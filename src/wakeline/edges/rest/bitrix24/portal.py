@@ -86,8 +86,8 @@ async def change(call: Call) -> Answer:
     return await show(call)
 
 
-async def look(call: Call) -> Answer:
-    """Say what is configured and what is missing."""
+async def findings(call: Call) -> list[Finding]:
+    """Return what is configured and what is missing."""
     access = call.ports.portal
     applications = access.applications()
     facts = Facts(
@@ -100,7 +100,12 @@ async def look(call: Call) -> Answer:
         apps={one.id: one.slug for one in call.ports.apps.all()},
         credentials=frozenset(one.app for one in call.ports.credentials.all()),
     )
-    return Answer(body=AuditView(checks=tuple(audit(facts))))
+    return list(audit(facts))
+
+
+async def look(call: Call) -> Answer:
+    """Say what is configured and what is missing."""
+    return Answer(body=AuditView(checks=tuple(await findings(call))))
 
 
 OPERATIONS = (

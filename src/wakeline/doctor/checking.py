@@ -1,0 +1,60 @@
+"""What every check of the doctor is given, and what it gives back.
+
+A check looks and changes nothing; what it finds is in sentences: `cause` is what was seen, `fix` what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from wakeline import ports
+from wakeline.observe.health import Check, Status
+from wakeline.ports.bitrix24_broker import PortalKeys
+from wakeline.ports.probe import Probe
+
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+"""In milliseconds."""
+
+
+class DoctorPorts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the checks look at."""
+
+    clock: ports.Clock
+    apps: ports.Apps
+    credentials: ports.Credentials
+    portal_keys: PortalKeys
+    probe: Probe
+
+
+Look = Callable[[DoctorPorts], Awaitable[Sequence[Check]]]
+"""One kind of check: as many lines as there are things of that kind."""
+
+
+def fine(name: str, cause: str) -> Check:
+    """Return a line about something that is as it should be."""
+    return Check(name=name, status=Status.OK, cause=cause)
+
+
+def warning(name: str, cause: str, fix: str) -> Check:
+    """Return a line about something that is odd, or will not last."""
+    return Check(name=name, status=Status.WARNING, cause=cause, fix=fix)
+
+
+def failed(name: str, cause: str, fix: str) -> Check:
+    """Return a line about something that cannot work."""
+    return Check(name=name, status=Status.FAILED, cause=cause, fix=fix)
+
+
+def skipped(name: str, cause: str) -> Check:
+    """Return a line about something that there was no reason to look at."""
+    return Check(name=name, status=Status.SKIPPED, cause=cause)
+
+
+def span(milliseconds: int) -> str:
+    """Return how long that is in words, rounded down: "3 days"."""
+    for size, word in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
+        if (number := milliseconds // size) >= 1:
+            return f"{number} {word}{'' if number == 1 else 's'}"
+    return "less than a minute"

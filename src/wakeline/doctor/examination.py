@@ -1,0 +1,41 @@
+"""The doctor: a table of checks, looked at side by side. A check that hangs or fails is a line like any other."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from wakeline.doctor import portal_keys
+from wakeline.doctor.checking import DoctorPorts, Look, failed
+from wakeline.model.errors import WakelineError
+from wakeline.observe.health import Check
+
+PATIENCE = 25.0
+"""Seconds that a check may take; all together end within 30."""
+
+CHECKS: tuple[tuple[str, Look], ...] = (("push service", portal_keys.look),)
+"""Each check with the name under which it fails if it cannot look."""
+
+_log = structlog.get_logger()
+
+
+async def examine(ports: DoctorPorts, checks: tuple[tuple[str, Look], ...] = CHECKS) -> list[Check]:
+    """Return the lines of all checks, in the order of the table."""
+    found = await asyncio.gather(*(_one(name, look, ports) for name, look in checks))
+    return [check for lines in found for check in lines]
+
+
+async def _one(name: str, look: Look, ports: DoctorPorts) -> list[Check]:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return [*await look(ports)]
+    except TimeoutError:
+        return [failed(name, f"This check did not end within {PATIENCE:g} s.", "Look at the network, and at the log.")]
+    except WakelineError as error:
+        return [failed(name, error.detail, error.fix)]
+    except Exception:  # noqa: BLE001 - a defect in one check must not hide what the others found
+        _log.exception("doctor.defect", check=name)
+        return [
+            failed(name, "This check failed inside the gateway.", "Look at the log for doctor.defect, and report it.")
+        ]

@@ -1,0 +1,69 @@
+"""The doctor over HTTP: its own checks, the store and the queue, and what is missing before our Bitrix24 portal works."""
+
+from __future__ import annotations
+
+from wakeline.doctor.checking import DoctorPorts, skipped
+from wakeline.doctor.examination import examine
+from wakeline.edges.rest.bitrix24.portal import findings
+from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
+from wakeline.edges.rest.shapes import View
+from wakeline.model.key import Scope
+from wakeline.observe.health import Check, Phase, Status
+
+_PORTAL = "own portal"
+
+
+class DoctorView(View, frozen=True, kw_only=True):
+    """What was looked at: each with its status, what was seen, what to do."""
+
+    checks: tuple[Check, ...]
+
+
+async def look(call: Call) -> Answer:
+    """Look at everything."""
+    ports = call.ports
+    found = await examine(
+        DoctorPorts(
+            clock=ports.clock,
+            apps=ports.apps,
+            credentials=ports.credentials,
+            portal_keys=ports.portal_keys,
+            probe=ports.probe,
+        )
+    )
+    return Answer(body=DoctorView(checks=(*await _gateway(call), *await _portal(call), *found)))
+
+
+async def _gateway(call: Call) -> list[Check]:
+    """Return what the probes say; a store that no gateway serves has no process."""
+    ports = call.ports
+    condition = ports.pipeline.condition()
+    pending, most = await ports.queue.pending(), ports.settings.queue.max_pending
+    checks = ports.health.readiness(ports.keeper.health(), pending, most, condition.crashing)
+    runs = ports.health.phase is not Phase.STARTING
+    return [check for check in checks if runs or check.name != "process"] + [*ports.health.remarks.values()]
+
+
+async def _portal(call: Call) -> list[Check]:
+    """Return the audit of our own portal, if anybody uses it."""
+    access = call.ports.portal
+    if not (access.applications() or access.webhooks() or await access.users()):
+        return [skipped(_PORTAL, "Nobody uses our own Bitrix24 portal: it has no users, applications or webhooks.")]
+    return [
+        Check(name=f"{_PORTAL}: {one.name}", status=Status(one.status.value), cause=one.cause, fix=one.fix)
+        for one in await findings(call)
+    ]
+
+
+OPERATIONS = (
+    Operation(
+        name="doctor.examine",
+        method="GET",
+        path="/v1/doctor",
+        handler=look,
+        summary="Say what of this installation works and what does not, with what to do",
+        reach=Reach.INSTALLATION,
+        scopes=(Scope.ADMIN,),
+        response=DoctorView,
+    ),
+)

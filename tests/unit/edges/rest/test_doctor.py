@@ -1,0 +1,45 @@
+"""`GET /v1/doctor`: its shape, what it looks at, who may ask."""
+
+from __future__ import annotations
+
+import pytest
+
+from unit.edges.rest.gateway import Gateway
+from wakeline.model.bitrix24.access import PortalUser
+from wakeline.model.bitrix24.broker import PortalKey, key_digest, seen_from
+from wakeline.model.errors import ConnectFailed
+from wakeline.model.key import Scope
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_it_answers_lines_about_gateway_portal_and_push_service(gateway: Gateway) -> None:
+    await gateway.with_app()
+    app = gateway.store.apps.get("acme-chat")
+    assert app is not None
+    key = PortalKey(id=0, app=app.id, digest=key_digest("licence"), ending="icence", name="Office")
+    bound, _ = seen_from(await gateway.store.portal_keys.bind(key), "gone.test", "192.0.2.7", gateway.clock.now())
+    await gateway.store.portal_keys.remember(bound)
+    await gateway.store.portal_access.put_user(PortalUser(id=1, admin=True))
+    gateway.probe.failures["gone.test"] = ConnectFailed("gone.test:443: no connection")
+    answer = await gateway.call("GET", "/v1/doctor")
+    checks = answer.json()["checks"]
+    names = [check["name"] for check in checks]
+
+    assert answer.status_code == 200
+    assert names[:4] == ["process", "store", "queue", "loops"]
+    assert "own portal: applications" in names
+    assert ("push service Office", "warning") in [(check["name"], check["status"]) for check in checks]
+    assert all(set(check) == {"name", "status", "cause", "fix"} for check in checks)
+    assert {check["status"] for check in checks} <= {"ok", "warning", "failed", "skipped"}
+
+
+async def test_nobody_but_an_administrator_of_the_installation_may_ask(gateway: Gateway) -> None:
+    await gateway.with_app()
+    reader = await gateway.key(Scope.READ)
+    of_app = await gateway.key(Scope.ADMIN, apps=("acme-chat",))
+
+    assert (await gateway.call("GET", "/v1/doctor", key="")).status_code == 401
+    assert (await gateway.call("GET", "/v1/doctor", key=reader)).status_code == 403
+    assert (await gateway.call("GET", "/v1/doctor", key=of_app)).status_code == 403
+    assert gateway.probe.asked == []
