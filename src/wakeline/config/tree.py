@@ -251,6 +251,8 @@ class Bitrix24(_Section, frozen=True):
     """PEM file of a certificate authority that such hosts have and the system does not know."""
     catch_up_every: WholeSeconds = 300
     """Seconds between two looks for events that a connected portal had and did not get to us."""
+    call_ends_after: WholeSeconds = 4 * 3600
+    """Seconds after which a call registered on a connected portal is finished there, if nobody told how it ended."""
     operating_limit: SecondsOrNever = 480
     """Seconds a method may run for an application or webhook within ten minutes (429 OPERATION_TIME_LIMIT); 0: no limit."""
 

@@ -206,32 +206,42 @@ class Portals(Protocol):
 
 
 class CallBegan(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that rings a user of our registry. `call_id` is its edge's own (unique there); `at` in Unix ms."""
+    """A call that rings users of our registry in `app` (row id). `call_id` is its edge's own (unique in the app); `at` in Unix ms.
 
+    `phone` is the number of who calls; `line` the one that was called, if it is known.
+    """
+
+    app: int
     call_id: str
-    user: str
+    users: tuple[str, ...]
     phone: str
     at: int
+    line: str = ""
 
 
 class CallEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """How a call ended: `duration` in whole seconds that people talked, `status` as SIP has it (200, 304 missed, 486, 603)."""
+    """How a call ended: `duration` in whole seconds that people talked, `status` as SIP has it (200, 304 missed, 486, 603).
 
+    `user` is who talked, if it is known.
+    """
+
+    app: int
     call_id: str
     duration: int
     status: int
     at: int
     reason: str = ""
+    user: str = ""
 
 
 class CallJournal(Protocol):
     """Whoever keeps a record of calls elsewhere. Edges tell it; what it was told is on disk when it returns."""
 
-    def keeps(self, user: str) -> bool:
-        """Tell whether calls of this user are of interest; at once, for every call."""
+    def keeps(self, app: int, user: str) -> bool:
+        """Tell whether calls of this user of an app are of interest; at once, for every call."""
 
-    async def began(self, call: CallBegan) -> None:
-        """Note a call; told twice it is one."""
+    async def began(self, calls: Sequence[CallBegan]) -> None:
+        """Note calls; one that is told twice is one. Raises StoreUnavailable."""
 
-    async def ended(self, call: CallEnded) -> None:
-        """Note how a call ended; one that nobody noted before is nobody's."""
+    async def ended(self, call: CallEnded) -> bool:
+        """Note how a call ended; False for one that nobody noted before. Raises StoreUnavailable."""

@@ -6,5 +6,6 @@
     what we write there: outbox, in order, once
 
 client    one portal's REST: tokens, limits, moves, batches, pages
+calls     calls of its users, registered and finished there through the outbox
 Source: Bitrix24 REST documentation ("OAuth 2.0", "Event handling", "Offline events", "Performance").
 """

@@ -1,7 +1,8 @@
 """The hot route, `POST /v1/apps/{app}/notifications` with one notification as JSON, for a server that calls it without ASGI.
 
 Rule 1: what is in order is served here by the same steps as in `asgi.py`; whatever is not, or merely unusual (a query, lines,
-a wrong key, a field that does not exist), is left to the application, so that every refusal is made in one place.
+a wrong key, a field that does not exist, a call that has to be noted), is left to the application, so that every refusal is
+made in one place.
 Rule 2: nothing has happened before `submit` says yes, so what is left can be served from its beginning.
 """
 
@@ -13,7 +14,7 @@ from functools import lru_cache
 
 import msgspec
 
-from wakeline.edges.rest import head, idempotency, problems, sending
+from wakeline.edges.rest import calls, head, idempotency, problems, sending
 from wakeline.edges.rest.auth import Gate
 from wakeline.edges.rest.caller import Caller
 from wakeline.edges.rest.decode import json_value
@@ -100,6 +101,8 @@ class HotRoute:
             request = json_value(self._decoder, body)
             key = idempotency.key_of(asked.headers, asked.caller, asked.url_path, body)
         except WakelineError:
+            return False
+        if request.call is not None and calls.rings(self._ports, asked.app, request) is not None:
             return False
         submission = Submission(request=request, idempotency=key, reply=sending.reply, request_id=asked.request_id)
         self._ports.pipeline.accept.submit(asked.app, submission, _Waiting(asked.request_id, tell))

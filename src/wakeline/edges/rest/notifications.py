@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from wakeline.doctor.explanation import Explanation
-from wakeline.edges.rest import cursors, explaining, notification_views
+from wakeline.edges.rest import calls, cursors, explaining, notification_views
 from wakeline.edges.rest.notification_views import DeliveryList, NotificationView
 from wakeline.edges.rest.operations import Answer, Call, Operation
 from wakeline.edges.rest.shapes import PageQuery, View
@@ -66,9 +66,10 @@ async def explain(call: Call) -> Answer:
 
 
 async def cancel(call: Call) -> Answer:
-    """Stop what is not sent yet."""
+    """Stop what is not sent yet; a call is missed with that."""
     notification = await _existing(call)
     done = await call.ports.pipeline.cancel(call.app, notification.key)
+    await calls.cancelled(call, notification)
     shown = CancelledView(id=ids.uuid_of(notification.key), cancelled=done.cancelled, in_flight=done.in_flight)
     return Answer(body=shown)
 

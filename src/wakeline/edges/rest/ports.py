@@ -13,7 +13,11 @@ from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Pipeline
 from wakeline.ports.bitrix24 import PortalAccess
 from wakeline.ports.bitrix24_broker import PortalKeys
+<<<<<<< Updated upstream
 from wakeline.ports.probe import Probe
+=======
+from wakeline.ports.bitrix24_connector import CallJournal
+>>>>>>> Stashed changes
 from wakeline.wire.credential_file import Expectation, Inspection
 
 Inspect = Callable[[bytes, Expectation], Awaitable[Inspection]]
@@ -24,7 +28,7 @@ class RestPorts(msgspec.Struct, kw_only=True):
     """The parts this edge speaks to; a reload puts new `settings` in their place.
 
     `health.phase` says where the process is in its life: while it drains, `/readyz` says so and live feeds end.
-    `master_key` is None where there is none to change: in memory.
+    `master_key` is None where there is none to change: in memory. `calls` is None where nobody keeps a record of calls.
     `heartbeat` is the silence, in seconds, after which a live feed sends a comment.
     """
 
@@ -49,4 +53,5 @@ class RestPorts(msgspec.Struct, kw_only=True):
     metrics: Metrics
     inspect: Inspect
     master_key: ports.MasterKey | None = None
+    calls: CallJournal | None = None
     heartbeat: float = 15.0

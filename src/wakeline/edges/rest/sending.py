@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from wakeline.edges.rest import idempotency, ndjson, previews
+from wakeline.edges.rest import calls, idempotency, ndjson, previews
 from wakeline.edges.rest.decode import json_value
 from wakeline.edges.rest.ndjson import RejectedLine
 from wakeline.edges.rest.operations import Answer, Call, Idempotent, Lines, Media, Operation
@@ -43,6 +43,8 @@ _TOGETHER = 250
 
 _RESTART = 5.0
 """Seconds in which a gateway that stops is usually back."""
+
+_KEPT = (Taken, Replayed)
 
 _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(NotificationRequest)
@@ -98,8 +100,22 @@ async def send(call: Call) -> Answer:
     if dry:
         return Answer(body=previews.view(call, await call.ports.pipeline.accept.preview(call.app, call.body)))
     submission = Submission(request=call.body, idempotency=call.idempotency, reply=reply, request_id=call.request_id)
-    [result] = await call.ports.pipeline.accept.accept(call.app, [submission])
+    [result] = await _taken(call, [submission])
     return answer_of(result)
+
+
+async def _taken(call: Call, submissions: Sequence[Submission]) -> list[Taken | Replayed | WakelineError]:
+    """Take a batch; calls are noted before anybody hears yes. Raises StoreUnavailable.
+
+    They ring already: who is told that his call could not be noted says it again, and it is the same call.
+    """
+    results = await call.ports.pipeline.accept.accept(call.app, submissions)
+    pairs = zip(submissions, results, strict=True)
+    taken = [one.request for one, result in pairs if one.request.call is not None and isinstance(result, _KEPT)]
+    began = [each for request in taken if (each := calls.rings(call.ports, call.app, request)) is not None]
+    if began and call.ports.calls is not None:
+        await call.ports.calls.began(began)
+    return results
 
 
 def check_open(phase: Phase) -> None:
@@ -203,7 +219,7 @@ class _Stream:
         if not self._numbers:
             return
         try:
-            results = await self._call.ports.pipeline.accept.accept(self._call.app, self._submissions)
+            results = await _taken(self._call, self._submissions)
         except StorageError as error:
             results = [error] * len(self._submissions)
         accepted: list[TakenLine] = []
