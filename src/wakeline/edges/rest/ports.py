@@ -13,11 +13,8 @@ from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Pipeline
 from wakeline.ports.bitrix24 import PortalAccess
 from wakeline.ports.bitrix24_broker import PortalKeys
-<<<<<<< Updated upstream
-from wakeline.ports.probe import Probe
-=======
 from wakeline.ports.bitrix24_connector import CallJournal
->>>>>>> Stashed changes
+from wakeline.ports.probe import Probe
 from wakeline.wire.credential_file import Expectation, Inspection
 
 Inspect = Callable[[bytes, Expectation], Awaitable[Inspection]]
