@@ -6,12 +6,15 @@ from collections.abc import Iterable
 
 import msgspec
 
-from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, Tokens
+from wakeline.model.bitrix24.installation import BY_MEMBER_ID, ApplicationAccess, Installation, Tokens
 from wakeline.model.bitrix24.outbox import PortalWrite, WriteState
 from wakeline.model.errors import Conflict, NotFound
 
 OPEN = (WriteState.WAITING, WriteState.SENT)
 """States of a write that the portal has not answered yet."""
+
+_NOBODYS = ("", BY_MEMBER_ID)
+"""Prefixes that tell no user of a portal from others."""
 
 OVER = (WriteState.DONE, WriteState.REFUSED, WriteState.DROPPED)
 """States of a write that nobody has to care for any more."""
@@ -48,16 +51,14 @@ def check_installation(installation: Installation, others: Iterable[Installation
         if other.id == installation.id:
             continue
         if other.name == installation.name:
-            raise Conflict(f"An installation named {installation.name!r} exists already")
+            raise name_exists(installation.name)
         if other.mirror and installation.mirror:
-            raise Conflict(
-                f"Installation {other.id} is the mirror already, and there is one at most", pointer="/mirror"
-            )
+            raise mirror_exists(other.id)
 
 
 def longest_prefix(user: str, installations: Iterable[Installation]) -> Installation | None:
     """Return the installation with the longest prefix of a user's name; of several with the same the oldest."""
-    fitting = (each for each in installations if each.prefix and user.startswith(each.prefix))
+    fitting = (each for each in installations if each.prefix not in _NOBODYS and user.startswith(each.prefix))
     return max(fitting, key=lambda each: (len(each.prefix), -each.id), default=None)
 
 
@@ -71,6 +72,16 @@ def replaced(present: PortalWrite | None, write: PortalWrite) -> PortalWrite | N
 def no_installation(number: int) -> NotFound:
     """Say that an installation does not exist."""
     return NotFound(f"There is no installation {number}")
+
+
+def name_exists(name: str) -> Conflict:
+    """Say that an installation has another's name."""
+    return Conflict(f"An installation named {name!r} exists already", pointer="/name")
+
+
+def mirror_exists(number: int) -> Conflict:
+    """Say that there is a mirror already."""
+    return Conflict(f"Installation {number} is the mirror already, and there is one at most", pointer="/mirror")
 
 
 def no_rule(number: int) -> NotFound:

@@ -19,6 +19,16 @@ def token_context(application: int) -> str:
     return f"portal application {application} token"
 
 
+def access_context(installation: int) -> str:
+    """Return what the seal of an installation's access is bound to."""
+    return f"installation {installation} access"
+
+
+def pair_context(installation: int) -> str:
+    """Return what the seal of an installation's tokens is bound to."""
+    return f"installation {installation} tokens"
+
+
 def sealed_form(secret: CredentialSecret) -> bytes:
     """Return the bytes to seal."""
     return msgspec.msgpack.encode(secret)

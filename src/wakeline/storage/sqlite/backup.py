@@ -45,6 +45,9 @@ COUNTED: dict[Kind, tuple[str, ...]] = {
 _PAGES = 512
 _BLOCK = 1 << 20
 _SQL = load("registers")
+_OUTBOX = load("bitrix24_outbox")
+_HAS_OUTBOX = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'portal_write'"
+_DOUBT = "It waited when the backup was taken that was restored: it may have been sent since."
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -230,11 +233,16 @@ def _ask_for_key(path: Path, admit: Callable[[str], None]) -> None:
 
 
 def _hold(path: Path, now: int) -> None:
-    """Hold every route there is, and every one that will be made, until the operator releases them."""
+    """Hold every route there is, and every one that will be made, until the operator releases them.
+
+    What waited to be written on connected portals is doubtful: an operator sends it once more, or drops it.
+    """
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(_SQL["hold_routes"], (hold_form(restored_hold(now)),))
         connection.execute(_SQL["set_setting"], (RESTORED_AT, str(now)))
         connection.execute(_SQL["set_setting"], (HOLD_NEW_ROUTES, "1"))
+        if connection.execute(_HAS_OUTBOX).fetchone() is not None:
+            connection.execute(_OUTBOX["doubt_writes"], (_DOUBT,))
 
 
 def _replace(new: Path, place: Path) -> None:

@@ -16,10 +16,11 @@ from typing import NamedTuple
 import msgspec
 
 from wakeline.model.bitrix24.access import PortalApplication
+from wakeline.model.bitrix24.installation import Installation
 from wakeline.model.credential import Credential
 from wakeline.model.errors import ConfigError, Conflict, SecretError
 from wakeline.ports import Secrets
-from wakeline.storage.sealed import seal_context, token_context
+from wakeline.storage.sealed import access_context, pair_context, seal_context, token_context
 from wakeline.storage.sqlite.lock import OwnerLock
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.settings import SqliteSettings
@@ -31,11 +32,15 @@ KEY_ID = "master_key"
 
 _SQL = load("registers")
 _PORTAL = load("bitrix24_access")
+_CONNECTED = load("bitrix24_installations")
 _credential = msgspec.json.Decoder(Credential)
 _application = msgspec.json.Decoder(PortalApplication)
+_installation = msgspec.json.Decoder(Installation)
 
-_HAS_PORTAL = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'portal_application'"
-"""A store whose key is lost was perhaps not opened since an early release."""
+_FORGET = {"portal_application": _PORTAL["forget_tokens"], "installation": _CONNECTED["forget_access"]}
+"""What forgets the sealed values of later tables: a store whose key is lost was perhaps not opened since an early release."""
+
+_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table'"
 
 
 class SealedColumn(NamedTuple):
@@ -53,6 +58,16 @@ SEALED = (
     ),
     SealedColumn(
         _PORTAL["sealed_tokens"], _PORTAL["reseal_token"], lambda facts: token_context(_application.decode(facts).id)
+    ),
+    SealedColumn(
+        _CONNECTED["sealed_access"],
+        _CONNECTED["reseal_access"],
+        lambda facts: access_context(_installation.decode(facts).id),
+    ),
+    SealedColumn(
+        _CONNECTED["sealed_tokens"],
+        _CONNECTED["reseal_tokens"],
+        lambda facts: pair_context(_installation.decode(facts).id),
     ),
 )
 """Every sealed column of the store; whoever adds one adds it here, or a rotation loses what it holds, and to `forget_sealed`."""
@@ -126,8 +141,8 @@ def forget_sealed(path: Path, held: Callable[[str], bool] | None) -> int:
                     fix="`wakeline db rotate-key` changes the key; `wakeline credential remove` forgets a credential.",
                 )
             connection.execute(_SQL["delete_setting"], (KEY_ID,))
-            if connection.execute(_HAS_PORTAL).fetchone() is not None:
-                connection.execute(_PORTAL["forget_tokens"])
+            for table in _FORGET.keys() & {name for (name,) in connection.execute(_TABLES).fetchall()}:
+                connection.execute(_FORGET[table])
             return connection.execute(_SQL["delete_all_credentials"]).rowcount
     finally:
         lock.release()

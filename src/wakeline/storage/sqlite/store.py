@@ -16,10 +16,14 @@ from wakeline.storage.sqlite.acceptance import SqliteAcceptance
 from wakeline.storage.sqlite.api_keys import SqliteApiKeys
 from wakeline.storage.sqlite.apps import SqliteApps
 from wakeline.storage.sqlite.bitrix24 import (
+    SqliteEventInbox,
+    SqliteInstallations,
+    SqliteOutbox,
     SqlitePortalAccess,
     SqlitePortalCalls,
     SqlitePortalEvents,
     SqlitePortalRecords,
+    SqliteRules,
 )
 from wakeline.storage.sqlite.bookkeeping import Bookkeeping
 from wakeline.storage.sqlite.brakes import SqliteBrakes
@@ -82,6 +86,10 @@ class SqliteStore:
     portal_events: SqlitePortalEvents
     portal_records: SqlitePortalRecords
     portal_calls: SqlitePortalCalls
+    installations: SqliteInstallations
+    portal_rules: SqliteRules
+    event_inbox: SqliteEventInbox
+    outbox: SqliteOutbox
     seals: Seals
 
     def __init__(
@@ -143,6 +151,10 @@ class SqliteStore:
         self.portal_events = SqlitePortalEvents(main, reader, self.portal_access)
         self.portal_records = SqlitePortalRecords(main, reader)
         self.portal_calls = SqlitePortalCalls(main, reader)
+        self.installations = SqliteInstallations(main, reader, self._secrets, self.apps)
+        self.portal_rules = SqliteRules(main, reader, self.installations)
+        self.event_inbox = SqliteEventInbox(main, reader, self.installations)
+        self.outbox = SqliteOutbox(main, reader, self.installations)
         self.idempotency = SqliteIdempotency(main)
         books = Bookkeeping(self._clock, self.apps, self.events, self.devices.whose)
         books.load(reader)
@@ -178,6 +190,8 @@ class SqliteStore:
         await self.portal_events.load()
         await self.brakes.load()
         await self.portal_keys.load()
+        await self.installations.load()
+        await self.portal_rules.load()
         self.apps.on_delete(self.credentials.forget_app)
         self.apps.on_delete(self.routes.forget_app)
         self.apps.on_delete(self.brakes.forget_app)
@@ -186,7 +200,12 @@ class SqliteStore:
         self.apps.on_delete(self.devices.forget_app)
         self.apps.on_delete(self.portal_access.forget_app)
         self.portal_access.on_delete(self.portal_events.forget_application)
+        self.apps.on_delete(self.installations.forget_app)
+        self.installations.on_delete(self.portal_rules.forget_installation)
+        self.installations.on_delete(self.event_inbox.forget_installation)
+        self.installations.on_delete(self.outbox.forget_installation)
         await self.portal_access.resume()
+        await self.installations.resume()
         await self.apps.resume()
         await self.queue.rescue()
 
