@@ -43,6 +43,8 @@ NAMES = [
     ">ID",
     "!NAME",
     "FIND",
+    "TAGS",
+    "USER_VALUES",
 ]
 
 _scalars = (

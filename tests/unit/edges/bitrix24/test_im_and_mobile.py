@@ -173,6 +173,28 @@ async def test_types_of_pushes_are_those_that_this_portal_sends(portal: Portal) 
     assert (kind["type"], kind["disabled"], kind["default"]) == ("rest_notify", False, True)
 
 
+async def test_types_are_told_with_what_the_user_wants_if_asked(portal: Portal) -> None:
+    async def wanted(params: dict[str, Any]) -> Any:
+        [module] = portal.result(await portal.call("mobile.push.types.get", params, token=portal.member))
+        return module["types"][0].get("value", "not said")
+
+    assert [await wanted({}), await wanted({"user_values": "Y"})] == ["not said", True]
+    await portal.call("mobile.push.config.set", {"CONFIG": [{**TYPE, "active": "N"}]}, token=portal.member)
+    assert [await wanted({"USER_VALUES": "N"}), await wanted({"USER_VALUES": "Y"})] == ["not said", False]
+
+
+async def test_a_portal_without_counters_counts_nothing_and_takes_what_clients_say_of_them(portal: Portal) -> None:
+    assert portal.result(await portal.call("mobile.counter.types.get", {"USER_VALUES": "Y"})) == []
+    assert portal.result(await portal.call("mobile.counter.config.get")) == []
+    assert portal.result(await portal.call("mobile.counter.get")) == 0
+    for given in ({"im_message": True}, [{"type": "tasks_total", "value": False}], '{"im_message":"N"}'):
+        assert portal.result(await portal.call("mobile.counter.config.set", {"CONFIG": given})) is True
+    nothings: tuple[Any, ...] = ({}, [], "", "no json", None)
+    for nothing in nothings:
+        refused = await portal.call("mobile.counter.config.set", {"CONFIG": nothing})
+        assert portal.refusal(refused) == (400, "CONFIG_ERROR", "New config is not specified")
+
+
 async def test_a_type_that_is_not_wanted_is_not_sent_and_pushes_without_a_type_are(portal: Portal, token: str) -> None:
     get, put = "mobile.push.config.get", "mobile.push.config.set"
     assert portal.result(await portal.call(get, token=portal.member)) == [{**TYPE, "active": True}]

@@ -178,6 +178,19 @@ async def test_channels_are_asked_for_by_users(portal: Portal, users: Any) -> No
     assert portal.refusal(answer) == (400, "INVALID_FORMAT", "A wrong format for the USERS field is passed")
 
 
+@pytest.mark.parametrize("tags", [["CRM_1", 12], {"0": "CRM_1", "5": "12"}, '["CRM_1","12"]', "['CRM_1',12]"])
+async def test_a_watch_that_nobody_keeps_has_ended(portal: Portal, tags: Any) -> None:
+    assert portal.result(await portal.call("pull.watch.extend", {"tags": tags})) == {"CRM_1": False, "12": False}
+    assert portal.result(await portal.hook("pull.watch.extend", {"TAGS": tags})) == {"CRM_1": False, "12": False}
+
+
+async def test_a_watch_is_of_tags_and_not_of_too_many(portal: Portal) -> None:
+    assert portal.result(await portal.call("pull.watch.extend")) == []
+    assert portal.result(await portal.call("pull.watch.extend", {"TAGS": "one"})) == {"one": False}
+    many = await portal.call("pull.watch.extend", {"TAGS": [f"tag{number}" for number in range(1001)]})
+    assert portal.refusal(many)[:2] == (400, "ERROR_ARGUMENT")
+
+
 async def test_a_webhook_has_no_applications_channels(portal: Portal) -> None:
     answer = await portal.hook("pull.channel.public.get", {"USER_ID": 1, "APPLICATION": "Y"})
     assert portal.refusal(answer)[:2] == (400, "WRONG_AUTH_TYPE")

@@ -1,8 +1,11 @@
-"""`mobile.push.*`: what a user wants on their phone. It counts: who wants nothing gets nothing.
+"""`mobile.push.*`: what a user wants on their phone. It counts: who wants nothing gets nothing. And `mobile.counter.*`.
 
     status              no push at all; null until it was said, which is yes
     config              types of pushes, one by one; `pull.application.push.add` sends none of a type
     smartfilter.status  nothing that has a type while the user is connected
+
+Counters add up what waits in the parts of a portal (chats, tasks) to the number on its app's icon. This portal has no such parts,
+so it has no counters, and what it counts is nothing; the number on an icon is the sender's affair (`badge`).
 
 Source: Bitrix24 REST, pages of these methods. The types are those that this portal sends.
 """
@@ -23,12 +26,15 @@ NOTIFY = "rest|rest_notify"
 _TYPES = {NOTIFY: ("Applications", "Notifications of applications")}
 
 
-async def types(_: Call) -> Result:
-    """List the types of pushes by module."""
+async def types(call: Call) -> Result:
+    """List the types of pushes by module; with USER_VALUES also whether the user wants them."""
+    muted = (await _user(call)).push.muted if reading.flag(call.params, "USER_VALUES") else None
     found: dict[str, dict[str, Value]] = {}
     for kind, (module_name, name) in _TYPES.items():
         module, _bar, type_ = kind.partition("|")
-        known = {"name": name, "type": type_, "disabled": False, "default": True}
+        known: dict[str, Value] = {"name": name, "type": type_, "disabled": False, "default": True}
+        if muted is not None:
+            known["value"] = kind not in muted
         found[module] = {"name": module_name, "module_id": module, "types": [known]}
     return Result(list(found.values()))
 
@@ -45,9 +51,7 @@ async def config(call: Call) -> Result:
 
 async def set_config(call: Call) -> Result:
     """Take down which types the user wants; what is not named stays, what is not known is left out."""
-    given = reading.tree(call.params, "CONFIG")
-    if not given:
-        raise MethodError(400, "CONFIG_ERROR", "New config is not specified")
+    given = _new_config(call)
     wanted: dict[str, bool] = {}
     for row in given.values():
         said = {name.upper(): value for name, value in reading.mapped(row).items()}
@@ -79,6 +83,28 @@ async def set_smart_filter(call: Call) -> Result:
     return await _keep(call, PushChange(smart=_asked(call)))
 
 
+async def no_counters(_: Call) -> Result:
+    """List the counters, or which of them the user wants: there are none."""
+    return Result([])
+
+
+async def counted(_: Call) -> Result:
+    """Return what all counters add up to."""
+    return Result(0)
+
+
+async def set_counters(call: Call) -> Result:
+    """Take down which counters the user wants; as everywhere, what is not known is left out."""
+    _new_config(call)
+    return Result(value=True)
+
+
+def _new_config(call: Call) -> dict[str, Value]:
+    if given := reading.tree(call.params, "CONFIG"):
+        return given
+    raise MethodError(400, "CONFIG_ERROR", "New config is not specified")
+
+
 def _asked(call: Call) -> bool:
     """Return what ACTIVE says. Raises MethodError if that is neither yes nor no: silence must not switch a phone off."""
     said = _switch(call.params)
@@ -103,14 +129,18 @@ async def _keep(call: Call, change: PushChange) -> Result:
 
 
 METHODS: tuple[Method, ...] = tuple(
-    Method(name=f"mobile.push.{name}", scope="mobile", handler=handler)
+    Method(name=f"mobile.{name}", scope="mobile", handler=handler)
     for name, handler in (
-        ("types.get", types),
-        ("config.get", config),
-        ("config.set", set_config),
-        ("status.get", status),
-        ("status.set", set_status),
-        ("smartfilter.status.get", smart_filter),
-        ("smartfilter.status.set", set_smart_filter),
+        ("push.types.get", types),
+        ("push.config.get", config),
+        ("push.config.set", set_config),
+        ("push.status.get", status),
+        ("push.status.set", set_status),
+        ("push.smartfilter.status.get", smart_filter),
+        ("push.smartfilter.status.set", set_smart_filter),
+        ("counter.types.get", no_counters),
+        ("counter.get", counted),
+        ("counter.config.get", no_counters),
+        ("counter.config.set", set_counters),
     )
 )

@@ -22,6 +22,7 @@ from wakeline.edges.bitrix24 import pushing, reading
 from wakeline.edges.bitrix24.answers import atom
 from wakeline.edges.bitrix24.call import Auth, Call, Method, MethodError, Result
 from wakeline.edges.bitrix24.reading import Value
+from wakeline.edges.bitrix24.refusals import Refusal
 
 CHANNEL_LIFETIME = 43_205
 """Seconds that the name of a channel is good for."""
@@ -32,6 +33,7 @@ _PUBLIC_AUTH = "Public channels are given to applications only: call this method
 _USER_AUTH = "Method not available for OAuth authorization."
 
 _MOST_USERS = 1000
+_MOST_TAGS = 1000
 _MODULE = re.compile(r"[a-z0-9._]+")
 _COMMAND = re.compile(r"[\w:|.\-]+", re.ASCII)
 _REVISIONS = {"revision_web": 19, "revision_mobile": 3}
@@ -128,6 +130,15 @@ async def public_channels(call: Call) -> Result:
     return Result({str(number): _public(call, owner, number) for number in numbers})
 
 
+async def extend_watch(call: Call) -> Result:
+    """Say of each tag that nobody watches it any more: what a portal answers for one that has ended, so that clients let go."""
+    given = call.params.get("TAGS")
+    tags = reading.texts({"TAGS": reading.tree(call.params, "TAGS") or given}, "TAGS")
+    if len(tags) > _MOST_TAGS:
+        raise Refusal.ARGUMENT.error(f"Argument 'TAGS' has more than {_MOST_TAGS} values", argument="TAGS")
+    return Result(dict.fromkeys(tags, False))
+
+
 def _owner(call: Call) -> str:
     if not reading.flag(call.params, "APPLICATION"):
         return ""
@@ -209,6 +220,7 @@ METHODS: tuple[Method, ...] = (
         auth=Auth.APPLICATION,
         wrong_auth=_CHANNEL_AUTH,
     ),
+    Method(name="pull.watch.extend", scope="pull", handler=extend_watch),
     Method(name="pull.config.get", scope="pull_channel", handler=user_config, auth=Auth.WEBHOOK, wrong_auth=_USER_AUTH),
     Method(name="pull.channel.public.get", scope="pull_channel", handler=public_channel),
     Method(name="pull.channel.public.list", scope="pull_channel", handler=public_channels),
