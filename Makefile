@@ -26,7 +26,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 test: $(STAMP) check system-packages  ## Everything, with a smoke of the long ones, under 12 minutes on 2 cores
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadgroup
 
 .PHONY: system-packages
 system-packages:  ## Real programs that judge us; NO_APT=1 forbids the install

@@ -34,10 +34,15 @@ _PATIENCE = 90
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests of real programs more time than those that run in this process."""
+    """Give tests of real programs more time than those that run in this process, and have them run one after the other.
+
+    What they share (installed packages, ports, the machine's load) they share in one worker; the others run beside it.
+    """
     for item in items:
-        suite = item.path.relative_to(_HERE).parts[0]
-        if suite in _WITH_PROCESSES and item.get_closest_marker("timeout") is None:
+        if item.path.relative_to(_HERE).parts[0] not in _WITH_PROCESSES:
+            continue
+        item.add_marker(pytest.mark.xdist_group("real programs"))
+        if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(_PATIENCE))
 
 

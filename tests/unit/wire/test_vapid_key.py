@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -90,6 +91,7 @@ def test_a_binary_key_is_taken_too() -> None:
         (pair(privateKey=encoded(bytes(32))), "no private key of P-256"),
         (pair(privateKey=encoded(b"\xff" * 32)), "no private key of P-256"),
     ],
+    ids=count(),  # not the keys, which are new in every process
 )
 def test_a_pair_that_cannot_work_is_refused_in_words(data: bytes, words: str) -> None:
     assert words in refusal(judge(data))
