@@ -29,6 +29,10 @@
     |  +- SchemaTooNew             the store was written by a newer release
     |  +- MigrationChanged         an applied migration differs from the shipped one
     +- SecretError                 a sealed value cannot be opened
+    +- PortalError                 a connected Bitrix24 portal did not do what was asked
+    |  +- PortalRefused            it said no, and would again
+    |  +- PortalUnreachable        not now; says when to try again
+    |  +- PortalClosed             we have no access, or none any more: nothing is asked
     +- TransportError
        +- ConnectFailed
        +- TimedOut
@@ -276,6 +280,54 @@ class SecretError(WakelineError):
 
     code = "secret_unreadable"
     title = "A sealed value cannot be opened"
+    exit_code = 4
+
+
+class PortalError(WakelineError):
+    """A connected Bitrix24 portal did not do what was asked."""
+
+    code = "portal_failed"
+    title = "A connected portal failed"
+    status = 502
+
+
+class PortalRefused(PortalError):
+    """The portal said no, and would again: `answered` is its HTTP status, `reason` its error code (may be empty)."""
+
+    code = "portal_refused"
+    title = "The connected portal refuses this"
+    exit_code = 4
+
+    def __init__(self, detail: str, *, answered: int, reason: str, fix: str = "") -> None:
+        """Say what the portal said."""
+        super().__init__(detail, fix=fix)
+        self.answered = answered
+        self.reason = reason
+
+
+class PortalUnreachable(PortalError):
+    """The portal, or the way to it, serves nobody now; `retry_after` is set.
+
+    `doubtful`: the request had left, so it may have been carried out; otherwise it was not.
+    """
+
+    code = "portal_unreachable"
+    title = "The connected portal cannot be reached"
+    status = 503
+    exit_code = 5
+
+    def __init__(self, detail: str, *, retry_after: float, doubtful: bool = False, fix: str = "") -> None:
+        """Say what failed, and when to try again (seconds)."""
+        super().__init__(detail, fix=fix, retry_after=retry_after)
+        self.doubtful = doubtful
+
+
+class PortalClosed(PortalError):
+    """There is no access to the portal, or none any more; nothing was asked."""
+
+    code = "portal_closed"
+    title = "There is no access to this portal"
+    status = 409
     exit_code = 4
 
 

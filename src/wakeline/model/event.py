@@ -32,6 +32,7 @@ class EventType(StrEnum):
     BRAKE_RELEASED = "brake.released"
     QUEUE_STALLED = "queue.stalled"
     PORTAL_MOVED = "portal.moved"
+    PORTAL_CLOSED = "portal.closed"
 
 
 class EventData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

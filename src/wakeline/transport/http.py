@@ -22,7 +22,7 @@ from wakeline.transport.guard import Guard, Origin, read_url
 from wakeline.transport.tls import ALPN_HTTP1, classify, shared_context
 
 MAX_ANSWER = 1024 * 1024
-"""Longest answer body read, in bytes; no token or webhook answer comes near it."""
+"""Longest answer body read unless told otherwise, in bytes; no token or webhook answer comes near it."""
 
 _IDLE_SECONDS = 30.0
 _CONNECT_SECONDS = 10.0
@@ -32,6 +32,8 @@ _ERRORS = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError
 
 class GuardedClient:
     """Implements `ports.HttpClient`; `ca_file` adds to the system's store, `proxy` is the URL of an HTTP proxy.
+
+    `max_answer`: the longest body of an answer, in bytes.
 
     Raises ConfigError for an unusable `ca_file` or `proxy`.
     """
@@ -43,8 +45,10 @@ class GuardedClient:
         ca_file: str = "",
         proxy: str = "",
         max_connections: int = 32,
+        max_answer: int = MAX_ANSWER,
     ) -> None:
         self._guard = guard
+        self._max_answer = max_answer
         self._proxied = bool(proxy)
         via, host = _proxy(proxy, ca_file) if proxy else (None, "")
         self._pool = httpcore2.AsyncConnectionPool(
@@ -77,7 +81,7 @@ class GuardedClient:
         """POST `body`; the answer as it is, redirects included; `timeout` in seconds covers everything.
 
         Raises AddressRefused (the guard), ConnectFailed (no connection, or its TLS failed), TimedOut, and
-        TransportError (the connection broke, the answer breaks HTTP or is longer than MAX_ANSWER).
+        TransportError (the connection broke, the answer breaks HTTP or is longer than `max_answer`).
         """
         origin, target = read_url(url)
         self._guard.check_origin(origin)
@@ -108,7 +112,7 @@ class GuardedClient:
         async with self._pool.stream(
             "POST", url, headers=list(headers.items()), content=body, extensions=extensions
         ) as answer:
-            received = await _bounded(answer.aiter_stream(), origin)
+            received = await _bounded(answer.aiter_stream(), origin, self._max_answer)
             return HttpAnswer(status=answer.status, headers=_joined(answer.headers), body=received)
 
 
@@ -136,12 +140,12 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         return await self._sockets.connect_tcp(last, port, share, local_address, socket_options)
 
 
-async def _bounded(parts: AsyncIterable[bytes], origin: Origin) -> bytes:
+async def _bounded(parts: AsyncIterable[bytes], origin: Origin, longest: int) -> bytes:
     body = bytearray()
     async for part in parts:
         body += part
-        if len(body) > MAX_ANSWER:
-            raise TransportError(f"{origin}: the answer is longer than {MAX_ANSWER} bytes")
+        if len(body) > longest:
+            raise TransportError(f"{origin}: the answer is longer than {longest} bytes")
     return bytes(body)
 
 

@@ -1,0 +1,115 @@
+"""Long lists: by `start`, which counts, or by id, which does not.
+
+Rules (Bitrix24: "Features of list methods", "Large amounts of data"): a page has 50 rows. `start=-1` counts nothing, and with
+`filter[>ID]` the next page begins behind the last row. In a batch each page takes that id from the page before by reference
+(`$result[p0][49][ID]`); behind a page that is not full the reference leads nowhere, so what follows it is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
+
+from wakeline.model.bitrix24.records import Fields
+from wakeline.model.errors import PortalRefused, PortalUnreachable
+from wakeline.wire.bitrix24.answer import Refusal, Reply, whole
+from wakeline.wire.bitrix24.commands import BatchReply, Call, Params, by_key
+
+PAGE = 50
+_CHAIN = 20
+"""Pages of one request: a thousand rows, some megabytes at most."""
+
+
+class Calls(Protocol):
+    """As much of a client as lists need."""
+
+    async def call(self, method: str, params: Params, *, bulk: bool) -> Reply:
+        """Call a method."""
+
+    async def batch(self, commands: Mapping[str, Call], *, bulk: bool) -> BatchReply:
+        """Call many."""
+
+
+async def pages(client: Calls, method: str, params: Params) -> AsyncIterator[Reply]:
+    """Yield the pages of a list; it ends where the portal names no next one, or one that does not lie ahead."""
+    start = 0
+    while True:
+        reply = await client.call(method, {**params, "start": start}, bulk=True)
+        yield reply
+        if reply.next is None or reply.next <= start:
+            return
+        start = reply.next
+
+
+async def rows(client: Calls, method: str, params: Params, *, after: int, id_name: str) -> AsyncIterator[list[Fields]]:
+    """Yield lists of rows in the order of their ids; an empty list ends nothing and is not yielded."""
+    reply = await client.call(method, _behind(params, after, id_name), bulk=True)
+    found = rows_of(reply.result)
+    if found:
+        yield found
+    while len(found) == PAGE:
+        last = _last_id(found, after)
+        path = _path(reply.result)
+        chain = {f"p{place}": (method, _behind(params, _from(place, last, path), id_name)) for place in range(_CHAIN)}
+        answered = await client.batch(chain, bulk=True)
+        after = last
+        for key in chain:
+            found = rows_of(_page(answered, key, method))
+            if found:
+                yield found
+                after = _last_id(found, after)
+            if len(found) < PAGE:
+                return
+
+
+def rows_of(result: object) -> list[Fields]:
+    """Return the rows of a list's answer, which may be the only member of a map."""
+    if isinstance(result, dict):
+        result = next((value for value in result.values() if isinstance(value, list)), [])
+    return [row for row in result if isinstance(row, dict)] if isinstance(result, list) else []
+
+
+def id_of(row: Fields) -> int:
+    """Return a row's id, whatever its method calls it; 0 if there is none."""
+    return whole(row.get("ID", row.get("id"))) or 0
+
+
+def _behind(params: Params, after: int | str, id_name: str) -> Params:
+    ordered = {} if "order" in params else {"order": {id_name: "ASC"}}
+    return {**params, **ordered, "filter": {**by_key(params.get("filter")), f">{id_name}": after}, "start": -1}
+
+
+def _last_id(found: list[Fields], after: int) -> int:
+    last = id_of(found[-1])
+    if last <= after:
+        raise PortalUnreachable("The portal's list is not in the order of ids", retry_after=PAGE)
+    return last
+
+
+def _path(result: object) -> str:
+    """Return where the id of a full page's last row is, as references have it."""
+    name = "id" if "id" in rows_of(result)[-1] else "ID"
+    inside = (
+        next((f"[{key}]" for key, value in result.items() if isinstance(value, list)), "")
+        if isinstance(result, dict)
+        else ""
+    )
+    return f"{inside}[{PAGE - 1}][{name}]"
+
+
+def _from(place: int, last: int, path: str) -> int | str:
+    return last if place == 0 else f"$result[p{place - 1}]{path}"
+
+
+def _page(answered: BatchReply, key: str, method: str) -> object:
+    refusal = answered.errors.get(key)
+    if refusal is None:
+        return answered.results.get(key)
+    raise _error(refusal, method)
+
+
+def _error(refusal: Refusal, method: str) -> PortalRefused | PortalUnreachable:
+    words = f"The portal answered {refusal} to {method}"
+    if refusal.busy or refusal.failed:
+        return PortalUnreachable(words, retry_after=PAGE)
+    return PortalRefused(words, answered=refusal.status, reason=refusal.code)
