@@ -12,9 +12,7 @@ from collections.abc import Collection
 from urllib.parse import SplitResult, urlsplit
 
 from wakeline.model.errors import AddressRefused
-
-OAUTH_HOSTS = frozenset({"oauth.bitrix.info", "oauth.bitrix24.tech"})
-DEFAULT_OAUTH = "https://oauth.bitrix.info/rest/"
+from wakeline.wire.bitrix24.oauth_server import DEFAULT_SERVER_ENDPOINT, server_endpoint
 
 _SAFE = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(:[0-9]{1,5})?")
@@ -32,12 +30,10 @@ def rest_endpoint(url: str, *, named: Collection[str]) -> str:
 
 def oauth_endpoint(url: str, *, named: Collection[str]) -> str:
     """Return the address of an OAuth host's REST (empty: Bitrix24's usual one). Raises AddressRefused for anybody else's."""
-    endpoint = rest_endpoint(url or DEFAULT_OAUTH, named=named)
-    parts = urlsplit(endpoint)
-    host = _bare(parts.hostname)
-    if host not in _canonical(named) and (host not in OAUTH_HOSTS or parts.port not in (None, 443)):
+    endpoint = server_endpoint(url or DEFAULT_SERVER_ENDPOINT, named)
+    if not endpoint:
         raise AddressRefused(
-            f"{host} is not an OAuth host of Bitrix24",
+            f"{urlsplit(url).hostname or 'The address'} is not an OAuth host of Bitrix24",
             fix="If it is one you run, name it in [bitrix24] connected_hosts.",
         )
     return endpoint
