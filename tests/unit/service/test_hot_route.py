@@ -18,6 +18,7 @@ from wakeline.config.tree import QueueSection
 from wakeline.edges.rest.reading import BODY_LIMIT
 from wakeline.model.errors import StoreUnavailable
 from wakeline.observe.health import Phase
+from wakeline.ports.bitrix24_connector import CallBegan, CallEnded
 
 pytestmark = pytest.mark.anyio
 
@@ -39,6 +40,7 @@ async def pair(anyio_backend: str) -> AsyncIterator[Pair]:
 PATH = "/v1/apps/acme-chat/notifications"
 BODY = b'{"to":{"users":["alice"]},"alert":{"title":"Hi"}}'
 OTHER = b'{"to":{"users":["alice"]},"alert":{"title":"Ho"}}'
+CALL = b'{"to":{"users":["alice"]},"call":{"id":"c1","caller":"4930123456"}}'
 TYPE = "Content-Type: application/json"
 
 
@@ -93,6 +95,31 @@ def split(request: bytes, *at: int) -> tuple[bytes, ...]:
     return tuple(request[start:end] for start, end in itertools.pairwise(cuts))
 
 
+class Journal:
+    """Keeps the calls of one user; `failure` is raised instead of noting one."""
+
+    def __init__(self, user: str, failure: Exception | None = None) -> None:
+        self._user = user
+        self._failure = failure
+        self.noted: list[CallBegan] = []
+
+    def keeps(self, _app: int, user: str) -> bool:
+        return user == self._user
+
+    async def began(self, calls: Sequence[CallBegan]) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self.noted += calls
+
+    async def ended(self, call: CallEnded) -> bool:
+        return any(each.call_id == call.call_id for each in self.noted)
+
+
+def journal(user: str, failure: Exception | None = None) -> Callable[[Gateway], None]:
+    """Have somebody keep a record of the calls of a user."""
+    return lambda gateway: setattr(gateway.ports, "calls", Journal(user, failure))
+
+
 HEAD = len(ask()) - len(BODY)
 FULL = Settings(queue=QueueSection(max_pending=1))
 
@@ -107,6 +134,7 @@ HOT = (
     Case("a wrong header last", (ask(BODY, "Authorization: Basic eA=="),), by_asgi=1),
     Case("the right header last", (ask(BODY, f"Authorization: bearer  {key_text('send')} ", key="gone"),)),
     Case("text that is not ASCII in a header", (ask(BODY, "X-Name: J\xf6rg"),)),
+    Case("a call", (ask(CALL),)),
     Case("a large header", (ask(BODY, "X-Large: " + "a" * 40_000),)),
     Case("many headers", (ask(BODY, *(f"X-{number}: {number}" for number in range(500))),)),
     Case("keep-alive said", (ask(BODY, "Connection: keep-alive"),)),
@@ -185,6 +213,14 @@ TROUBLE = (
     Case("a defect", (ask(),), prepare=failing(ZeroDivisionError())),
     Case("a gateway that stops", (ask(),), by_asgi=1, prepare=draining),
 )
+NOTED = (
+    Case("a call that is noted", (ask(CALL),), by_asgi=1, prepare=journal("alice")),
+    Case("a call of another user", (ask(CALL),), prepare=journal("bob")),
+    Case("no call", (ask(),), prepare=journal("alice")),
+    Case("a call without a number", (ask(CALL.replace(b"4930123456", b"Carol")),), prepare=journal("alice")),
+    Case("a call not noted", (ask(CALL),), by_asgi=1, prepare=journal("alice", StoreUnavailable("the disk is full"))),
+    Case("a journal that is broken", (ask(CALL),), by_asgi=1, prepare=journal("alice", ZeroDivisionError())),
+)
 CASES = (*HOT, *LEFT)
 
 
@@ -217,3 +253,17 @@ async def test_both_ways_tell_of_trouble_alike(case: Case) -> None:
     async with both[0] as hot, both[1] as plain:
         with capture_logs():
             check(case, await told(hot, case), await told(plain, case))
+
+
+@pytest.mark.parametrize("case", NOTED, ids=lambda case: case.name)
+async def test_both_ways_note_calls_alike(case: Case) -> None:
+    async with served(hot=True) as hot, served(hot=False) as plain:
+        with capture_logs():
+            check(case, await told(hot, case), await told(plain, case))
+        assert noted(hot) == noted(plain) == (["c1"] if case.name == "a call that is noted" else [])
+
+
+def noted(one: Served) -> list[str]:
+    """Return the calls that a journal was told of."""
+    assert isinstance(one.gateway.ports.calls, Journal)
+    return [call.call_id for call in one.gateway.ports.calls.noted]
