@@ -127,6 +127,8 @@ class Life:
                 portal_access=self.store.portal_access,
                 portal_events=self.store.portal_events,
                 portal_calls=self.store.portal_calls,
+                event_inbox=self.store.event_inbox,
+                outbox=self.store.outbox,
                 facts=self.store.settings,
                 keeper=self.disk,
                 providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google},

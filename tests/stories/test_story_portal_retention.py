@@ -1,12 +1,15 @@
-"""What the portal keeps for a while only: codes, tokens, offline events, calls."""
+"""What the portal keeps for a while only: codes, tokens, offline events, calls; and what is kept of connected ones."""
 
 from __future__ import annotations
 
 import pytest
 
+from connected_nouns import event, installation, write
 from portal_nouns import code, digest, grant, offline, some_application
 from stories.world import World
 from wakeline.model.bitrix24.calls import ExternalCall
+from wakeline.model.bitrix24.inbox import EventState, Settled
+from wakeline.model.bitrix24.outbox import WriteState
 
 pytestmark = pytest.mark.anyio
 
@@ -49,3 +52,21 @@ async def test_calls_are_forgotten_with_the_ledger_even_those_that_never_ended(w
     world.clock.advance(1)
     await world.pipeline.maintain.prune()
     assert await calls.call("c") is None
+
+
+async def test_events_and_writes_of_connected_portals_are_forgotten_once_they_wait_for_nothing(world: World) -> None:
+    store, now = world.store, world.clock.now()
+    of = (await store.installations.create(installation(app=world.app.id))).id
+    await store.event_inbox.put([event(number, of=of, received=now) for number in (1, 2)])
+    first, waiting = await store.event_inbox.recorded(limit=9)
+    await store.event_inbox.settle([Settled(id=first.id, state=EventState.DONE)])
+    await store.outbox.put([write(of=of, at=now), write(of=of, at=now, state=WriteState.DONE)])
+
+    world.clock.advance(world.settings.retention.notifications)
+    await world.pipeline.maintain.prune()
+    assert len(await store.event_inbox.recorded(limit=9)) == len(await store.outbox.recorded(limit=9)) == 2
+
+    world.clock.advance(1)
+    await world.pipeline.maintain.prune()
+    assert await store.event_inbox.recorded(limit=9) == [waiting]
+    assert [each.state for each in await store.outbox.recorded(limit=9)] == [WriteState.WAITING]

@@ -187,9 +187,9 @@ class Retention(_Section, frozen=True):
     """How long things are kept."""
 
     notifications: WholeSeconds = 30 * 86400
-    """Seconds the ledger keeps a notification after it is done."""
+    """Seconds the ledger keeps a notification after it is done, and what was written on a connected Bitrix24 portal."""
     events: WholeSeconds = 30 * 86400
-    """Seconds the journal keeps an event."""
+    """Seconds the journal keeps an event, and a connected Bitrix24 portal's event after it came in."""
     idempotency: WholeSeconds = 86400
     """Seconds a repeated Idempotency-Key gets the first answer."""
 

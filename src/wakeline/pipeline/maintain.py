@@ -244,4 +244,6 @@ class Maintain:
         await self._parts.brakes.prune(now - 1000 * keep.notifications)
         await self._parts.portal_access.prune(now)
         await self._parts.portal_calls.prune_calls(now - 1000 * keep.notifications)
+        await self._parts.event_inbox.prune(now - 1000 * keep.events)
+        await self._parts.outbox.prune(now - 1000 * keep.notifications)
         await self._parts.portal_events.prune_events(now - 1000 * self._parts.settings.bitrix24.offline_event_lifetime)

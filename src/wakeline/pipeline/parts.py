@@ -12,6 +12,7 @@ from wakeline.model.event import EventType
 from wakeline.model.route import ProviderKind
 from wakeline.pipeline.meter import Meter, Silent
 from wakeline.ports.bitrix24 import PortalAccess, PortalCalls, PortalEvents
+from wakeline.ports.bitrix24_connector import EventInbox, Outbox
 
 
 def _everything(_event: EventType) -> bool:
@@ -39,6 +40,8 @@ class Parts(msgspec.Struct, kw_only=True):
     portal_access: PortalAccess
     portal_events: PortalEvents
     portal_calls: PortalCalls
+    event_inbox: EventInbox
+    outbox: Outbox
     facts: ports.Settings
     keeper: ports.StoreKeeper
     providers: Mapping[ProviderKind, ports.Provider]

@@ -89,6 +89,8 @@ class Gateway:
                 portal_access=store.portal_access,
                 portal_events=store.portal_events,
                 portal_calls=store.portal_calls,
+                event_inbox=store.event_inbox,
+                outbox=store.outbox,
                 facts=store.settings,
                 keeper=store.keeper,
                 providers=dict(self.posts),
