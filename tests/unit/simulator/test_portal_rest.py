@@ -205,8 +205,10 @@ async def test_a_call_is_registered_once_and_finished(portal: PortalClient) -> N
     first = await portal.result("telephony.externalcall.register", **wanted)
     again = await portal.result("telephony.externalCall.register", **wanted)
     assert first["CALL_ID"] == again["CALL_ID"]
+    assert await portal.result("telephony.externalcall.show", CALL_ID=first["CALL_ID"], USER_ID=[1, 2]) is True
     row = await portal.result("telephony.externalcall.finish", CALL_ID=first["CALL_ID"], USER_ID=3, DURATION=61)
     assert (row["PORTAL_USER_ID"], row["CALL_DURATION"], row["CALL_FAILED_CODE"]) == ("3", "61", "200")
+    assert await portal.result("telephony.externalcall.show", CALL_ID=first["CALL_ID"]) is False
     for refused in ({"TYPE": 9}, {"PHONE_NUMBER": "x"}, {"USER_PHONE_INNER": "9"}, {"CALL_START_DATE": "soon"}):
         assert (await portal.call("telephony.externalcall.register", **wanted | refused)).status_code == 400
 

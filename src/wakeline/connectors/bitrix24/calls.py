@@ -20,7 +20,7 @@ from http import HTTPStatus
 import msgspec
 import structlog
 
-from wakeline.model.bitrix24.installation import Installation, InstallationState
+from wakeline.model.bitrix24.installation import BY_MEMBER_ID, Installation, InstallationState
 from wakeline.model.bitrix24.outbox import PortalWrite, WriteState
 from wakeline.model.errors import NotFound
 from wakeline.ports.bitrix24_connector import CallBegan, CallEnded, Installations, Outbox
@@ -177,7 +177,8 @@ def _number(text: str) -> int:
 
 
 def _is_interested(installation: Installation) -> bool:
-    return installation.telephony and installation.state is InstallationState.ACTIVE
+    is_open = installation.state is InstallationState.ACTIVE and installation.prefix != BY_MEMBER_ID
+    return installation.telephony and is_open
 
 
 def _register_key(call: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from unit.edges.rest.gateway import START, HandClock
 from wakeline.connectors.bitrix24.calls import FINISH, REGISTER, SHOW, Calls, status_of
-from wakeline.model.bitrix24.installation import Installation, InstallationState, WebhookAccess
+from wakeline.model.bitrix24.installation import BY_MEMBER_ID, Installation, InstallationState, WebhookAccess
 from wakeline.model.bitrix24.outbox import PortalWrite, WriteState
 from wakeline.ports.bitrix24_connector import CallBegan, CallEnded
 from wakeline.storage.memory import MemoryStore
@@ -256,6 +256,7 @@ async def test_another_app_neither_begins_nor_ends_a_call(office: Office) -> Non
         ("one:", "one:" + "7" * 19, False),
         ("", "7", True),
         ("", "alice", False),
+        (BY_MEMBER_ID, f"{BY_MEMBER_ID}7", False),
     ],
 )
 async def test_whose_calls_are_kept(office: Office, prefix: str, user: str, kept: bool) -> None:

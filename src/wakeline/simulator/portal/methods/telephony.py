@@ -109,7 +109,15 @@ def finish(call: Call) -> Found:
     return Found(call.memory.calls[identity])
 
 
+def card(call: Call) -> Found:
+    """Shows or hides the card of a call that is going on."""
+    known = call.memory.calls.get(call.text("call_id"))
+    return Found(known is not None and "CALL_STATUS" not in known)
+
+
 METHODS = (
     Method("telephony.externalcall.register", register, "telephony"),
+    Method("telephony.externalcall.show", card, "telephony"),
+    Method("telephony.externalcall.hide", card, "telephony"),
     Method("telephony.externalcall.finish", finish, "telephony"),
 )
