@@ -306,7 +306,8 @@ async def step(store: Store, app: int, made: tuple[Any, ...]) -> object:
             former = f"{former}-refresh" if former else ""
             return await store.installations.keep_tokens(number, new, instead_of=former)
         case ("reach", int(place), int(moment)):
-            return await store.installations.reach(nth(store, place).id, moment)
+            await store.installations.reach(nth(store, place).id, moment)
+            return None
         case ("delete", int(place)):
             return await dies(store.installations.delete(nth(store, place).id))
     raise AssertionError(made)
