@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import msgspec
 import structlog
 
-from wakeline.connectors.bitrix24.standing import CONNECT_AGAIN, ClientPorts, close, open_installation
+from wakeline.connectors.bitrix24.standing import CONNECT_AGAIN, ClientPorts, close, known_installation
 from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, InstallationState, Tokens
 from wakeline.model.errors import (
     AddressRefused,
@@ -121,11 +121,11 @@ class Keeper:
         self._unwritten: dict[int, tuple[str, Grant, int]] = {}
 
     async def renew(self, number: int, *, instead_of: str) -> None:
-        """Have another access token in the store than `instead_of`.
+        """Have another access token in the store than `instead_of`, whatever state the installation is in.
 
         Raises PortalClosed, PortalRefused, PortalUnreachable, StoreUnavailable.
         """
-        tokens = application(open_installation(self._ports, number)).tokens
+        tokens = application(known_installation(self._ports, number)).tokens
         if tokens is not None and tokens.access != instead_of:
             return
         task = self._running.get(number)
@@ -157,7 +157,7 @@ class Keeper:
             task.exception()
 
     async def _renew(self, number: int) -> None:
-        installation = open_installation(self._ports, number)
+        installation = known_installation(self._ports, number)
         used = application(installation).tokens
         if used is None:
             raise await close(self._ports, number, "The portal took its tokens back")
@@ -181,7 +181,7 @@ class Keeper:
         )
         if isinstance(found, Grant):
             return found, now
-        there = application(open_installation(self._ports, installation.id)).tokens
+        there = application(known_installation(self._ports, installation.id)).tokens
         if there is not None and there.refresh != used.refresh:
             return None, now
         if found.code in _FOR_GOOD:

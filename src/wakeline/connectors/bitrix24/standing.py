@@ -35,11 +35,17 @@ class ClientPorts(msgspec.Struct, frozen=True, kw_only=True):
         return self.settings().bitrix24.connected_hosts
 
 
-def open_installation(ports: ClientPorts, number: int) -> Installation:
-    """Return an installation that may be asked. Raises PortalClosed."""
+def known_installation(ports: ClientPorts, number: int) -> Installation:
+    """Return an installation in any state. Raises PortalClosed if it was deleted."""
     installation = ports.installations.by_id(number)
     if installation is None:
         raise PortalClosed("The portal is not connected any more")
+    return installation
+
+
+def open_installation(ports: ClientPorts, number: int) -> Installation:
+    """Return an installation that may be asked. Raises PortalClosed."""
+    installation = known_installation(ports, number)
     match installation.state:
         case InstallationState.ACTIVE:
             return installation

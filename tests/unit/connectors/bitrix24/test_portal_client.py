@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from connected_portal import Connected, connected
+from connected_portal import Connected
 from wakeline.model.errors import InvalidRequest, PortalRefused
 from wakeline.wire.bitrix24.commands import Call
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Connected]:
-    state: Path = tmp_path_factory.getbasetemp() / "portal-simulator"
-    state.mkdir(exist_ok=True)
-    async with connected(state) as running:
-        yield running
 
 
 @pytest.mark.parametrize("kind", ["application", "webhook"])

@@ -1,4 +1,4 @@
-"""event.bind, event.unbind and event.get: who is told of what. Applications only."""
+"""event.bind, event.unbind and event.get: who is told of what. Applications only. events: what there is to be told of."""
 
 from __future__ import annotations
 
@@ -93,7 +93,14 @@ def _shown(one: Binding) -> Tree:
     return {"event": one.event, "handler": one.handler, "auth_type": str(one.user), "offline": 0}
 
 
+def known(call: Call) -> Found:
+    """The events that the caller's scope, or another one, covers."""
+    wanted = (call.text("scope"),) if "scope" in call.params else call.caller.scope
+    return Found([event for event, scope in _KNOWN.items() if not scope or scope in wanted])
+
+
 METHODS = (
+    Method("events", known),
     Method("event.bind", bind, application_only=True),
     Method("event.unbind", unbind, application_only=True),
     Method("event.get", bound, application_only=True),

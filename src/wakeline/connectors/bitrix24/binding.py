@@ -1,0 +1,142 @@
+"""Which events a portal posts to us: those of our rules and of the mirror, and no others that we bound.
+
+Rules (Bitrix24: "event.bind", "Offline events"): only applications bind events; with a webhook an operator does so on the portal.
+An event is bound twice: posted to our address as it happens, and queued on the portal under our connector's name, so that what was
+missed can be fetched. Nobody wants to hear of a call hours later, so events of calls are not queued. Queueing takes an
+administrator's tokens; without them lists by date find what was missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+import structlog
+
+from wakeline.connectors.bitrix24.client import PortalClient
+from wakeline.connectors.bitrix24.connections import Connections
+from wakeline.connectors.bitrix24.kinds import CALL_EVENTS, KINDS, Change
+from wakeline.model.bitrix24.installation import Installation, WebhookAccess
+from wakeline.model.bitrix24.rule import Rule
+from wakeline.model.errors import InvalidRequest
+from wakeline.ports.bitrix24_connector import Rules
+from wakeline.wire.bitrix24.commands import BatchReply, Call, by_key
+
+CONNECTOR = "wakeline"
+"""Our name for our part of the portal's queue of offline events."""
+EVENTS_PATH = "/bitrix24/events/"
+
+_ANY = "*"
+_GOODBYE = "ONAPPUNINSTALL"
+# What the portal says of the application and its queue, not of what people do.
+_OF_ITSELF = frozenset(
+    {"ONAPPINSTALL", "ONAPPUPDATE", "ONAPPTEST", "ONAPPPAYMENT", "ONOFFLINEEVENT", "ONAPPMETHODCONFIRM"}
+)
+_BOUND_ALREADY = "already binded"
+
+_log = structlog.get_logger()
+
+
+class Binding(msgspec.Struct, frozen=True):
+    """One event: posted to `handler`, or queued if that is empty."""
+
+    event: str
+    handler: str = ""
+
+    def bind(self) -> Call:
+        """Return the call that binds it."""
+        return "event.bind", {"event": self.event, **self._how()}
+
+    def unbind(self) -> Call:
+        """Return the call that takes it back."""
+        return "event.unbind", {"event": self.event, **self._how()}
+
+    def _how(self) -> dict[str, object]:
+        if self.handler:
+            return {"handler": self.handler}
+        return {"event_type": "offline", "auth_connector": CONNECTOR}
+
+
+async def bind(connections: Connections, rules: Rules, installation: Installation) -> tuple[str, ...]:
+    """Have the portal post the events of our rules to us; returns the events that are bound, none with a webhook.
+
+    Raises InvalidRequest (nobody knows how the portal reaches us), PortalClosed, PortalRefused, PortalUnreachable.
+    """
+    if isinstance(installation.access, WebhookAccess):
+        return ()
+    client = connections.of(installation.id)
+    handler = handler_address(connections, installation)
+    wanted = await _wanted(client, rules, installation)
+    want = {Binding(event, handler) for event in wanted} | {Binding(event) for event in wanted if _queued(event)}
+    have = set(_ours((await client.call("event.get")).result, installation))
+    bound = (have & want) | await _change(client, have - want, want - have)
+    await _note_queue(connections, installation, queued=any(not one.handler for one in bound))
+    return tuple(sorted(one.event for one in bound if one.handler))
+
+
+def handler_address(connections: Connections, installation: Installation) -> str:
+    """Return where the portal posts events. Raises InvalidRequest."""
+    public = connections.ports.settings().server.public_url
+    if not public:
+        raise InvalidRequest(
+            "Nobody has said how the portal reaches this gateway",
+            fix="Set [server] public_url to an address that it can reach.",
+        )
+    return f"{public.rstrip('/')}{EVENTS_PATH}{installation.name}"
+
+
+async def _wanted(client: PortalClient, rules: Rules, installation: Installation) -> list[str]:
+    names = {_GOODBYE, *events_of(rules.all(), installation)}
+    if _ANY in names:
+        said = by_key((await client.call("events")).result).values()
+        names |= {name.upper() for name in said if isinstance(name, str)}
+    return sorted(names - _OF_ITSELF - {_ANY})
+
+
+def events_of(rules: Iterable[Rule], installation: Installation) -> Iterator[str]:
+    """Yield the events that rules and the mirror want of an installation, `*` among them if a rule says so."""
+    for rule in rules:
+        if rule.enabled and rule.installation in (0, installation.id):
+            yield rule.event
+    if installation.mirror:
+        for kind in KINDS:
+            yield from (kind.event(change) for change in (Change.ADD, Change.UPDATE, Change.DELETE))
+
+
+def _queued(event: str) -> bool:
+    return event != _GOODBYE and event not in CALL_EVENTS
+
+
+def _ours(result: object, installation: Installation) -> Iterator[Binding]:
+    """Yield what `event.get` names that we bound, also at an address that we had before."""
+    for row in by_key(result).values():
+        said = {name: value for name, value in by_key(row).items() if isinstance(value, str)}
+        event, handler = said.get("event", "").upper(), said.get("handler", "")
+        if handler.endswith(f"{EVENTS_PATH}{installation.name}"):
+            yield Binding(event, handler)
+        elif not handler and said.get("connector_id") == CONNECTOR:
+            yield Binding(event)
+
+
+async def _change(client: PortalClient, gone: set[Binding], new: set[Binding]) -> set[Binding]:
+    """Take bindings back and make others; returns those that were made."""
+    order = sorted(new, key=lambda one: (one.event, one.handler))
+    commands = {f"u{place}": one.unbind() for place, one in enumerate(gone)}
+    commands |= {f"b{place}": one.bind() for place, one in enumerate(order)}
+    answered = await client.batch(commands) if commands else BatchReply()
+    made: set[Binding] = set()
+    for place, one in enumerate(order):
+        refusal = answered.errors.get(f"b{place}")
+        if refusal is None or _BOUND_ALREADY in refusal.text:
+            made.add(one)
+        else:
+            how = "posted" if one.handler else "queued"
+            _log.warning("bitrix24.not_bound", portal_event=one.event, how=how, cause=str(refusal))
+    return made
+
+
+async def _note_queue(connections: Connections, installation: Installation, *, queued: bool) -> None:
+    installations = connections.ports.installations
+    kept = installations.by_id(installation.id)
+    if kept is not None and kept.offline != queued:
+        await installations.change(msgspec.structs.replace(kept, offline=queued))

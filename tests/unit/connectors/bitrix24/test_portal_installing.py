@@ -1,0 +1,178 @@
+"""Getting into a portal: what is believed, what is learnt, what is refused."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from connected_portal import Connected
+from wakeline.connectors.bitrix24.installing import redeem, verify
+from wakeline.model.bitrix24.installation import (
+    Access,
+    ApplicationAccess,
+    Installation,
+    InstallationState,
+    Tokens,
+    WebhookAccess,
+)
+from wakeline.model.errors import AddressRefused, PortalClosed, PortalRefused, PortalUnreachable, WakelineError
+from wakeline.simulator.portal.memory import CLIENT_ID, CLIENT_SECRET, SCOPES, WEBHOOK_CODE
+from wakeline.simulator.script import ScriptedAnswer
+
+pytestmark = pytest.mark.anyio
+
+NEW: dict[str, object] = {"member_id": "", "state": InstallationState.WAITING, "client_endpoint": ""}
+
+
+def application(tokens: Tokens | None, client_id: str = CLIENT_ID, secret: str = CLIENT_SECRET) -> ApplicationAccess:
+    return ApplicationAccess(client_id=client_id, client_secret=secret, tokens=tokens)
+
+
+def tokens_of(installation: Installation) -> Tokens:
+    assert isinstance(installation.access, ApplicationAccess)
+    assert installation.access.tokens is not None
+    return installation.access.tokens
+
+
+async def test_a_code_makes_an_installation_with_all_that_is_to_be_known(world: Connected) -> None:
+    waiting = world.described(application(None), **NEW)
+
+    got = await redeem(world.connections, waiting, world.code())
+
+    assert (got.state, got.member_id) == (InstallationState.ACTIVE, world.portal.member_id)
+    assert (got.client_endpoint, got.prefix) == (f"{world.portal.origin}/rest/", f"{world.portal.member_id}:")
+    tokens = tokens_of(got)
+    assert (tokens.user, tokens.scopes) == (1, SCOPES)
+    assert tokens.access_expires == world.clock.now() + 3_600_000
+    assert tokens.access in world.portal.access
+
+
+async def test_a_code_is_good_once(world: Connected) -> None:
+    waiting, code = world.described(application(None), **NEW), world.code()
+    await redeem(world.connections, waiting, code)
+
+    with pytest.raises(PortalRefused, match="invalid_grant"):
+        await redeem(world.connections, waiting, code)
+
+
+async def test_a_wrong_secret_is_said_so(world: Connected) -> None:
+    waiting = world.described(application(None, secret="guess"), **NEW)
+
+    with pytest.raises(PortalRefused, match="invalid_client") as refused:
+        await redeem(world.connections, waiting, world.code())
+
+    assert "client_secret" in refused.value.fix
+
+
+async def test_an_application_that_was_not_installed_has_nothing_to_verify(world: Connected) -> None:
+    with pytest.raises(PortalClosed, match="no tokens"):
+        await verify(world.connections, world.described(application(None)))
+
+
+async def test_tokens_of_another_application_are_refused(world: Connected) -> None:
+    claimed = world.described(application(world.tokens(), client_id="local.other"))
+
+    with pytest.raises(PortalRefused, match="another application"):
+        await verify(world.connections, claimed)
+
+
+async def test_tokens_of_another_portal_are_refused(world: Connected) -> None:
+    claimed = world.described(application(world.tokens()), member_id="f" * 32)
+
+    with pytest.raises(PortalRefused, match="another portal"):
+        await verify(world.connections, claimed)
+
+
+async def test_made_up_tokens_are_refused(world: Connected) -> None:
+    forged = msgspec.structs.replace(world.tokens(), access="a" * 70)
+
+    with pytest.raises(PortalRefused, match="invalid_token"):
+        await verify(world.connections, world.described(application(forged)))
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "https://evil.test/rest/",
+        "http://oauth.bitrix.info/rest/",
+        "https://oauth.bitrix.info@evil.test/rest/",
+        "https://oauth.bitrix.info.evil.test/rest/",
+        "https://oauth.bitrix.info:8443/rest/",
+        "file:///etc/passwd",
+    ],
+)
+async def test_nobody_else_than_an_oauth_host_is_asked(world: Connected, server: str) -> None:
+    claimed = world.described(application(world.tokens()), server_endpoint=server)
+
+    with pytest.raises(AddressRefused, match="OAuth host"):
+        await verify(world.connections, claimed)
+
+
+@pytest.mark.parametrize("place", ["http://portal.test/rest/", "https://169.254.169.254/rest/", "https://portal.test/x/"])
+async def test_a_portal_that_says_to_be_at_a_wrong_place_is_refused(world: Connected, place: str) -> None:
+    claimed = world.described(application(world.tokens()))
+    world.switch(client_endpoint=place)
+
+    with pytest.raises((AddressRefused, PortalUnreachable)):
+        await verify(world.connections, claimed)
+
+
+async def test_expired_tokens_of_a_kept_installation_are_renewed_and_kept(world: Connected) -> None:
+    installation = await world.application(state=InstallationState.WAITING)
+    world.expire()
+
+    got = await verify(world.connections, installation)
+
+    assert got.state is InstallationState.ACTIVE
+    assert world.access(installation).refresh == tokens_of(got).refresh != tokens_of(installation).refresh
+
+
+async def test_expired_tokens_that_are_not_kept_are_renewed_too(world: Connected) -> None:
+    claimed = world.described(application(world.tokens()))
+    world.expire()
+
+    got = await verify(world.connections, claimed)
+
+    assert tokens_of(got).refresh in world.portal.refresh
+    assert tokens_of(got).refresh != tokens_of(claimed).refresh
+
+
+async def test_a_webhook_that_lets_us_in_is_active_at_its_own_address(world: Connected) -> None:
+    access = WebhookAccess(url=f"{world.portal.origin}/rest/1/{WEBHOOK_CODE}")
+
+    got = await verify(world.connections, world.described(access, **NEW))
+
+    assert (got.state, got.client_endpoint) == (InstallationState.ACTIVE, f"{world.portal.origin}/rest/")
+    assert got.access == WebhookAccess(url=f"{access.url}/")
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("{portal}/rest/1/wrong/", PortalRefused),
+        ("{portal}/rest/1/", AddressRefused),
+        ("{portal}/rest/1/simulatorwebhook/profile.json", AddressRefused),
+        ("http://portal.test/rest/1/simulatorwebhook/", AddressRefused),
+        ("https://127.0.0.1:1/rest/1/simulatorwebhook/", PortalUnreachable),
+        ("https://10.0.0.1/rest/1/simulatorwebhook/", PortalUnreachable),
+        ("https://user:word@portal.test/rest/1/simulatorwebhook/", AddressRefused),
+    ],
+)
+async def test_a_webhook_that_leads_nowhere_is_refused_without_its_code(
+    world: Connected, address: str, kind: type[WakelineError]
+) -> None:
+    access: Access = WebhookAccess(url=address.format(portal=world.portal.origin))
+
+    with pytest.raises(kind) as refused:
+        await verify(world.connections, world.described(access, **NEW))
+
+    assert WEBHOOK_CODE not in f"{refused.value.detail} {refused.value.fix}"
+
+
+async def test_a_portal_that_is_down_is_unreachable_with_a_time_to_try_again(world: Connected) -> None:
+    world.script("app.info", ScriptedAnswer(status=500, times=None))
+
+    with pytest.raises(PortalUnreachable) as unreachable:
+        await verify(world.connections, world.described(application(world.tokens())))
+
+    assert unreachable.value.retry_after
