@@ -96,6 +96,32 @@ class TestB24pysdk:
         assert found.result["one"]["TITLE"] == "Deal 7"
         assert set(found.result_error) == {"bad"}
 
+    def test_a_batch_with_a_reference_and_a_failure(self, hook: Any) -> None:
+        found = hook.call_batch(
+            {
+                "last": hook.crm.deal.list(select=["ID"], order={"ID": "DESC"}),
+                "same": hook.crm.deal.list(select=["ID", "TITLE"], filter={"ID": "$result[last][0][ID]"}),
+                "none": hook.crm.deal.get(bitrix_id=99999),
+            }
+        ).result
+        assert found.result["same"] == [{"ID": str(DEALS), "TITLE": f"Deal {DEALS}"}]
+        assert set(found.result_error) == {"none"}
+
+    def test_what_the_portal_says_of_itself_is_read_by_its_types(self, named: Portal, hook: Any) -> None:
+        own = b24pysdk.Client(application(named.token("types-token")))
+        for client in (hook, own):
+            assert [client.feature.get(code).value.value for code in ("rest_offline_extended", "sip")] == [True, False]
+            assert client.user.current().value.bitrix_pk == 1
+            assert [user.bitrix_pk for user in client.user.search(filter={"NAME": "An"}).values] == [1]
+            assert abs(client.server.time().value.timestamp() - time.time()) < 60
+            assert client.method.get("profile").value.is_available is True
+            assert "ONCRMDEALADD" in client.events().result
+            assert client.access.name(["U1"]).value["U1"].name == "Anna Adler"
+            assert "pull" in client.scope().result
+        assert own.app.info().value.code == CLIENT_ID
+        assert set(hook.app.info().value.scope) == set(hook.scope().result)
+        assert own.pull.application.config.get().result["server"]["server_enabled"] is False
+
     def test_refusals_are_its_own_exceptions(self, named: Portal, hook: Any) -> None:
         errors = b24pysdk.errors
         token = hook.get_token()
@@ -160,6 +186,17 @@ class TestB24pysdk:
             began = time.monotonic()
             assert hook.profile().result["ID"] == "1"
         assert time.monotonic() - began >= 3, "it waits 1 s, then 2 s"
+
+    def test_it_gives_up_after_three_refusals(self, named: Portal, hook: Any) -> None:
+        began = time.monotonic()
+        named.set(blocked=True)
+        try:
+            with pytest.raises(b24pysdk.errors.BitrixAPIError) as refused:
+                hook.profile().response  # noqa: B018 - it is asked for here
+        finally:
+            named.set(blocked=False)
+        assert (refused.value.status_code, refused.value.error) == (503, "OVERLOAD_LIMIT")
+        assert time.monotonic() - began >= 3, "it asked three times, 1 s and 2 s apart"
 
     def test_the_oauth_host_describes_the_token(self, named: Portal) -> None:
         found = application(named.token("info-token")).get_app_info().result

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import queue
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
 
+import httpx2
 import pytest
+import uvicorn
 
 from interop.bitrix24_portal import CLIENT_ID, CLIENT_SECRET, Portal, served
 from wakeline.edges.bitrix24.raising import raise_event
@@ -22,7 +25,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # sockets that it leaves to the collector
 ]
 
-b24pysdk = pytest.importorskip("b24pysdk", reason="the extra `interop` is not installed: events were NOT judged")
+_MISSING = "the extra `interop` is not installed: events were NOT judged"
+b24pysdk = pytest.importorskip("b24pysdk", reason=_MISSING)
+fastapi = pytest.importorskip("fastapi", reason=_MISSING)
+dependencies = pytest.importorskip("b24pysdk.integrations.fastapi.dependencies")
 
 
 class Handler:
@@ -59,6 +65,36 @@ def handler() -> Iterator[Handler]:
     made.server.shutdown()
     thread.join()
     made.server.server_close()
+
+
+class Application:
+    """An application made with FastAPI: b24pysdk's dependency reads each event, and asks our OAuth host whether it is true."""
+
+    def __init__(self) -> None:
+        self.events: queue.Queue[Any] = queue.Queue()
+        proved = fastapi.Depends(dependencies.get_event_dependency(bitrix_app=_app()))
+
+        async def take(event: Any = proved) -> None:
+            self.events.put(event)
+
+        app = fastapi.FastAPI()
+        app.add_api_route("/b24", take, methods=["POST"])
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/b24"
+        self.server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+
+    def run(self) -> None:
+        self.server.run(sockets=[self._socket])
+
+
+@pytest.fixture
+def application() -> Iterator[Application]:
+    made = Application()
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    yield made
+    made.server.should_exit = True
+    thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +146,39 @@ def test_an_event_is_bound_told_proved_and_unbound(portal: Portal, client: Any, 
     changed(portal, "ONCRMDEALADD", 8, user=0)
     assert handler.next().is_system
     assert client.event.unbind("OnCrmDealAdd", handler.url).result == {"count": 1}
+
+
+def test_the_dependency_of_fastapi_takes_our_event_and_refuses_one_that_is_not(
+    portal: Portal, client: Any, application: Application
+) -> None:
+    assert client.event.bind("ONCRMCONTACTADD", application.url).result is True
+    changed(portal, "ONCRMCONTACTADD", 9)
+    event = application.events.get(timeout=10)
+    assert (event.event, event.data) == ("ONCRMCONTACTADD", {"FIELDS": {"ID": "9"}})
+    forged = {
+        "event": "ONCRMCONTACTADD",
+        "event_handler_id": "1",
+        "data[FIELDS][ID]": "10",
+        "ts": "1766047124",
+        **{f"auth[{name}]": value for name, value in _auth_of(event).items()},
+        "auth[access_token]": "nobodys",
+    }
+    assert httpx2.post(application.url, data=forged, trust_env=False).status_code == 401
+    assert application.events.empty()
+    assert client.event.unbind("ONCRMCONTACTADD", application.url).result == {"count": 1}
+
+
+def _auth_of(event: Any) -> dict[str, str]:
+    """Return what an event says of where it comes from, as the form has it."""
+    known = ("domain", "client_endpoint", "server_endpoint", "member_id", "application_token")
+    return {
+        **{name: str(getattr(event.auth, name)) for name in known},
+        "expires": "2000000000",
+        "expires_in": "3600",
+        "scope": "crm",
+        "status": "L",
+        "user_id": "1",
+    }
 
 
 def test_a_call_is_registered_once_and_finished(client: Any) -> None:
