@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from unit.edges.rest.gateway import START, HandClock
+from storing import Store, ToldClock, some_app, sqlite_store
 from wakeline.connectors.bitrix24.calls import FINISH, REGISTER, SHOW, Calls, status_of
 from wakeline.model.bitrix24.installation import BY_MEMBER_ID, Installation, InstallationState, WebhookAccess
 from wakeline.model.bitrix24.outbox import PortalWrite, WriteState
@@ -18,15 +19,16 @@ from wakeline.storage.sealing import Sealer
 
 pytestmark = pytest.mark.anyio
 
+START = 1_795_000_000_000
 HOURS = 4 * 3600 * 1000
 PHONE = "+49 30 123456"
 
 
 class Office:
-    """A journal over the memory store; `rung` lists whom it rang."""
+    """A journal over a store; `rung` lists whom it rang."""
 
-    def __init__(self) -> None:
-        self.store = MemoryStore(HandClock(), Sealer(b"k" * 32))
+    def __init__(self, store: Store) -> None:
+        self.store = store
         self.rung: list[int] = []
         self.journal = Calls(self.store.installations, self.store.outbox, self.rung.append, lambda: HOURS // 1000)
         self.app = 0
@@ -62,12 +64,15 @@ class Office:
         return CallEnded(call_id=call, duration=duration, status=status, **given)
 
 
-@pytest.fixture
-async def office(anyio_backend: str) -> AsyncIterator[Office]:
-    made = Office()
-    made.app = (await made.store.apps.create("acme-chat", "acme-chat", START)).id
+@pytest.fixture(params=["memory", "sqlite"])
+async def office(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Office]:
+    in_memory = request.param == "memory"
+    store: Store = MemoryStore(ToldClock(), Sealer(b"k" * 32)) if in_memory else sqlite_store(tmp_path)
+    await store.open()
+    made = Office(store)
+    made.app = (await some_app(store)).id
     yield made
-    await made.store.close()
+    await store.close()
 
 
 def params(write: PortalWrite) -> dict[str, Any]:
