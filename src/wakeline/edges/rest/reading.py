@@ -20,14 +20,14 @@ class Left(Exception):
     """The client went away before its body was complete."""
 
 
-async def whole(receive: Receive, headers: Mapping[str, str]) -> bytes:
-    """Return the body. Raises BodyTooLarge, MalformedRequest (a length that is no number), Left."""
+async def whole(receive: Receive, headers: Mapping[str, str], limit: int = BODY_LIMIT) -> bytes:
+    """Return the body, of at most `limit` bytes. Raises BodyTooLarge, MalformedRequest (a length that is no number), Left."""
     announced = headers.get("content-length")
     if announced is not None:
         if not (announced.isascii() and announced.isdigit()):
             raise MalformedRequest("the Content-Length is not a number")
-        if int(announced) > BODY_LIMIT:
-            raise too_large()
+        if int(announced) > limit:
+            raise too_large(limit)
     pieces: list[bytes] = []
     size, more = 0, True
     while more:
@@ -37,8 +37,8 @@ async def whole(receive: Receive, headers: Mapping[str, str]) -> bytes:
         piece = message.get("body", b"")
         more = message.get("more_body", False)
         size += len(piece)
-        if size > BODY_LIMIT:
-            raise too_large()
+        if size > limit:
+            raise too_large(limit)
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -62,8 +62,8 @@ class Body:
                 yield piece
 
 
-def too_large() -> BodyTooLarge:
+def too_large(limit: int = BODY_LIMIT) -> BodyTooLarge:
     """Return the refusal of a body that is too long."""
     return BodyTooLarge(
-        f"the body is longer than {BODY_LIMIT} bytes", fix="Send less at once; NDJSON has no limit in total."
+        f"the body is longer than {limit} bytes", fix="Send less at once; NDJSON has no limit in total."
     )
