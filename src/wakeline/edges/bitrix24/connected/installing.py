@@ -21,7 +21,7 @@ import structlog
 
 from wakeline.edges.bitrix24.connected.ports import ConnectedPorts
 from wakeline.edges.bitrix24.connected.proof import has_token, is_same_portal
-from wakeline.edges.bitrix24.connected.refused import Refused, Unproven
+from wakeline.edges.bitrix24.connected.refused import Refused, Unproven, says_no
 from wakeline.edges.bitrix24.connected.turns import Turns
 from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, InstallationState, Tokens
 from wakeline.model.errors import WakelineError
@@ -128,9 +128,9 @@ class Installing:
         try:
             await self._ports.portals.verify(known)
         except WakelineError as error:
-            if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise
-            return True
+            if says_no(error):
+                return True
+            raise
         return False
 
     async def _keep(self, known: Installation, found: Installation, application_token: str) -> None:

@@ -1,10 +1,10 @@
-"""What the door answers instead of doing what it was asked: in one form for portals, which read JSON, and people, who see a page."""
+"""What the door answers instead of doing what it was asked: one form for portals, which read JSON, one for people."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 
-from wakeline.model.errors import WakelineError
+from wakeline.model.errors import AddressRefused, PortalClosed, PortalRefused, RequestError, WakelineError
 
 TOO_OFTEN = "QUERY_LIMIT_EXCEEDED"
 
@@ -39,6 +39,11 @@ def too_often() -> Refused:
 
 def of_error(error: WakelineError) -> Refused:
     """Return what a failure of ours, or a portal's refusal, is to whoever asked."""
-    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Refused(HTTPStatus.SERVICE_UNAVAILABLE, "INTERNAL_SERVER_ERROR", error.detail, error.fix)
-    return Unproven(error.detail, error.fix)
+    if says_no(error):
+        return Unproven(error.detail, error.fix)
+    return Refused(HTTPStatus.SERVICE_UNAVAILABLE, "INTERNAL_SERVER_ERROR", error.detail, error.fix)
+
+
+def says_no(error: WakelineError) -> bool:
+    """Tell whether asking again would bring the same: the portal or its OAuth server refuses, or may not be asked."""
+    return isinstance(error, PortalRefused | PortalClosed | AddressRefused | RequestError)
