@@ -20,6 +20,7 @@ from http import HTTPStatus
 import msgspec
 import structlog
 
+from wakeline.model.bitrix24.inbox import ReceivedEvent
 from wakeline.model.bitrix24.installation import BY_MEMBER_ID, Installation, InstallationState
 from wakeline.model.bitrix24.outbox import PortalWrite, WriteState
 from wakeline.model.errors import NotFound
@@ -77,11 +78,15 @@ class Calls:
                 rung.setdefault(installation, []).append((call, users))
         await asyncio.gather(*(self._register(*each) for each in rung.items()))
 
-    async def placed(self, installation: Installation, data: Mapping[str, object], at: int) -> None:
-        """Note a call that a user of the portal began there, as the event tells it. Raises StoreUnavailable."""
-        call, user = data.get("CALL_ID"), _number(str(data.get("USER_ID", "")))
-        if installation.telephony and isinstance(call, str) and call and user:
-            await self._put(installation.id, [self._finish(installation.id, call, user, at, register="")])
+    async def heard(self, installation: Installation, event: ReceivedEvent) -> None:
+        """Note a call that a user began on the portal, if the event says that. Raises StoreUnavailable."""
+        if event.event != PLACED or not installation.telephony:
+            return
+        data = msgspec.json.decode(event.data)
+        call, user = (data.get("CALL_ID"), data.get("USER_ID")) if isinstance(data, dict) else (None, None)
+        number = _number(str(user))
+        if isinstance(call, str) and call and number:
+            await self._put(installation.id, [self._finish(installation.id, call, number, event.received, register="")])
 
     async def ended(self, call: CallEnded) -> bool:
         """Finish a call wherever it was registered; False: nowhere. Raises StoreUnavailable."""
