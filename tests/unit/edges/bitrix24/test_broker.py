@@ -20,7 +20,7 @@ from stories.world import BOTH, World
 from wakeline.config import QueueSection, Settings
 from wakeline.edges.bitrix24.broker import Broker, BrokerPorts
 from wakeline.edges.bitrix24.strangers import Strangers
-from wakeline.model.bitrix24.broker import PortalKey, key_digest
+from wakeline.model.bitrix24.broker import MOST_SOURCES, PortalKey, key_digest
 from wakeline.model.credential import CredentialKind
 from wakeline.model.errors import StoreUnavailable
 from wakeline.model.event import EventType
@@ -119,6 +119,25 @@ class Portal:
             (sent, json.loads(fcm.prepare(await self.notification(sent), now).body(sent.token, ""))["message"])
             for sent in self.world.google.sent
         ]
+
+
+class CountedKeys:
+    """Keys that count what is written of them, on a disk that may be stuck for some."""
+
+    def __init__(self, portal: Portal) -> None:
+        self.written = 0
+        self.stuck: dict[int, asyncio.Event] = {}
+        self.waits = asyncio.Event()
+        keys = portal.world.store.portal_keys
+        self._remember = keys.remember
+        keys.remember = self.remember  # type: ignore[method-assign]  # the disk is what is replaced
+
+    async def remember(self, key: PortalKey) -> None:
+        self.written += 1
+        if key.id in self.stuck:
+            self.waits.set()
+            await self.stuck[key.id].wait()
+        await self._remember(key)
 
 
 @pytest.fixture
@@ -500,6 +519,43 @@ async def test_a_known_source_is_written_seldom(portal: Portal) -> None:
 
     assert seen[0] == seen[1]
     assert seen[2] - seen[0] >= 600_000
+
+
+async def test_two_places_in_turn_are_written_as_seldom_as_one(portal: Portal) -> None:
+    keys = CountedKeys(portal)
+    for host in ("portal.example", "copy.example") * 5:
+        await portal.form(block(2, apple(APPLE), host=host))
+
+    assert keys.written == 2
+    assert len(await portal.world.events(EventType.PORTAL_MOVED)) == 1
+
+
+async def test_a_key_that_names_another_host_each_time_is_told_of_sixteen_times_an_hour(portal: Portal) -> None:
+    keys = CountedKeys(portal)
+    for number in range(40):
+        await portal.form(block(2, apple(APPLE), host=f"host{number}.example"))
+    assert len(await portal.world.events(EventType.PORTAL_MOVED)) == MOST_SOURCES - 1
+    assert keys.written == MOST_SOURCES
+
+    portal.world.clock.advance(3600)
+    await portal.form(block(2, apple(APPLE), host="moved.example"))
+    assert len(await portal.world.events(EventType.PORTAL_MOVED)) == MOST_SOURCES
+
+
+async def test_a_key_whose_source_cannot_be_written_yet_keeps_no_other_key_waiting(portal: Portal) -> None:
+    keys = CountedKeys(portal)
+    slow, other = portal.world.store.portal_keys.all()[0], "fedcba9876543210fedcba9876543210"
+    await portal.bind(other, topic="com.acme.chat")
+    keys.stuck[slow.id] = asyncio.Event()
+    waits = asyncio.create_task(portal.form(block(2, apple(APPLE))))
+    async with asyncio.timeout(5):
+        await keys.waits.wait()
+        answer = await portal.form(block(2, apple(APPLE, OTHER_TOKEN)), f"?key={other}")
+
+    assert codes(answer) == [("taken", "0")]
+    assert not waits.done()
+    keys.stuck[slow.id].set()
+    assert codes(await waits) == [("taken", "0")]
 
 
 async def test_a_host_that_is_none_is_not_kept(portal: Portal) -> None:

@@ -2,6 +2,7 @@
 
 Theory: a portal after a server migration is the usual reason why its pushes stop, or why somebody else's begin. So each new
 source of a key is an event and a line in the log; the first one is no news, and what is known already is written seldom.
+Whoever has a key may name any host: sixteen new ones within an hour are told of, and what comes after them is nobody's move.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import structlog
 
 from wakeline.edges.bitrix24.broker.ports import BrokerPorts
 from wakeline.model.app import App
-from wakeline.model.bitrix24.broker import PortalKey, PortalSource, seen_from
+from wakeline.model.bitrix24.broker import MOST_SOURCES, PortalKey, PortalSource, seen_from
 from wakeline.model.errors import StorageError
 from wakeline.model.event import Event, EventData, EventType
 
 WRITE_EVERY = 600_000
 """Milliseconds between writes for a source that is known."""
+_HOUR = 3_600_000
 
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,253}").fullmatch
 
@@ -26,17 +28,21 @@ _log = structlog.get_logger()
 
 
 class Sources:
-    """Remembers, one after the other, so that two requests of a moved portal are one event."""
+    """Remembers, one after the other for each key, so that two requests of a moved portal are one event."""
 
     def __init__(self, ports: BrokerPorts) -> None:
         self._ports = ports
-        self._one = asyncio.Lock()
+        self._one: dict[int, asyncio.Lock] = {}
 
     async def note(self, app: App, digest: bytes, host: str, address: str) -> None:
         """Note where a key was used; what cannot be written is logged, since the pushes are taken already."""
-        async with self._one:
+        known = self._ports.keys.by_digest(digest)
+        if known is None:
+            return
+        async with self._one.setdefault(known.id, asyncio.Lock()):
             key = self._ports.keys.by_digest(digest)
             if key is None:
+                self._one.pop(known.id, None)
                 return
             try:
                 await self._note(app, key, self._host(key, host, address), address)
@@ -53,7 +59,9 @@ class Sources:
     async def _note(self, app: App, key: PortalKey, host: str, address: str) -> None:
         now = self._ports.clock.now()
         known = next((one for one in key.sources if (one.host, one.address) == (host, address)), None)
-        if known is not None and known is key.sources[-1] and now - known.seen < WRITE_EVERY:
+        if known is not None and now - known.seen < WRITE_EVERY:
+            return
+        if known is None and _restless(key, now):
             return
         seen, before = seen_from(key, host, address, now)
         if before is not None:
@@ -66,6 +74,11 @@ class Sources:
         _log.warning("bitrix24.portal_moved", app=app.slug, portal_key=key.id, before=_place(before), now=_place(after))
         event = Event(type=EventType.PORTAL_MOVED, at=after.seen, app=app.slug, data=EventData(note=note))
         await self._ports.events.append([event])
+
+
+def _restless(key: PortalKey, now: int) -> bool:
+    """Tell whether all sources that are remembered are new ones."""
+    return len(key.sources) >= MOST_SOURCES and all(now - one.first < _HOUR for one in key.sources)
 
 
 def _place(source: PortalSource) -> str:
