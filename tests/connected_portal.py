@@ -102,6 +102,11 @@ class Connected:
         entries = msgspec.json.decode(self.simulator.state.journal.requests(provider="portal", target=target))
         return [entry["body"] for entry in entries]
 
+    def verdicts(self, target: str) -> list[int | None]:
+        """The statuses of the portal's answers to a method."""
+        entries = msgspec.json.decode(self.simulator.state.journal.requests(provider="portal", target=target))
+        return [entry["status"] for entry in entries]
+
     def rows(self, kind: Kind, count: int) -> None:
         """Have the portal know so many records of a kind, numbered from 1."""
         known = self.portal.records[kind]

@@ -8,7 +8,7 @@ portal that moved is followed once. Each request reads the installation anew, so
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import msgspec
 
@@ -27,6 +27,9 @@ from wakeline.wire.bitrix24.endpoints import host_of, rest_endpoint, webhook_add
 
 NOTHING: Params = {}
 
+_OPERATORS_TURN = 300.0
+"""Seconds after which it is tried again although only a person can repair it."""
+
 _METHOD = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
 _RENEW = frozenset({"expired_token", "invalid_token", "NO_AUTH_FOUND"})
 _APPLICATION_GONE = frozenset({"APPLICATION_NOT_FOUND", "NOT_INSTALLED", "PAYMENT_REQUIRED", "PORTAL_DELETED"})
@@ -34,16 +37,18 @@ _WEBHOOK_GONE = frozenset({"INVALID_CREDENTIALS", "NO_AUTH_FOUND", "PORTAL_DELET
 
 
 class PortalClient:
-    """One portal. Every method raises PortalClosed, PortalRefused and PortalUnreachable (which says when to try again).
+    """One portal. Methods raise PortalClosed, PortalRefused, StoreUnavailable, and PortalUnreachable, which says when to try again.
 
     `once`: the call changes something, so a connection that broke is not tried again, and the error is `doubtful`.
     `bulk`: nobody waits for it, so it leaves half of the portal's limit to others.
     """
 
-    def __init__(self, number: int, ports: ClientPorts, *, line: Line, keeper: Keeper, mover: Mover) -> None:
+    def __init__(
+        self, number: int, ports: ClientPorts, *, line: Callable[[str], Line], keeper: Keeper, mover: Mover
+    ) -> None:
         self._number = number
         self._ports = ports
-        self._line = line
+        self._line_to = line
         self._keeper = keeper
         self._mover = mover
 
@@ -55,7 +60,8 @@ class PortalClient:
         while True:
             installation = await self._ready()
             address = _address(installation, self._ports)
-            answered = await self._line.ask(self._request(installation, address, method, params, once, bulk))
+            line = self._line_to(installation.client_endpoint)
+            answered = await line.ask(self._request(installation, address, method, params, once=once, bulk=bulk))
             match answered:
                 case Reply():
                     return answered
@@ -66,7 +72,7 @@ class PortalClient:
                     await self._renew(_token(installation))
                     renewed = True
                 case _:
-                    raise await self._no(installation, method, answered)
+                    raise await self._no(installation, method, answered, line)
 
     async def batch(
         self, commands: Mapping[str, Call], *, halt: bool = False, once: bool = False, bulk: bool = False
@@ -106,37 +112,40 @@ class PortalClient:
         try:
             await self._keeper.renew(self._number, instead_of=instead_of)
         except AddressRefused as error:
-            raise self._refused_address(error) from None
+            raise PortalUnreachable(error.detail, retry_after=_OPERATORS_TURN, fix=error.fix) from None
 
     def _request(
-        self, installation: Installation, address: str, method: str, params: Params, once: bool, bulk: bool
+        self, installation: Installation, address: str, method: str, params: Params, *, once: bool, bulk: bool
     ) -> Ask:
         token = _token(installation)
         said = {**params, "auth": token} if token else dict(params)
         return Ask(
             url=f"{address}{method}",
             body=msgspec.json.encode(said),
-            work=(self._number, method.lower()),
+            work=self._work(method),
             once=once,
             bulk=bulk,
         )
 
-    async def _no(self, installation: Installation, method: str, answered: Refusal | Moved) -> PortalError:
+    async def _no(self, installation: Installation, method: str, answered: Refusal | Moved, line: Line) -> PortalError:
+        host = host_of(installation.client_endpoint)
         if isinstance(answered, Moved):
-            return PortalUnreachable("The portal sends us around in circles", retry_after=self._line.retry_after())
-        words = f"{host_of(installation.client_endpoint)} answered {answered} to {method}"
+            return PortalUnreachable(f"{host} sends us around in circles", retry_after=_OPERATORS_TURN)
+        words = f"{host} answered {answered} to {method}"
         gone = _APPLICATION_GONE if _token(installation) else _WEBHOOK_GONE
         if answered.code in gone:
             return await close(self._ports, self._number, words)
+        if answered.code in _RENEW:
+            return PortalUnreachable(words, retry_after=_OPERATORS_TURN)
         if answered.busy:
-            free = self._line.free_in((self._number, method.lower()))
-            return PortalUnreachable(words, retry_after=free or self._line.retry_after())
-        if answered.failed:
-            return PortalUnreachable(words, retry_after=self._line.retry_after(), doubtful=True)
+            free = line.free_in(self._work(method))
+            return PortalUnreachable(words, retry_after=free or line.retry_after())
+        if answered.failed or answered.foreign:
+            return PortalUnreachable(words, retry_after=line.retry_after(), doubtful=answered.failed)
         return PortalRefused(words, answered=answered.status, reason=answered.code)
 
-    def _refused_address(self, error: AddressRefused) -> PortalUnreachable:
-        return PortalUnreachable(error.detail, retry_after=self._line.retry_after(), fix=error.fix)
+    def _work(self, method: str) -> tuple[int, str]:
+        return self._number, method.lower()
 
 
 def _address(installation: Installation, ports: ClientPorts) -> str:
@@ -149,7 +158,7 @@ def _address(installation: Installation, ports: ClientPorts) -> str:
             case ApplicationAccess():
                 return rest_endpoint(installation.client_endpoint, named=named)
     except AddressRefused as error:
-        raise PortalUnreachable(error.detail, retry_after=300.0, fix=error.fix) from None
+        raise PortalUnreachable(error.detail, retry_after=_OPERATORS_TURN, fix=error.fix) from None
 
 
 def _token(installation: Installation) -> str:

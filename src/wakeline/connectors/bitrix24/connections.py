@@ -24,9 +24,7 @@ class Connections:
 
     def of(self, number: int) -> PortalClient:
         """Return the client of an installation. Whether it may be asked shows when it is."""
-        installation = self.ports.installations.by_id(number)
-        line = self.line("" if installation is None else installation.client_endpoint)
-        return PortalClient(number, self.ports, line=line, keeper=self.keeper, mover=self._mover)
+        return PortalClient(number, self.ports, line=self.line, keeper=self.keeper, mover=self._mover)
 
     def line(self, endpoint: str) -> Line:
         """Return the line to the portal whose REST is there."""

@@ -61,6 +61,8 @@ class Line:
             answered = read(answer.status, answer.headers, answer.body)
             if not isinstance(answered, Refusal) or not answered.busy:
                 self._bucket.served(self._clock.monotonic())
+                broken = isinstance(answered, Refusal) and (answered.failed or answered.foreign)
+                self._failures = self._failures + 1 if broken else 0
                 return answered
             if answered.status == _BLOCKED:
                 self._block(ask.work, answered)
@@ -83,9 +85,7 @@ class Line:
             await self._clock.sleep(wait)
             wait = self._bucket.resting(self._clock.monotonic())
         async with self._slots:
-            answer = await self._posted(ask)
-        self._failures = 0
-        return answer
+            return await self._posted(ask)
 
     async def _posted(self, ask: Ask) -> HttpAnswer:
         try:

@@ -17,11 +17,12 @@ from urllib.parse import urlencode
 import msgspec
 import structlog
 
-from wakeline.connectors.bitrix24.standing import CONNECT_AGAIN, ClientPorts, close, known_installation
+from wakeline.connectors.bitrix24.standing import CONNECT_AGAIN, ClientPorts, close, known_installation, move
 from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, InstallationState, Tokens
 from wakeline.model.errors import (
     AddressRefused,
     ConnectFailed,
+    NotFound,
     PortalClosed,
     PortalRefused,
     PortalUnreachable,
@@ -29,7 +30,7 @@ from wakeline.model.errors import (
     WakelineError,
 )
 from wakeline.wire.bitrix24.answer import Moved, Refusal, Reply, read
-from wakeline.wire.bitrix24.endpoints import oauth_endpoint, token_address
+from wakeline.wire.bitrix24.endpoints import host_of, oauth_endpoint, rest_endpoint, token_address
 from wakeline.wire.bitrix24.oauth_answers import Grant, TokenFacts, read_grant, token_facts
 
 _log = structlog.get_logger()
@@ -167,8 +168,24 @@ class Keeper:
         if grant.member_id and installation.member_id and grant.member_id != installation.member_id:
             raise await close(self._ports, number, "The OAuth host answered for another portal")
         self._unwritten[number] = (used.refresh, grant, at)
-        await self._ports.installations.keep_tokens(number, tokens_of(grant, at), instead_of=used.refresh)
+        try:
+            await self._ports.installations.keep_tokens(number, tokens_of(grant, at), instead_of=used.refresh)
+        except NotFound:
+            raise PortalClosed("The portal is not connected any more") from None
         del self._unwritten[number]
+        await self._adopt(number, grant)
+
+    async def _adopt(self, number: int, grant: Grant) -> None:
+        """Take over where the OAuth host says that the portal is: its former address may not even answer any more."""
+        installation = known_installation(self._ports, number)
+        try:
+            rest = rest_endpoint(grant.client_endpoint or installation.client_endpoint, named=self._ports.named_hosts())
+        except AddressRefused as error:
+            host = host_of(installation.client_endpoint)
+            _log.warning("bitrix24.move_refused", installation=number, host=host, cause=error.detail, fix=error.fix)
+            return
+        if rest != installation.client_endpoint:
+            await move(self._ports, installation, rest)
 
     async def _granted(self, installation: Installation, used: Tokens) -> tuple[Grant | None, int]:
         """Return a new pair and when it was granted; none if somebody else has kept one meanwhile."""

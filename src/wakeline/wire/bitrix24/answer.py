@@ -46,7 +46,12 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def failed(self) -> bool:
         """Whether the portal broke over the call: nobody knows what was done."""
-        return not self.busy and (self.status >= 500 or self.code in _FAILED)
+        return not self.busy and (self.status >= 500 or (self.status < 400 and self.code in _FAILED))
+
+    @property
+    def foreign(self) -> bool:
+        """Whether something else than a portal said no, such as a proxy before it: nothing was done."""
+        return self.code == UNEXPECTED and 400 <= self.status < 500
 
     def __str__(self) -> str:
         said = " ".join(part for part in (self.code, self.text) if part)
