@@ -22,6 +22,9 @@ FILES: dict[str, Kind] = {
     "bitrix24_events": "main",
     "bitrix24_records": "main",
     "bitrix24_calls": "main",
+    "bitrix24_installations": "main",
+    "bitrix24_inbox": "main",
+    "bitrix24_outbox": "main",
 }
 
 PLANS = {
@@ -144,6 +147,34 @@ PLANS = {
     ("bitrix24_calls", "prune_calls"): [
         "portal_call USING INTEGER PRIMARY KEY (rowid=?)",
         "portal_call USING COVERING INDEX portal_call_age (begun<?)",
+    ],
+    ("bitrix24_inbox", "waiting_events"): [
+        "received_event USING INDEX received_event_state (installation=? AND state=?)"
+    ],
+    ("bitrix24_inbox", "first_due"): ["received_event USING INDEX received_event_due (installation=?)"],
+    ("bitrix24_inbox", "latest_event"): [
+        "received_event USING COVERING INDEX received_event_subject (installation=? AND subject=?)"
+    ],
+    ("bitrix24_inbox", "events_in_state"): [
+        "received_event USING INDEX received_event_state (installation=? AND state=? AND id<?)"
+    ],
+    ("bitrix24_inbox", "named_events_in_state"): [
+        "received_event USING INDEX received_event_named (installation=? AND event=? AND state=? AND id<?)"
+    ],
+    ("bitrix24_inbox", "prune_events"): [
+        "received_event USING INTEGER PRIMARY KEY (rowid=?)",
+        "received_event USING INDEX received_event_age (received<?)",
+    ],
+    ("bitrix24_outbox", "due_writes"): ["portal_write USING INDEX portal_write_state (installation=? AND state=?)"],
+    ("bitrix24_outbox", "first_due"): ["portal_write USING INDEX portal_write_due (installation=?)"],
+    ("bitrix24_outbox", "write_of_key"): ["portal_write USING INDEX portal_write_same (installation=? AND key=?)"],
+    ("bitrix24_outbox", "writes_in_state"): [
+        "portal_write USING INDEX portal_write_state (installation=? AND state=? AND id<?)"
+    ],
+    ("bitrix24_outbox", "prune_writes"): [
+        "portal_write USING INTEGER PRIMARY KEY (rowid=?)",
+        "w USING INDEX portal_write_age (at<?)",
+        "later USING INDEX portal_write_after (installation=? AND after=?)",
     ],
 }
 

@@ -6,10 +6,11 @@ INSERT INTO received_event (
 ON CONFLICT (installation, identity) DO NOTHING;
 
 -- name: waiting_events
--- Read waiting events of an installation that are due, oldest first.
+-- Read waiting events of an installation that are due, oldest first: by this index, or all that are due would be sorted.
 SELECT id, installation, event, data, at, received, identity, subject, record, user, origin, state, attempts, due, cause,
     notifications
-FROM received_event WHERE installation = ? AND state = 'waiting' AND due <= ? ORDER BY id LIMIT ?;
+FROM received_event INDEXED BY received_event_state
+WHERE installation = ? AND state = 'waiting' AND due <= ? ORDER BY id LIMIT ?;
 
 -- name: first_due
 -- Read when the first waiting event of an installation is due.

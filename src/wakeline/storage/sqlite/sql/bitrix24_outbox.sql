@@ -16,8 +16,9 @@ WHERE id = ?;
 UPDATE portal_write SET state = ?, attempts = ?, due = ?, result = ?, cause = ? WHERE id = ?;
 
 -- name: due_writes
--- Read writes of an installation in a state that are due, oldest first.
-SELECT id, installation, method, params, key, after, repeatable, at, due, attempts, state, result, cause FROM portal_write
+-- Read writes of an installation in a state that are due, oldest first: by this index, or all that are due would be sorted.
+SELECT id, installation, method, params, key, after, repeatable, at, due, attempts, state, result, cause
+FROM portal_write INDEXED BY portal_write_state
 WHERE installation = ? AND state = ? AND due <= ? ORDER BY id LIMIT ?;
 
 -- name: first_due
