@@ -1,0 +1,142 @@
+"""What a stranger may send to any door of the portal: refused in the door's own words, soon, and never as a defect of ours.
+
+And from where it comes: an address is what the connection says, or a proxy that the operator trusts.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from wakeline.config import Bitrix24, SecretsSection, Server, Settings, Storage
+from wakeline.edges.bitrix24.secrets import digest
+from wakeline.model.bitrix24.access import IncomingWebhook, PortalUser
+from wakeline.model.bitrix24.broker import PortalKey, key_digest
+from wakeline.service import listeners, wiring
+from wakeline.service.listeners import Listener
+from wakeline.service.wiring import Gateway
+
+pytestmark = pytest.mark.anyio
+
+CODE = "hook0123456789ab"
+KEY = "0123456789abcdef0123456789abcdef"
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Gateway]:
+    settings = Settings(
+        server=Server(data_dir=str(tmp_path)),
+        storage=Storage(url=f"sqlite:///{tmp_path}/wakeline.db", ballast=0, low_disk=0),
+        secrets=SecretsSection(master_key_file=f"{tmp_path}/master.key"),
+        bitrix24=Bitrix24(rate_limit=False, failed_authentications=10, require_https=False),
+    )
+    async with wiring.opened(settings) as opened:
+        ports = opened._portal.ports
+        await ports.access.put_user(PortalUser(id=1, name="Anna", admin=True))
+        await ports.access.create_webhook(IncomingWebhook(id=0, user=1, digest=digest(CODE), scopes=("crm", "user")))
+        app = await ports.apps.create("acme", "Acme", ports.clock.now())
+        key = PortalKey(id=0, app=app.id, digest=key_digest(KEY), ending=KEY[-6:])
+        await opened._rest_ports.portal_keys.bind(key)
+        yield opened
+
+
+DOORS = (
+    f"/rest/1/{CODE}/user.get",
+    f"/rest/1/{CODE}/batch",
+    f"/rest/1/{CODE}/crm.deal.list",
+    "/rest/profile",
+    "/oauth/token/",
+    "/oauth/authorize/",
+    f"/send/?key={KEY}",
+    f"/pub/?key={KEY}",
+)
+BODIES = {
+    "a form of fifty levels": (FORM, b"MessageBody" + b"[a]" * 50 + b"=1"),
+    "a form whose brackets never close": (FORM, b"filter" + b"[" * 100_000 + b"=1"),
+    "a form of a hundred thousand brackets": (FORM, b"filter" + b"[]" * 100_000 + b"=1"),
+    "a form of ten thousand fields": (FORM, b"&".join(b"a%d=1" % number for number in range(10_000))),
+    "a form of ten thousand places": (FORM, b"&".join([b"cmd[]=profile"] * 10_000)),
+    "a command of fifty levels": (FORM, b"halt=0&cmd[a]=user.get%3Ffilter" + b"%5Ba%5D" * 50 + b"%3D1"),
+    "JSON of a hundred thousand levels": (JSON, b"[" * 100_000),
+    "JSON of maps within maps": (JSON, b'{"a":' * 50_000 + b"1" + b"}" * 50_000),
+    "a filter of two hundred levels": (JSON, b'{"filter":' + b'{"a":' * 200 + b"1" + b"}" * 200 + b"}"),
+    "a number beyond all bounds": (JSON, b'{"start":1e400,"ID":' + b"9" * 5000 + b"}"),
+    "half a character": (JSON, rb'{"cmd":{"a":"user.get?NAME=\ud800"},"filter":{"\ud800":"\udfff"}}'),
+    "no text at all": (FORM, b"\xff\xfe\x00" * 1000),
+    "percent signs": (FORM, b"a=%" * 3000),
+    "a megabyte too much": (JSON, b'"' + b"x" * 2_000_000 + b'"'),
+    "a form with parts that never end": (
+        "multipart/form-data; boundary=x",
+        b'--x\r\ncontent-disposition: form-data; name="a',
+    ),
+    "parts without a boundary": ("multipart/form-data", b"--x"),
+    "a type that is none": ("application/json; charset=" + "x" * 3000, b"{}"),
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+async def test_no_door_breaks_or_lingers_over_a_hostile_body(gateway: Gateway, body: str) -> None:
+    content_type, content = BODIES[body]
+    transport = httpx2.ASGITransport(app=gateway.app)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://portal.test") as client:
+        for door in DOORS:
+            began = time.perf_counter()
+            answer = await client.post(door, content=content, headers={"content-type": content_type})
+            assert answer.status_code < 500, (door, answer.text)
+            assert time.perf_counter() - began < 2, door
+            assert "Traceback" not in answer.text
+        assert (await client.get(f"/rest/1/{CODE}/profile")).status_code == 200
+
+
+@pytest.fixture
+async def listening(gateway: Gateway, request: pytest.FixtureRequest) -> AsyncIterator[Listener]:
+    settings = Settings(server=Server(listen="127.0.0.1:0", trusted_proxies=request.param))
+    listener = listeners.public(gateway.app, settings, gateway.hot)
+    listener.start()
+    yield listener
+    await listener.stop(at_once=True)
+
+
+async def _guess(client: httpx2.AsyncClient, forwarded: str) -> int:
+    answer = await client.get("/rest/1/wrong0123456789a/profile", headers={"x-forwarded-for": forwarded})
+    return answer.status_code
+
+
+@pytest.mark.parametrize("listening", [("127.0.0.1",)], indirect=True)
+async def test_behind_a_trusted_proxy_each_client_answers_for_himself(listening: Listener) -> None:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{listening.port}", trust_env=False) as client:
+        # what a client writes there himself stands before what the proxy adds, and is nobody's address
+        guesses = [await _guess(client, f"198.51.100.{number}, 203.0.113.5") for number in range(10)]
+        assert set(guesses) == {401}
+        assert await _guess(client, "198.51.100.99, 203.0.113.5") == 503
+        assert await _guess(client, "203.0.113.6") == 401
+
+
+@pytest.mark.parametrize("listening", [()], indirect=True)
+async def test_without_a_trusted_proxy_nobody_chooses_his_address(listening: Listener) -> None:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{listening.port}", trust_env=False) as client:
+        guesses = [await _guess(client, f"203.0.113.{number}") for number in range(10)]
+        assert set(guesses) == {401}
+        assert await _guess(client, "203.0.113.99") == 503
+
+
+@pytest.mark.parametrize(
+    ("listening", "seen"), [(("127.0.0.1",), "203.0.113.5"), ((), "127.0.0.1")], indirect=["listening"]
+)
+async def test_a_portal_comes_from_the_address_that_a_trusted_proxy_names(
+    gateway: Gateway, listening: Listener, seen: str
+) -> None:
+    push = {"token": "5e" * 32, "platform": "ios", "payload": {"title": "Hello"}}
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{listening.port}", trust_env=False) as client:
+        headers = {"x-forwarded-for": "203.0.113.5", "content-type": JSON}
+        answer = await client.post(f"/send/?key={KEY}", content=json.dumps(push), headers=headers)
+    (key,) = gateway._rest_ports.portal_keys.all()
+
+    assert answer.status_code < 500
+    assert [source.address for source in key.sources] == [seen]
