@@ -10,8 +10,10 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -41,6 +43,7 @@ from wakeline.storage.sqlite import SqliteStore
 from wakeline.storage.sqlite import migrate as migrating
 from wakeline.storage.sqlite.backup import backup, restore
 from wakeline.storage.sqlite.bitrix24.doors import LOST
+from wakeline.storage.sqlite.connection import open_writer
 from wakeline.storage.sqlite.migrate import migrate
 from wakeline.storage.sqlite.seals import forget_sealed
 
@@ -353,7 +356,83 @@ class TestMuch:
         assert len(await full.event_inbox.waiting(1, now=NOW, limit=2 * MANY)) == MANY
 
 
+class Late:
+    """A reader before whose second list of rows somebody else's commit lands."""
+
+    def __init__(self, store: SqliteStore, statement: str) -> None:
+        self._reader = store.event_inbox._reader
+        self._path = store.path
+        self._statement = statement
+        self._lists = 0
+
+    def all(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        self._lists += sql.startswith("SELECT")
+        if self._lists == 2:
+            with closing(open_writer(self._path, cache_kib=100)) as connection:
+                connection.execute(self._statement)
+        return self._reader.all(sql, parameters)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        with self._reader.snapshot():
+            yield
+
+
+class TestListsThatAreReadWhileSomethingChanges:
+    async def test_have_an_event_once(self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        of = (await connected(store)).id
+        await store.event_inbox.put([event(1, of=of)])
+        late = Late(store, "UPDATE received_event SET state = 'done'")
+
+        monkeypatch.setattr(store.event_inbox, "_reader", late)
+
+        assert len(await store.event_inbox.recorded(limit=9)) == 1
+
+    @pytest.mark.parametrize(("before", "after"), [("waiting", "sent"), ("sent", "waiting")])
+    async def test_have_a_write_once(
+        self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch, before: str, after: str
+    ) -> None:
+        of = (await connected(store)).id
+        await store.outbox.put([write(of=of, state=WriteState(before))])
+        change = f"UPDATE portal_write SET state = '{after}'"  # noqa: S608 - our own words
+
+        monkeypatch.setattr(store.outbox, "_reader", Late(store, change))
+        assert len(await store.outbox.waiting(of, now=NOW, limit=9)) == 1
+        monkeypatch.setattr(store.outbox, "_reader", Late(store, change.replace(after, before)))
+        assert len(await store.outbox.recorded(limit=9)) == 1
+
+
 class TestCommits:
+    async def test_of_what_was_sent_are_tried_again_once_a_full_disk_has_room(
+        self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kept = await store.installations.create(installation(access=application(pair())))
+        await store.event_inbox.put([event(of=kept.id)])
+        (sent,) = await store.outbox.put([write(of=kept.id)])
+        writer, long = store.event_inbox._writer, "x" * 200_000
+        shrink = "PRAGMA max_page_count = 1"  # SQLite takes it for as many pages as there are
+        made: list[str] = []
+
+        def relieve() -> bool:
+            made.append("room")
+            writer._connection.execute("PRAGMA max_page_count = 1000000")
+            return True
+
+        monkeypatch.setattr(writer, "_relieve", relieve)
+        works: list[Callable[[], Awaitable[object]]] = [
+            lambda: store.event_inbox.settle([Settled(id=1, state=EventState.FAILED, cause=long)]),
+            lambda: store.outbox.settle(msgspec.structs.replace(sent, state=WriteState.DONE, cause=long)),
+            lambda: store.installations.keep_tokens(kept.id, pair(long), instead_of="first-refresh"),
+        ]
+        for work in works:
+            writer._connection.execute(shrink)
+            await work()
+
+        assert made == ["room"] * 3
+        assert [each.cause for each in await store.event_inbox.recorded(limit=9)] == [long]
+        assert [each.cause for each in await store.outbox.recorded(limit=9)] == [long]
+        assert store.installations.all() == [msgspec.structs.replace(kept, access=application(pair(long)))]
+
     async def test_are_shared_by_who_comes_at_once(self, store: SqliteStore) -> None:
         of = (await connected(store)).id
         said: list[str] = []

@@ -1,7 +1,7 @@
 """Events of connected portals, as rows.
 
 Lists are read state by state and put together: each is then one walk along an index, however much the inbox holds and however
-rare what is asked for.
+rare what is asked for. One snapshot covers them, or an event that is settled meanwhile would be in two of them, or in none.
 """
 
 from __future__ import annotations
@@ -85,12 +85,13 @@ class SqliteEventInbox:
         place = LARGEST if before is None else min(before, LARGEST)
         named: tuple[str, ...] = () if event is None else (event,)
         states: Iterable[EventState] = EventState if state is None else (state,)
-        rows = [
-            row
-            for each in self._installations.chosen(installation)
-            for one in states
-            for row in self._reader.all(statement, (each.id, *named, one.value, place, limit))
-        ]
+        with self._reader.snapshot():
+            rows = [
+                row
+                for each in self._installations.chosen(installation)
+                for one in states
+                for row in self._reader.all(statement, (each.id, *named, one.value, place, limit))
+            ]
         return [_event(row) for row in sorted(rows, key=lambda row: row[0], reverse=True)[:limit]]
 
     async def prune(self, before: int) -> int:

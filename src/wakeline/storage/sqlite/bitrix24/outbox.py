@@ -58,12 +58,13 @@ class SqliteOutbox:
 
     async def waiting(self, installation: int, *, now: int, limit: int) -> list[PortalWrite]:
         """Return waiting and sent writes that are due, in their order."""
-        rows = [
-            row
-            for each in self._installations.chosen(installation)
-            for state in OPEN
-            for row in self._reader.all(_SQL["due_writes"], (each.id, state.value, now, limit))
-        ]
+        with self._reader.snapshot():
+            rows = [
+                row
+                for each in self._installations.chosen(installation)
+                for state in OPEN
+                for row in self._reader.all(_SQL["due_writes"], (each.id, state.value, now, limit))
+            ]
         return [_write(row) for row in sorted(rows, key=_number)[:limit]]
 
     async def next_due(self) -> dict[int, int]:
@@ -101,12 +102,13 @@ class SqliteOutbox:
         """Return recorded writes, newest first; `before`: with a smaller id."""
         place = LARGEST if before is None else min(before, LARGEST)
         states: Iterable[WriteState] = WriteState if state is None else (state,)
-        rows = [
-            row
-            for each in self._installations.chosen(installation)
-            for one in states
-            for row in self._reader.all(_SQL["writes_in_state"], (each.id, one.value, place, limit))
-        ]
+        with self._reader.snapshot():
+            rows = [
+                row
+                for each in self._installations.chosen(installation)
+                for one in states
+                for row in self._reader.all(_SQL["writes_in_state"], (each.id, one.value, place, limit))
+            ]
         return [_write(row) for row in sorted(rows, key=_number, reverse=True)[:limit]]
 
     async def prune(self, before: int) -> int:
