@@ -47,6 +47,7 @@ class Whose(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str = CLIENT
     member_id: str = MEMBER
     endpoint: str = PORTAL
+    scopes: tuple[str, ...] = ("crm", "task")
 
 
 class OAuthServer:
@@ -59,6 +60,7 @@ class OAuthServer:
     def __init__(self) -> None:
         self.tokens: dict[str, Whose] = {}
         self.codes: dict[str, str] = {}
+        self.server = ""
         self.asked: list[Installation] = []
         self.bound: list[int] = []
         self.rings: list[int] = []
@@ -85,13 +87,16 @@ class OAuthServer:
             raise PortalRefused("The OAuth host answered invalid_token", answered=401, reason="invalid_token")
         return msgspec.structs.replace(
             installation,
-            access=msgspec.structs.replace(access, tokens=msgspec.structs.replace(access.tokens, user=whose.user)),
+            access=msgspec.structs.replace(
+                access, tokens=msgspec.structs.replace(access.tokens, user=whose.user, scopes=whose.scopes)
+            ),
             client_endpoint=whose.endpoint,
             member_id=whose.member_id,
             state=InstallationState.ACTIVE,
         )
 
     async def redeem(self, installation: Installation, code: str) -> Installation:
+        self.server = installation.server_endpoint
         access = self.codes.pop(code, "")
         tokens = Tokens(access=access, refresh=f"refresh-{access}", access_expires=0)
         assert isinstance(installation.access, ApplicationAccess)
@@ -99,7 +104,7 @@ class OAuthServer:
             msgspec.structs.replace(
                 installation,
                 access=msgspec.structs.replace(installation.access, tokens=tokens),
-                server_endpoint=OAUTH,
+                server_endpoint=installation.server_endpoint or OAUTH,
             )
         )
 

@@ -61,6 +61,25 @@ async def test_a_state_that_we_did_not_issue_brings_nothing() -> None:
     assert (portal.oauth.asked, list(portal.oauth.codes)) == ([], ["code-1"])
 
 
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ("oauth.bitrix24.tech", "https://oauth.bitrix24.tech/rest/"),
+        ("evil.test", ""),
+        ("evil.test/rest/?", ""),
+        ("oauth.bitrix.info@evil.test", ""),
+        ("", ""),
+    ],
+)
+async def test_the_portal_may_name_one_of_bitrix24s_oauth_servers_and_no_other(said: str, asked: str) -> None:
+    portal = await opened()
+    portal.oauth.codes["code-1"] = "access-1"
+    query = {"code": "code-1", "state": visit(portal), "server_domain": said}
+
+    assert (await portal.client.get(f"/bitrix24/oauth/{NAME}", params=query)).status_code == 200
+    assert portal.oauth.server == asked
+
+
 async def test_a_visit_is_over_after_half_an_hour() -> None:
     portal = await opened()
     portal.oauth.codes["code-1"] = "access-1"

@@ -37,7 +37,7 @@ def access(portal: Neighbour) -> str:
 async def test_an_installation_is_kept_as_the_oauth_server_confirms_it() -> None:
     portal = await opened()
 
-    answer = await portal.install(scope="crm,task")
+    answer = await portal.install(scope="crm,task,admin")
 
     assert (answer.status_code, answer.json()) == (200, {"result": True})
     now = portal.now
@@ -139,7 +139,7 @@ async def test_the_same_installation_told_by_an_event_and_by_a_launch_is_asked_a
 
 async def test_two_installations_at_once_end_as_one_of_them() -> None:
     portal = await opened()
-    portal.token("access-2")
+    portal.token("access-2", scopes=("crm", "task", "telephony"))
 
     await asyncio.gather(
         portal.install("access-1"), portal.install("access-2", application_token="2" * 32), portal.install("access-1")
@@ -174,12 +174,14 @@ async def test_tokens_that_work_are_not_replaced_by_those_of_an_employee() -> No
     assert access(portal) == "clerks"
 
 
-async def test_an_update_brings_new_tokens_of_the_same_user() -> None:
+async def test_an_update_brings_tokens_that_may_do_more_and_a_post_that_comes_again_brings_none() -> None:
     portal = await installed()
-    portal.token("access-2")
+    portal.token("access-2", scopes=("crm", "task", "telephony"))
 
     assert (await portal.install("access-2", event="ONAPPUPDATE")).status_code == 200
     assert (access(portal), portal.now.application_token) == ("access-2", TOKEN)
+    assert (await portal.install("access-1")).status_code == 200
+    assert access(portal) == "access-2"
 
 
 async def test_whoever_opens_an_installed_application_changes_nothing() -> None:
@@ -285,7 +287,7 @@ async def test_a_crowd_of_installers_does_not_pile_up_and_whoever_guesses_is_ask
 
 async def test_tokens_that_are_refreshed_meanwhile_do_not_stop_an_installation() -> None:
     portal = await installed()
-    portal.token("access-2")
+    portal.token("access-2", scopes=("crm", "task", "telephony"))
     portal.oauth.slow.clear()
     portal.oauth.came.clear()
     installing = asyncio.create_task(portal.install("access-2"))

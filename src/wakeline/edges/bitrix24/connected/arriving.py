@@ -1,7 +1,8 @@
 """An administrator comes back from the portal's authorization page: the code beside our state becomes tokens.
 
 Rule: nothing is asked for a state that we did not issue for this installation a short time ago. What else the portal appends
-(domain, member_id, scope) proves nothing and is not read: the OAuth server says it again with the tokens.
+(domain, member_id, scope) proves nothing and is not read: the OAuth server says it again with the tokens. Which server that is
+may be told here, for portals of some countries have one of their own; the rule of `wire.bitrix24.oauth_server` holds.
 Source: RFC 6749 section 4.1.2; Bitrix24 REST, "Complete OAuth 2.0 protocol".
 """
 
@@ -16,6 +17,7 @@ from wakeline.edges.bitrix24.connected.installing import Installing
 from wakeline.edges.bitrix24.connected.ports import ConnectedPorts
 from wakeline.edges.bitrix24.connected.refused import Refused, Unproven
 from wakeline.model.bitrix24.installation import Installation
+from wakeline.wire.bitrix24.oauth_server import server_endpoint
 
 _CODE = re.compile(r"[A-Za-z0-9._~+/=-]{1,512}")
 _MOST_FIELDS = 32
@@ -40,7 +42,8 @@ class Arriving:
             raise Refused(
                 HTTPStatus.BAD_REQUEST, "INVALID_REQUEST", "The portal did not let the application in.", _BEGIN_AGAIN
             )
-        await self._installing.redeemed(installation.id, said["code"])
+        server = server_endpoint(f"https://{said.get('server_domain', '')}/rest/", self._ports.hosts())
+        await self._installing.redeemed(installation.id, said["code"], server)
 
 
 def is_return(query: bytes) -> bool:

@@ -5,8 +5,8 @@ they are tokens of our application on that portal; the server that a post names 
 stays in force against what is only new:
 - a portal's id never changes, and a portal that is not yet known by id has to answer where the operator said it would;
 - the application token of an active installation never changes: one that was missed being taken away is connected anew;
-- tokens of an active installation that work are not replaced by another user's, who might see less (an employee who opened the
-  application in the portal has tokens too).
+- tokens of an active installation that work are only replaced by those of the same user that may do more: an employee who opened
+  the application in the portal has tokens too, and a post that comes once more has some that were spent meanwhile.
 Source: Bitrix24 REST, "Application installation", "Security in handlers".
 """
 
@@ -56,11 +56,15 @@ class Installing:
                 await self._keep(known, found, auth.application_token)
             await self._bind(number)
 
-    async def redeemed(self, number: int, code: str) -> None:
-        """Take the tokens that a code is good for, which an administrator brought. Raises as `posted`."""
+    async def redeemed(self, number: int, code: str, server: str) -> None:
+        """Take the tokens that a code is good for, which an administrator brought. Raises as `posted`.
+
+        `server`: the OAuth server's address if none is known yet; empty: Bitrix24's usual one.
+        """
         async with self._turns.of(number):
             known, _ = self._application(number)
-            found = await self._ports.portals.redeem(known, code)
+            asked = msgspec.structs.replace(known, server_endpoint=known.server_endpoint or server)
+            found = await self._ports.portals.redeem(asked, code)
             _check(known, found, known.member_id or found.member_id)
             await self._keep(known, found, "")
             await self._bind(number)
@@ -123,7 +127,7 @@ class Installing:
         old, new = _tokens(known), _tokens(found)
         if known.state is not InstallationState.ACTIVE or old is None:
             return True
-        if new is not None and new.user and new.user == old.user:
+        if new is not None and new.user == old.user and not set(new.scopes) <= set(old.scopes):
             return True
         try:
             await self._ports.portals.verify(known)
@@ -163,7 +167,11 @@ class Installing:
             events = await self._ports.portals.bind(self._known(number))
         except WakelineError as error:
             _log.warning(
-                "bitrix24.connected.events_not_bound", installation=number, code=error.code, detail=error.detail
+                "bitrix24.connected.events_not_bound",
+                installation=number,
+                code=error.code,
+                detail=error.detail,
+                fix=error.fix,
             )
         else:
             _log.info("bitrix24.connected.events_bound", installation=number, events=list(events))
