@@ -5,9 +5,10 @@ And from where it comes: an address is what the connection says, or a proxy that
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import httpx2
@@ -17,6 +18,7 @@ from wakeline.config import Bitrix24, SecretsSection, Server, Settings, Storage
 from wakeline.edges.bitrix24.secrets import digest
 from wakeline.model.bitrix24.access import IncomingWebhook, PortalUser
 from wakeline.model.bitrix24.broker import PortalKey, key_digest
+from wakeline.model.errors import AddressRefused
 from wakeline.service import listeners, wiring
 from wakeline.service.listeners import Listener
 from wakeline.service.wiring import Gateway
@@ -28,15 +30,18 @@ KEY = "0123456789abcdef0123456789abcdef"
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 
-@pytest.fixture
-async def gateway(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Gateway]:
-    settings = Settings(
-        server=Server(data_dir=str(tmp_path)),
-        storage=Storage(url=f"sqlite:///{tmp_path}/wakeline.db", ballast=0, low_disk=0),
-        secrets=SecretsSection(master_key_file=f"{tmp_path}/master.key"),
+def _settings(directory: Path) -> Settings:
+    return Settings(
+        server=Server(data_dir=str(directory)),
+        storage=Storage(url=f"sqlite:///{directory}/wakeline.db", ballast=0, low_disk=0),
+        secrets=SecretsSection(master_key_file=f"{directory}/master.key"),
         bitrix24=Bitrix24(rate_limit=False, failed_authentications=10, require_https=False),
     )
-    async with wiring.opened(settings) as opened:
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Gateway]:
+    async with wiring.opened(_settings(tmp_path)) as opened:
         ports = opened._portal.ports
         await ports.access.put_user(PortalUser(id=1, name="Anna", admin=True))
         await ports.access.create_webhook(IncomingWebhook(id=0, user=1, digest=digest(CODE), scopes=("crm", "user")))
@@ -92,6 +97,29 @@ async def test_no_door_breaks_or_lingers_over_a_hostile_body(gateway: Gateway, b
             assert time.perf_counter() - began < 2, door
             assert "Traceback" not in answer.text
         assert (await client.get(f"/rest/1/{CODE}/profile")).status_code == 200
+
+
+async def test_a_handler_whose_name_turns_to_this_machine_is_not_connected_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler is bound by its name; where that leads is judged with each connection, and nothing is looked up again."""
+
+    async def resolve(_host: str, _port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    connected: list[asyncio.StreamWriter] = []
+
+    def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.append(writer)
+        writer.close()
+
+    monkeypatch.setattr("wakeline.service.portal.system_resolver", resolve)
+    server = await asyncio.start_server(note, "127.0.0.1", 0)
+    async with server, wiring.opened(_settings(tmp_path)) as gateway:
+        url = f"https://handler.test:{server.sockets[0].getsockname()[1]}/b24"
+        with pytest.raises(AddressRefused, match=r"handler\.test.*loopback"):
+            await gateway._portal.ports.http.post(url, b"event=ONCRMDEALADD", {}, timeout=5)
+    assert connected == []
 
 
 @pytest.fixture

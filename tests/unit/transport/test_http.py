@@ -120,6 +120,24 @@ async def test_a_post_reaches_the_pinned_address_with_the_name_of_the_url(author
     assert body == b"grant=1"
 
 
+async def test_a_name_is_looked_up_once_and_what_was_judged_is_connected_to(
+    authority: trustme.CA, ca_file: str
+) -> None:
+    """A name whose owner answers otherwise the second time (DNS rebinding) gets no second time."""
+    answers = iter((["127.0.0.1"], ["127.0.0.9"]))
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        asked.append(host)
+        return next(answers)
+
+    rebound = Guard(resolve=resolve, allow_private=True)
+    async with running(OK, tls_for(authority, NAME)) as server, GuardedClient(rebound, ca_file=ca_file) as client:
+        assert (await post(client, server.port)).status == 200
+
+    assert asked == [NAME]
+
+
 async def test_one_connection_serves_several_requests(authority: trustme.CA, ca_file: str) -> None:
     async with running(OK, tls_for(authority, NAME)) as server, GuardedClient(guard(), ca_file=ca_file) as client:
         for _ in range(3):
