@@ -26,10 +26,12 @@ _TOKENS = re.compile(
 # Whoever knows the endpoint of a Web Push subscription may send to it (RFC 8030 section 8.3). They look like any URL with more
 # than a few characters behind the host; in a query they are percent-encoded.
 _ENDPOINTS = re.compile(r"(https?(?:://|%3A%2F%2F)[^\s/?#&\"']+?(?:/|%2F))([^\s&\"']{12,})", re.IGNORECASE)
-# The code of an incoming webhook stands in its path, tokens and client secrets of Bitrix24's OAuth in queries.
+# The code of an incoming webhook stands in its path, tokens and client secrets of Bitrix24's OAuth in queries. Portals post theirs
+# to applications as forms, and some programs put forms into queries.
 _WEBHOOKS = re.compile(r"(/rest/+(?:api/+)?[0-9]+/+)[^/\s?#&\"']+", re.IGNORECASE)
 _QUERIES = re.compile(
-    r"([?&](?:auth|auth(?:\[|%5B)\w+(?:\]|%5D)|access_token|refresh_token|client_secret|code|code_verifier|key)=)[^&\s\"'#]+",
+    r"([?&](?:auth|auth(?:\[|%5B)\w+(?:\]|%5D)|access_token|refresh_token|client_secret|code|code_verifier|key"
+    r"|application_token|auth_id|refresh_id|app_sid|state)=)[^&\s\"'#]+",
     re.IGNORECASE,
 )
 _SECRETS = re.compile(

@@ -159,6 +159,11 @@ def test_requests_are_lines_of_their_own_if_asked_for() -> None:
         ("/oauth/token/?code=s3cr3t1&code_verifier=s3cr3t2", "/oauth/token/?code=***&code_verifier=***"),
         ("/rest/x?auth%5Baccess_token%5D=s3cr3t1", "/rest/x?auth%5Baccess_token%5D=***"),
         ("/send/?key=s3cr3t1", "/send/?key=***"),
+        ("/bitrix24/oauth/abc?code=s3cr3t1&state=s3cr3t2.s3cr3t3&a=b", "/bitrix24/oauth/abc?code=***&state=***&a=b"),
+        (
+            "/bitrix24/events/abc?AUTH_ID=s3cr3t1&REFRESH_ID=s3cr3t2&APP_SID=s3cr3t3&APPLICATION_TOKEN=s3cr3t4",
+            "/bitrix24/events/abc?AUTH_ID=***&REFRESH_ID=***&APP_SID=***&APPLICATION_TOKEN=***",
+        ),
         ("/rest/batch", "/rest/batch"),
     ],
 )
