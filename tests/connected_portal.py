@@ -155,9 +155,9 @@ class Connected:
         access = ApplicationAccess(client_id=CLIENT_ID, client_secret=CLIENT_SECRET, tokens=self.tokens())
         return await self._kept(self.described(access, **more))
 
-    async def webhook(self, **more: object) -> Installation:
-        """An installation by an incoming webhook, kept."""
-        access = WebhookAccess(url=f"{self.portal.origin}/rest/1/{WEBHOOK_CODE}/")
+    async def webhook(self, origin: str = "", **more: object) -> Installation:
+        """An installation by an incoming webhook of the portal at `origin`, kept."""
+        access = WebhookAccess(url=f"{origin or self.portal.origin}/rest/1/{WEBHOOK_CODE}/")
         return await self._kept(self.described(access, **more))
 
     def client(self, installation: Installation) -> PortalClient:

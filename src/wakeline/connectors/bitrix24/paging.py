@@ -7,7 +7,7 @@ Rules (Bitrix24: "Features of list methods", "Large amounts of data"): a page ha
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from wakeline.model.bitrix24.records import Fields
@@ -42,24 +42,25 @@ async def pages(client: Calls, method: str, params: Params) -> AsyncIterator[Rep
 
 
 async def rows(client: Calls, method: str, params: Params, *, after: int, id_name: str) -> AsyncIterator[list[Fields]]:
-    """Yield lists of rows in the order of their ids; an empty list ends nothing and is not yielded."""
+    """Yield lists of rows in the order of their ids."""
     reply = await client.call(method, _behind(params, after, id_name), bulk=True)
-    found = rows_of(reply.result)
-    if found:
-        yield found
-    while len(found) == PAGE:
-        last = _last_id(found, after)
-        path = _path(reply.result)
-        chain = {f"p{place}": (method, _behind(params, _from(place, last, path), id_name)) for place in range(_CHAIN)}
-        answered = await client.batch(chain, bulk=True)
-        after = last
-        for key in chain:
-            found = rows_of(_page(answered, key, method))
-            if found:
-                yield found
-                after = _last_id(found, after)
-            if len(found) < PAGE:
+    found: Iterable[object] = [reply.result]
+    while True:
+        for page in map(rows_of, found):
+            if page:
+                after = _last_id(page, after)
+                yield page
+            if len(page) < PAGE:
                 return
+        found = await _chain(client, method, params, after, id_name, _path(reply.result))
+
+
+async def _chain(client: Calls, method: str, params: Params, after: int, id_name: str, path: str) -> Iterator[object]:
+    """Return the next pages; one that was refused is an error when it is looked at."""
+    behind = (after if place == 0 else f"$result[p{place - 1}]{path}" for place in range(_CHAIN))
+    commands = {f"p{place}": (method, _behind(params, last, id_name)) for place, last in enumerate(behind)}
+    answered = await client.batch(commands, bulk=True)
+    return (_page(answered, key, method) for key in commands)
 
 
 def rows_of(result: object) -> list[Fields]:
@@ -95,10 +96,6 @@ def _path(result: object) -> str:
         else ""
     )
     return f"{inside}[{PAGE - 1}][{name}]"
-
-
-def _from(place: int, last: int, path: str) -> int | str:
-    return last if place == 0 else f"$result[p{place - 1}]{path}"
 
 
 def _page(answered: BatchReply, key: str, method: str) -> object:

@@ -120,15 +120,35 @@ async def test_a_pair_that_could_not_be_written_is_kept_in_memory_until_it_can(
     assert world.access(installation).refresh in world.portal.refresh
 
 
+class Held:
+    """An HTTP client that holds the answer of the OAuth host back."""
+
+    def __init__(self, inner: HttpClient) -> None:
+        self._inner = inner
+        self.answered = asyncio.Event()
+        self.release = asyncio.Event()
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> HttpAnswer:
+        answer = await self._inner.post(url, body, headers, timeout=timeout)
+        if "oauth/token" in url:
+            self.answered.set()
+            await self.release.wait()
+        return answer
+
+
 async def test_a_renewal_that_has_begun_is_kept_although_nobody_waits_for_it(world: Connected) -> None:
+    held = Held(world.ports.http)
+    connections = Connections(msgspec.structs.replace(world.ports, http=held))
     installation = await world.application()
     world.expire()
-    world.script("oauth/token", ScriptedAnswer(delay_ms=50))
+    calling = asyncio.create_task(connections.of(installation.id).call("profile"))
+    await held.answered.wait()
 
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.03):
-            await world.client(installation).call("profile")
-    await world.connections.close()
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    held.release.set()
+    await connections.close()
 
     assert world.access(installation) != installation.access.tokens  # type: ignore[union-attr] # an application's
     await world.client(installation).call("profile")
