@@ -26,7 +26,8 @@ CONNECTOR = "wakeline"
 """Our name for our part of the portal's queue of offline events."""
 EVENTS_PATH = "/bitrix24/events/"
 
-_ANY = "*"
+ANY = "*"
+"""The event of a rule for every one."""
 _GOODBYE = "ONAPPUNINSTALL"
 # What the portal says of the application and its queue, not of what people do.
 _OF_ITSELF = frozenset(
@@ -87,10 +88,10 @@ def handler_address(connections: Connections, installation: Installation) -> str
 
 async def _wanted(client: PortalClient, rules: Rules, installation: Installation) -> list[str]:
     names = {_GOODBYE, *events_of(rules.all(), installation)}
-    if _ANY in names:
+    if ANY in names:
         said = by_key((await client.call("events")).result).values()
         names |= {name.upper() for name in said if isinstance(name, str)}
-    return sorted(names - _OF_ITSELF - {_ANY})
+    return sorted(names - _OF_ITSELF - {ANY})
 
 
 def events_of(rules: Iterable[Rule], installation: Installation) -> Iterator[str]:

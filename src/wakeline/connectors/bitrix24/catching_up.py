@@ -1,0 +1,255 @@
+"""Catching up: what happened on a connected portal and was not told to us, because somebody was down, becomes events as well.
+
+At the start, every `catch_up_every`, and as soon as a portal answers again:
+
+application that queues   event.offline.get (reserves) -> inbox, on disk -> event.offline.clear. What a process before this one had
+                          reserved, and had no time to clear, is still in event.offline.list
+webhook, or no queue      records that changed since `reached`, by lists -> inbox, on disk
+
+Rules:
+once      an event that was posted, or found before, is known by its subject and moment and not kept again
+whole     `reached` moves, and the queue is cleared, only after all that was found is on disk; whatever fails before is done anew
+clocks    every moment is the portal's: it is asked for its time first. A look ends SETTLING before that, since what changed just
+          now may be on its way to us; lists begin OVERLAP before `reached`, since a change may become visible after its moment
+first     a portal that was never read has no past: its events begin now. A mirror is filled first, and is reached then
+Source: Bitrix24 REST, "Offline events".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, tzinfo
+from itertools import groupby
+
+import msgspec
+import structlog
+
+from wakeline.connectors.bitrix24 import kinds, late_events
+from wakeline.connectors.bitrix24.binding import ANY, CONNECTOR, events_of
+from wakeline.connectors.bitrix24.client import PortalClient
+from wakeline.connectors.bitrix24.connections import Connections
+from wakeline.connectors.bitrix24.kinds import KINDS, Kind
+from wakeline.connectors.bitrix24.late_events import SETTLING, Row
+from wakeline.connectors.bitrix24.turns import Turns
+from wakeline.connectors.bitrix24.walking import Walk, portal_time, walk
+from wakeline.model.bitrix24.inbox import ReceivedEvent
+from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, InstallationState
+from wakeline.model.bitrix24.records import Record
+from wakeline.model.errors import PortalClosed, PortalRefused, PortalUnreachable
+from wakeline.ports import Clock
+from wakeline.ports.bitrix24_connector import EventInbox, Installations, Rules
+
+OVERLAP = 120_000
+"""Milliseconds before `reached` that are listed again: a transaction may end so long after the moment that it wrote."""
+DAY = 86_400_000
+"""Milliseconds that are listed if the portal's clock was put back while we did not look."""
+SHORTEST_REST, LONGEST_REST = 1.0, 60.0
+"""Seconds between two looks at a portal that does not answer."""
+
+_log = structlog.get_logger()
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What a look brought: events that were not known, and the portal's time (Unix ms) up to which all is known now."""
+
+    events: int
+    reached: int
+
+
+class CatchingUp:
+    """Looks at portals. `wake` is rung for an installation that has new events, `fill` begins to fill an empty mirror."""
+
+    def __init__(
+        self,
+        inbox: EventInbox,
+        installations: Installations,
+        rules: Rules,
+        clock: Clock,
+        connections: Connections,
+        *,
+        every: Callable[[], float],
+        wake: Callable[[int], None],
+        fill: Callable[[int], object],
+    ) -> None:
+        """Begin with no portal looked at; `every` says the seconds between two looks."""
+        self._inbox = inbox
+        self._installations = installations
+        self._rules = rules
+        self._clock = clock
+        self._connections = connections
+        self._every = every
+        self._wake = wake
+        self._fill = fill
+        self._looked: dict[int, float] = {}
+        self._waited: set[int] = set()
+        self._settled: set[int] = set()
+        self._turns = Turns(clock, self.turn, name="catching_up")
+
+    def ring(self, installation: int) -> None:
+        """Look at a portal now: it was connected, or its events may have been lost; returns at once."""
+        self._settled.discard(installation)
+        self._turns.ring(installation)
+
+    def forget(self, installation: int) -> None:
+        """Look no more at a portal that was disconnected."""
+        self._settled.discard(installation)
+        self._waited.discard(installation)
+        self._looked.pop(installation, None)
+        self._turns.forget(installation)
+
+    async def run(self) -> None:
+        """Look at all portals, from now on until stopped."""
+        for installation in self._installations.all():
+            self._turns.ring(installation.id)
+        await self._turns.run()
+
+    async def stop(self, patience: float) -> None:
+        """Begin no more looks; one that is under way has so many seconds to end."""
+        await self._turns.stop(patience)
+
+    async def turn(self, number: int) -> float | None:
+        """Look at a portal; returns the seconds until the next look, None: not before it is rung for."""
+        installation = self._installations.by_id(number)
+        if installation is None or installation.state is not InstallationState.ACTIVE:
+            return None
+        try:
+            found = await self.look(installation)
+        except PortalUnreachable as error:
+            return self._rest(number, error)
+        except PortalClosed:
+            return None
+        self._waited.discard(number)
+        if found.events:
+            _log.info("bitrix24.caught_up", installation=number, events=found.events)
+        if number in self._settled:
+            return self._every()
+        # What was too young for the first look after a silence is not left until the next.
+        self._settled.add(number)
+        return min(SETTLING / 1000, self._every())
+
+    def _rest(self, number: int, error: PortalUnreachable) -> float:
+        self._settled.discard(number)
+        if number not in self._waited:
+            self._waited.add(number)
+            _log.warning("bitrix24.catching_up_waits", installation=number, cause=error.detail)
+        return min(max(error.retry_after or 0.0, SHORTEST_REST), LONGEST_REST)
+
+    async def look(self, installation: Installation) -> Found:
+        """Find what was not told and keep it. Raises PortalUnreachable, PortalClosed, StorageError: then it is found next time."""
+        client, began = self._connections.of(installation.id), self._clock.monotonic()
+        there = await portal_time(client)
+        horizon = int(there.timestamp() * 1000) - SETTLING
+        events = await self._queued(client, installation, there)
+        if events is None:
+            events = await self._listed(client, installation, there.tzinfo, horizon)
+        if installation.mirror and not installation.reached:
+            self._fill(installation.id)
+        else:
+            await self._installations.reach(installation.id, horizon)
+        self._looked[installation.id] = began
+        return Found(events, horizon)
+
+    # --- the offline queue
+
+    async def _queued(self, client: PortalClient, installation: Installation, there: datetime) -> int | None:
+        """Take over what the portal has queued; None: it queues nothing for us."""
+        if not installation.offline or not isinstance(installation.access, ApplicationAccess):
+            return None
+        number, portal_now = installation.id, int(there.timestamp() * 1000)
+        settled = {"<=TIMESTAMP_X": (there - timedelta(milliseconds=SETTLING)).isoformat(timespec="seconds")}
+        get = {"clear": 0, "auth_connector": CONNECTOR, "limit": 50, "filter": settled}
+        try:
+            found = 0
+            if number not in self._settled:
+                found += await self._take_left(client, number, portal_now)
+            while rows := self._rows(number, (await client.call("event.offline.get", get)).result, portal_now):
+                found += await self._take(client, number, rows)
+        except PortalRefused as error:
+            _log.warning("bitrix24.offline_events_refused", installation=number, cause=error.detail)
+            return None
+        return found
+
+    async def _take_left(self, client: PortalClient, number: int, portal_now: int) -> int:
+        """Take over what was reserved and not cleared: nobody else reads the queue of our name."""
+        left: list[Row] = []
+        async for reply in client.pages("event.offline.list", {"auth_connector": CONNECTOR}):
+            left += [row for row in self._rows(number, reply.result, portal_now) if row.process]
+        return await self._take(client, number, left)
+
+    def _rows(self, number: int, result: object, portal_now: int) -> list[Row]:
+        return late_events.rows(number, result, portal_now=portal_now, now=self._clock.now())
+
+    async def _take(self, client: PortalClient, number: int, rows: Sequence[Row]) -> int:
+        found = await self._keep(number, [row.event for row in rows])
+        for process, taken in groupby(sorted(rows, key=_process), key=_process):
+            messages = [row.message for row in taken]
+            cleared = {"process_id": process, "message_id": messages, "auth_connector": CONNECTOR}
+            await client.call("event.offline.clear", cleared)
+        return found
+
+    # --- lists
+
+    async def _listed(self, client: PortalClient, installation: Installation, zone: tzinfo | None, horizon: int) -> int:
+        """Find records that changed since everything was known; young ones are left for the next look."""
+        if not installation.reached:
+            return 0
+        since = self._since(installation, horizon)
+        said = datetime.fromtimestamp(since // 1000, zone).isoformat()
+        wanted = frozenset(events_of(self._rules.all(), installation))
+        found = 0
+        for kind in kinds_of(wanted):
+            fields = Walk(kind=kind, since=said, select=late_events.fields_needed(kind))
+            try:
+                async for stretch in walk(client, fields, self._clock.now()):
+                    changed = [each for each in stretch.records if late_events.changed(each) <= horizon]
+                    found += await self._keep_changed(installation.id, changed, wanted, since)
+            except PortalRefused as error:
+                # The application may not read these: asking for them again would hold up all others.
+                _log.warning(
+                    "bitrix24.list_refused", installation=installation.id, kind=kind.record.value, cause=error.detail
+                )
+        return found
+
+    def _since(self, installation: Installation, horizon: int) -> int:
+        """Return from when on changes are listed, by the portal's clock."""
+        looked = self._looked.get(installation.id)
+        if looked is not None:
+            # If the portal's clock was put back meanwhile, changes have moments from before the last look.
+            unseen = int(1000 * (self._clock.monotonic() - looked))
+        else:
+            unseen = DAY if horizon < installation.reached else 0
+        return min(installation.reached, horizon - unseen) - OVERLAP
+
+    async def _keep_changed(self, number: int, records: Sequence[Record], wanted: frozenset[str], since: int) -> int:
+        subjects = {subject for record in records for subject in late_events.subjects(record)}
+        known = await self._inbox.latest(number, subjects) if subjects else {}
+        now = self._clock.now()
+        events = (late_events.listed(number, record, known, since=since, now=now) for record in records)
+        return await self._put(
+            number, [event for event in events if event and (event.event in wanted or ANY in wanted)]
+        )
+
+    # --- keeping
+
+    async def _keep(self, number: int, events: Sequence[ReceivedEvent]) -> int:
+        known = await self._inbox.latest(number, {event.subject for event in events}) if events else {}
+        return await self._put(number, late_events.untold(events, known))
+
+    async def _put(self, number: int, events: Sequence[ReceivedEvent]) -> int:
+        """Keep events; returns how many were not known. They are on disk then."""
+        if not events:
+            return 0
+        new = sum(await self._inbox.put(events))
+        if new:
+            self._wake(number)
+        return new
+
+
+def kinds_of(events: frozenset[str]) -> tuple[Kind, ...]:
+    """Return the kinds of records that these events tell of."""
+    told = {found[0].record for event in events if (found := kinds.told(event)) is not None}
+    return tuple(kind for kind in KINDS if kind.record in told or ANY in events)
+
+
+def _process(row: Row) -> str:
+    return row.process
