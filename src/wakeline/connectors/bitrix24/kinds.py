@@ -68,6 +68,12 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         """Return the event that tells of a change."""
         return f"{self.prefix}{change.value}"
 
+    def responsible_in(self, key: str, *, of_item: bool) -> str:
+        """Return a reference to the responsible user in the answer to the command `key` of the same batch."""
+        if of_item:
+            return f"$result[{key}][item][assignedById]"
+        return f"$result[{key}][task][responsibleId]" if self.row_key else f"$result[{key}][{self.responsible}]"
+
     def get(self, number: int) -> Command:
         """Return what asks for one record."""
         return self.get_method, {self.id_param: number}
@@ -135,6 +141,9 @@ CALL_EVENTS = frozenset(
 )
 """Events whose data is a call."""
 
+CALL_PLACED = "ONEXTERNALCALLSTART"
+"""A user clicked a number on the portal: we are to make the call."""
+
 _COMMENTED = "ONTASKCOMMENTADD"
 _TOLD: dict[str, tuple[Kind, Change]] = {
     kind.event(change): (kind, change) for kind in KINDS for change in (Change.ADD, Change.UPDATE, Change.DELETE)
@@ -162,6 +171,16 @@ def subject(event: str, data: Mapping[str, object]) -> Subject | None:
     kind, change = found
     number = _number_in(data, "TASK_ID" if change is Change.REMARK else "ID")
     return Subject(kind, number, change) if number else None
+
+
+_ENTITIES = {"DEAL": RecordKind.DEAL, "LEAD": RecordKind.LEAD, "CONTACT": RecordKind.CONTACT}
+
+
+def caller(data: Mapping[str, object]) -> Subject | None:
+    """Return whom the portal takes the other side of a call for, as a telephony event says it."""
+    record = _ENTITIES.get(str(data.get("CRM_ENTITY_TYPE", "")).upper())
+    number = number_of(data.get("CRM_ENTITY_ID"))
+    return Subject(BY_RECORD[record], number, Change.UPDATE) if record is not None and number else None
 
 
 def _number_in(data: Mapping[str, object], name: str) -> int:

@@ -1,0 +1,242 @@
+"""One go at the waiting events of an installation: look, fetch, apply, send, settle.
+
+Order, and why: the mirror is kept before a push is sent, since the app that the push wakes reads from it; an event is settled after
+its pushes are accepted. Whoever dies in between does it all again, and what was accepted is known by its idempotency key
+(installation, event, rule), so that nothing is sent twice.
+What fails for one rule is that rule's; what the portal or the store cannot do now leaves events waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import msgspec
+import structlog
+
+from wakeline.connectors.bitrix24 import folding, kinds, mirroring
+from wakeline.connectors.bitrix24.fetching import Fetching, Findings, Found
+from wakeline.connectors.bitrix24.folding import Plan
+from wakeline.connectors.bitrix24.kinds import Change
+from wakeline.connectors.bitrix24.mirroring import Mirror
+from wakeline.connectors.bitrix24.rules import CompiledRule, Facts, compiled, variables
+from wakeline.connectors.bitrix24.sending import Sending, Sent, Verdict
+from wakeline.model.bitrix24.inbox import EventState, Origin, ReceivedEvent, Settled
+from wakeline.model.bitrix24.installation import Installation
+from wakeline.model.bitrix24.records import Fields, RecordKind
+from wakeline.model.bitrix24.rule import Rule
+from wakeline.model.errors import InvalidRequest, PortalError
+from wakeline.model.notification import PushType
+from wakeline.ports import Clock
+from wakeline.ports.bitrix24_connector import EventInbox, Rules
+
+AT_ONCE = 200
+"""Events that are looked at in one go."""
+RINGS_FOR = 32
+"""Seconds after which a call does not ring any more, unless its rule says otherwise."""
+_LONGEST_CAUSE = 500
+
+Placed = Callable[[Installation, Mapping[str, object], int], Awaitable[None]]
+"""Notes a call that a user began on the portal: the event's data, and when it was raised (Unix ms)."""
+
+_log = structlog.get_logger()
+
+
+class Went(msgspec.Struct, frozen=True):
+    """How a go ended: `settled` events, and the reason why the others have to wait, if they have."""
+
+    settled: int
+    trouble: PortalError | None = None
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """What is known when rules are applied."""
+
+    findings: Findings
+    before: Mapping[tuple[RecordKind, int], Fields]
+
+
+class Drain:
+    """Works off events."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        inbox: EventInbox,
+        rules: Rules,
+        fetching: Fetching,
+        mirror: Mirror,
+        sending: Sending,
+        placed: Placed,
+    ) -> None:
+        self._clock = clock
+        self._inbox = inbox
+        self._rules = rules
+        self._fetching = fetching
+        self._mirror = mirror
+        self._sending = sending
+        self._placed = placed
+
+    async def go(self, installation: Installation) -> Went:
+        """Work off some of the events that are due. Raises StoreUnavailable; events wait then as before."""
+        events = await self._inbox.waiting(installation.id, now=self._clock.now(), limit=AT_ONCE)
+        plans = folding.in_one_request(folding.folded([self._plan(installation, event) for event in events]))
+        if not plans:
+            return Went(0)
+        known, waiting, trouble = await self._known(installation, plans)
+        later = {one.event.id for one in waiting}
+        plans = [one for one in plans if one.event.id not in later]
+        verdicts = await self._applied(installation, plans, known)
+        if installation.mirror:
+            await self._mirror.tell(plans)
+        settled = [each for one, verdict in zip(plans, verdicts, strict=True) for each in _settled(one, verdict)]
+        if trouble is not None:
+            settled += self._later(waiting, trouble)
+        await self._inbox.settle(settled)
+        return Went(len(settled), trouble)
+
+    def _plan(self, installation: Installation, event: ReceivedEvent) -> Plan:
+        ready: list[CompiledRule] = []
+        broken: list[str] = []
+        for rule in rules_for(self._rules.all(), installation.id, event.event):
+            try:
+                ready.append(compiled(rule))
+            except InvalidRequest as error:
+                broken.append(f"{rule.name}: {error.detail}")
+        return folding.plan(event, ready, broken, mirrored=installation.mirror)
+
+    # --- what is known
+
+    async def _known(
+        self, installation: Installation, plans: Sequence[Plan]
+    ) -> tuple[_Known, list[Plan], PortalError | None]:
+        """Return what is known of the records, and the plans that have to wait because the portal cannot be asked."""
+        before = await self._mirror.known(plans) if installation.mirror else {}
+        users: list[Fields] = []
+        try:
+            findings = await self._fetching.fetch(installation.id, [one.wish for one in plans if one.wish is not None])
+            if installation.mirror:
+                users = await self._fetching.users(installation.id, mirroring.new_users(plans))
+        except PortalError as error:
+            return _Known({}, before), [one for one in plans if one.wish is not None and not one.is_call], error
+        if installation.mirror:
+            await self._mirror.keep(plans, findings, users)
+        return _Known(findings, before), [], None
+
+    def _later(self, waiting: Sequence[Plan], trouble: PortalError) -> list[Settled]:
+        """Have events wait until it is worth asking again; the earlier ones that they stand for too."""
+        due = self._clock.now() + round(1000 * (trouble.retry_after or 0))
+        events = [event for one in waiting for event in (*one.folded, one.event)]
+        cause = trouble.detail[:_LONGEST_CAUSE]
+        return [Settled(id=event.id, state=EventState.WAITING, due=due, cause=cause) for event in events]
+
+    # --- what rules make of it
+
+    async def _applied(self, installation: Installation, plans: Sequence[Plan], known: _Known) -> list[Verdict]:
+        verdicts = [await self._judged(installation, one, known) for one in plans]
+        return await self._sending.send(installation, verdicts)
+
+    async def _judged(self, installation: Installation, one: Plan, known: _Known) -> Verdict:
+        """Return what is to be sent for an event."""
+        verdict = Verdict(event=one.event, failures=one.broken)
+        if one.event.event == kinds.CALL_PLACED:
+            await self._placed(installation, one.data, one.event.at)
+        if not one.rules:
+            return verdict
+        found = _found(one, known.findings)
+        rules = one.rules
+        if (found.refused or found.gone) and not one.is_call:
+            # Rules that do not look at the record do not miss it.
+            rules = tuple(rule for rule in rules if not folding.looks_at_record(one, rule))
+            missed = "" if len(rules) == len(one.rules) else found.refused
+            failures = (*one.broken, missed) if missed else one.broken
+            verdict = msgspec.structs.replace(verdict, failures=failures, causes=("the record is gone",))
+        try:
+            said = variables(facts(installation, one, found, known.before))
+        except InvalidRequest as error:
+            return msgspec.structs.replace(verdict, failures=(*one.broken, error.detail))
+        for rule in rules:
+            verdict = self._with(verdict, rule, said, installation, one)
+        return verdict
+
+    def _with(
+        self, verdict: Verdict, rule: CompiledRule, said: Mapping[str, object], installation: Installation, one: Plan
+    ) -> Verdict:
+        """Return a verdict with what one more rule makes of the event."""
+        name = rule.rule.name
+        if self._is_late(rule.rule, one.event):
+            return msgspec.structs.replace(verdict, causes=(*verdict.causes, f"{name}: it came too late"))
+        try:
+            outcome = rule.apply(said, installation, call_id(one.event, one.data))
+        except InvalidRequest as error:
+            _log.warning("bitrix24.rule_failed", installation=installation.id, event_id=one.event.id, rule=rule.rule.id)
+            return msgspec.structs.replace(verdict, failures=(*verdict.failures, f"{name}: {error.detail}"))
+        if outcome.request is None:
+            return msgspec.structs.replace(verdict, causes=(*verdict.causes, f"{name}: {outcome.cause}"))
+        sent = Sent(rule=rule.rule.id, name=name, request=outcome.request)
+        return msgspec.structs.replace(verdict, sent=(*verdict.sent, sent))
+
+    def _is_late(self, rule: Rule, event: ReceivedEvent) -> bool:
+        """Tell whether what the rule sends is worth nothing any more: nobody answers a call that rang minutes ago."""
+        if event.origin is Origin.RESENT:
+            return False
+        is_call = rule.type is PushType.CALL
+        most = rule.ttl if rule.ttl is not None else RINGS_FOR if is_call else None
+        if is_call and event.origin is not Origin.POSTED:
+            return True
+        return most is not None and self._clock.now() - event.received > 1000 * max(most, RINGS_FOR)
+
+
+def rules_for(rules: Sequence[Rule], installation: int, event: str) -> list[Rule]:
+    """Return the rules that are for an event of an installation."""
+    return [
+        rule for rule in rules if rule.enabled and rule.installation in (0, installation) and rule.event in ("*", event)
+    ]
+
+
+def facts(
+    installation: Installation, one: Plan, found: Found, before: Mapping[tuple[RecordKind, int], Fields]
+) -> Facts:
+    """Return what is known of an event."""
+    subject = one.subject
+    place = None if subject is None else (subject.kind.record, subject.number)
+    record = None if found.record is None else found.record.fields
+    was = None if place is None else before.get(place)
+    if record is None and subject is not None and subject.change is Change.DELETE:
+        # All that is left of it.
+        record = was or {"ID": str(subject.number)}
+    return Facts(
+        event=one.event.event,
+        data=one.data,
+        installation=installation,
+        user=one.event.user,
+        kind=None if subject is None or record is None else subject.kind.record,
+        record=record,
+        before=was,
+        responsible=found.responsible,
+    )
+
+
+def call_id(event: ReceivedEvent, data: Mapping[str, object]) -> str:
+    """Return the id of the call that a rule rings for: the portal's own, else one of the event's."""
+    said = data.get("CALL_ID")
+    return said if isinstance(said, str) and said else f"{event.installation}-{event.identity.hex()}"
+
+
+def _found(one: Plan, findings: Findings) -> Found:
+    return Found() if one.wish is None else findings.get((one.wish.record, one.wish.number), Found())
+
+
+def _settled(one: Plan, verdict: Verdict) -> list[Settled]:
+    """Return what became of an event, and of those that it stood for."""
+    if verdict.due:
+        events = [*one.folded, one.event]
+        cause = "; ".join(verdict.failures)[:_LONGEST_CAUSE]
+        return [Settled(id=event.id, state=EventState.WAITING, due=verdict.due, cause=cause) for event in events]
+    folded_into = f"one with event {one.event.id}, which is later"
+    earlier = [Settled(id=event.id, state=EventState.DONE, cause=folded_into) for event in one.folded]
+    state = EventState.FAILED if verdict.failures else EventState.DONE
+    causes = verdict.failures or (() if verdict.notifications else verdict.causes)
+    cause = "; ".join(causes) or ("" if verdict.notifications else "no rule is for it")
+    done = Settled(id=one.event.id, state=state, cause=cause[:_LONGEST_CAUSE], notifications=verdict.notifications)
+    return [*earlier, done]
