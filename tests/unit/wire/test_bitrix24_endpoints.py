@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from wakeline.model.errors import AddressRefused
@@ -52,6 +50,7 @@ def test_an_address_of_rest_has_one_form(said: str, meant: str) -> None:
         "https://acme.test/rest/#x",
         "https://acme.test/rest/../other/",
         "https://acme.test/other/",
+        "https://acme.test/../rest/",
         "https://acme.test/rest/1/code/",
         "https://acme.test:0/rest/",
         "https://acme.test:99999/rest/",
@@ -90,10 +89,9 @@ def test_a_move_takes_scheme_host_and_port_and_no_path() -> None:
 
 
 @pytest.mark.parametrize("location", ["http://b.test/", "/rest/", "https://a.test@b.test/", "data:x", "https:///x"])
-@pytest.mark.parametrize("read", [moved_to])
-def test_a_move_to_anything_else_is_refused(location: str, read: Callable[..., str]) -> None:
+def test_a_move_to_anything_else_is_refused(location: str) -> None:
     with pytest.raises(AddressRefused):
-        read("https://a.test/rest/", location, named=NAMED)
+        moved_to("https://a.test/rest/", location, named=NAMED)
 
 
 def test_the_same_place_in_two_forms() -> None:

@@ -5,7 +5,8 @@
     what the portal did not tell: catching_up (offline events, lists by date) -> inbox
     what we write there: outbox, in order, once
 
-client    one portal's REST: tokens, limits, moves, batches, pages
+client    one portal's REST: calls, batches, pages; oauth its tokens, line its limits, moving its new address, standing when it closes
+installing, binding    getting into a portal, and which events it posts to us
 calls     calls of its users, registered and finished there through the outbox
 Source: Bitrix24 REST documentation ("OAuth 2.0", "Event handling", "Offline events", "Performance").
 """

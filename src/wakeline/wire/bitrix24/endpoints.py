@@ -16,8 +16,8 @@ from wakeline.wire.bitrix24.oauth_server import DEFAULT_SERVER_ENDPOINT, server_
 
 _SAFE = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(:[0-9]{1,5})?")
-_REST = re.compile(r"(/[A-Za-z0-9._~-]+)*/rest/?")
-_WEBHOOK = re.compile(r"((?:/[A-Za-z0-9._~-]+)*/rest/)([0-9]{1,18}/[A-Za-z0-9_-]{1,128})/?")
+_REST = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/rest/?")
+_WEBHOOK = re.compile(r"((?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/rest/)([0-9]{1,18}/[A-Za-z0-9_-]{1,128})/?")
 
 
 def rest_endpoint(url: str, *, named: Collection[str]) -> str:
