@@ -11,10 +11,24 @@ from wakeline.wire.bitrix24.answer import UNEXPECTED, Moved, Refusal, Reply, rea
 from wakeline.wire.bitrix24.commands import BatchReply, command, read_batch
 from wakeline.wire.bitrix24.oauth_answers import Grant, TokenFacts, read_grant, token_facts
 
-_NAMES = (
-    "result result_error result_next error error_description next total time operating_reset_at install client_id member_id"
-    " scope access_token refresh_token a"
-).split()
+_NAMES = [
+    "result",
+    "result_error",
+    "result_next",
+    "error",
+    "error_description",
+    "next",
+    "total",
+    "time",
+    "operating_reset_at",
+    "install",
+    "client_id",
+    "member_id",
+    "scope",
+    "access_token",
+    "refresh_token",
+    "a",
+]
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=4),
