@@ -23,6 +23,7 @@ from fuzzing import REPEATABLE
 from storing import NOW, ToldClock, some_app
 from wakeline.config import Logs, Storage
 from wakeline.config.tree import SecretsSection
+from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, Tokens
 from wakeline.model.credential import Credential, CredentialKind, CredentialSecret, CredentialState
 from wakeline.model.route import Environment
 from wakeline.observe import logs
@@ -32,6 +33,9 @@ from wakeline.storage.keyring import open_keyring
 from wakeline.storage.sqlite import SqliteStore
 
 CREDENTIALS = 3
+SEALED = CREDENTIALS + 3
+"""Sealed values: one credential keeps what it was before, and a connected portal has its access and its tokens."""
+
 _CHANGES = {os.fsync, os.replace, os.rename, os.open, os.unlink, os.fchmod}
 
 
@@ -70,8 +74,15 @@ def secret(number: int) -> CredentialSecret:
     return CredentialSecret(kind=CredentialKind.APNS_KEY, private_key=f"key {number}".encode())
 
 
+ACCESS = ApplicationAccess(
+    client_id="local.acme",
+    client_secret="client secret",
+    tokens=Tokens(access="access", refresh="refresh", access_expires=NOW),
+)
+
+
 async def furnish(folder: Path) -> None:
-    """Make a store with credentials, one of which keeps what it was before."""
+    """Make a store with credentials, one of which keeps what it was before, and a connected portal."""
     store, _ = store_in(folder)
     await store.open()
     app = await some_app(store)
@@ -85,6 +96,8 @@ async def furnish(folder: Path) -> None:
     for number in range(CREDENTIALS):
         await store.credentials.create(NewCredential(facts=facts, secret=secret(number)), NOW)
     await store.credentials.replace(1, NewCredential(facts=facts, secret=secret(100)), NOW)
+    portal = Installation(id=0, name="acme", app=app.id, access=ACCESS, client_endpoint="https://acme.example/rest/")
+    await store.installations.create(portal)
     await store.close()
 
 
@@ -113,6 +126,8 @@ async def judge(folder: Path) -> str:
         wanted = [secret(100), *(secret(number) for number in range(1, CREDENTIALS)), secret(0)]
         if found != wanted:
             return f"opened {len(found)} secrets, and not those that were sealed"
+        if [portal.access for portal in store.installations.all()] != [ACCESS]:
+            return "the connected portal cannot be opened any more"
         return "" if keys.key_id == await store.settings.get("master_key") else "the store names another key"
     finally:
         await store.close()

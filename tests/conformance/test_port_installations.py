@@ -313,9 +313,11 @@ async def step(store: Store, app: int, made: tuple[Any, ...]) -> object:
     raise AssertionError(made)
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(life=st.lists(STEPS, max_size=20))
-def test_every_adapter_lives_the_same_life(both: Both, life: list[tuple[Any, ...]]) -> None:
+def test_every_adapter_lives_the_same_life_and_a_restart_changes_nothing(
+    both: Both, life: list[tuple[Any, ...]]
+) -> None:
     async def lived(store: Store) -> list[object]:
         app = (await some_app(store)).id
         answers: list[object] = []
@@ -323,6 +325,10 @@ def test_every_adapter_lives_the_same_life(both: Both, life: list[tuple[Any, ...
             answers.append(await step(store, app, made))
             answers += [msgspec.structs.replace(each, id=0) for each in store.installations.all()]
             answers += [each.name for name in "abc" if (each := store.installations.by_name(name)) is not None]
+        kept = store.installations.all()
+        await store.close()
+        await store.open()
+        answers.append(store.installations.all() == kept)
         await store.apps.delete(app)
         return [msgspec.structs.replace(each, app=0) if isinstance(each, Installation) else each for each in answers]
 
