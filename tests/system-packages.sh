@@ -25,6 +25,7 @@ look() {
     need pkg-config command -v pkg-config
     need libnghttp2-dev pkg-config --exists libnghttp2
     need libssl-dev pkg-config --exists openssl
+    need chromium command -v chromium
 }
 
 look
