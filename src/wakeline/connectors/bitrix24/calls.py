@@ -20,7 +20,6 @@ from http import HTTPStatus
 import msgspec
 import structlog
 
-from wakeline.model.bitrix24.inbox import ReceivedEvent
 from wakeline.model.bitrix24.installation import BY_MEMBER_ID, Installation, InstallationState
 from wakeline.model.bitrix24.outbox import PortalWrite, WriteState
 from wakeline.model.errors import NotFound
@@ -29,9 +28,6 @@ from wakeline.ports.bitrix24_connector import CallBegan, CallEnded, Installation
 REGISTER = "telephony.externalcall.register"
 SHOW = "telephony.externalcall.show"
 FINISH = "telephony.externalcall.finish"
-PLACED = "ONEXTERNALCALLSTART"
-"""A user clicked a number on the portal, and we are the application that makes the call."""
-
 MOST_SHOWN = 100
 """Users to whom a card is shown at once."""
 UNKNOWN = "OTHER"
@@ -78,15 +74,11 @@ class Calls:
                 rung.setdefault(installation, []).append((call, users))
         await asyncio.gather(*(self._register(*each) for each in rung.items()))
 
-    async def heard(self, installation: Installation, event: ReceivedEvent) -> None:
-        """Note a call that a user began on the portal, if the event says that. Raises StoreUnavailable."""
-        if event.event != PLACED or not installation.telephony:
-            return
-        data = msgspec.json.decode(event.data)
-        call, user = (data.get("CALL_ID"), data.get("USER_ID")) if isinstance(data, dict) else (None, None)
-        number = _number(str(user))
-        if isinstance(call, str) and call and number:
-            await self._put(installation.id, [self._finish(installation.id, call, number, event.received, register="")])
+    async def placed(self, installation: Installation, data: Mapping[str, object], at: int) -> None:
+        """Note a call that a user began on the portal, as its event tells it (`at`, Unix ms). Raises StoreUnavailable."""
+        call, user = data.get("CALL_ID"), _number(str(data.get("USER_ID")))
+        if installation.telephony and isinstance(call, str) and call and user:
+            await self._put(installation.id, [self._finish(installation.id, call, user, at, register="")])
 
     async def ended(self, call: CallEnded) -> bool:
         """Finish a call wherever it was registered; False: nowhere. Raises StoreUnavailable."""
