@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import msgspec
 
-from storing import some_app
+from storing import Store, some_app
 from unit.edges.rest.gateway import HandClock
 from wakeline.edges.bitrix24.connected import ConnectedDoor, ConnectedPorts
 from wakeline.edges.bitrix24.strangers import Strangers
@@ -132,10 +132,12 @@ class OAuthServer:
 class Neighbour:
     """What a test holds: the door, the store behind it, and the portal's voice."""
 
-    def __init__(self, hosts: tuple[str, ...] = (), inbox: EventInbox | None = None) -> None:
+    def __init__(
+        self, hosts: tuple[str, ...] = (), inbox: EventInbox | None = None, store: Store | None = None
+    ) -> None:
         self.clock = HandClock()
         self.sealer = Sealer(b"k" * 32)
-        self.store = MemoryStore(self.clock, self.sealer)
+        self.store = store or MemoryStore(self.clock, self.sealer)
         self.oauth = OAuthServer()
         self.ports = ConnectedPorts(
             clock=self.clock,
@@ -219,9 +221,11 @@ class Neighbour:
         return await self.store.event_inbox.recorded(limit=100_000)
 
 
-async def opened(*, hosts: tuple[str, ...] = (), inbox: EventInbox | None = None, **fields: Any) -> Neighbour:
+async def opened(
+    *, hosts: tuple[str, ...] = (), inbox: EventInbox | None = None, store: Store | None = None, **fields: Any
+) -> Neighbour:
     """Return a portal that is connected by an application, which is not installed yet."""
-    made = Neighbour(hosts, inbox)
+    made = Neighbour(hosts, inbox, store)
     made.token("access-1")
     await made.connect(**fields)
     return made

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from structlog.testing import capture_logs
 
+from storing import Store, ToldClock, sqlite_store
 from unit.edges.bitrix24.neighbour import CLERK, MEMBER, NAME, OAUTH, TOKEN, Neighbour, installed, opened, webhook
 from wakeline.edges.bitrix24.connected.door import LONGEST
 from wakeline.edges.bitrix24.connected.turns import MOST_WAITING
 from wakeline.model.bitrix24.inbox import Origin, ReceivedEvent
 from wakeline.model.bitrix24.installation import InstallationState
 from wakeline.model.errors import StoreUnavailable
+from wakeline.storage.memory import MemoryStore
+from wakeline.storage.sealing import Sealer
 
 pytestmark = pytest.mark.anyio
 
@@ -272,13 +276,21 @@ async def test_no_token_and_no_data_reaches_a_log_or_an_answer() -> None:
     assert all(secret not in said for secret in (TOKEN, "access-1", "client-secret"))
 
 
-async def test_a_burst_is_answered_fast_and_none_is_lost() -> None:
-    await burst(await installed(), 1000)
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    made: Store = sqlite_store(tmp_path) if request.param == "sqlite" else MemoryStore(ToldClock(), Sealer(b"m" * 32))
+    await made.open()
+    yield made
+    await made.close()
+
+
+async def test_a_burst_is_answered_fast_and_none_is_lost(store: Store) -> None:
+    await burst(await installed(store=store), 600)
 
 
 @pytest.mark.slow
-async def test_ten_thousand_events_are_answered_fast_and_none_is_lost() -> None:
-    await burst(await installed(), 10_000)
+async def test_ten_thousand_events_are_answered_fast_and_none_is_lost(store: Store) -> None:
+    await burst(await installed(store=store), 10_000)
 
 
 async def burst(portal: Neighbour, count: int, at_once: int = 20) -> None:
