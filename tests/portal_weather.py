@@ -27,10 +27,14 @@ class Weather:
         self.way = Way.OPEN
         self.only = ""
         """Only requests for this method meet the weather; empty: all."""
+        self.times = -1
+        """How many requests meet it still; negative: all."""
         self.left = 0
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> HttpAnswer:
-        way = self.way if self.only in url else Way.OPEN
+        way = self.way if self.only in url and self.times else Way.OPEN
+        if way is not Way.OPEN:
+            self.times -= 1
         if way is Way.DOWN:
             raise ConnectFailed("the portal is down")
         self.left += 1
