@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
 import pytest
 
 from connected_portal import Connected, connected
+from connected_reading import ReadingWorld
 from wakeline.connectors.bitrix24.calls import REGISTER, SHOW, Calls
 from wakeline.connectors.bitrix24.outbox import OutboxWorker
 from wakeline.model.bitrix24.installation import Installation
 from wakeline.model.bitrix24.outbox import WriteState
+from wakeline.model.notification import PushType
 from wakeline.ports.bitrix24_connector import CallBegan, CallEnded
 from wakeline.simulator.script import ScriptedAnswer
 
@@ -59,6 +61,17 @@ class Office:
     async def states(self) -> list[WriteState]:
         """What became of the writes, in their order."""
         return [write.state for write in (await self.world.store.outbox.recorded(limit=100))[::-1]]
+
+
+class Told(ReadingWorld):
+    """A reader that tells the journal of calls begun on the portal."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        super().__init__(office.world, office.portal)
+
+    async def _place(self, installation: Installation, data: Mapping[str, object], at: int) -> None:
+        await self._office.journal.placed(installation, data, at)
 
 
 @pytest.fixture
@@ -156,3 +169,29 @@ async def test_a_number_the_portal_does_not_take_costs_its_call_alone(office: Of
 
     assert await office.states() == [WriteState.REFUSED, WriteState.REFUSED, WriteState.DONE, WriteState.DONE]
     assert [call["CALL_DURATION"] for call in office.calls] == ["5"]
+
+
+async def test_a_click_on_a_number_rings_the_users_own_phone_and_the_call_is_finished(office: Office) -> None:
+    clicked = {"USER_ID": 3, "PHONE_NUMBER": PHONE, "TYPE": 1}
+    registered = await office.world.client(office.portal).call(REGISTER, clicked)
+    assert isinstance(registered.result, dict)
+    call = str(registered.result["CALL_ID"])
+    told = Told(office)
+    await told.rule(
+        event="ONEXTERNALCALLSTART",
+        type=PushType.CALL,
+        recipients=("call.USER_ID",),
+        title="",
+        caller="{{ call.PHONE_NUMBER }}",
+    )
+
+    data = {"PHONE_NUMBER": PHONE, "USER_ID": "3", "CALL_ID": call}
+    number = await told.happens(0, "ONEXTERNALCALLSTART", data=data)
+    await told.drain()
+    await office.ends(42, call=call)
+    await office.works()
+
+    [content] = await told.sent(number)
+    assert content.call is not None
+    assert (content.call.id, content.call.caller) == (call, PHONE)
+    assert [(one["CALL_ID"], one["CALL_DURATION"]) for one in office.calls] == [(call, "42")]
