@@ -58,3 +58,23 @@ def test_json_is_answered_with_a_notification_that_can_be_explained(stack: Stack
     shown = stack.http.get(f"/v1/apps/{APP}/notifications/{taken['notification']}/explain")
     assert shown.status_code == 200
     assert refused.status_code == 401
+
+
+def test_the_doctor_says_from_where_a_portal_comes(stack: Stack) -> None:
+    name = f"Branch {uuid.uuid4().hex[:8]}"
+    bound = stack.http.post("/v1/bitrix24/keys", json={"app": APP, "name": name}).raise_for_status().json()
+
+    def lines() -> list[tuple[str, str]]:
+        checks = stack.http.get("/v1/doctor").raise_for_status().json()["checks"]
+        return [(one["status"], one["cause"]) for one in checks if one["name"] == f"push service {name}"]
+
+    [(silent, _)] = lines()
+    batch = block(2, apple(APPLE, new_token()), host="10.255.255.1")
+    stack.http.post(bound["url"], data={"Action": "SendMessage", "MessageBody": batch}).raise_for_status()
+    [(seen, where), (reached, _)] = lines()
+
+    assert (silent, seen, reached) == ("warning", "ok", "skipped")
+    assert where.startswith("Pushes come from 10.255.255.1 (127.0.0.1)")
+    done = stack.gateway.cli("doctor", "--json")
+    assert done.returncode in {0, 1}, done.stderr
+    assert name in done.stdout

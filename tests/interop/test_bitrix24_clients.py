@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
+import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -228,6 +233,31 @@ def test_a_push_of_a_client_reaches_the_phone_of_the_user(
         while not (sent := services.requests(phone)) and time.monotonic() < deadline:
             time.sleep(0.02)
     assert [request["body"]["aps"]["alert"]["body"] for request in sent] == ["Hello, world!"]
+
+
+DOCUMENTED = r"""curl -X POST \
+          -H "Content-Type: application/json" \
+          -d '{
+            "USER_ID": [1, 2, 3],
+            "TEXT": "Hello, world!",
+            "AVATAR": "https://example.com/images/avatar.png",
+            "auth": "**put_access_token_here**"
+          }' \
+          "https://**put.your-domain-here**/rest/pull.application.push.add.json"
+"""
+"""The example of the method's page, to the letter."""
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="CURL IS MISSING: apt-get install curl")
+def test_the_documented_command_works_but_for_host_and_token(portal: Portal) -> None:
+    host = urlsplit(portal.secure).netloc
+    command = DOCUMENTED.replace("**put_access_token_here**", portal.token("curl-token"))
+    command = command.replace("**put.your-domain-here**", host)
+    where = {"PATH": os.environ["PATH"], "CURL_CA_BUNDLE": str(portal.ca_file), "NO_PROXY": "*"}
+    done = subprocess.run(["sh", "-c", command], env=where, capture_output=True, text=True, check=True, timeout=15)
+    answer = json.loads(done.stdout)
+    assert answer["result"] is True
+    assert set(answer["time"]) >= {"start", "finish", "duration", "processing", "date_start", "date_finish"}
 
 
 class TestFastBitrix24:
