@@ -18,13 +18,13 @@ from wakeline.connectors.bitrix24.fetching import Fetching, Findings, Found
 from wakeline.connectors.bitrix24.folding import Plan
 from wakeline.connectors.bitrix24.kinds import Change
 from wakeline.connectors.bitrix24.mirroring import Mirror
-from wakeline.connectors.bitrix24.rules import CompiledRule, Facts, compiled, variables
+from wakeline.connectors.bitrix24.rules import CompiledRule, Facts, ReadyRules, variables
 from wakeline.connectors.bitrix24.sending import Sending, Sent, Verdict
 from wakeline.model.bitrix24.inbox import EventState, Origin, ReceivedEvent, Settled
 from wakeline.model.bitrix24.installation import Installation
 from wakeline.model.bitrix24.records import Fields, RecordKind
 from wakeline.model.bitrix24.rule import Rule
-from wakeline.model.errors import InvalidRequest, PortalError
+from wakeline.model.errors import InvalidRequest, PortalError, WakelineError
 from wakeline.model.notification import PushType
 from wakeline.ports import Clock
 from wakeline.ports.bitrix24_connector import EventInbox, Rules
@@ -71,7 +71,7 @@ class Drain:
     ) -> None:
         self._clock = clock
         self._inbox = inbox
-        self._rules = rules
+        self._rules = ReadyRules(rules)
         self._fetching = fetching
         self._mirror = mirror
         self._sending = sending
@@ -96,13 +96,7 @@ class Drain:
         return Went(len(settled), trouble)
 
     def _plan(self, installation: Installation, event: ReceivedEvent) -> Plan:
-        ready: list[CompiledRule] = []
-        broken: list[str] = []
-        for rule in rules_for(self._rules.all(), installation.id, event.event):
-            try:
-                ready.append(compiled(rule))
-            except InvalidRequest as error:
-                broken.append(f"{rule.name}: {error.detail}")
+        ready, broken = self._rules.of(installation.id, event.event)
         return folding.plan(event, ready, broken, mirrored=installation.mirror)
 
     # --- what is known
@@ -133,8 +127,18 @@ class Drain:
     # --- what rules make of it
 
     async def _applied(self, installation: Installation, plans: Sequence[Plan], known: _Known) -> list[Verdict]:
-        verdicts = [await self._judged(installation, one, known) for one in plans]
+        verdicts = [await self._guarded(installation, one, known) for one in plans]
         return await self._sending.send(installation, verdicts)
+
+    async def _guarded(self, installation: Installation, one: Plan, known: _Known) -> Verdict:
+        """Return what is to be sent for an event; a defect of ours is one event's failure, and not the end of all."""
+        try:
+            return await self._judged(installation, one, known)
+        except WakelineError:
+            raise
+        except Exception as error:  # noqa: BLE001 - logged; whatever it is, it would come back with each try
+            _log.exception("bitrix24.event_failed", installation=installation.id, event_id=one.event.id)
+            return Verdict(event=one.event, failures=(f"a defect of the gateway: {type(error).__name__}",))
 
     async def _judged(self, installation: Installation, one: Plan, known: _Known) -> Verdict:
         """Return what is to be sent for an event."""
@@ -185,13 +189,6 @@ class Drain:
         if is_call and event.origin is not Origin.POSTED:
             return True
         return most is not None and self._clock.now() - event.received > 1000 * max(most, RINGS_FOR)
-
-
-def rules_for(rules: Sequence[Rule], installation: int, event: str) -> list[Rule]:
-    """Return the rules that are for an event of an installation."""
-    return [
-        rule for rule in rules if rule.enabled and rule.installation in (0, installation) and rule.event in ("*", event)
-    ]
 
 
 def facts(

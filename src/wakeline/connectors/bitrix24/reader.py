@@ -83,9 +83,13 @@ class Reader:
 
     async def _work(self, number: int) -> None:
         """Work off everything of one installation that is due."""
+        worked = False
         try:
             while await self.drain(number):
-                """There may be more."""
+                worked = True
+            if not worked and self._resting.get(number, 0) <= self._clock.now():
+                # The inbox says that something is due, and gives nothing: not a reason to ask without end.
+                self._rest(number, _AGAIN)
         except WakelineError as error:
             _log.warning("bitrix24.events_wait", installation=number, cause=error.detail)
             self._rest(number, error.retry_after or _AGAIN)

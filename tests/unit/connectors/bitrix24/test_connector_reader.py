@@ -182,23 +182,25 @@ async def test_a_refused_record_fails_the_event_with_the_portals_words(world: Re
 
 async def test_a_portal_that_is_down_loses_nothing_and_is_asked_less_often(world: ReadingWorld) -> None:
     await world.rule()
-    world.world.script("batch", ScriptedAnswer(status=500, times=2))
+    world.world.script("batch", ScriptedAnswer(status=500, times=5))
     pauses: list[int] = []
     numbers: list[int] = []
-    for deal in (1, 2):
+    for deal in range(1, 6):
+        world.world.clock.advance(400)
         numbers.append(await world.happens(deal))
         await world.drain()
         pauses.append(world.reading.reader.resting[world.installation.id] - world.world.clock.now())
 
     waiting = await world.event(numbers[0])
-    assert (waiting.state, waiting.attempts) == (EventState.WAITING, 2)
+    assert (waiting.state, waiting.attempts) == (EventState.WAITING, 5)
     assert "INTERNAL_SERVER_ERROR" in waiting.cause
-    assert 0 < pauses[0] < pauses[1]
+    assert pauses == sorted(pauses)
+    assert 0 < pauses[0] < pauses[-1]
 
     world.world.clock.advance(600)
     await world.drain()
 
-    assert [len(await world.titles(number)) for number in numbers] == [1, 1]
+    assert [len(await world.titles(number)) for number in numbers] == [1] * 5
 
 
 async def test_a_dead_installation_keeps_its_events_until_it_is_connected_again(world: ReadingWorld) -> None:

@@ -25,11 +25,13 @@ filters     filters and tests
 templates   compiled templates and expressions
 variables   what they may use, made from an event and its record
 engine      a rule: judged, applied, turned into a request
+ready       the rules for an event, each made ready once
 """
 
 from __future__ import annotations
 
 from wakeline.connectors.bitrix24.rules.engine import CompiledRule, Outcome, compiled
+from wakeline.connectors.bitrix24.rules.ready import ReadyRules
 from wakeline.connectors.bitrix24.rules.variables import Facts, variables
 
-__all__ = ["CompiledRule", "Facts", "Outcome", "compiled", "variables"]
+__all__ = ["CompiledRule", "Facts", "Outcome", "ReadyRules", "compiled", "variables"]
