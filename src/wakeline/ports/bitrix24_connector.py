@@ -174,6 +174,15 @@ class Portals(Protocol):
     def ring(self, installation: int) -> None:
         """Say that events or writes of an installation wait; returns at once."""
 
+    def connected(self, installation: int) -> None:
+        """Say that an installation may be asked (again): what happened there meanwhile is looked for; returns at once."""
+
+    def disconnected(self, installation: int) -> None:
+        """Say that an installation was deleted; what is under way for it ends. Returns at once."""
+
+    def rules_changed(self) -> None:
+        """Say that rules, or what is mirrored, have changed: portals are told which events we want now; returns at once."""
+
     async def verify(self, installation: Installation) -> Installation:
         """Ask the portal who it is; returns what was learnt (endpoints, member id, state ACTIVE), which is not kept yet.
 

@@ -48,6 +48,15 @@ class Connector:
     async def bind(self, installation: Installation) -> tuple[str, ...]:
         return await binding.bind(self._world.connections, self._world.store.portal_rules, installation)
 
+    def connected(self, installation: int) -> None:
+        raise AssertionError(installation)
+
+    def disconnected(self, installation: int) -> None:
+        raise AssertionError(installation)
+
+    def rules_changed(self) -> None:
+        raise AssertionError
+
     def check(self, rule: Rule) -> None:
         raise AssertionError(rule)
 

@@ -116,6 +116,15 @@ class OAuthServer:
         self.bound.append(installation.id)
         return ("ONCRMDEALADD",)
 
+    def connected(self, installation: int) -> None:
+        raise AssertionError(installation)
+
+    def disconnected(self, installation: int) -> None:
+        raise AssertionError(installation)
+
+    def rules_changed(self) -> None:
+        raise AssertionError
+
     def check(self, rule: Rule) -> None:
         raise AssertionError(rule)
 
