@@ -87,6 +87,10 @@ class Mover:
 
     async def _ask_place(self, url: str) -> None:
         line = Line(self._ports.http, self._ports.clock)
-        answered = await line.ask(Ask(url=f"{url}app.info", body=b"{}", work="app.info", once=True))
+        try:
+            answered = await line.ask(Ask(url=f"{url}app.info", body=b"{}", work="app.info"))
+        except PortalUnreachable as error:
+            # Whatever became of this question, the call that was sent elsewhere was not made.
+            raise PortalUnreachable(error.detail, retry_after=_RETRY, fix=error.fix) from None
         if not isinstance(answered, Reply) or not isinstance(answered.result, dict):
             raise AddressRefused("the new address does not let the webhook in")

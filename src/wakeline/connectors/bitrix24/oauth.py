@@ -21,7 +21,6 @@ from wakeline.connectors.bitrix24.standing import CONNECT_AGAIN, ClientPorts, cl
 from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, InstallationState, Tokens
 from wakeline.model.errors import (
     AddressRefused,
-    ConnectFailed,
     NotFound,
     PortalClosed,
     PortalRefused,
@@ -207,5 +206,5 @@ class Keeper:
 
 
 def _unreachable(error: TransportError) -> PortalUnreachable:
-    doubtful = not isinstance(error, ConnectFailed)
-    return PortalUnreachable(f"The OAuth host: {error.detail}", retry_after=_RETRY, doubtful=doubtful, fix=error.fix)
+    """Return the error for a network that failed. Whatever the OAuth host did, the call that waits for tokens was not made."""
+    return PortalUnreachable(f"The OAuth host: {error.detail}", retry_after=_RETRY, fix=error.fix)

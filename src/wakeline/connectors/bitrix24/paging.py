@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Protocol
 
+import msgspec
+
 from wakeline.model.bitrix24.records import Fields
 from wakeline.model.errors import PortalRefused, PortalUnreachable
 from wakeline.wire.bitrix24.answer import Refusal, Reply, whole
 from wakeline.wire.bitrix24.commands import BatchReply, Call, Params, by_key
 
 PAGE = 50
-_CHAIN = 20
-"""Pages of one request: a thousand rows, some megabytes at most."""
+LONGEST_CHAIN = 20
+"""Pages of one request: a thousand rows."""
+_ROOM = 2 * 1024 * 1024
+"""Bytes that the pages of one request may have if all are like the first: a quarter of the longest answer that is read."""
 
 
 class Calls(Protocol):
@@ -52,13 +56,20 @@ async def rows(client: Calls, method: str, params: Params, *, after: int, id_nam
                 yield page
             if len(page) < PAGE:
                 return
-        found = await _chain(client, method, params, after, id_name, _path(reply.result))
+        found = await _chain(client, method, _starts(after, reply.result), params, id_name)
 
 
-async def _chain(client: Calls, method: str, params: Params, after: int, id_name: str, path: str) -> Iterator[object]:
+def _starts(after: int, page: object) -> list[int | str]:
+    """Return what each of the next pages begins behind: an id, then references to the page before it."""
+    length = max(1, min(LONGEST_CHAIN, _ROOM // len(msgspec.json.encode(page))))
+    return [after, *(f"$result[p{place}]{_path(page)}" for place in range(length - 1))]
+
+
+async def _chain(
+    client: Calls, method: str, starts: list[int | str], params: Params, id_name: str
+) -> Iterator[object]:
     """Return the next pages; one that was refused is an error when it is looked at."""
-    behind = (after if place == 0 else f"$result[p{place - 1}]{path}" for place in range(_CHAIN))
-    commands = {f"p{place}": (method, _behind(params, last, id_name)) for place, last in enumerate(behind)}
+    commands = {f"p{place}": (method, _behind(params, start, id_name)) for place, start in enumerate(starts)}
     answered = await client.batch(commands, bulk=True)
     return (_page(answered, key, method) for key in commands)
 

@@ -14,7 +14,8 @@ from wakeline.wire.bitrix24.answer import UNEXPECTED, Refusal, Reply, read, whol
 from wakeline.wire.bitrix24.commands import by_key
 
 _USUAL_LIFETIME = 3600
-_LONGEST_LIFETIME = 366 * 86_400
+# Shorter ones would have us renew before each call, for which Bitrix24 blocks applications.
+_SHORTEST_LIFETIME, _LONGEST_LIFETIME = 60, 366 * 86_400
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +58,7 @@ def read_grant(status: int, body: bytes) -> Grant | Refusal:
         return Grant(
             access=access,
             refresh=refresh,
-            lifetime=min(whole(said.get("expires_in")) or _USUAL_LIFETIME, _LONGEST_LIFETIME),
+            lifetime=_lifetime(said.get("expires_in")),
             member_id=_text(said, "member_id"),
             client_endpoint=_text(said, "client_endpoint"),
             server_endpoint=_text(said, "server_endpoint"),
@@ -82,6 +83,10 @@ def token_facts(reply: Reply) -> TokenFacts | None:
         user=whole(said.get("user_id")) or 0,
         scopes=_scopes(said),
     )
+
+
+def _lifetime(said: object) -> int:
+    return max(_SHORTEST_LIFETIME, min(whole(said) or _USUAL_LIFETIME, _LONGEST_LIFETIME))
 
 
 def _text(said: dict[str, object], name: str) -> str:

@@ -33,6 +33,16 @@ async def test_every_row_once_in_the_order_of_ids(world: Connected, count: int) 
     assert len(world.requests("batch")) == (0 if count < 50 else 1 + (count - 50) // 1000)
 
 
+async def test_long_rows_come_in_shorter_chains(world: Connected) -> None:
+    world.rows(Kind.DEAL, 1000)
+    for row in world.portal.records[Kind.DEAL].values():
+        row["COMMENTS"] = "x" * 9000
+
+    assert await ids(world, "crm.deal.list") == list(range(1, 1001))
+
+    assert len(world.requests("batch")) == 5
+
+
 async def test_rows_behind_an_id_and_a_filter_of_ones_own(world: Connected) -> None:
     world.rows(Kind.DEAL, 300)
 

@@ -14,7 +14,6 @@ from wakeline.connectors.bitrix24.oauth import IDLE
 from wakeline.model.bitrix24.installation import InstallationState, Tokens
 from wakeline.model.errors import (
     PortalClosed,
-    PortalError,
     PortalRefused,
     PortalUnreachable,
     StoreUnavailable,
@@ -321,7 +320,9 @@ async def test_an_oauth_host_that_cannot_be_reached_is_tried_again_later(world: 
     world.clock.advance(4000)
     broken = Connections(msgspec.structs.replace(world.ports, http=Broken(TransportError("no route"))))
 
-    with pytest.raises(PortalError, match="OAuth host: no route"):
-        await broken.of(installation.id).call("profile")
+    with pytest.raises(PortalUnreachable, match="OAuth host: no route") as unreachable:
+        await broken.of(installation.id).call("telephony.externalcall.register", once=True)
+
+    assert not unreachable.value.doubtful
 
     assert world.kept(installation).state is InstallationState.ACTIVE
