@@ -65,9 +65,7 @@ def _starts(after: int, page: object) -> list[int | str]:
     return [after, *(f"$result[p{place}]{_path(page)}" for place in range(length - 1))]
 
 
-async def _chain(
-    client: Calls, method: str, starts: list[int | str], params: Params, id_name: str
-) -> Iterator[object]:
+async def _chain(client: Calls, method: str, starts: list[int | str], params: Params, id_name: str) -> Iterator[object]:
     """Return the next pages; one that was refused is an error when it is looked at."""
     commands = {f"p{place}": (method, _behind(params, start, id_name)) for place, start in enumerate(starts)}
     answered = await client.batch(commands, bulk=True)
