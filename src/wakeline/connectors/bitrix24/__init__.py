@@ -5,7 +5,8 @@
     what the portal did not tell: catching_up (offline events, lists by date) -> inbox
     what we write there: outbox, in order, once
 
-client    one portal's REST: calls, batches, pages; oauth its tokens, line its limits, moving its new address, standing when it closes
+client    one portal's REST: calls, batches, pages; oauth: its tokens, line: its limits, moving: its new address,
+          standing: when it closes
 installing, binding    getting into a portal, and which events it posts to us
 kinds     what a record is: methods, events, shapes of answers
 reader    the loop over waiting events; drain is one go: folding, fetching, rules, sending, mirroring; reading joins them
