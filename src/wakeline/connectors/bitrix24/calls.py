@@ -108,11 +108,19 @@ class Calls:
 
     # --- a call begins
 
-    async def _register(self, installation: int, rung: Sequence[_Rung]) -> None:
+    async def _register(self, installation: int, told: Sequence[_Rung]) -> None:
+        rung = [one for one in told if not await self._is_placed(installation, one[0].call_id)]
+        if not rung:
+            return
         kept = await self._put(installation, [each for one in rung for each in self._writes(installation, *one)])
         cards = [_card(register, *one) for one, register in zip(rung, kept[::2], strict=False)]
         if any(cards):
             await self._put(installation, [card for card in cards if card is not None])
+
+    async def _is_placed(self, installation: int, call: str) -> bool:
+        """Tell whether the portal itself registered a call (rule 4): whoever rings for it again registers no other."""
+        known = await self._outbox.by_key(installation, _finish_key(call))
+        return known is not None and not known.after
 
     def _writes(self, installation: int, call: CallBegan, users: Sequence[int]) -> tuple[PortalWrite, PortalWrite]:
         key, params = _register_key(call.call_id), _registration(call, users[0])

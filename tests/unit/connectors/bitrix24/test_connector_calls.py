@@ -310,6 +310,15 @@ async def test_a_call_begun_on_the_portal_only_wants_its_finish(office: Office) 
     }
 
 
+async def test_who_rings_for_a_call_begun_on_the_portal_registers_no_other(office: Office) -> None:
+    portal = await office.portal()
+    await office.journal.placed(portal, PLACED, START)
+
+    await office.journal.began([office.began("one:7", call="externalCall.89.1773236989"), office.began("one:7")])
+
+    assert [write.method for write in await office.writes()] == [FINISH, REGISTER, FINISH]
+
+
 @pytest.mark.parametrize(
     "data",
     [{}, {**PLACED, "USER_ID": None}, {**PLACED, "CALL_ID": ""}, {**PLACED, "CALL_ID": ["x"]}],
