@@ -82,6 +82,8 @@ class Gate:
         door = ConnectedDoor(
             ConnectedPorts(
                 clock=world.clock,
+                apps=self.store.apps,
+                events=self.store.events,
                 secrets=self.sealer,
                 installations=self.store.installations,
                 inbox=self.store.event_inbox,

@@ -150,6 +150,8 @@ class Neighbour:
         self.oauth = OAuthServer()
         self.ports = ConnectedPorts(
             clock=self.clock,
+            apps=self.store.apps,
+            events=self.store.events,
             secrets=self.sealer,
             installations=self.store.installations,
             inbox=inbox or self.store.event_inbox,

@@ -23,6 +23,7 @@ from unit.edges.bitrix24.neighbour import (
 )
 from wakeline.edges.bitrix24.connected.turns import MOST_WAITING
 from wakeline.model.bitrix24.installation import ApplicationAccess, InstallationState, Tokens
+from wakeline.model.event import EventType
 
 pytestmark = pytest.mark.anyio
 
@@ -232,9 +233,12 @@ async def test_a_removed_application_is_asked_nothing_any_more_and_may_come_back
     now = portal.now
     assert (now.state, now.cause, portal.tokens) == (
         InstallationState.DEAD,
-        "The portal removed the application",
+        "The portal has removed the application",
         None,
     )
+    (told,) = await portal.store.events.read(after=0)
+    assert (told.type, told.app) == (EventType.PORTAL_CLOSED, "acme-chat")
+    assert told.data.note.startswith("The portal has removed the application at acme.bitrix24.test.")
     assert (await portal.event()).status_code == 403
 
     portal.token("access-2")

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hmac
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -25,11 +24,14 @@ from wakeline.edges.bitrix24.connected.refused import Refused, Unproven, says_no
 from wakeline.edges.bitrix24.connected.turns import Turns
 from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, InstallationState, Tokens
 from wakeline.model.errors import WakelineError
+from wakeline.model.event import Event, EventData, EventType
+from wakeline.wire.bitrix24.endpoints import host_of, same_origin
 from wakeline.wire.bitrix24.oauth_server import server_endpoint
 from wakeline.wire.bitrix24.posted import Auth
 
 _TRIES = 3
 """To put new tokens in place while the old ones are being refreshed."""
+_REMOVED = "The portal has removed the application"
 CONNECT_ANEW = "Have the operator connect it anew: wakeline bitrix24 portal connect."
 
 _log = structlog.get_logger()
@@ -79,12 +81,20 @@ class Installing:
                 msgspec.structs.replace(
                     self._known(number),
                     state=InstallationState.DEAD,
-                    cause="The portal removed the application",
+                    cause=_REMOVED,
                     # One that is installed again may have another.
                     application_token="",
                 )
             )
-            _log.warning("bitrix24.connected.removed", installation=number, portal=_origin(known.client_endpoint))
+            await self._tell(known)
+
+    async def _tell(self, removed: Installation) -> None:
+        _log.warning("bitrix24.connected.removed", installation=removed.id, portal=host_of(removed.client_endpoint))
+        app = self._ports.apps.by_id(removed.app)
+        slug = "" if app is None else app.slug
+        note = f"{_REMOVED} at {host_of(removed.client_endpoint)}. Nothing is asked of it until it is installed again."
+        event = Event(type=EventType.PORTAL_CLOSED, at=self._ports.clock.now(), app=slug, data=EventData(note=note))
+        await self._ports.events.append([event])
 
     def _known(self, number: int) -> Installation:
         found = self._ports.installations.by_id(number)
@@ -159,7 +169,7 @@ class Installing:
                 cause="",
             )
         )
-        _log.info("bitrix24.connected.installed", installation=known.id, portal=_origin(found.client_endpoint))
+        _log.info("bitrix24.connected.installed", installation=known.id, portal=host_of(found.client_endpoint))
 
     async def _bind(self, number: int) -> None:
         """Have events posted to us. The installation stands without that: whoever changes a rule binds anew."""
@@ -191,16 +201,11 @@ def _check(known: Installation, found: Installation, member_id: str) -> None:
     """Raise Unproven unless tokens are those of the portal that is meant."""
     if not found.member_id or found.member_id != member_id:
         raise Unproven("The tokens are those of another portal", CONNECT_ANEW)
-    if not known.member_id and _origin(known.client_endpoint) != _origin(found.client_endpoint):
+    if not known.member_id and not same_origin(known.client_endpoint, found.client_endpoint):
         raise Unproven(
-            f"The portal answers at {_origin(found.client_endpoint)}, and not where it was said to", CONNECT_ANEW
+            f"The portal is at {host_of(found.client_endpoint)}, and not where it was said to be", CONNECT_ANEW
         )
 
 
 def _tokens(installation: Installation) -> Tokens | None:
     return installation.access.tokens if isinstance(installation.access, ApplicationAccess) else None
-
-
-def _origin(endpoint: str) -> str:
-    parts = urlsplit(endpoint)
-    return f"{parts.scheme}://{parts.netloc}".lower()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 import msgspec
 
 from wakeline.edges.bitrix24.strangers import Strangers
-from wakeline.ports import Clock, Secrets
+from wakeline.ports import Apps, Clock, Events, Secrets
 from wakeline.ports.bitrix24_connector import EventInbox, Installations, Portals
 
 
@@ -15,6 +15,8 @@ class ConnectedPorts(msgspec.Struct, frozen=True, kw_only=True):
     """The parts this edge speaks to. `hosts`: OAuth servers beside Bitrix24's own, as the settings in force name them."""
 
     clock: Clock
+    apps: Apps
+    events: Events
     secrets: Secrets
     installations: Installations
     inbox: EventInbox
