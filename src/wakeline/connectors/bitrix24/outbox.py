@@ -76,8 +76,8 @@ class OutboxWorker:
 
     async def run(self) -> None:
         """Send what waits, from now on until stopped."""
-        for installation in await self._outbox.next_due():
-            self._turns.ring(installation)
+        for installation in self._installations.all():
+            self._turns.ring(installation.id)
         await self._turns.run()
 
     async def stop(self, patience: float) -> None:

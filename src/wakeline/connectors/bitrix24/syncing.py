@@ -148,6 +148,9 @@ class _Filling:
             cause = "; ".join(self._refused)
         except WakelineError as error:
             cause = error.detail
+        except Exception:  # noqa: BLE001 - nobody waits for this task: the log and the progress say that it failed
+            cause = "It failed for a defect of the gateway, which is in its log"
+            _log.exception("bitrix24.mirror_failed", installation=self.number)
         finally:
             self.progress = msgspec.structs.replace(self.progress, ended=self._clock.now(), cause=cause)
         _log.info("bitrix24.mirror_filled", installation=self.number, done=self.progress.done, cause=cause)
