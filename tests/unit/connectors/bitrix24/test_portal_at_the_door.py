@@ -49,7 +49,7 @@ class Connector:
         return await binding.bind(self._world.connections, self._world.store.portal_rules, installation)
 
     def connected(self, installation: int) -> None:
-        raise AssertionError(installation)
+        self.rings.append(installation)
 
     def disconnected(self, installation: int) -> None:
         raise AssertionError(installation)

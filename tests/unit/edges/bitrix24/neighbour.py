@@ -53,8 +53,8 @@ class Whose(msgspec.Struct, frozen=True, kw_only=True):
 class OAuthServer:
     """A connector whose OAuth server knows some tokens.
 
-    `down`: nobody answers; `slow`: answers wait for it, and `came` says that a question is there; `narrow`: the portal refuses
-    to bind events.
+    `down`: nobody answers, `deaf`: only the portal does not; `slow`: answers wait for it, and `came` says that a question is
+    there; `narrow`: the portal refuses to bind events.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,9 @@ class OAuthServer:
         self.asked: list[Installation] = []
         self.bound: list[int] = []
         self.rings: list[int] = []
-        self.down = False
+        self.back: list[int] = []
+        self.again = 0
+        self.down = self.deaf = False
         self.came = asyncio.Event()
         self.slow = asyncio.Event()
         self.slow.set()
@@ -109,7 +111,7 @@ class OAuthServer:
         )
 
     async def bind(self, installation: Installation) -> tuple[str, ...]:
-        if self.down:
+        if self.down or self.deaf:
             raise PortalUnreachable("The portal does not answer", retry_after=10)
         if self.narrow:
             raise PortalRefused("insufficient_scope", answered=403, reason="insufficient_scope")
@@ -117,13 +119,13 @@ class OAuthServer:
         return ("ONCRMDEALADD",)
 
     def connected(self, installation: int) -> None:
-        raise AssertionError(installation)
+        self.back.append(installation)
 
     def disconnected(self, installation: int) -> None:
         raise AssertionError(installation)
 
     def rules_changed(self) -> None:
-        raise AssertionError
+        self.again += 1
 
     def check(self, rule: Rule) -> None:
         raise AssertionError(rule)

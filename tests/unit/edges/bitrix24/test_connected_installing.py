@@ -56,7 +56,7 @@ async def test_an_installation_is_kept_as_the_oauth_server_confirms_it() -> None
         user=1,
         scopes=("crm", "task"),
     )
-    assert (portal.oauth.bound, portal.oauth.rings) == ([portal.number], [portal.number])
+    assert (portal.oauth.bound, portal.oauth.back, portal.oauth.again) == ([portal.number], [portal.number], 0)
     assert await portal.events() == []
 
 
@@ -257,13 +257,21 @@ async def test_an_installation_while_nobody_can_be_asked_is_not_believed_and_cou
     assert (await portal.install()).status_code == 200
 
 
+async def test_a_portal_that_does_not_answer_is_told_later_which_events_we_want() -> None:
+    portal = await opened()
+    portal.oauth.deaf = True
+
+    assert (await portal.install()).status_code == 200
+    assert (portal.now.state, portal.oauth.again) == (InstallationState.ACTIVE, 1)
+
+
 async def test_events_that_cannot_be_bound_leave_the_installation_standing() -> None:
     portal = await opened()
     portal.oauth.narrow = True
     with capture_logs() as lines:
         assert (await portal.install()).status_code == 200
 
-    assert portal.now.state is InstallationState.ACTIVE
+    assert (portal.now.state, portal.oauth.again) == (InstallationState.ACTIVE, 0)
     assert [line["log_level"] for line in lines if line["event"] == "bitrix24.connected.events_not_bound"] == [
         "warning"
     ]

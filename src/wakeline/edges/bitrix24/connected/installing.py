@@ -172,7 +172,8 @@ class Installing:
         _log.info("bitrix24.connected.installed", installation=known.id, portal=host_of(found.client_endpoint))
 
     async def _bind(self, number: int) -> None:
-        """Have events posted to us. The installation stands without that: whoever changes a rule binds anew."""
+        """Have events posted to us, now or as soon as the portal answers. The installation stands without that."""
+        self._ports.portals.connected(number)
         try:
             events = await self._ports.portals.bind(self._known(number))
         except WakelineError as error:
@@ -183,9 +184,10 @@ class Installing:
                 detail=error.detail,
                 fix=error.fix,
             )
+            if not says_no(error):
+                self._ports.portals.rules_changed()
         else:
             _log.info("bitrix24.connected.events_bound", installation=number, events=list(events))
-        self._ports.portals.ring(number)
 
 
 def _has_them(access: ApplicationAccess, auth: Auth) -> bool:
