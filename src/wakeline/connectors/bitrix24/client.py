@@ -27,6 +27,8 @@ from wakeline.wire.bitrix24.endpoints import host_of, rest_endpoint, webhook_add
 
 NOTHING: Params = {}
 
+_USUAL_BLOCK, _LONGEST_BLOCK = 60.0, 900.0
+"""Seconds for which a command is not tried again that the portal was too busy for."""
 _OPERATORS_TURN = 300.0
 """Seconds after which it is tried again although only a person can repair it."""
 
@@ -82,6 +84,14 @@ class PortalClient:
         Raises nothing for what a single command was refused: that is in `errors`. `halt`: the first of these ends it.
         """
         return await in_requests(commands, lambda params: self.call("batch", params, once=once, bulk=bulk), halt=halt)
+
+    def error(self, refusal: Refusal, method: str) -> PortalRefused | PortalUnreachable:
+        """Return the error for what a command of a batch was refused: whether it is worth trying again, and when."""
+        words = f"The portal answered {refusal} to {method}"
+        if not (refusal.busy or refusal.failed):
+            return PortalRefused(words, answered=refusal.status, reason=refusal.code)
+        free = min((refusal.resets - self._ports.clock.now()) / 1000, _LONGEST_BLOCK)
+        return PortalUnreachable(words, retry_after=free if free > 0 else _USUAL_BLOCK, doubtful=refusal.failed)
 
     def pages(self, method: str, params: Params = NOTHING) -> AsyncIterator[Reply]:
         """Read a list page by page, by `start`; the first says how many rows there are."""

@@ -80,9 +80,13 @@ class Fetching:
         by_item = {key for key, wish in waiting.items() if (installation, wish.record) in self._renamed}
         for key, wish in waiting.items():
             commands |= _commands(key, wish, by_item=key in by_item)
-        answered = await self._connections.of(installation).batch(commands)
+        client = self._connections.of(installation)
+        answered = await client.batch(commands)
         findings: Findings = {}
         for key, wish in waiting.items():
+            refusal = answered.errors.get(key)
+            if refusal is not None and (refusal.busy or refusal.failed):
+                raise client.error(refusal, BY_RECORD[wish.record].get_method)
             found = self._found(key, wish, answered, by_item=key in by_item)
             if found is None:
                 self._renamed.add((installation, wish.record))

@@ -118,6 +118,8 @@ async def _renewed(connections: Connections, installation: Installation) -> Inst
         await connections.keeper.renew(installation.id, instead_of=used.access)
         access = known_installation(ports, installation.id).access
         return msgspec.structs.replace(installation, access=access)
+    if not used.refresh:
+        raise PortalRefused("The access token has expired", answered=401, reason=_EXPIRED)
     now = ports.clock.now()
     found = await exchange(ports, installation, {"grant_type": "refresh_token", "refresh_token": used.refresh})
     if isinstance(found, Refusal):

@@ -13,13 +13,15 @@ from typing import Protocol
 import msgspec
 
 from wakeline.model.bitrix24.records import Fields
-from wakeline.model.errors import PortalRefused, PortalUnreachable
+from wakeline.model.errors import PortalUnreachable
 from wakeline.wire.bitrix24.answer import Refusal, Reply, whole
 from wakeline.wire.bitrix24.commands import BatchReply, Call, Params, by_key
 
 PAGE = 50
 LONGEST_CHAIN = 20
 """Pages of one request: a thousand rows."""
+_ODD = 300.0
+"""Seconds until a list is read again whose pages made no sense."""
 _ROOM = 2 * 1024 * 1024
 """Bytes that the pages of one request may have if all are like the first: a quarter of the longest answer that is read."""
 
@@ -32,6 +34,9 @@ class Calls(Protocol):
 
     async def batch(self, commands: Mapping[str, Call], *, bulk: bool) -> BatchReply:
         """Call many."""
+
+    def error(self, refusal: Refusal, method: str) -> Exception:
+        """Return the error for a command that was refused."""
 
 
 async def pages(client: Calls, method: str, params: Params) -> AsyncIterator[Reply]:
@@ -69,7 +74,7 @@ async def _chain(client: Calls, method: str, starts: list[int | str], params: Pa
     """Return the next pages; one that was refused is an error when it is looked at."""
     commands = {f"p{place}": (method, _behind(params, start, id_name)) for place, start in enumerate(starts)}
     answered = await client.batch(commands, bulk=True)
-    return (_page(answered, key, method) for key in commands)
+    return (_page(client, answered, key, method) for key in commands)
 
 
 def rows_of(result: object) -> list[Fields]:
@@ -92,7 +97,7 @@ def _behind(params: Params, after: int | str, id_name: str) -> Params:
 def _last_id(found: list[Fields], after: int) -> int:
     last = id_of(found[-1])
     if last <= after:
-        raise PortalUnreachable("The portal's list is not in the order of ids", retry_after=PAGE)
+        raise PortalUnreachable("The portal's list is not in the order of ids", retry_after=_ODD)
     return last
 
 
@@ -107,15 +112,8 @@ def _path(result: object) -> str:
     return f"{inside}[{PAGE - 1}][{name}]"
 
 
-def _page(answered: BatchReply, key: str, method: str) -> object:
+def _page(client: Calls, answered: BatchReply, key: str, method: str) -> object:
     refusal = answered.errors.get(key)
-    if refusal is None:
-        return answered.results.get(key)
-    raise _error(refusal, method)
-
-
-def _error(refusal: Refusal, method: str) -> PortalRefused | PortalUnreachable:
-    words = f"The portal answered {refusal} to {method}"
-    if refusal.busy or refusal.failed:
-        return PortalUnreachable(words, retry_after=PAGE)
-    return PortalRefused(words, answered=refusal.status, reason=refusal.code)
+    if refusal is not None:
+        raise client.error(refusal, method)
+    return answered.results.get(key)

@@ -180,6 +180,22 @@ async def test_a_refused_record_fails_the_event_with_the_portals_words(world: Re
     assert "insufficient_scope" in event.cause
 
 
+async def test_a_record_that_the_portal_has_no_time_for_is_asked_for_later(world: ReadingWorld) -> None:
+    await world.rule()
+    limit = '{"error":"OPERATION_TIME_LIMIT","error_description":"Blocked","time":{"operating_reset_at":%d}}'
+    until = world.world.clock.now() // 1000 + 120
+    answer = '{"result":{"result":[],"result_error":{"r0":%s}}}' % (limit % until)
+    world.world.script("batch", ScriptedAnswer(body=answer))
+    number = await world.happens()
+
+    await world.drain()
+    assert (await world.event(number)).state is EventState.WAITING
+
+    world.world.clock.advance(300)
+    await world.drain()
+    assert len(await world.titles(number)) == 1
+
+
 async def test_a_portal_that_is_down_loses_nothing_and_is_asked_less_often(world: ReadingWorld) -> None:
     await world.rule()
     world.world.script("batch", ScriptedAnswer(status=500, times=5))

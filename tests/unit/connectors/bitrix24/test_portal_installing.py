@@ -108,7 +108,9 @@ async def test_nobody_else_than_an_oauth_host_is_asked(world: Connected, server:
         await verify(world.connections, claimed)
 
 
-@pytest.mark.parametrize("place", ["http://portal.test/rest/", "https://169.254.169.254/rest/", "https://portal.test/x/"])
+@pytest.mark.parametrize(
+    "place", ["http://portal.test/rest/", "https://169.254.169.254/rest/", "https://portal.test/x/"]
+)
 async def test_a_portal_that_says_to_be_at_a_wrong_place_is_refused(world: Connected, place: str) -> None:
     claimed = world.described(application(world.tokens()))
     world.switch(client_endpoint=place)
@@ -135,6 +137,17 @@ async def test_expired_tokens_that_are_not_kept_are_renewed_too(world: Connected
 
     assert tokens_of(got).refresh in world.portal.refresh
     assert tokens_of(got).refresh != tokens_of(claimed).refresh
+
+
+async def test_an_expired_token_of_an_event_spends_nothing(world: Connected) -> None:
+    installation = await world.application()
+    alone = Tokens(access=world.tokens().access, refresh="", access_expires=0)
+    world.expire()
+
+    with pytest.raises(PortalRefused, match="expired"):
+        await verify(world.connections, msgspec.structs.replace(installation, access=application(alone)))
+
+    assert world.requests("oauth/token") == []
 
 
 async def test_a_webhook_that_lets_us_in_is_active_at_its_own_address(world: Connected) -> None:
