@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wakeline.connectors.bitrix24.rules import sandbox, templates
 from wakeline.model.errors import InvalidRequest
@@ -187,7 +190,15 @@ SILENT += "{% endfor %}{% endfor %}"
 FILTERED = "{% for a in deal.MANY if deal.MANY|join|striptags|length > 9999 %}{% endfor %}"
 
 
-@pytest.mark.parametrize("source", [LOOPS, SILENT, FILTERED * 40])
+LOOKED_UP = "{% for a in deal.MANY %}{% for b in deal.MANY %}{% if deal[deal.MANY]|default(1) %}{% endif %}"
+LOOKED_UP += "{% endfor %}{% endfor %}"
+COMPARED = (
+    "{% for a in deal.MANY %}{% for b in deal.MANY %}{% if '" + "a" * 600 + "b" + "a" * 600 + "' in '" + "a" * 2400
+)
+COMPARED += "' %}{% endif %}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize("source", [LOOPS, SILENT, FILTERED * 40, LOOKED_UP, COMPARED])
 def test_a_template_cannot_work_for_long(source: str) -> None:
     began = time.monotonic()
     with pytest.raises(InvalidRequest) as refused:
@@ -213,6 +224,27 @@ def test_a_template_cannot_work_for_long(source: str) -> None:
 def test_a_template_cannot_be_deep_or_long(source: str) -> None:
     with pytest.raises(InvalidRequest):
         templates.template(source)
+
+
+PIECES = st.sampled_from(
+    [
+        "deal", "record", "loop", "'x'", "7", "[1, deal.TITLE]", ".TITLE", ".MANY", ".__class__", "['LONG']", "[0]", "[1:]",
+        "|upper", "|join(deal.LONG)", "|map(attribute='VALUE')", "|replace('x', deal.LONG)", "|money", "|date('%d')",
+        "|default(deal)", "|striptags", "|round(9)", " ~ ", " + ", " * ", " % ", " ** ", " in ", " == ", " if ", " else ",
+        "(", ")", "[", "]", "{{ ", " }}", "{% for a in deal.MANY %}", "{% endfor %}", "{% set a = ", " %}", "a", "{% if ",
+        "{% endif %}", "{# ", " #}", "\n", " is defined", "not ", "{% macro a() %}", ".format(", "\ud83d", "%999999d",
+    ]
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.lists(PIECES, max_size=40).map("".join))
+def test_whatever_is_written_it_is_a_text_or_a_refusal(source: str) -> None:
+    for template in (source, "{{ " + source + " }}"):
+        with contextlib.suppress(InvalidRequest):
+            rendered(template)
+    with contextlib.suppress(InvalidRequest):
+        value(source)
 
 
 def test_what_is_too_long_for_a_push_is_cut_while_it_is_made() -> None:

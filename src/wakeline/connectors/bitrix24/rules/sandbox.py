@@ -5,8 +5,8 @@ reach    Names are the variables and what the template sets; a dot or a bracket 
 shape    The parsed template is walked before it is compiled: what is not in the list below is refused, and so is one that is
          long, or nested deeper than people write.
 cost     A text that an operation makes is bounded, a number too, a list has no lists in it (a value doubled twenty times over is
-         as large as a machine's memory). A loop pays for every round what its body costs, a filter for the length of what it
-         is given; when the work is spent, the rendering ends.
+         as large as a machine's memory). A loop pays for every round what its body costs, filters and comparisons for the length
+         of what they are given; when the work is spent, the rendering ends.
          All of this counts, and nothing measures time: the same template on the same record always does the same.
 """
 
@@ -30,7 +30,7 @@ NODES = 800
 DEPTH = 30
 """How deep parts are in parts."""
 WORK = 20_000
-"""Parts that are worked out in one rendering; a filter's work grows with what it is given."""
+"""Parts that are worked out in one rendering; the work of filters and comparisons grows with what they are given."""
 _PER_PART = 32
 """Characters or items that cost as much as a part."""
 
@@ -73,7 +73,7 @@ _INSTEAD: dict[type[nodes.Node], str] = {
     nodes.Dict: "maps cannot be made here",
 }
 _LOOP = frozenset({"index", "index0", "revindex", "revindex0", "first", "last", "length"})
-_COUNTED, _JOINED, _FLAT = "counted by a loop", "joined", "a list"
+_COUNTED, _WEIGHED, _JOINED, _FLAT = "counted by a loop", "weighed", "joined", "a list"
 """Filters that stand in for parts of templates; nobody can write their names."""
 
 RESULT = "result"
@@ -103,7 +103,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
             cache_size=0,
         )
         self.globals.clear()
-        offered: dict[str, Callable[..., Any]] = {**filters.FILTERS, _JOINED: filters.joined, _FLAT: filters.flat}
+        offered: dict[str, Callable[..., Any]] = {
+            **filters.FILTERS,
+            _WEIGHED: lambda value: value,
+            _JOINED: filters.joined,
+            _FLAT: filters.flat,
+        }
         self.filters = {name: _charged(answer) for name, answer in offered.items()} | {_COUNTED: _counted}
         self.tests = {**filters.TESTS}
 
@@ -200,6 +205,20 @@ class _Bounding(NodeTransformer):
         node.iter = _filtered(node.iter, _COUNTED, nodes.Const(cost))
         return node
 
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802 - Jinja finds it by the node's name
+        self.generic_visit(node)
+        node.expr = _filtered(node.expr, _WEIGHED)
+        for operand in node.ops:
+            operand.expr = _filtered(operand.expr, _WEIGHED)
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802 - Jinja finds it by the node's name
+        self.generic_visit(node)
+        if isinstance(node.arg, nodes.Slice):
+            # Jinja has Python slice; of a number that would be a warning of the compiler.
+            node.node = _filtered(node.node, _WEIGHED)
+        return node
+
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 - Jinja finds it by the node's name
         self.generic_visit(node)
         return _filtered(nodes.List(node.nodes, lineno=node.lineno), _JOINED)
@@ -255,9 +274,8 @@ def _short(source: str) -> str:
 
 def _missing(obj: object, argument: object) -> str:
     """Say what was looked for in vain."""
-    if obj is None:
-        return f"there is no {argument!s:.60} in what is none"
-    return f"there is no {argument!s:.60} in {filters.word(obj)}"
+    wanted = f"{argument!s:.60}" if isinstance(argument, str | int) else filters.word(argument)
+    return f"there is no {wanted} in {'what is none' if obj is None else filters.word(obj)}"
 
 
 _LARGEST = 10**15

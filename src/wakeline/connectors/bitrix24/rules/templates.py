@@ -36,8 +36,8 @@ VARIABLES = frozenset(
 
 Compile = Callable[[str], "Compiled"]
 
-_REMEMBERED = 4_096
-"""Texts of templates; a rule has five or ten."""
+_REMEMBERED = 1_024
+"""Texts of templates; a rule has five or ten, and takes none of them from here again once it is ready."""
 
 _sandbox = Sandbox()
 
