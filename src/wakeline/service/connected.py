@@ -1,8 +1,19 @@
-"""Connected Bitrix24 portals inside a gateway: how they are reached."""
+"""Connected Bitrix24 portals inside a gateway: how they are reached, the connector, and the door by which they reach us."""
 
 from __future__ import annotations
 
-from wakeline.config import Bitrix24
+import asyncio
+from collections.abc import Mapping
+
+from wakeline.config import Bitrix24, Settings
+from wakeline.connectors.bitrix24.connector import Connector, ConnectorPorts
+from wakeline.connectors.bitrix24.mirroring import Raise
+from wakeline.connectors.bitrix24.standing import ClientPorts
+from wakeline.edges.bitrix24.connected import ConnectedDoor, ConnectedPorts
+from wakeline.edges.bitrix24.strangers import Strangers
+from wakeline.pipeline import Pipeline
+from wakeline.ports import Clock, HttpAnswer, Secrets
+from wakeline.storage.sqlite import SqliteStore
 from wakeline.transport.guard import Guard, system_resolver
 from wakeline.transport.http import GuardedClient
 
@@ -11,6 +22,98 @@ LONGEST_ANSWER = 8 * 1024 * 1024
 
 _MOST_CONNECTIONS = 128
 """The connector takes four at a portal, so that dozens that hang keep nobody else waiting."""
+
+
+class Connected:
+    """The connected portals of one gateway. `connector` acts, `door` is theirs."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: SqliteStore,
+        secrets: Secrets,
+        clock: Clock,
+        *,
+        pipeline: Pipeline,
+        strangers: Strangers,
+        raised: Raise,
+    ) -> None:
+        self._settings = settings
+        self._http = PortalHttp(settings.bitrix24)
+        client = ClientPorts(
+            clock=clock,
+            installations=store.installations,
+            apps=store.apps,
+            events=store.events,
+            http=self._http,
+            settings=lambda: self._settings,
+        )
+        self.connector = Connector(
+            ConnectorPorts(
+                client=client,
+                rules=store.portal_rules,
+                inbox=store.event_inbox,
+                outbox=store.outbox,
+                records=store.portal_records,
+                access=store.portal_access,
+                accept=pipeline.accept,
+                raised=raised,
+            )
+        )
+        self.door = ConnectedDoor(
+            ConnectedPorts(
+                clock=clock,
+                apps=store.apps,
+                events=store.events,
+                secrets=secrets,
+                installations=store.installations,
+                inbox=store.event_inbox,
+                portals=self.connector,
+                strangers=strangers,
+                hosts=lambda: self._settings.bitrix24.connected_hosts,
+            )
+        )
+
+    def apply(self, settings: Settings) -> None:
+        """Put new settings in force. Raises ConfigError for an unusable `connected_ca_file`, and nothing is changed."""
+        self._http.apply(settings.bitrix24)
+        self._settings = settings
+
+    async def close(self) -> None:
+        """Keep what portals have granted, and close connections."""
+        await self.connector.close()
+        await self._http.close()
+
+
+class PortalHttp:
+    """Implements `ports.HttpClient`: the client for portals that the settings in force want."""
+
+    def __init__(self, settings: Bitrix24) -> None:
+        """Begin with these. Raises ConfigError."""
+        self._wants = _wants(settings)
+        self._client = portal_client(settings)
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> HttpAnswer:
+        """See `ports.HttpClient`."""
+        return await self._client.post(url, body, headers, timeout=timeout)
+
+    def apply(self, settings: Bitrix24) -> None:
+        """Go on with another client, if these settings want one. Requests of the one before are tried again by who made them."""
+        if _wants(settings) == self._wants:
+            return
+        client, self._client, self._wants = self._client, portal_client(settings), _wants(settings)
+        closing = asyncio.get_running_loop().create_task(client.aclose())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await asyncio.gather(*self._closing, self._client.aclose())
+
+
+def _wants(settings: Bitrix24) -> tuple[tuple[str, ...], str]:
+    return settings.connected_hosts, settings.connected_ca_file
 
 
 def portal_client(settings: Bitrix24) -> GuardedClient:

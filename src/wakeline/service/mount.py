@@ -3,6 +3,7 @@
     /rest/...                                   the Bitrix24 portal; /rest/app.info of an OAuth host is the OAuth server's
     /oauth/...                                  its OAuth server
     /send/, /pub/, /bitrix24/send/, .../pub/    the push service of self-hosted portals
+    /bitrix24/events/..., /bitrix24/oauth/...   the door of portals that we are connected to
     all else                                    our own REST API
 
 Doubled slashes do not count: clients join addresses that end in one with paths that begin with one.
@@ -16,6 +17,7 @@ from enum import Enum, auto
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _BROKER = frozenset({"send", "pub"})
+_CONNECTED = frozenset({"events", "oauth"})
 _OF_OAUTH_HOST = frozenset({"app.info", "app.info.json"})
 
 
@@ -26,6 +28,7 @@ class Door(Enum):
     PORTAL = auto()
     OAUTH = auto()
     BROKER = auto()
+    CONNECTED = auto()
 
 
 class Mount:
@@ -54,6 +57,8 @@ class Mount:
                 return Door.OAUTH
             case [name] | ["bitrix24", name] if name in _BROKER:
                 return Door.BROKER
+            case ["bitrix24", name, _] if name in _CONNECTED:
+                return Door.CONNECTED
             case _:
                 return Door.REST
 

@@ -1,25 +1,29 @@
-"""Our own Bitrix24 portal inside a gateway: its parts joined, and its doors.
+"""Our own Bitrix24 portal inside a gateway, and those that we are connected to: their parts joined, and their doors.
 
 What callers give us as URLs (handlers of events) goes out through one guarded client, under the rules of `[webhooks]`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
 from wakeline.config import Settings, Webhooks
+from wakeline.connectors.bitrix24.connector import Connector
 from wakeline.edges.bitrix24.addresses import is_oauth_host
 from wakeline.edges.bitrix24.broker import Broker, BrokerPorts
 from wakeline.edges.bitrix24.call import BitrixPorts
 from wakeline.edges.bitrix24.delivering import EventDeliveries
 from wakeline.edges.bitrix24.door import Door as PortalDoor
 from wakeline.edges.bitrix24.oauth import OAuthDoor
+from wakeline.edges.bitrix24.raising import raise_event
 from wakeline.edges.bitrix24.strangers import Strangers
 from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Pipeline
 from wakeline.ports import Clock, Secrets
+from wakeline.service.connected import Connected
 from wakeline.service.mount import Door, Mount
 from wakeline.storage.sqlite import SqliteStore
 from wakeline.transport.guard import Guard, system_resolver
@@ -58,6 +62,9 @@ class Portal:
         )
         strangers = Strangers(clock, lambda: self.ports.settings.bitrix24.failed_authentications)
         self._door = PortalDoor(self.ports, strangers=strangers)
+        self._connected = Connected(
+            settings, store, secrets, clock, pipeline=pipeline, strangers=strangers, raised=self._raised
+        )
         self._broker = Broker(
             BrokerPorts(
                 clock=clock,
@@ -71,6 +78,16 @@ class Portal:
             )
         )
 
+    @property
+    def connector(self) -> Connector:
+        """Return who acts on connected portals."""
+        return self._connected.connector
+
+    def apply(self, settings: Settings) -> None:
+        """Put new settings in force. Raises ConfigError."""
+        self._connected.apply(settings)
+        self.ports.settings = settings
+
     def beside(self, rest: ASGIApp) -> Mount:
         """Return one application that serves the portal's doors and the REST API."""
         doors: dict[Door, ASGIApp] = {
@@ -78,15 +95,21 @@ class Portal:
             Door.PORTAL: self._door,
             Door.OAUTH: OAuthDoor(self.ports),
             Door.BROKER: self._broker,
+            Door.CONNECTED: self._connected.door,
         }
         return Mount(doors, lambda host: is_oauth_host(host, self.ports.settings.bitrix24))
 
     async def close(self) -> None:
         """Keep when webhooks were used, end deliveries of events, and close connections."""
+        await self._connected.close()
         await self._door.close()
         await self.ports.deliveries.close()
         await self._http.aclose()
         await self._hook.aclose()
+
+    async def _raised(self, event: str, data: Mapping[str, object], user: int) -> None:
+        """Have our own portal tell what happened on the one that it mirrors."""
+        await raise_event(self.ports, event, data, user=user)
 
 
 def _client(settings: Webhooks) -> GuardedClient:

@@ -61,10 +61,10 @@ class Gateway:
         self._metrics = Metrics()
         self._parts = self._story_parts(store, newest)
         self._pipeline = Pipeline(self._parts)
-        self._rest_ports = self._edge_ports(store, secrets)
-        self._rest = rest.build(self._rest_ports)
         self._portal = Portal(settings, store, secrets, clock, pipeline=self._pipeline, metrics=self._metrics)
         self._clients.push_async_callback(self._portal.close)
+        self._rest_ports = self._edge_ports(store, secrets)
+        self._rest = rest.build(self._rest_ports)
         self._app = self._portal.beside(self._rest)
         door = LocalDoor(self._rest)
         self._clients.push_async_callback(door.close)
@@ -86,6 +86,7 @@ class Gateway:
         """Take over what the store holds, and begin to send."""
         await asyncio.to_thread(warm.once, self.settings.providers)
         await self._pipeline.start()
+        self._portal.connector.begin()
 
     def is_idle(self) -> bool:
         """Tell whether nobody waits for a push at this moment."""
@@ -93,6 +94,7 @@ class Gateway:
 
     async def drain(self, seconds: float) -> None:
         """Claim no more, wait for what is in flight, write it, give the rest back."""
+        await self._portal.connector.end()
         await self._pipeline.stop(drain=seconds)
 
     def bound(self, port: int) -> None:
@@ -107,10 +109,10 @@ class Gateway:
             server = msgspec.structs.replace(settings.server, listen=f"{host}:{self._port}")
             settings = msgspec.structs.replace(settings, server=server)
         providers = None if settings.providers == self.settings.providers else self._providers(settings)
+        self._portal.apply(settings)
         self.settings = settings
         self._rest_ports.settings = settings
         self._rest_ports.probe = _probe(settings.bitrix24)
-        self._portal.ports.settings = settings
         self._pipeline.apply(settings, providers)
 
     async def watch(self) -> None:
@@ -173,6 +175,7 @@ class Gateway:
             metrics=self._metrics,
             inspect=Judge().inspect,
             master_key=MasterKey(secrets, store.seals.renew, self._clock),
+            calls=self._portal.connector,
         )
 
     def _providers(self, settings: Settings) -> dict[ProviderKind, Provider]:
