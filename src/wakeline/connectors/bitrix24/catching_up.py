@@ -17,7 +17,7 @@ Source: Bitrix24 REST, "Offline events".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from itertools import groupby
 
@@ -41,6 +41,8 @@ from wakeline.ports.bitrix24_connector import EventInbox, Installations, Rules
 
 OVERLAP = 120_000
 """Milliseconds before `reached` that are listed again: a transaction may end so long after the moment that it wrote."""
+AT_ONCE = 200
+"""Offline events that are reserved, kept and cleared together."""
 DAY = 86_400_000
 """Milliseconds that are listed if the portal's clock was put back while we did not look."""
 SHORTEST_REST, LONGEST_REST = 1.0, 60.0
@@ -83,16 +85,20 @@ class CatchingUp:
         self._looked: dict[int, float] = {}
         self._waited: set[int] = set()
         self._settled: set[int] = set()
+        self._changed: set[int] = set()
+        self._refused: set[tuple[int, str]] = set()
         self._turns = Turns(clock, self.turn, name="catching_up")
 
     def ring(self, installation: int) -> None:
-        """Look at a portal now: it was connected, or its events may have been lost; returns at once."""
+        """Look at a portal now that was connected or changed, and fill the mirror anew if it is that; returns at once."""
         self._settled.discard(installation)
+        self._changed.add(installation)
         self._turns.ring(installation)
 
     def forget(self, installation: int) -> None:
         """Look no more at a portal that was disconnected."""
         self._settled.discard(installation)
+        self._changed.discard(installation)
         self._waited.discard(installation)
         self._looked.pop(installation, None)
         self._turns.forget(installation)
@@ -142,10 +148,11 @@ class CatchingUp:
         events = await self._queued(client, installation, there)
         if events is None:
             events = await self._listed(client, installation, there.tzinfo, horizon)
-        if installation.mirror and not installation.reached:
+        if installation.mirror and (installation.id in self._changed or not installation.reached):
             self._fill(installation.id)
-        else:
+        if installation.reached or not installation.mirror:
             await self._installations.reach(installation.id, horizon)
+        self._changed.discard(installation.id)
         self._looked[installation.id] = began
         return Found(events, horizon)
 
@@ -157,15 +164,15 @@ class CatchingUp:
             return None
         number, portal_now = installation.id, int(there.timestamp() * 1000)
         settled = {"<=TIMESTAMP_X": (there - timedelta(milliseconds=SETTLING)).isoformat(timespec="seconds")}
-        get = {"clear": 0, "auth_connector": CONNECTOR, "limit": 50, "filter": settled}
+        get = {"clear": 0, "auth_connector": CONNECTOR, "limit": AT_ONCE, "filter": settled}
         try:
             found = 0
             if number not in self._settled:
                 found += await self._take_left(client, number, portal_now)
-            while rows := self._rows(number, (await client.call("event.offline.get", get)).result, portal_now):
+            while rows := self._rows(number, await _asked(client, "event.offline.get", get), portal_now):
                 found += await self._take(client, number, rows)
         except PortalRefused as error:
-            _log.warning("bitrix24.offline_events_refused", installation=number, cause=error.detail)
+            self._refuse(number, "event.offline.get", error)
             return None
         return found
 
@@ -184,7 +191,7 @@ class CatchingUp:
         for process, taken in groupby(sorted(rows, key=_process), key=_process):
             messages = [row.message for row in taken]
             cleared = {"process_id": process, "message_id": messages, "auth_connector": CONNECTOR}
-            await client.call("event.offline.clear", cleared)
+            await _asked(client, "event.offline.clear", cleared)
         return found
 
     # --- lists
@@ -205,9 +212,7 @@ class CatchingUp:
                     found += await self._keep_changed(installation.id, changed, wanted, since)
             except PortalRefused as error:
                 # The application may not read these: asking for them again would hold up all others.
-                _log.warning(
-                    "bitrix24.list_refused", installation=installation.id, kind=kind.record.value, cause=error.detail
-                )
+                self._refuse(installation.id, kind.list_method, error)
         return found
 
     def _since(self, installation: Installation, horizon: int) -> int:
@@ -229,6 +234,12 @@ class CatchingUp:
             number, [event for event in events if event and (event.event in wanted or ANY in wanted)]
         )
 
+    def _refuse(self, number: int, what: str, error: PortalRefused) -> None:
+        """Log that a portal does not let us look there; once, since it is looked every few minutes."""
+        if (number, what) not in self._refused:
+            self._refused.add((number, what))
+            _log.warning("bitrix24.catching_up_refused", installation=number, method=what, cause=error.detail)
+
     # --- keeping
 
     async def _keep(self, number: int, events: Sequence[ReceivedEvent]) -> int:
@@ -249,6 +260,10 @@ def kinds_of(events: frozenset[str]) -> tuple[Kind, ...]:
     """Return the kinds of records that these events tell of."""
     told = {found[0].record for event in events if (found := kinds.told(event)) is not None}
     return tuple(kind for kind in KINDS if kind.record in told or ANY in events)
+
+
+async def _asked(client: PortalClient, method: str, params: Mapping[str, object]) -> object:
+    return (await client.call(method, params, bulk=True)).result
 
 
 def _process(row: Row) -> str:

@@ -23,7 +23,7 @@ _ASK_AGAIN = 60.0
 
 async def portal_time(client: PortalClient) -> datetime:
     """Return the portal's time, in its own zone. Raises PortalUnreachable, also for an answer that is no time."""
-    reply = await client.call("server.time")
+    reply = await client.call("server.time", bulk=True)
     if not late_events.moment(reply.result):
         raise PortalUnreachable("The portal does not say what time it is there", retry_after=_ASK_AGAIN)
     return datetime.fromisoformat(str(reply.result))

@@ -488,6 +488,16 @@ class TestFirst:
         assert listening.filled == [listening.number]
         assert listening.installation.reached == 0
 
+    async def test_one_that_was_reached_is_filled_anew_when_it_becomes_the_mirror(self, world: Connected) -> None:
+        listening = Listening(world, await world.webhook(), 0)
+        await listening.look()
+        await world.store.installations.change(msgspec.structs.replace(listening.installation, mirror=True))
+        listening.looking.ring(listening.number)
+        await listening.look_twice()
+
+        assert listening.filled == [listening.number]
+        assert listening.installation.reached == world.clock.now() - SETTLING
+
     async def test_a_mirror_hears_of_every_kind_and_others_of_what_rules_want(self, world: Connected) -> None:
         mirror = Listening(world, await world.webhook(mirror=True, reached=world.clock.now()), 0)
         for kind in (Kind.DEAL, Kind.LEAD, Kind.CONTACT, Kind.ACTIVITY, Kind.TASK):
