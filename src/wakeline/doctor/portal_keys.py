@@ -7,7 +7,8 @@ host that it names still answers. Phones do not need that host to be reached fro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 
 from wakeline.doctor.checking import DAY, DoctorPorts, failed, fine, skipped, span, warning
 from wakeline.model.app import App
@@ -21,6 +22,13 @@ MOVED = 7 * DAY
 """How long a new source of a key is worth a line."""
 
 _NAME = "push service"
+_AT_ONCE = 16
+_PATIENCE = 15.0
+"""Seconds in which all hosts are asked."""
+
+_Answer = str | TransportError
+"""The address at which a host answered, or why it did not."""
+
 _OPTION = 'COption::SetOptionString("pull", "push_service_url", URL)'
 
 
@@ -29,18 +37,40 @@ async def look(ports: DoctorPorts) -> Sequence[Check]:
     keys = ports.portal_keys.all()
     if not keys:
         return [skipped(_NAME, "No self-hosted Bitrix24 portal uses this gateway as its push service.")]
-    found = await asyncio.gather(*(_of_key(ports, key) for key in keys))
-    return [check for checks in found for check in checks]
+    answers = await _asked(ports, {one.host for one in map(_last, keys) if one is not None and one.host})
+    return [check for key in keys for check in _of_key(ports, key, answers)]
 
 
-async def _of_key(ports: DoctorPorts, key: PortalKey) -> list[Check]:
+def _of_key(ports: DoctorPorts, key: PortalKey, answers: Mapping[str, _Answer]) -> list[Check]:
     app, now, name = ports.apps.by_id(key.app), ports.clock.now(), _name(key)
     found = [*_sendable(ports, app, name)]
-    if not key.sources:
+    last = _last(key)
+    if last is None:
         return [*found, _never(key, name, now)]
-    last = max(key.sources, key=lambda one: one.seen)
-    seen = _seen(last, name, now)
-    return [*found, seen, *_moved(key, last, name, now), *await _reached(ports, last, name)]
+    return [*found, _seen(last, name, now), *_moved(key, last, name, now), *_reached(last.host, answers, name)]
+
+
+def _last(key: PortalKey) -> PortalSource | None:
+    return max(key.sources, key=lambda one: one.seen, default=None)
+
+
+async def _asked(ports: DoctorPorts, hosts: Collection[str]) -> dict[str, _Answer]:
+    """Ask hosts whether they answer, some at a time; those for which there was no time are not in what is returned."""
+    answers: dict[str, _Answer] = {}
+    some = asyncio.Semaphore(_AT_ONCE)
+
+    async def ask(host: str) -> None:
+        async with some:
+            try:
+                answers[host] = await ports.probe.https(host)
+            except TransportError as error:
+                answers[host] = error
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE), asyncio.TaskGroup() as asking:
+            for host in hosts:
+                asking.create_task(ask(host))
+    return answers
 
 
 def _sendable(ports: DoctorPorts, app: App | None, name: str) -> list[Check]:
@@ -85,22 +115,24 @@ def _moved(key: PortalKey, last: PortalSource, name: str, now: int) -> list[Chec
     return [warning(name, cause, fix)]
 
 
-async def _reached(ports: DoctorPorts, last: PortalSource, name: str) -> list[Check]:
-    if not last.host:
+def _reached(host: str, answers: Mapping[str, _Answer], name: str) -> list[Check]:
+    if not host:
         return []
-    try:
-        address = await ports.probe.https(last.host)
-    except AddressRefused:
-        cause = f"The host that it names, {last.host}, is no public address, and was not asked whether it answers."
-        return [skipped(name, cause)]
-    except TransportError as error:
-        cause = f"The host that it names does not answer over https: {error.detail}."
-        fix = (
-            "If the portal has moved, give it its new external address (in its registration settings, and in DNS): its phones "
-            "and its applications look for it there."
-        )
-        return [warning(name, cause, fix)]
-    return [fine(name, f"The host that it names, {last.host}, answers at {address}.")]
+    match answers.get(host):
+        case None:
+            return [skipped(name, f"There was no time left to ask whether the host that it names, {host}, answers.")]
+        case AddressRefused():
+            cause = f"The host that it names, {host}, is no public address, and was not asked whether it answers."
+            return [skipped(name, cause)]
+        case TransportError(detail=detail):
+            cause = f"The host that it names does not answer over https: {detail}."
+            fix = (
+                "If the portal has moved, give it its new external address (in its registration settings, and in DNS): its "
+                "phones and its applications look for it there."
+            )
+            return [warning(name, cause, fix)]
+        case str(address):
+            return [fine(name, f"The host that it names, {host}, answers at {address}.")]
 
 
 def _name(key: PortalKey) -> str:

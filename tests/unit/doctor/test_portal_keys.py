@@ -142,6 +142,30 @@ async def test_a_portal_in_our_own_network_is_not_asked(surgery: Surgery) -> Non
     assert [line.status for line in lines] == [Status.OK, Status.SKIPPED]
 
 
+async def test_hosts_that_take_their_time_keep_no_line_from_being_said(
+    surgery: Surgery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portal_keys, "_PATIENCE", 0.05)
+    await surgery.bind()
+    await surgery.come("slow.test", "192.0.2.7", ago=HOUR)
+    surgery.outlook.silent.add("slow.test")
+    lines = await surgery.lines()
+
+    assert [line.status for line in lines] == [Status.OK, Status.SKIPPED]
+    assert "no time left" in lines[1].cause
+
+
+async def test_a_host_of_many_keys_is_asked_once(surgery: Surgery) -> None:
+    await surgery.bind()
+    await surgery.come("portal.test", "192.0.2.7", ago=HOUR)
+    surgery.key = msgspec.structs.replace(surgery.key, digest=key_digest("other"), sources=())
+    await surgery.bind(name="Second")
+    await surgery.come("portal.test", "192.0.2.7", ago=HOUR)
+
+    assert [line.status for line in await surgery.lines()] == [Status.OK] * 4
+    assert surgery.outlook.asked == ["portal.test"]
+
+
 async def test_json_without_a_host_is_asked_nothing(surgery: Surgery) -> None:
     await surgery.bind()
     await surgery.come("", "192.0.2.7", ago=HOUR)

@@ -49,14 +49,17 @@ class HandClock:
 
 
 class Outlook:
-    """Hosts outside: each answers at 192.0.2.7, or fails as a test says."""
+    """Hosts outside: each answers at 192.0.2.7, or fails or is silent as a test says."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.failures: dict[str, TransportError] = {}
+        self.silent: set[str] = set()
 
     async def https(self, host: str) -> str:
         self.asked.append(host)
+        if host in self.silent:
+            await asyncio.Event().wait()
         if host in self.failures:
             raise self.failures[host]
         return "192.0.2.7"
