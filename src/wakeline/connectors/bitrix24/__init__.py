@@ -1,6 +1,6 @@
 """We as an application of other people's Bitrix24 portals.
 
-    a portal's event -> edges/bitrix24/events_door (proved, kept, answered) -> inbox -> reader: one batch of fetches for many events
+    a portal's event -> edges/bitrix24/connected (proved, kept, answered) -> inbox -> reader: one batch of fetches for many events
                      -> rules -> pipeline.accept
     what the portal did not tell: catching_up (offline events, lists by date) -> inbox
     what we write there: outbox, in order, once

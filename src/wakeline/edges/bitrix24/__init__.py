@@ -14,6 +14,7 @@
     answers   envelope, `time`, the shape that PHP gives to maps
     oauth     /oauth/authorize/ and /oauth/token/
     broker    the push service of a self-hosted portal
+    connected the door of portals that have installed our application
 
 What a method does beyond answering goes through `pipeline.accept`, like everything that is sent.
 """
