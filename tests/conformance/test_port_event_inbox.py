@@ -45,7 +45,9 @@ class TestPutting:
 
         (kept,) = await store.event_inbox.waiting(of, now=NOW, limit=9)
         assert kept == msgspec.structs.replace(full, id=kept.id)
-        assert await store.event_inbox.by_id(kept.id) == kept
+        assert await store.event_inbox.by_id(kept.id) == await store.event_inbox.by_identity(of, full.identity) == kept
+        assert await store.event_inbox.by_identity(of + 1, full.identity) is None
+        assert await store.event_inbox.by_identity(of, full.subject) is None
         assert await store.event_inbox.by_id(kept.id + 1) is None
         assert await store.event_inbox.by_id(1 << 80) is None
 

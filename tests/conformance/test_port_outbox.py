@@ -31,7 +31,7 @@ async def put(store: Store, *writes: PortalWrite) -> list[PortalWrite]:
 async def settle(store: Store, write: PortalWrite, state: WriteState, **facts: Any) -> PortalWrite:
     """Settle a write and return it as it is now."""
     settled = msgspec.structs.replace(write, state=state, **facts)
-    await store.outbox.settle(settled)
+    assert await store.outbox.settle(settled)
     return settled
 
 
@@ -179,11 +179,25 @@ class TestSettling:
         )
         assert await store.outbox.by_key(of, "k") == await store.outbox.by_id(first.id) == expected
 
+    async def test_instead_of_a_state_leaves_what_is_in_another(self, store: Store, of: int) -> None:
+        (first,) = await put(store, write("k", of=of))
+        sent = msgspec.structs.replace(first, state=WriteState.SENT, attempts=1)
+        dropped = msgspec.structs.replace(first, state=WriteState.DROPPED, cause="Needless")
+
+        done = await asyncio.gather(
+            *(store.outbox.settle(each, instead_of=WriteState.WAITING) for each in (dropped, sent, dropped))
+        )
+
+        assert done == [True, False, False]
+        assert await store.outbox.by_id(first.id) == dropped
+        assert await store.outbox.settle(sent, instead_of=WriteState.DROPPED)
+        assert await store.outbox.by_id(first.id) == sent
+
     async def test_brings_nothing_back(self, store: Store, of: int) -> None:
         (first,) = await put(store, write(of=of))
         await store.installations.delete(of)
 
-        await settle(store, first, WriteState.DONE)
+        assert not await store.outbox.settle(first)
 
         assert await store.outbox.recorded(limit=9) == []
 

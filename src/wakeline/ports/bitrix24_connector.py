@@ -96,6 +96,9 @@ class EventInbox(Protocol):
     async def by_id(self, number: int) -> ReceivedEvent | None:
         """Return one, if it is still recorded."""
 
+    async def by_identity(self, installation: int, identity: bytes) -> ReceivedEvent | None:
+        """Return the one of an installation with this identity, if it is still recorded."""
+
     async def recorded(
         self,
         *,
@@ -129,8 +132,11 @@ class Outbox(Protocol):
     async def next_due(self) -> dict[int, int]:
         """Return when the first waiting or sent write of each installation that has any is due."""
 
-    async def settle(self, write: PortalWrite) -> None:
-        """Write its state, attempts, due time, result and cause; on disk when it returns."""
+    async def settle(self, write: PortalWrite, *, instead_of: WriteState | None = None) -> bool:
+        """Write its state, attempts, due time, result and cause; on disk when it returns.
+
+        False: it is not in the state `instead_of` any more, or forgotten, and nothing was written.
+        """
 
     async def by_key(self, installation: int, key: str) -> PortalWrite | None:
         """Return the write with this key."""

@@ -161,6 +161,9 @@ PLANS = {
     ("bitrix24_inbox", "named_events_in_state"): [
         "received_event USING INDEX received_event_named (installation=? AND event=? AND state=? AND id<?)"
     ],
+    ("bitrix24_inbox", "event_of_identity"): [
+        "received_event USING INDEX received_event_same (installation=? AND identity=?)"
+    ],
     ("bitrix24_inbox", "prune_events"): [
         "received_event USING INTEGER PRIMARY KEY (rowid=?)",
         "received_event USING INDEX received_event_age (received<?)",

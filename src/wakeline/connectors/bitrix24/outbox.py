@@ -133,11 +133,13 @@ class OutboxWorker:
             await self._refuse(write, f"What it refers to, {write.after!r}, was {before.state.value}")
         else:
             due = max(before.due, self._clock.now() + HELD)
-            await self._outbox.settle(msgspec.structs.replace(write, due=due, cause=f"It waits for {write.after!r}"))
+            later = msgspec.structs.replace(write, due=due, cause=f"It waits for {write.after!r}")
+            await self._outbox.settle(later, instead_of=write.state)
 
     async def _send(self, client: PortalClient, write: PortalWrite, result: bytes) -> None:
         sent = msgspec.structs.replace(write, state=WriteState.SENT, attempts=write.attempts + 1, cause="")
-        await self._outbox.settle(sent)
+        if not await self._outbox.settle(sent, instead_of=write.state):
+            return  # somebody dropped it just now
         # Until that was written, another could still be put in its place.
         sent = await self._outbox.by_id(write.id) or sent
         try:
@@ -195,7 +197,7 @@ async def _knock(client: PortalClient) -> None:
         await client.call(KNOCK)
 
 
-async def _kept(settling: Awaitable[None]) -> bool:
+async def _kept(settling: Awaitable[object]) -> bool:
     try:
         await settling
     except StorageError as error:

@@ -318,11 +318,11 @@ class FailingOutbox(MemoryOutbox):
 
     failures = 20
 
-    async def settle(self, write: PortalWrite) -> None:
+    async def settle(self, write: PortalWrite, *, instead_of: WriteState | None = None) -> bool:
         if write.state is WriteState.DONE and self.failures:
             self.failures -= 1
             raise StoreUnavailable("the disk is full")
-        await super().settle(write)
+        return await super().settle(write, instead_of=instead_of)
 
 
 async def test_an_answer_is_kept_however_long_the_store_takes(writing: Writing) -> None:
@@ -335,3 +335,30 @@ async def test_an_answer_is_kept_however_long_the_store_takes(writing: Writing) 
     assert failing.failures == 0
     assert writing.made() == ["once"]
     assert await writing.state(write) is WriteState.DONE
+
+
+class WatchedOutbox(MemoryOutbox):
+    """An outbox of which an operator drops what the worker was just given, but for what is called `other`."""
+
+    async def waiting(self, installation: int, *, now: int, limit: int) -> list[PortalWrite]:
+        found = await super().waiting(installation, now=now, limit=limit)
+        for write in found:
+            if write.key != "other":
+                await self.settle(msgspec.structs.replace(write, state=WriteState.DROPPED))
+        return found
+
+
+@pytest.mark.parametrize("after", ["", "held"])
+async def test_a_write_that_is_dropped_before_it_is_sent_stays_dropped(writing: Writing, after: str) -> None:
+    writing.outbox = WatchedOutbox(writing.world.store.installations)
+    writing.another_process()
+    held = await writing.put("held", key="held")
+    await writing.outbox.settle(msgspec.structs.replace(held, state=WriteState.DOUBTFUL))
+    dropped = await writing.put("dropped", after=after)
+    other = await writing.put("other", key="other")
+
+    await writing.turn()
+
+    assert writing.made() == ["other"]
+    assert await writing.state(other) is WriteState.DONE
+    assert await writing.state(dropped) is WriteState.DROPPED

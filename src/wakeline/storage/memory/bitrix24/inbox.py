@@ -66,6 +66,11 @@ class MemoryEventInbox:
         """Return one, if it is still recorded."""
         return self._events.get(number)
 
+    async def by_identity(self, installation: int, identity: bytes) -> ReceivedEvent | None:
+        """Return the one of an installation with this identity, if it is still recorded."""
+        number = self._known.get((installation, identity))
+        return None if number is None else self._events[number]
+
     async def recorded(
         self,
         *,

@@ -66,18 +66,20 @@ class MemoryOutbox:
     def _open(self) -> Iterable[PortalWrite]:
         return (each for each in self._writes.values() if each.state in OPEN)
 
-    async def settle(self, write: PortalWrite) -> None:
-        """Write its state, attempts, due time, result and cause; one that is forgotten stays so."""
+    async def settle(self, write: PortalWrite, *, instead_of: WriteState | None = None) -> bool:
+        """Write its state, attempts, due time, result and cause; False: it is not in that state, or forgotten, and stays so."""
         present = self._writes.get(write.id)
-        if present is not None:
-            self._writes[write.id] = msgspec.structs.replace(
-                present,
-                state=write.state,
-                attempts=write.attempts,
-                due=write.due,
-                result=write.result,
-                cause=write.cause,
-            )
+        if present is None or instead_of not in (None, present.state):
+            return False
+        self._writes[write.id] = msgspec.structs.replace(
+            present,
+            state=write.state,
+            attempts=write.attempts,
+            due=write.due,
+            result=write.result,
+            cause=write.cause,
+        )
+        return True
 
     async def by_key(self, installation: int, key: str) -> PortalWrite | None:
         """Return the write with this key."""

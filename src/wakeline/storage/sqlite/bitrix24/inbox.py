@@ -71,6 +71,13 @@ class SqliteEventInbox:
         row = self._reader.one(_SQL["event"], (number,)) if is_row_id(number) else None
         return None if row is None or self._installations.by_id(row[1]) is None else _event(row)
 
+    async def by_identity(self, installation: int, identity: bytes) -> ReceivedEvent | None:
+        """Return the one of an installation with this identity, if it is still recorded."""
+        if self._installations.by_id(installation) is None:
+            return None
+        row = self._reader.one(_SQL["event_of_identity"], (installation, identity))
+        return None if row is None else _event(row)
+
     async def recorded(
         self,
         *,

@@ -72,13 +72,14 @@ class SqliteOutbox:
         found = ((each.id, self._reader.one(_SQL["first_due"], (each.id,))) for each in self._installations.all())
         return {number: row[0] for number, row in found if row is not None}
 
-    async def settle(self, write: PortalWrite) -> None:
-        """Write its state, attempts, due time, result and cause.
+    async def settle(self, write: PortalWrite, *, instead_of: WriteState | None = None) -> bool:
+        """Write its state, attempts, due time, result and cause; False: it is not in that state, or forgotten, and stays so.
 
         On a full disk too, if room can be made: what was sent must not be sent twice.
         """
-        row = (write.state.value, write.attempts, write.due, write.result, write.cause, write.id)
-        await self._writer.write(lambda tx: tx.execute(_SQL["settle_write"], row), essential=True)
+        former = None if instead_of is None else instead_of.value
+        row = (write.state.value, write.attempts, write.due, write.result, write.cause, write.id, former)
+        return await self._writer.write(lambda tx: tx.execute(_SQL["settle_write"], row).rowcount > 0, essential=True)
 
     async def by_key(self, installation: int, key: str) -> PortalWrite | None:
         """Return the write with this key."""

@@ -31,6 +31,12 @@ SELECT id, installation, event, data, at, received, identity, subject, record, u
     notifications
 FROM received_event WHERE id = ?;
 
+-- name: event_of_identity
+-- Read the event of an installation with an identity.
+SELECT id, installation, event, data, at, received, identity, subject, record, user, origin, state, attempts, due, cause,
+    notifications
+FROM received_event WHERE installation = ? AND identity = ?;
+
 -- name: events_in_state
 -- Read events of an installation, newest first.
 SELECT id, installation, event, data, at, received, identity, subject, record, user, origin, state, attempts, due, cause,

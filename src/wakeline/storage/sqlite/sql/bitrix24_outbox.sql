@@ -12,8 +12,8 @@ UPDATE portal_write SET
 WHERE id = ?;
 
 -- name: settle_write!
--- Write what became of a write.
-UPDATE portal_write SET state = ?, attempts = ?, due = ?, result = ?, cause = ? WHERE id = ?;
+-- Write what became of a write, if it is still in a state (null: in any).
+UPDATE portal_write SET state = ?, attempts = ?, due = ?, result = ?, cause = ? WHERE id = ? AND state = coalesce(?, state);
 
 -- name: due_writes
 -- Read writes of an installation in a state that are due, oldest first: by this index, or all that are due would be sorted.
