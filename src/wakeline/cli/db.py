@@ -60,13 +60,14 @@ async def rotate_key(*, new_key_file: Path | None = None, revoke_old: bool = Fal
 
 @app.command
 def forget_secrets(*, context: Ctx) -> None:
-    """Begin anew after the master key is lost for good: forget all credentials, keep everything else.
+    """Begin anew after the master key is lost for good: forget all credentials and secrets, keep the rest.
 
     Refused while the key is there, and while a gateway runs.
     """
     done = store_care.forget_secrets(context.quiet())
     context.printer.result(done, lambda: facts((("credentials forgotten", done.credentials), ("master key", done.key))))
     context.printer.remark("Upload the credentials again; what waits for them goes out then.")
+    context.printer.remark("Connected Bitrix24 portals, if there are any, are dead until they are connected anew.")
 
 
 def _read(file: Path) -> str:

@@ -70,7 +70,7 @@ SEALED = (
         lambda facts: pair_context(_installation.decode(facts).id),
     ),
 )
-"""Every sealed column of the store; whoever adds one adds it here, or a rotation loses what it holds, and to `forget_sealed`."""
+"""Every sealed column of the store; whoever adds one adds it here, or a rotation loses what it holds, and to `_FORGET`."""
 
 
 class Seals:
