@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +48,7 @@ def _made(stream: io.BufferedReader) -> int | None:
     stream.seek(max(0, size - _TAIL))
     found = _MADE.search(stream.read())
     stream.seek(0)
-    if found is None:
-        return None
-    day, time = found[1].decode(), found[2].decode().zfill(8)
-    return _milliseconds(datetime.fromisoformat(f"{day}T{time}").replace(tzinfo=UTC))
+    return None if found is None else _moment(f"{found[1].decode()}T{found[2].decode().zfill(8)}")
 
 
 def _counted(rows: Iterable[Row]) -> dict[str, Any]:
@@ -67,7 +63,7 @@ def _counted(rows: Iterable[Row]) -> dict[str, Any]:
             continue
         number += 1
         _widen(ids, identity)
-        if (made := _created(row.cells)) is not None:
+        if (made := _moment(_cell(row.cells, _DATES))) is not None:
             _widen(dates, made)
     found: dict[str, Any] = {"rows": number, "unreadable": unreadable}
     if ids:
@@ -85,18 +81,15 @@ def _identity(cells: Mapping[str, Any]) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
-def _created(cells: Mapping[str, Any]) -> int | None:
+def _moment(said: Any) -> int | None:
+    """Return a time in Unix ms; None for what is none."""
     try:
-        made = moment_of(_cell(cells, _DATES))
+        found = moment_of(said)
     except Wrong:
         return None
-    return None if made is None else _milliseconds(made)
+    return None if found is None else round(found.timestamp() * 1000)
 
 
 def _cell(cells: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     upper = {name.upper(): value for name, value in cells.items()}
     return next((upper[name] for name in names if upper.get(name) not in (None, "")), None)
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

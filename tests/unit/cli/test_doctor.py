@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from fuzzing import REPEATABLE, examples
 from unit.cli.test_root import invoke
 from wakeline.cli.portal_dump import queue_in
-from wakeline.model.errors import ConfigError
+from wakeline.doctor.portal_queue import judge
+from wakeline.model.errors import ConfigError, MalformedRequest
+from wakeline.observe.health import Status
 
 MYSQL = """-- MySQL dump 10.13
 DROP TABLE IF EXISTS `b_pull_push_queue`;
@@ -160,6 +166,45 @@ def test_a_table_in_csv_is_read_and_other_tables_are_none(shell: Shell) -> None:
 
     assert (table.known, table.rows, table.unreadable, table.oldest) == (True, 2, 1, AT_NINE)
     assert not phones.known
+
+
+_PIECES = st.sampled_from(
+    [
+        b"INSERT INTO `b_pull_push_queue` VALUES ",
+        b"INSERT INTO b_push_queue (ID, DATE_CREATE) VALUES",
+        b"CREATE TABLE `b_pull_push_queue` (\n",
+        b"  `ID` int,\n  `DATE_CREATE` datetime\n);\n",
+        b"COPY public.b_pull_push_queue (id, date_create) FROM stdin;\n",
+        b"-- Dump completed on 2026-13-41  9:99:00\n",
+        b"-- Dump completed on 2026-11-21  9:05:00\n",
+        b"(1,'2026-11-21 09:00:00')",
+        b"(99999999999999999999,'9999-99-99')",
+        b"7\t2026-11-21 08:00:00\n",
+        b"ID,DATE_CREATE\n",
+        b'{"id": 7, "DATE_CREATE": 1e300}\n',
+        b"('\\",
+        b'"',
+        b",",
+        b";\n",
+        b"\\.\n",
+        b"NULL",
+        b"\xff\xfe\x00",
+    ]
+)
+
+
+@settings(max_examples=examples(150), deadline=None, derandomize=REPEATABLE)
+@given(pieces=st.lists(_PIECES | st.binary(max_size=12), max_size=30))
+def test_whatever_a_file_holds_is_counted_or_refused(pieces: list[bytes]) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"".join(pieces))
+        file.flush()
+        try:
+            found = queue_in(Path(file.name))
+        except MalformedRequest:
+            return
+    assert judge([found]).status in Status
+    assert judge([found, found]).cause
 
 
 def test_a_file_that_is_not_there_is_named(shell: Shell, tmp_path: Path) -> None:
