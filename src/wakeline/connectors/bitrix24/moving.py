@@ -4,7 +4,8 @@ Rules (Bitrix24: "Change of domain"): a renamed portal answers 302; scheme and h
 says that of itself, so it may be a lie: the new address is https (or named by the operator), the outbound guard judges where it
 resolves to, and before anything else goes there
 - an application's: the OAuth host has to say that the token's portal is there, under the member id that we know;
-- a webhook's: the new address has to let that webhook in. Whoever sent us there knows its code already.
+- a webhook's: the new address has to let that webhook in. Whoever sent us there knows its code already. Nobody has vouched for it,
+  so hosts that the operator named, which may be inside our network, are only for those that were there before.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from wakeline.connectors.bitrix24.standing import ClientPorts, move, open_instal
 from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, WebhookAccess
 from wakeline.model.errors import AddressRefused, PortalUnreachable
 from wakeline.wire.bitrix24.answer import Refusal, Reply
-from wakeline.wire.bitrix24.endpoints import host_of, moved_to, rest_endpoint, same_origin, webhook_address
+from wakeline.wire.bitrix24.endpoints import host_of, is_named, moved_to, rest_endpoint, same_origin
 
 _log = structlog.get_logger()
 
@@ -65,10 +66,12 @@ class Mover:
                 await self._ask_oauth(installation, place)
                 await move(self._ports, open_installation(self._ports, installation.id), place)
             case WebhookAccess(url=url):
-                new = moved_to(url, location, named=self._ports.named_hosts())
+                named = self._ports.named_hosts()
+                if is_named(place, named) and not is_named(installation.client_endpoint, named):
+                    raise AddressRefused("that host is for portals that the operator put there")
+                new = moved_to(url, location, named=named)
                 await self._ask_place(new)
-                _, rest = webhook_address(new, named=self._ports.named_hosts())
-                await move(self._ports, open_installation(self._ports, installation.id), rest, new)
+                await move(self._ports, open_installation(self._ports, installation.id), place, new)
 
     async def _ask_oauth(self, installation: Installation, place: str) -> None:
         tokens = application(installation).tokens

@@ -67,6 +67,11 @@ def same_origin(one: str, other: str) -> bool:
     return origin(urlsplit(one)) == origin(urlsplit(other))
 
 
+def is_named(endpoint: str, named: Collection[str]) -> bool:
+    """Tell whether the operator named the host of an address that was read by this module."""
+    return _bare(urlsplit(endpoint).hostname) in _canonical(named)
+
+
 def host_of(endpoint: str) -> str:
     """Return host and port of an address that was read by this module: what may be said of it in a log."""
     return urlsplit(endpoint).netloc

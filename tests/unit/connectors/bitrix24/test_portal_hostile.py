@@ -98,6 +98,13 @@ async def test_a_connection_that_breaks_is_tried_once_more(world: Connected) -> 
         assert portal.asked == 2
 
 
+async def test_a_connection_that_breaks_twice_is_unreachable(world: Connected) -> None:
+    async with rogue(world, lambda _: None) as portal:
+        with pytest.raises(PortalUnreachable):
+            await portal.ask()
+        assert portal.asked == 2
+
+
 async def test_a_write_whose_connection_breaks_is_not_sent_again_and_doubtful(world: Connected) -> None:
     async with rogue(world, lambda _: None) as portal:
         with pytest.raises(PortalUnreachable) as unreachable:

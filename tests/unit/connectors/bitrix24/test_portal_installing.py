@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 import pytest
 
 from connected_portal import Connected
+from wakeline.connectors.bitrix24.connections import Connections
 from wakeline.connectors.bitrix24.installing import redeem, verify
 from wakeline.model.bitrix24.installation import (
     Access,
@@ -15,7 +18,16 @@ from wakeline.model.bitrix24.installation import (
     Tokens,
     WebhookAccess,
 )
-from wakeline.model.errors import AddressRefused, PortalClosed, PortalRefused, PortalUnreachable, WakelineError
+from wakeline.model.errors import (
+    AddressRefused,
+    PortalClosed,
+    PortalRefused,
+    PortalUnreachable,
+    TimedOut,
+    TransportError,
+    WakelineError,
+)
+from wakeline.ports import HttpAnswer
 from wakeline.simulator.portal.memory import CLIENT_ID, CLIENT_SECRET, SCOPES, WEBHOOK_CODE
 from wakeline.simulator.script import ScriptedAnswer
 
@@ -180,6 +192,82 @@ async def test_a_webhook_that_leads_nowhere_is_refused_without_its_code(
         await verify(world.connections, world.described(access, **NEW))
 
     assert WEBHOOK_CODE not in f"{refused.value.detail} {refused.value.fix}"
+
+
+class Oddly:
+    """An HTTP client that answers in place of the OAuth host."""
+
+    def __init__(self, world: Connected, answer: HttpAnswer | TransportError) -> None:
+        self._inner = world.ports.http
+        self._oauth = world.portal.oauth_origin
+        self._answer = answer
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> HttpAnswer:
+        if not url.startswith(self._oauth):
+            return await self._inner.post(url, body, headers, timeout=timeout)
+        if isinstance(self._answer, TransportError):
+            raise self._answer
+        return self._answer
+
+
+def said(status: int, body: bytes, **headers: str) -> HttpAnswer:
+    return HttpAnswer(status=status, headers=headers, body=body)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        TimedOut("no answer within 30 s"),
+        said(502, b"<html>"),
+        said(503, b'{"error":"OVERLOAD_LIMIT"}'),
+        said(302, b"", location="https://evil.test/rest/app.info"),
+        said(200, b'{"result":{"ID":"1","CODE":"local.x"}}'),
+        said(200, b"{}"),
+    ],
+)
+async def test_an_oauth_host_that_does_not_say_whose_the_tokens_are_is_asked_again_later(
+    world: Connected, answer: HttpAnswer | TransportError
+) -> None:
+    connections = Connections(msgspec.structs.replace(world.ports, http=Oddly(world, answer)))
+
+    with pytest.raises(PortalUnreachable, match="OAuth host") as unreachable:
+        await verify(connections, world.described(application(world.tokens())))
+
+    assert unreachable.value.retry_after
+
+
+async def test_an_oauth_host_that_names_an_unknown_one_stays_itself(world: Connected) -> None:
+    tokens = world.tokens()
+    grant = {
+        "access_token": tokens.access,
+        "refresh_token": tokens.refresh,
+        "server_endpoint": "https://evil.test/rest/",
+    }
+    world.script("oauth/token", ScriptedAnswer(body=msgspec.json.encode(grant).decode()))
+
+    got = await redeem(world.connections, world.described(application(None), **NEW), world.code())
+
+    assert got.server_endpoint == f"{world.portal.oauth_origin}/rest/"
+    assert tokens_of(got).access == tokens.access
+
+
+async def test_tokens_that_can_be_renewed_no_more_are_refused(world: Connected) -> None:
+    claimed = world.described(application(world.tokens()))
+    world.expire()
+    world.portal.refresh.clear()
+
+    with pytest.raises(PortalRefused, match="invalid_grant"):
+        await verify(world.connections, claimed)
+
+
+async def test_a_webhook_of_a_portal_that_has_moved_is_to_be_given_anew(world: Connected) -> None:
+    access = WebhookAccess(url=f"{world.portal.origin}/rest/1/{WEBHOOK_CODE}/")
+    world.switch(moved_to=world.portal.origin.replace("localhost", "127.0.0.1"))
+
+    with pytest.raises(PortalUnreachable, match="not at localhost") as moved:
+        await verify(world.connections, world.described(access, **NEW))
+
+    assert "present address" in moved.value.fix
 
 
 async def test_a_portal_that_is_down_is_unreachable_with_a_time_to_try_again(world: Connected) -> None:

@@ -128,6 +128,18 @@ async def test_a_hostile_redirect_takes_no_webhook_anywhere(world: Connected, lo
     assert WEBHOOK_CODE not in refused.value.detail
 
 
+async def test_a_strangers_webhook_does_not_lead_into_our_network(world: Connected) -> None:
+    installation = await world.webhook()
+    section = msgspec.structs.replace(world.settings.bitrix24, connected_hosts=("127.0.0.1",))
+    world.settings = msgspec.structs.replace(world.settings, bitrix24=section)
+    world.switch(moved_to=elsewhere(world))
+
+    with pytest.raises(PortalUnreachable, match="the operator put there"):
+        await world.client(installation).call("profile")
+
+    assert world.requests("app.info") == []
+
+
 async def test_a_webhook_does_not_go_where_it_is_not_let_in(world: Connected) -> None:
     installation = await world.webhook()
     world.script("profile", ScriptedAnswer(status=302, headers={"location": f"{elsewhere(world)}/"}, times=None))
@@ -138,6 +150,19 @@ async def test_a_webhook_does_not_go_where_it_is_not_let_in(world: Connected) ->
         await world.client(installation).call("profile")
 
     assert world.kept(installation) == installation
+
+
+async def test_an_oauth_host_that_refuses_the_token_stops_the_move(world: Connected) -> None:
+    installation = await world.application()
+    world.switch(moved_to=elsewhere(world))
+    world.portal.access.clear()
+    grant = {"access_token": "unknown", "refresh_token": "new", "member_id": world.portal.member_id}
+    world.script("oauth/token", ScriptedAnswer(body=msgspec.json.encode(grant).decode()))
+
+    with pytest.raises(PortalUnreachable, match="does not say where the portal is"):
+        await world.client(installation).call("profile")
+
+    assert world.kept(installation).client_endpoint == installation.client_endpoint
 
 
 async def test_an_oauth_host_that_names_another_portal_stops_the_move(world: Connected) -> None:

@@ -305,6 +305,19 @@ async def test_a_portal_that_took_the_tokens_back_is_closed(world: Connected) ->
     assert world.requests("profile") == []
 
 
+async def test_secrets_go_to_no_oauth_host_that_the_operator_names_no_more(world: Connected) -> None:
+    installation = await world.application()
+    world.clock.advance(4000)
+    section = msgspec.structs.replace(world.settings.bitrix24, connected_hosts=("localhost",))
+    world.settings = msgspec.structs.replace(world.settings, bitrix24=section)
+
+    with pytest.raises(PortalUnreachable, match="not an OAuth host") as refused:
+        await world.client(installation).call("profile")
+
+    assert "connected_hosts" in refused.value.fix
+    assert world.requests("oauth/token") == []
+
+
 class Broken:
     """A network that breaks as told."""
 
