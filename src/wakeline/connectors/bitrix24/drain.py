@@ -24,7 +24,7 @@ from wakeline.model.bitrix24.inbox import EventState, Origin, ReceivedEvent, Set
 from wakeline.model.bitrix24.installation import Installation
 from wakeline.model.bitrix24.records import Fields, RecordKind
 from wakeline.model.bitrix24.rule import Rule
-from wakeline.model.errors import InvalidRequest, PortalError, WakelineError
+from wakeline.model.errors import InvalidRequest, PortalError, PortalUnreachable, WakelineError
 from wakeline.model.notification import PushType
 from wakeline.ports import Clock
 from wakeline.ports.bitrix24_connector import EventInbox, Rules
@@ -33,6 +33,9 @@ AT_ONCE = 200
 """Events that are looked at in one go."""
 RINGS_FOR = 32
 """Seconds after which a call does not ring any more, unless its rule says otherwise."""
+LONGEST_PAUSE = 3_600.0
+MOST_ATTEMPTS, GIVEN_UP_AFTER = 20, 86_400
+"""A record of which the portal answers with a failure of its own is given up after so many attempts and seconds."""
 _LONGEST_CAUSE = 500
 
 Placed = Callable[[Installation, Mapping[str, object], int], Awaitable[None]]
@@ -83,15 +86,19 @@ class Drain:
         plans = folding.in_one_request(folding.folded([self._plan(installation, event) for event in events]))
         if not plans:
             return Went(0)
-        known, waiting, trouble = await self._known(installation, plans)
-        later = {one.event.id for one in waiting}
+        known, trouble = await self._known(installation, plans)
+        later = {one.event.id: why for one in plans if (why := _awaited(one, known, trouble)) is not None}
+        settled = [
+            each
+            for one in plans
+            if (why := later.get(one.event.id)) is not None
+            for each in self._later(one, why, own=trouble is None)
+        ]
         plans = [one for one in plans if one.event.id not in later]
         verdicts = await self._applied(installation, plans, known)
         if installation.mirror:
             await self._mirror.tell(plans)
-        settled = [each for one, verdict in zip(plans, verdicts, strict=True) for each in _settled(one, verdict)]
-        if trouble is not None:
-            settled += self._later(waiting, trouble)
+        settled += [each for one, verdict in zip(plans, verdicts, strict=True) for each in _settled(one, verdict)]
         await self._inbox.settle(settled)
         return Went(len(settled), trouble)
 
@@ -101,10 +108,8 @@ class Drain:
 
     # --- what is known
 
-    async def _known(
-        self, installation: Installation, plans: Sequence[Plan]
-    ) -> tuple[_Known, list[Plan], PortalError | None]:
-        """Return what is known of the records, and the plans that have to wait because the portal cannot be asked."""
+    async def _known(self, installation: Installation, plans: Sequence[Plan]) -> tuple[_Known, PortalError | None]:
+        """Return what is known of the records, and why the portal cannot be asked, if it cannot."""
         before = await self._mirror.known(plans) if installation.mirror else {}
         users: list[Fields] = []
         try:
@@ -112,17 +117,24 @@ class Drain:
             if installation.mirror:
                 users = await self._fetching.users(installation.id, mirroring.new_users(plans))
         except PortalError as error:
-            return _Known({}, before), [one for one in plans if one.wish is not None and not one.is_call], error
+            return _Known({}, before), error
         if installation.mirror:
             await self._mirror.keep(plans, findings, users)
-        return _Known(findings, before), [], None
+        return _Known(findings, before), None
 
-    def _later(self, waiting: Sequence[Plan], trouble: PortalError) -> list[Settled]:
-        """Have events wait until it is worth asking again; the earlier ones that they stand for too."""
-        due = self._clock.now() + round(1000 * (trouble.retry_after or 0))
-        events = [event for one in waiting for event in (*one.folded, one.event)]
+    def _later(self, one: Plan, trouble: PortalError, *, own: bool) -> list[Settled]:
+        """Have an event wait until it is worth asking again, and the earlier ones that it stands for.
+
+        `own`: the portal answers, but for this record. That is tried less and less often, and given up in the end.
+        """
+        now, attempts = self._clock.now(), one.event.attempts + 1
+        growing = min(2.0 ** min(attempts, 12), LONGEST_PAUSE) if own else 0.0
+        due = now + round(1000 * max(trouble.retry_after or 0.0, growing))
+        is_broken = own and isinstance(trouble, PortalUnreachable) and trouble.doubtful
+        is_over = is_broken and attempts > MOST_ATTEMPTS and now - one.event.received > 1000 * GIVEN_UP_AFTER
+        state = EventState.FAILED if is_over else EventState.WAITING
         cause = trouble.detail[:_LONGEST_CAUSE]
-        return [Settled(id=event.id, state=EventState.WAITING, due=due, cause=cause) for event in events]
+        return [Settled(id=event.id, state=state, due=due, cause=cause) for event in (*one.folded, one.event)]
 
     # --- what rules make of it
 
@@ -218,6 +230,15 @@ def call_id(event: ReceivedEvent, data: Mapping[str, object]) -> str:
     """Return the id of the call that a rule rings for: the portal's own, else one of the event's."""
     said = data.get("CALL_ID")
     return said if isinstance(said, str) and said else f"{event.installation}-{event.identity.hex()}"
+
+
+def _awaited(one: Plan, known: _Known, trouble: PortalError | None) -> PortalError | None:
+    """Return why an event has to wait for the portal, if it has; a call waits for nothing."""
+    if one.is_call:
+        return None
+    if trouble is not None:
+        return trouble if one.wish is not None or one.event.event == mirroring.USER_ADDED else None
+    return _found(one, known.findings).trouble
 
 
 def _found(one: Plan, findings: Findings) -> Found:

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from wakeline.connectors.bitrix24 import kinds
+from wakeline.connectors.bitrix24.client import PortalClient
 from wakeline.connectors.bitrix24.connections import Connections
 from wakeline.connectors.bitrix24.kinds import BY_RECORD
 from wakeline.model.bitrix24.records import Fields, Record, RecordKind
+from wakeline.model.errors import PortalError, PortalUnreachable
 from wakeline.ports import Clock
 from wakeline.wire.bitrix24.commands import LONGEST, BatchReply, Call
 
@@ -32,12 +34,16 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What the portal said of one: the record; or it is `gone`; or the portal does not tell, for the reason in `refused`."""
+    """What the portal said of one: the record; or it is `gone`; or the portal does not tell, for the reason in `refused`.
+
+    `trouble`: it did not tell this time, of this record.
+    """
 
     record: Record | None = None
     responsible: Fields | None = None
     gone: bool = False
     refused: str = ""
+    trouble: PortalError | None = None
 
 
 Findings = dict[tuple[RecordKind, int], Found]
@@ -84,17 +90,16 @@ class Fetching:
         answered = await client.batch(commands)
         findings: Findings = {}
         for key, wish in waiting.items():
-            refusal = answered.errors.get(key)
-            if refusal is not None and (refusal.busy or refusal.failed):
-                raise client.error(refusal, BY_RECORD[wish.record].get_method)
-            found = self._found(key, wish, answered, by_item=key in by_item)
+            found = self._found(client, key, wish, answered, by_item=key in by_item)
             if found is None:
                 self._renamed.add((installation, wish.record))
             else:
                 findings[wish.record, wish.number] = found
         return findings
 
-    def _found(self, key: str, wish: Wish, answered: BatchReply, *, by_item: bool) -> Found | None:
+    def _found(
+        self, client: PortalClient, key: str, wish: Wish, answered: BatchReply, *, by_item: bool
+    ) -> Found | None:
         kind = BY_RECORD[wish.record]
         refusal = answered.errors.get(key)
         if refusal is not None:
@@ -102,7 +107,8 @@ class Fetching:
                 return None
             if kinds.is_missing(refusal.code, refusal.text):
                 return Found(gone=True)
-            return Found(refused=f"The portal answered {refusal} to {kind.get_method}")
+            error = client.error(refusal, kind.get_method)
+            return Found(trouble=error) if isinstance(error, PortalUnreachable) else Found(refused=error.detail)
         read = kinds.record_of_item if by_item else kinds.record
         record = read(kind, answered.results.get(key), self._clock.now())
         if record is None or record.id != wish.number:

@@ -41,6 +41,8 @@ class Trying:
         if one.wish is not None:
             findings = await self._fetching.fetch(installation.id, [one.wish])
             found = findings.get((one.wish.record, one.wish.number), found)
+        if found.trouble is not None:
+            raise found.trouble
         if found.gone and not one.is_call:
             return RuleTrial(applies=False, cause="the record is gone")
         if found.refused:

@@ -17,7 +17,9 @@ from wakeline.model.bitrix24.records import Record, RecordKind
 from wakeline.model.errors import StoreUnavailable
 from wakeline.model.notification import PushType
 from wakeline.simulator.portal import rest
+from wakeline.simulator.portal.call import Call, Found
 from wakeline.simulator.portal.records import Kind
+from wakeline.simulator.portal.refusal import Refusal
 from wakeline.simulator.script import ScriptedAnswer
 
 pytestmark = pytest.mark.anyio
@@ -194,6 +196,35 @@ async def test_a_record_that_the_portal_has_no_time_for_is_asked_for_later(world
     world.world.clock.advance(300)
     await world.drain()
     assert len(await world.titles(number)) == 1
+
+
+async def test_a_record_that_the_portal_fails_over_keeps_no_other_waiting_and_is_given_up_in_the_end(
+    world: ReadingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.rule()
+    get = rest._METHODS["crm.deal.get"]
+
+    def answer(call: Call) -> Found:
+        if call.number("id") == 7:
+            raise Refusal(500, "INTERNAL_SERVER_ERROR", "Something is wrong with this one")
+        return get.answer(call)
+
+    monkeypatch.setitem(rest._METHODS, "crm.deal.get", msgspec.structs.replace(get, answer=answer))
+    broken = await world.happens(7)
+    other = await world.happens(8)
+    await world.drain()
+    assert len(await world.titles(other)) == 1
+    assert (await world.event(broken)).state is EventState.WAITING
+
+    pauses: list[int] = []
+    while (event := await world.event(broken)).state is EventState.WAITING:
+        pauses.append(event.due - world.world.clock.now())
+        world.world.clock.advance(max(pauses[-1] / 1000, 3600))
+        await world.drain()
+    assert (event.state, event.notifications) == (EventState.FAILED, ())
+    assert "Something is wrong" in event.cause
+    assert pauses == sorted(pauses)
+    assert len(pauses) > 20
 
 
 async def test_a_portal_that_is_down_loses_nothing_and_is_asked_less_often(world: ReadingWorld) -> None:
