@@ -18,7 +18,7 @@ Source: Bitrix24 REST, "Offline events".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from itertools import groupby
 
 import msgspec
@@ -162,25 +162,33 @@ class CatchingUp:
         """Take over what the portal has queued; None: it queues nothing for us."""
         if not installation.offline or not isinstance(installation.access, ApplicationAccess):
             return None
-        number, portal_now = installation.id, int(there.timestamp() * 1000)
-        settled = {"<=TIMESTAMP_X": (there - timedelta(milliseconds=SETTLING)).isoformat(timespec="seconds")}
+        number, now = installation.id, int(there.timestamp() * 1000)
+        settled = {"<=TIMESTAMP_X": _said(now - SETTLING, there.tzinfo)}
         get = {"clear": 0, "auth_connector": CONNECTOR, "limit": AT_ONCE, "filter": settled}
         try:
             found = 0
             if number not in self._settled:
-                found += await self._take_left(client, number, portal_now)
-            while rows := self._rows(number, await _asked(client, "event.offline.get", get), portal_now):
+                since = (
+                    {">TIMESTAMP_X": _said(installation.reached - OVERLAP, there.tzinfo)}
+                    if installation.reached
+                    else {}
+                )
+                found += await self._take_left(client, number, {**settled, **since}, now)
+            while rows := self._rows(number, await _asked(client, "event.offline.get", get), now):
                 found += await self._take(client, number, rows)
         except PortalRefused as error:
             self._refuse(number, "event.offline.get", error)
             return None
         return found
 
-    async def _take_left(self, client: PortalClient, number: int, portal_now: int) -> int:
-        """Take over what was reserved and not cleared: nobody else reads the queue of our name."""
+    async def _take_left(self, client: PortalClient, number: int, filters: dict[str, str], portal_now: int) -> int:
+        """Take over what was reserved and not cleared: nobody else reads the queue of our name.
+
+        Not every portal says who has reserved a row. It cannot be cleared then, and goes when it is old.
+        """
         left: list[Row] = []
-        async for reply in client.pages("event.offline.list", {"auth_connector": CONNECTOR}):
-            left += [row for row in self._rows(number, reply.result, portal_now) if row.process]
+        async for reply in client.pages("event.offline.list", {"auth_connector": CONNECTOR, "filter": filters}):
+            left += self._rows(number, reply.result, portal_now)
         return await self._take(client, number, left)
 
     def _rows(self, number: int, result: object, portal_now: int) -> list[Row]:
@@ -188,7 +196,8 @@ class CatchingUp:
 
     async def _take(self, client: PortalClient, number: int, rows: Sequence[Row]) -> int:
         found = await self._keep(number, [row.event for row in rows])
-        for process, taken in groupby(sorted(rows, key=_process), key=_process):
+        reserved = sorted((row for row in rows if row.process), key=_process)
+        for process, taken in groupby(reserved, key=_process):
             messages = [row.message for row in taken]
             cleared = {"process_id": process, "message_id": messages, "auth_connector": CONNECTOR}
             await _asked(client, "event.offline.clear", cleared)
@@ -201,11 +210,10 @@ class CatchingUp:
         if not installation.reached:
             return 0
         since = self._since(installation, horizon)
-        said = datetime.fromtimestamp(since // 1000, zone).isoformat()
         wanted = frozenset(events_of(self._rules.all(), installation))
         found = 0
         for kind in kinds_of(wanted):
-            fields = Walk(kind=kind, since=said, select=late_events.fields_needed(kind))
+            fields = Walk(kind=kind, since=_said(since, zone), select=late_events.fields_needed(kind))
             try:
                 async for stretch in walk(client, fields, self._clock.now()):
                     changed = [each for each in stretch.records if late_events.changed(each) <= horizon]
@@ -264,6 +272,11 @@ def kinds_of(events: frozenset[str]) -> tuple[Kind, ...]:
 
 async def _asked(client: PortalClient, method: str, params: Mapping[str, object]) -> object:
     return (await client.call(method, params, bulk=True)).result
+
+
+def _said(at: int, zone: tzinfo | None) -> str:
+    """Return a moment (Unix ms) as Bitrix24 writes it, in the portal's own zone: not every method heeds the offset."""
+    return datetime.fromtimestamp(at // 1000, zone).isoformat()
 
 
 def _process(row: Row) -> str:

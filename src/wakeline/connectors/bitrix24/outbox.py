@@ -173,7 +173,10 @@ class OutboxWorker:
         if lost and (not sent.repeatable or sent.attempts >= MOST_DOUBTS):
             await self._doubt(sent, error.detail)
         else:
-            await self._write(msgspec.structs.replace(sent, state=WriteState.WAITING, cause=error.detail))
+            # What was certainly not done is no attempt.
+            attempts = sent.attempts if lost else sent.attempts - 1
+            waiting = msgspec.structs.replace(sent, state=WriteState.WAITING, attempts=attempts, cause=error.detail)
+            await self._write(waiting)
 
     async def _doubt(self, write: PortalWrite, cause: str) -> None:
         _log.warning("bitrix24.write_doubtful", installation=write.installation, write=write.id, cause=cause)

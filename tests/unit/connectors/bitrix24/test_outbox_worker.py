@@ -167,13 +167,15 @@ async def test_what_the_portal_refuses_is_kept_with_its_words_and_the_next_goes_
     assert writing.made() == ["good"]
 
 
-async def test_a_limit_of_the_portal_is_waited_for(writing: Writing) -> None:
-    writing.world.script("crm.deal.add", *[ScriptedAnswer(status=503, reason="QUERY_LIMIT_EXCEEDED")] * 6)
-    await writing.put("patient")
+async def test_a_limit_of_the_portal_is_waited_for_and_no_attempt(writing: Writing) -> None:
+    limit = ScriptedAnswer(status=503, reason="QUERY_LIMIT_EXCEEDED", times=6 * MOST_DOUBTS)
+    writing.world.script("crm.deal.add", limit)
+    write = await writing.put("patient", repeatable=True)
 
-    await writing.go_on(300)
+    await writing.go_on(3600)
 
     assert writing.made() == ["patient"]
+    assert (await writing.of(write)).attempts == 1
 
 
 class TestNobodyKnows:
