@@ -84,6 +84,8 @@ class Simulator(msgspec.Struct, frozen=True, kw_only=True):
     control: str
     token_uri: str
     ca_file: str
+    portal_webhook: str = ""
+    """An incoming webhook of the Bitrix24 portal, if there is one."""
 
     def script(self, target: str, *answers: Mapping[str, Any], provider: str = "") -> None:
         """Have a target answered so."""
@@ -128,7 +130,7 @@ def simulator(directory: Path, **ports: int) -> Iterator[Simulator]:
             line = process.stdout.readline()
             assert line, (directory / "log").read_text()
             ready = json.loads(line)
-            yield Simulator(**{name: ready[name] for name in Simulator.__struct_fields__})
+            yield Simulator(**{name: ready[name] for name in Simulator.__struct_fields__ if name in ready})
         finally:
             end(process)
 

@@ -168,6 +168,13 @@ class Gateway:
             events=store.events,
             keeper=store.keeper,
             portal=store.portal_access,
+            connected=rest.ConnectedParts(
+                installations=store.installations,
+                rules=store.portal_rules,
+                inbox=store.event_inbox,
+                outbox=store.outbox,
+                portals=self._portal.connector,
+            ),
             probe=_probe(self.settings.bitrix24),
             pipeline=self._pipeline,
             settings=self.settings,

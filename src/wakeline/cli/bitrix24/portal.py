@@ -1,4 +1,4 @@
-"""`wakeline bitrix24 portal` and `audit`: the portal's name and switches, and what is missing before it works."""
+"""`wakeline bitrix24 portal set` and `audit`: our portal's name and switches, and what is missing before it works."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from cyclopts import Parameter
 from msgspec import UNSET
 from rich.console import RenderableType
 
-from wakeline.cli.context import Ctx
+from wakeline.cli.context import Context, Ctx
 from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
 from wakeline.edges.bitrix24.audit import Grade
 from wakeline.edges.rest.bitrix24.portal import AuditView, Plan, PortalPatch, PortalView
 
-portal = noun("portal", "The portal itself.")
+portal = noun("portal", "Our own portal, and portals that we are connected to.")
 
 
 def _drawn(shown: PortalView) -> RenderableType:
@@ -33,9 +33,8 @@ def _drawn(shown: PortalView) -> RenderableType:
     )
 
 
-@portal.command
-async def show(*, context: Ctx) -> None:
-    """Show the portal."""
+async def show_ours(context: Context) -> None:
+    """Show our own portal."""
     async with context.gateway() as gateway:
         shown: PortalView = await gateway.call("bitrix24.portal.show")
     context.printer.result(shown, lambda: _drawn(shown))
@@ -52,7 +51,7 @@ async def set_(
     language: str | None = None,
     context: Ctx,
 ) -> None:
-    """Change the portal; what is not given stays.
+    """Change our own portal; what is not given stays.
 
     Parameters
     ----------
@@ -83,7 +82,7 @@ async def set_(
 
 
 async def audit(*, context: Ctx) -> int:
-    """Say what of the portal is configured and what is missing; exit code 1 if something cannot work."""
+    """Say what of our own portal and of connected ones is configured, and what is missing; exit code 1 if something cannot work."""
     async with context.gateway() as gateway:
         found: AuditView = await gateway.call("bitrix24.audit")
     rows = [(one.status, one.name, one.cause, one.fix) for one in found.checks]

@@ -15,10 +15,10 @@ from wakeline.edges.rest.asgi import RestApp
 from wakeline.edges.rest.auth import ADMIN_MARK
 from wakeline.edges.rest.hot import HotRoute
 from wakeline.edges.rest.operations import Operation
-from wakeline.edges.rest.ports import RestPorts
+from wakeline.edges.rest.ports import ConnectedParts, RestPorts
 from wakeline.edges.rest.table import BY_NAME, OPERATIONS
 
-__all__ = ["ADMIN_MARK", "BY_NAME", "OPERATIONS", "HotRoute", "Operation", "RestApp", "RestPorts", "build"]
+__all__ = ["ADMIN_MARK", "BY_NAME", "OPERATIONS", "ConnectedParts", "HotRoute", "Operation", "RestApp", "RestPorts", "build"]
 
 
 def build(ports: RestPorts) -> RestApp:

@@ -1,10 +1,10 @@
-"""The doctor over HTTP: its own checks, the store and the queue, and what is missing before our Bitrix24 portal works."""
+"""The doctor over HTTP: its own checks, the store and the queue, and what is missing before Bitrix24 portals work."""
 
 from __future__ import annotations
 
 from wakeline.doctor.checking import DoctorPorts, skipped
 from wakeline.doctor.examination import examine
-from wakeline.edges.rest.bitrix24.portal import findings
+from wakeline.edges.rest.bitrix24.portal import connected_findings, findings, in_use
 from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
 from wakeline.edges.rest.shapes import View
 from wakeline.model.key import Scope
@@ -31,7 +31,9 @@ async def look(call: Call) -> Answer:
             probe=ports.probe,
         )
     )
-    return Answer(body=DoctorView(checks=(*await _gateway(call), *await _portal(call), *found)))
+    return Answer(
+        body=DoctorView(checks=(*await _gateway(call), *await _portal(call), *await _connected(call), *found))
+    )
 
 
 async def _gateway(call: Call) -> list[Check]:
@@ -46,12 +48,19 @@ async def _gateway(call: Call) -> list[Check]:
 
 async def _portal(call: Call) -> list[Check]:
     """Return the audit of our own portal, if anybody uses it."""
-    access = call.ports.portal
-    if not (access.applications() or access.webhooks() or await access.users()):
+    if not await in_use(call):
         return [skipped(_PORTAL, "Nobody uses our own Bitrix24 portal: it has no users, applications or webhooks.")]
     return [
         Check(name=f"{_PORTAL}: {one.name}", status=Status(one.status.value), cause=one.cause, fix=one.fix)
         for one in await findings(call)
+    ]
+
+
+async def _connected(call: Call) -> list[Check]:
+    """Return the audit of the portals that we are connected to."""
+    return [
+        Check(name=one.name, status=Status(one.status.value), cause=one.cause, fix=one.fix)
+        for one in await connected_findings(call)
     ]
 
 

@@ -13,12 +13,22 @@ from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Pipeline
 from wakeline.ports.bitrix24 import PortalAccess
 from wakeline.ports.bitrix24_broker import PortalKeys
-from wakeline.ports.bitrix24_connector import CallJournal
+from wakeline.ports.bitrix24_connector import CallJournal, EventInbox, Installations, Outbox, Portals, Rules
 from wakeline.ports.probe import Probe
 from wakeline.wire.credential_file import Expectation, Inspection
 
 Inspect = Callable[[bytes, Expectation], Awaitable[Inspection]]
 """Judges a credential file without keeping anybody waiting, whatever the file asks for."""
+
+
+class ConnectedParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of connected Bitrix24 portals, and the portals themselves."""
+
+    installations: Installations
+    rules: Rules
+    inbox: EventInbox
+    outbox: Outbox
+    portals: Portals
 
 
 class RestPorts(msgspec.Struct, kw_only=True):
@@ -43,6 +53,7 @@ class RestPorts(msgspec.Struct, kw_only=True):
     events: ports.Events
     keeper: ports.StoreKeeper
     portal: PortalAccess
+    connected: ConnectedParts
     probe: Probe
     pipeline: Pipeline
     settings: Settings

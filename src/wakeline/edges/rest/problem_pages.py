@@ -215,6 +215,35 @@ PAGES: dict[str, Page] = {
             "If it is lost, upload the credentials again; nothing else is sealed.",
         ),
     ),
+    "portal_failed": Page(
+        "A Bitrix24 portal that we are connected to did not do what was asked. The detail says what it answered.",
+        ("`wakeline bitrix24 audit` says how each connected portal is.",),
+    ),
+    "portal_refused": Page(
+        "The portal, or its OAuth server, said no, and would say no again: a wrong key, a missing permission, a method that is not "
+        "there, a tariff without REST.",
+        (
+            "The detail has the portal's own code and words; Bitrix24's documentation of REST lists them.",
+            "Compare permissions and keys with the portal's page of the webhook or application.",
+            "`wakeline bitrix24 portal verify` tries again.",
+        ),
+    ),
+    "portal_unreachable": Page(
+        "The portal, or the way to it, serves nobody at the moment: it is down, it is busy, or it asks for less. What waits for it "
+        "waits on, and nothing is lost.",
+        (
+            "Try again after `retry_after` seconds.",
+            "If it stays, open the portal in a browser from the gateway's network, and look for a proxy or firewall between them.",
+        ),
+    ),
+    "portal_closed": Page(
+        "We have no access to this portal, or none any more: the application is not installed there (or was removed), or the "
+        "webhook was deleted. Nothing was asked of it.",
+        (
+            "`wakeline bitrix24 portal show` has the cause, and where an administrator lets the application in.",
+            "Install the application there again, or give a new webhook: `wakeline bitrix24 portal change ... --url`.",
+        ),
+    ),
     "transport_failed": Page(
         "Nothing useful came back over the network.",
         ("`wakeline doctor` checks names, routes and TLS to each push service.",),

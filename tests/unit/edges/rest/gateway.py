@@ -8,9 +8,11 @@ from typing import Any
 import httpx2
 
 from stories.post import Post
+from unit.edges.rest.far_portals import FarPortals
 from wakeline.config import Settings
 from wakeline.edges.rest import RestApp, RestPorts, build
 from wakeline.edges.rest.auth import new_key
+from wakeline.edges.rest.ports import ConnectedParts
 from wakeline.model.credential import Credential, CredentialKind, CredentialSecret
 from wakeline.model.errors import TransportError
 from wakeline.model.key import ApiKey, Scope
@@ -103,6 +105,7 @@ class Gateway:
                 settings=self.settings,
             )
         )
+        self.portals = FarPortals()
         self.ports = RestPorts(
             clock=self.clock,
             apps=store.apps,
@@ -118,6 +121,13 @@ class Gateway:
             events=store.events,
             keeper=store.keeper,
             portal=store.portal_access,
+            connected=ConnectedParts(
+                installations=store.installations,
+                rules=store.portal_rules,
+                inbox=store.event_inbox,
+                outbox=store.outbox,
+                portals=self.portals,
+            ),
             probe=self.probe,
             pipeline=self.pipeline,
             settings=self.settings,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from wakeline.edges.bitrix24 import audit_connected
 from wakeline.edges.bitrix24.addresses import public
 from wakeline.edges.bitrix24.audit import Facts, Finding, audit
+from wakeline.edges.bitrix24.audit_connected import ConnectedFacts
 from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
 from wakeline.edges.rest.shapes import Strict, View
 from wakeline.model.bitrix24.access import PortalState
+from wakeline.model.bitrix24.outbox import WriteState
 from wakeline.model.key import Scope
 
+_COUNTED = 1000
 _DOMAIN = r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?)?(?!\n)$"
 _WORD = r"^[a-z][a-z0-9_]{1,31}(?!\n)$"
 
@@ -103,9 +108,35 @@ async def findings(call: Call) -> list[Finding]:
     return list(audit(facts))
 
 
+async def in_use(call: Call) -> bool:
+    """Tell whether anybody uses our own portal."""
+    access = call.ports.portal
+    return bool(access.applications() or access.webhooks() or await access.users())
+
+
+async def connected_findings(call: Call) -> list[Finding]:
+    """Return what is configured and what is missing of the portals that we are connected to."""
+    connected = call.ports.connected
+    doubtful = await connected.outbox.recorded(state=WriteState.DOUBTFUL, limit=_COUNTED)
+    facts = ConnectedFacts(
+        now=call.now,
+        settings=call.ports.settings,
+        installations=tuple(connected.installations.all()),
+        rules=tuple(connected.rules.all()),
+        apps={one.id: one.slug for one in call.ports.apps.all()},
+        credentials=frozenset(one.app for one in call.ports.credentials.all()),
+        events=await connected.inbox.next_due(),
+        writes=await connected.outbox.next_due(),
+        doubtful=Counter(write.installation for write in doubtful),
+    )
+    return list(audit_connected.audit(facts))
+
+
 async def look(call: Call) -> Answer:
-    """Say what is configured and what is missing."""
-    return Answer(body=AuditView(checks=tuple(await findings(call))))
+    """Say what is configured and what is missing; of our own portal only if it is used, or nothing else is."""
+    connected = await connected_findings(call)
+    ours = await findings(call) if not connected or await in_use(call) else []
+    return Answer(body=AuditView(checks=(*ours, *connected)))
 
 
 OPERATIONS = (
@@ -135,7 +166,7 @@ OPERATIONS = (
         method="GET",
         path="/v1/bitrix24/audit",
         handler=look,
-        summary="Say what of the Bitrix24 portal is configured and what is missing",
+        summary="Say what of our Bitrix24 portal and of connected ones is configured, and what is missing",
         reach=Reach.INSTALLATION,
         scopes=(Scope.ADMIN,),
         response=AuditView,
