@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,32 @@ class Office:
         found: dict[str, Any] = answer.json()
         return found
 
+    async def connect(self) -> None:
+        """Connect the portal to an app."""
+        await self.said("POST", "/v1/apps", {"id": "acme"})
+        origin = self.simulator.state.portal.origin
+        await self.gateway._portal.connector._installations.create(
+            Installation(
+                id=0,
+                name="portal",
+                app=1,
+                access=WebhookAccess(url=f"{origin}/rest/1/{WEBHOOK_CODE}/"),
+                client_endpoint=f"{origin}/rest/",
+                prefix="p:",
+                telephony=True,
+                state=InstallationState.ACTIVE,
+            )
+        )
+
+    @contextlib.asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Have the gateway do what it has to."""
+        await self.gateway.start()
+        try:
+            yield
+        finally:
+            await self.gateway.drain(1.0)
+
     async def until(self, holds: Callable[[], bool]) -> None:
         """Return once this holds."""
         async with asyncio.timeout(_SECONDS):
@@ -70,33 +97,30 @@ def _operator(gateway: Gateway) -> httpx2.AsyncClient:
 
 
 @pytest.fixture
-async def office(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> AsyncIterator[Office]:
+async def simulator(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncIterator[Simulator]:
     state = tmp_path_factory.getbasetemp() / "portal-simulator"
     state.mkdir(exist_ok=True)
+    async with Simulator(portal_port=0, state_dir=state) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def opened(directory: Path, simulator: Simulator, *, connects: bool = False) -> AsyncIterator[Office]:
+    """Open a gateway that does nothing by itself yet."""
     async with (
-        Simulator(portal_port=0, state_dir=state) as simulator,
-        wiring.opened(_settings(tmp_path, str(simulator.ca_file))) as gateway,
+        wiring.opened(_settings(directory, str(simulator.ca_file))) as gateway,
         _operator(gateway) as client,
     ):
-        await client.post("/v1/apps", json={"id": "acme"})
-        origin = simulator.state.portal.origin
-        await gateway._portal.connector._installations.create(
-            Installation(
-                id=0,
-                name="portal",
-                app=1,
-                access=WebhookAccess(url=f"{origin}/rest/1/{WEBHOOK_CODE}/"),
-                client_endpoint=f"{origin}/rest/",
-                prefix="p:",
-                telephony=True,
-                state=InstallationState.ACTIVE,
-            )
-        )
-        await gateway.start()
-        try:
-            yield Office(gateway, simulator, client)
-        finally:
-            await gateway.drain(1.0)
+        office = Office(gateway, simulator, client)
+        if connects:
+            await office.connect()
+        yield office
+
+
+@pytest.fixture
+async def office(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Office]:
+    async with opened(tmp_path, simulator, connects=True) as made, made.at_work():
+        yield made
 
 
 async def test_a_call_by_rest_is_in_the_portals_record_until_it_ends(office: Office) -> None:
@@ -129,3 +153,15 @@ async def test_calls_of_others_are_nobodys(office: Office) -> None:
     await office.until(lambda: len(office.calls) == 1)
 
     assert office.calls[0]["EXTERNAL_CALL_ID"] == "c2"
+
+
+async def test_what_a_gateway_could_not_tell_the_next_one_does(simulator: Simulator, tmp_path: Path) -> None:
+    async with opened(tmp_path, simulator, connects=True) as before:
+        await before.said("POST", SENDING, RINGING)
+        await before.said("POST", f"{CALLS}/c1/end", {"duration": 75})
+        assert before.calls == []
+
+    async with opened(tmp_path, simulator) as after, after.at_work():
+        await after.until(lambda: bool(after.calls) and "CALL_STATUS" in after.calls[0])
+
+    assert [call["CALL_DURATION"] for call in after.calls] == ["75"]
