@@ -18,7 +18,17 @@ from wakeline.edges.rest.operations import Operation
 from wakeline.edges.rest.ports import ConnectedParts, RestPorts
 from wakeline.edges.rest.table import BY_NAME, OPERATIONS
 
-__all__ = ["ADMIN_MARK", "BY_NAME", "OPERATIONS", "ConnectedParts", "HotRoute", "Operation", "RestApp", "RestPorts", "build"]
+__all__ = [
+    "ADMIN_MARK",
+    "BY_NAME",
+    "OPERATIONS",
+    "ConnectedParts",
+    "HotRoute",
+    "Operation",
+    "RestApp",
+    "RestPorts",
+    "build",
+]
 
 
 def build(ports: RestPorts) -> RestApp:
