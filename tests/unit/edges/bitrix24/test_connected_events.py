@@ -238,6 +238,15 @@ async def test_an_application_that_was_authorized_in_a_browser_learns_its_token_
     assert (await portal.event(ts=1_795_000_999)).status_code == 200
 
 
+async def test_whoever_opens_such_an_application_brings_its_token_too() -> None:
+    portal = await opened(member_id=MEMBER, state=InstallationState.ACTIVE, server_endpoint=OAUTH)
+
+    assert (await portal.launch("nobodys")).status_code == 403
+    assert (await portal.launch()).status_code == 200
+    assert (portal.now.application_token, portal.tokens) == (TOKEN, None)
+    assert (await portal.event()).status_code == 200
+
+
 async def test_a_live_token_of_another_portal_teaches_nothing() -> None:
     portal = await opened(member_id=MEMBER, state=InstallationState.ACTIVE, server_endpoint=OAUTH)
     portal.token("elsewhere", member_id="b" * 32)

@@ -185,6 +185,17 @@ async def test_an_update_brings_tokens_that_may_do_more_and_a_post_that_comes_ag
     assert access(portal) == "access-2"
 
 
+async def test_an_installation_that_is_told_after_a_visit_of_the_administrator_brings_the_application_token() -> None:
+    portal = await installed()
+    await portal.store.installations.change(msgspec.structs.replace(portal.now, application_token=""))
+    portal.token("access-2")
+
+    assert (await portal.install("access-2")).status_code == 200
+
+    assert (access(portal), portal.now.application_token) == ("access-1", TOKEN)
+    assert (await portal.event()).status_code == 200
+
+
 async def test_whoever_opens_an_installed_application_changes_nothing() -> None:
     portal = await installed()
     portal.token("clerks", user=CLERK)

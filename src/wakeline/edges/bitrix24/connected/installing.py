@@ -56,7 +56,10 @@ class Installing:
             _check(known, found, auth.member_id)
             if await self._may_replace(known, found):
                 await self._keep(known, found, auth.application_token)
-            await self._bind(number)
+            elif not known.application_token:
+                latest = msgspec.structs.replace(self._known(number), application_token=auth.application_token)
+                await self._ports.installations.change(latest)
+        await self._bind(number)
 
     async def redeemed(self, number: int, code: str, server: str) -> None:
         """Take the tokens that a code is good for, which an administrator brought. Raises as `posted`.
@@ -69,7 +72,7 @@ class Installing:
             found = await self._ports.portals.redeem(asked, code)
             _check(known, found, known.member_id or found.member_id)
             await self._keep(known, found, "")
-            await self._bind(number)
+        await self._bind(number)
 
     async def removed(self, number: int) -> None:
         """Know that the portal has taken our application away: its tokens are void, and it is asked nothing any more."""
