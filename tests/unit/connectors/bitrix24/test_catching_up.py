@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -561,3 +562,24 @@ class TestTurns:
         left = listening.weather.left
         assert await listening.look() is None
         assert listening.weather.left == left
+
+    async def test_all_portals_are_looked_at_from_the_start_until_it_is_stopped(self, world: Connected) -> None:
+        queued, listed = Listening(world, await world.application(), 0), Listening(world, await world.webhook(), 0)
+        await queued.queue("ONCRMDEALUPDATE")
+        await listed.rules("ONTASKUPDATE")
+        await listed.look_twice()
+        queued.work(Kind.DEAL, 7)
+        queued.work(Kind.TASK, 9)
+        world.clock.advance(60)
+
+        looking = queued.another_process()
+        running = asyncio.create_task(looking.run())
+        for _ in range(10_000):
+            if await queued.told() and await listed.told():
+                break
+            await asyncio.sleep(0.001)
+        await looking.stop(5.0)
+        await running
+
+        assert await queued.told() == [("ONCRMDEALUPDATE", 7, Origin.OFFLINE)]
+        assert await listed.told() == [("ONTASKUPDATE", 9, Origin.LISTED)]

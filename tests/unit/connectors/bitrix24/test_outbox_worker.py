@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
@@ -364,3 +367,29 @@ async def test_a_write_that_is_dropped_before_it_is_sent_stays_dropped(writing: 
     assert writing.made() == ["other"]
     assert await writing.state(other) is WriteState.DONE
     assert await writing.state(dropped) is WriteState.DROPPED
+
+
+async def test_it_takes_up_what_a_process_before_it_left_and_hears_of_more_until_it_is_stopped(
+    writing: Writing,
+) -> None:
+    await writing.put("left")
+    running = asyncio.create_task(writing.worker.run())
+    await until(lambda: writing.made() == ["left"])
+    await writing.put("more")
+    writing.worker.ring(writing.installation.id)
+    await until(lambda: writing.made() == ["left", "more"])
+
+    await writing.worker.stop(5.0)
+    await running
+    await writing.put("too late")
+    writing.worker.ring(writing.installation.id)
+
+    assert writing.made() == ["left", "more"]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    pytest.fail("it did not come to pass")
