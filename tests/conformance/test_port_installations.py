@@ -123,6 +123,31 @@ class TestChanging:
         await store.installations.change(kept)
         assert present(store, kept.id).access == application()
 
+    async def test_of_something_takes_what_differs_from_that(self, store: Store) -> None:
+        seen = await store.installations.create(installation(access=application(pair()), mirror=True))
+        dead = msgspec.structs.replace(seen, state=InstallationState.DEAD, cause="It was uninstalled there.")
+        renamed = msgspec.structs.replace(seen, title="Another", mirror=False, member_id="another")
+        secret = msgspec.structs.replace(seen, access=ApplicationAccess(client_id="local.acme", client_secret="new"))
+
+        await asyncio.gather(
+            store.installations.keep_tokens(seen.id, pair("second"), instead_of="first-refresh"),
+            *(store.installations.change(each, of=seen) for each in (dead, renamed, secret)),
+        )
+
+        access = ApplicationAccess(client_id="local.acme", client_secret="new", tokens=pair("second"))
+        assert present(store, seen.id) == msgspec.structs.replace(
+            dead, title="Another", mirror=False, member_id="another", access=access
+        )
+
+    async def test_of_something_that_another_has_meanwhile_is_refused(self, store: Store) -> None:
+        seen = await store.installations.create(installation())
+        await store.installations.create(installation("other", mirror=True))
+
+        with pytest.raises(Conflict, match="mirror"):
+            await store.installations.change(msgspec.structs.replace(seen, mirror=True), of=seen)
+        with pytest.raises(NotFound):
+            await store.installations.change(msgspec.structs.replace(seen, id=99), of=seen)
+
     async def test_to_dead_keeps_it_with_its_cause(self, store: Store) -> None:
         kept = await connected(store)
         dead = msgspec.structs.replace(kept, state=InstallationState.DEAD, cause="It was uninstalled there.")

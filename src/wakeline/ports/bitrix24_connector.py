@@ -24,8 +24,11 @@ class Installations(Protocol):
     async def create(self, installation: Installation) -> Installation:
         """Keep one; its id is given by the store. Raises Conflict (name, or a second mirror), NotFound (a deleted app)."""
 
-    async def change(self, installation: Installation) -> None:
-        """Put this in place of the one with its id, but for tokens and `reached`. Raises NotFound, and Conflict as above."""
+    async def change(self, installation: Installation, *, of: Installation | None = None) -> None:
+        """Put this in place of the one with its id, but for tokens and `reached`. Raises NotFound, and Conflict as above.
+
+        `of`: what the caller made this of. Then only what differs from that is changed: changes side by side all count.
+        """
 
     async def keep_tokens(self, number: int, tokens: Tokens | None, *, instead_of: str) -> bool:
         """Put a new pair in place if the refresh token in force is still `instead_of` (empty: none is); on disk when it returns.

@@ -40,8 +40,16 @@ def with_tokens(installation: Installation, tokens: Tokens | None) -> Installati
     return msgspec.structs.replace(installation, access=msgspec.structs.replace(access, tokens=tokens))
 
 
-def changed(present: Installation, wanted: Installation) -> Installation:
-    """Return what a change makes: tokens and `reached` have ways of their own, and whoever changes a title has old ones."""
+def changed(present: Installation, wanted: Installation, of: Installation | None = None) -> Installation:
+    """Return what a change makes: tokens and `reached` have ways of their own, and whoever changes a title has old ones.
+
+    `of`: what the change was made of; what it has in common with that stays as it is.
+    """
+    if of is not None:
+        before, after = msgspec.structs.asdict(of), msgspec.structs.asdict(wanted)
+        wanted = msgspec.structs.replace(
+            present, **{name: value for name, value in after.items() if value != before[name]}
+        )
     return msgspec.structs.replace(with_tokens(wanted, tokens_of(present)), reached=present.reached)
 
 

@@ -140,4 +140,4 @@ async def _note_queue(connections: Connections, installation: Installation, *, q
     installations = connections.ports.installations
     kept = installations.by_id(installation.id)
     if kept is not None and kept.offline != queued:
-        await installations.change(msgspec.structs.replace(kept, offline=queued))
+        await installations.change(msgspec.structs.replace(kept, offline=queued), of=kept)

@@ -60,7 +60,7 @@ async def close(ports: ClientPorts, number: int, cause: str) -> PortalClosed:
     installation = ports.installations.by_id(number)
     if installation is not None and installation.state is not InstallationState.DEAD:
         dead = msgspec.structs.replace(installation, state=InstallationState.DEAD, cause=cause)
-        await ports.installations.change(dead)
+        await ports.installations.change(dead, of=installation)
         _log.warning("bitrix24.portal_closed", installation=number, host=host_of(dead.client_endpoint), cause=cause)
         note = f"{_name(dead)} lets us in no more: {cause}. Nothing is asked of it until it is connected again."
         await _tell(ports, EventType.PORTAL_CLOSED, dead, note)
@@ -70,7 +70,8 @@ async def close(ports: ClientPorts, number: int, cause: str) -> PortalClosed:
 async def move(ports: ClientPorts, installation: Installation, endpoint: str, webhook: str = "") -> None:
     """Write that a portal's REST is elsewhere; `webhook`: the whole new address of one."""
     access = WebhookAccess(url=webhook) if webhook else installation.access
-    await ports.installations.change(msgspec.structs.replace(installation, client_endpoint=endpoint, access=access))
+    moved = msgspec.structs.replace(installation, client_endpoint=endpoint, access=access)
+    await ports.installations.change(moved, of=installation)
     before, after = host_of(installation.client_endpoint), host_of(endpoint)
     _log.warning("bitrix24.portal_moved", installation=installation.id, before=before, now=after)
     note = f"{_name(installation)} was at {before} and is at {after} now."

@@ -44,8 +44,8 @@ class Learning:
             if known is None or not has_token(known, auth):
                 return False
             if not known.member_id:
-                known = msgspec.structs.replace(known, member_id=auth.member_id)
-                await self._ports.installations.change(known)
+                before, known = known, msgspec.structs.replace(known, member_id=auth.member_id)
+                await self._ports.installations.change(known, of=before)
                 _log.info("bitrix24.connected.portal_learnt", installation=number, member_id=auth.member_id)
             return is_same_portal(known, auth)
 
@@ -59,7 +59,8 @@ class Learning:
                 return False
             latest = self._ports.installations.by_id(number) or known
             await self._ports.installations.change(
-                msgspec.structs.replace(latest, member_id=found.member_id, application_token=auth.application_token)
+                msgspec.structs.replace(latest, member_id=found.member_id, application_token=auth.application_token),
+                of=latest,
             )
             _log.info("bitrix24.connected.token_learnt", installation=number, user=auth.user)
             return True

@@ -40,11 +40,14 @@ class MemoryInstallations:
         kept = self._kept[self._last] = msgspec.structs.replace(installation, id=self._last)
         return kept
 
-    async def change(self, installation: Installation) -> None:
-        """Put this in place of the one with its id, but for tokens and `reached`. Raises NotFound, and Conflict as above."""
-        present = self._present(installation.id)
-        self._check(installation)
-        self._kept[installation.id] = changed(present, installation)
+    async def change(self, installation: Installation, *, of: Installation | None = None) -> None:
+        """Put this in place of the one with its id, but for tokens and `reached`. Raises NotFound, and Conflict as above.
+
+        `of`: what the caller made this of. Then only what differs from that is changed.
+        """
+        wanted = changed(self._present(installation.id), installation, of)
+        self._check(wanted)
+        self._kept[wanted.id] = wanted
 
     def _check(self, installation: Installation) -> None:
         if self._apps.is_gone(installation.app):

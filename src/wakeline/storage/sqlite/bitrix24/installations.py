@@ -72,13 +72,16 @@ class SqliteInstallations:
         tx.on_commit(lambda: self._remember(kept))
         return kept
 
-    async def change(self, installation: Installation) -> None:
-        """Put this in place of the one with its id, but for tokens and `reached`. Raises NotFound, and Conflict as above."""
-        await self._writer.write(lambda tx: self._change(tx, installation))
+    async def change(self, installation: Installation, *, of: Installation | None = None) -> None:
+        """Put this in place of the one with its id, but for tokens and `reached`. Raises NotFound, and Conflict as above.
 
-    def _change(self, tx: Transaction, installation: Installation) -> None:
-        number = installation.id
-        _present(tx, number)
+        `of`: what the caller made this of. Then only what differs from that is changed.
+        """
+        await self._writer.write(lambda tx: self._change(tx, installation, of))
+
+    def _change(self, tx: Transaction, wanted: Installation, of: Installation | None) -> None:
+        number = wanted.id
+        installation = changed(self._doors.opened(number, *_present(tx, number)), wanted, of)
         self._check(tx, installation, number)
         has_tokens = isinstance(installation.access, ApplicationAccess)
         row = (
@@ -109,7 +112,7 @@ class SqliteInstallations:
         return await self._writer.write(lambda tx: self._keep_tokens(tx, number, tokens, instead_of), essential=True)
 
     def _keep_tokens(self, tx: Transaction, number: int, tokens: Tokens | None, instead_of: str) -> bool:
-        facts, sealed = _present(tx, number)
+        facts, _, sealed = _present(tx, number)
         present = self._doors.pair(number, sealed)
         if ("" if present is None else present.refresh) != instead_of:
             return False
@@ -183,9 +186,10 @@ class SqliteInstallations:
         self._by_name[installation.name] = installation.id
 
 
-def _present(tx: Transaction, number: int) -> tuple[bytes, bytes]:
-    """Return facts and sealed tokens of one. Raises NotFound."""
-    row = tx.one(_SQL["installation_tokens"], (number,)) if is_row_id(number) else None
+def _present(tx: Transaction, number: int) -> tuple[bytes, bytes, bytes]:
+    """Return facts of one, sealed access and sealed tokens. Raises NotFound."""
+    row = tx.one(_SQL["installation"], (number,)) if is_row_id(number) else None
     if row is None:
         raise no_installation(number)
-    return row[0], row[1]
+    facts, sealed, tokens = row
+    return facts, sealed, tokens

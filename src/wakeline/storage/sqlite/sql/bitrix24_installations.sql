@@ -2,9 +2,9 @@
 -- Read all connected portals, oldest first.
 SELECT id, facts, sealed, tokens, reached FROM installation WHERE deleted = 0 ORDER BY id;
 
--- name: installation_tokens
--- Read what is known of one, and its tokens.
-SELECT facts, tokens FROM installation WHERE id = ? AND deleted = 0;
+-- name: installation
+-- Read one.
+SELECT facts, sealed, tokens FROM installation WHERE id = ? AND deleted = 0;
 
 -- name: name_taken
 -- Read which other one has a name.
