@@ -257,6 +257,56 @@ class Bitrix24(_Section, frozen=True):
     """Seconds a method may run for an application or webhook within ten minutes (429 OPERATION_TIME_LIMIT); 0: no limit."""
 
 
+class Sip(_Section, frozen=True):
+    """The SIP edge: a registrar and proxy that wakes phones. Off unless `listen` names an address."""
+
+    listen: tuple[str, ...] = ()
+    """Where SIP is spoken: udp:HOST:PORT, tcp:HOST:PORT, tls:HOST:PORT."""
+    domains: tuple[str, ...] = ()
+    """Domains whose users are registered here; requests to any other are not relayed."""
+    public_host: str = ""
+    """Name or address by which phones and peers reach this machine, for Via and Record-Route; empty: that of the socket."""
+    auth: Literal["digest", "none"] = "digest"
+    """none: everybody is believed to be who they say; for tests and networks where nobody else can speak to this port."""
+    auth_url: str = ""
+    """URL of a program of yours that knows passwords; empty: users of `wakeline sip user`."""
+    peers: tuple[str, ...] = ()
+    """Addresses or networks of PBXs and proxies that may send requests without a password, and to which foreign requests go."""
+    call_fork_timeout: WholeSeconds = 32
+    """Seconds that a call waits for a phone to wake (at most 90)."""
+    message_accept_timeout: WholeSeconds = 5
+    """Seconds that a message waits for an answer of a phone before its sender is told 202 and it is kept."""
+    message_delivery_timeout: WholeSeconds = 604_800
+    """Seconds that a message is kept for a sleeping phone."""
+    min_expires: WholeSeconds = 60
+    """Shortest registration that is granted, seconds; a shorter wish is answered 423."""
+    default_expires: WholeSeconds = 3600
+    """Registration that is granted where none was wished for, seconds."""
+    max_expires: WholeSeconds = 604_800
+    """Longest registration that is granted, seconds."""
+    max_contacts: Positive = 12
+    """Phones that one address-of-record may have."""
+    fork_late: bool = True
+    """A phone that registers while it rings elsewhere is called as well."""
+    push_sent: bool = True
+    """Tell the caller 110 Push sent when a phone is being woken."""
+    push_sent_not_to: tuple[str, ...] = (
+        "LinphoneiOS/4.0",
+        "LinphoneiOS/4.1",
+        "LinphoneAndroid/4.0",
+        "LinphoneAndroid/4.1",
+    )
+    """Beginnings of User-Agents that are not told so: they end a call by it."""
+    display_from_uri: bool = False
+    """Put the caller's name and address into pushes; false: the phone learns them by SIP only."""
+    call_after_cancel: bool = True
+    """A phone woken by a voip push gets INVITE and CANCEL also if the caller gave up: iOS ends apps that were woken for no call."""
+    tls_certificate: str = ""
+    """PEM file: certificate and chain for tls: addresses."""
+    tls_key: str = ""
+    """PEM file: its private key."""
+
+
 class Settings(_Section, frozen=True):
     """All settings."""
 
@@ -272,3 +322,4 @@ class Settings(_Section, frozen=True):
     logs: Logs = Logs()
     webhooks: Webhooks = Webhooks()
     bitrix24: Bitrix24 = Bitrix24()
+    sip: Sip = Sip()
