@@ -6,6 +6,7 @@ Pure: facts in, findings out. Nothing is asked of a portal: what is known here i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import assert_never
 from urllib.parse import urlsplit
 
 import msgspec
@@ -27,6 +28,7 @@ _MISSED = 3
 _PATIENCE = 600_000
 """Milliseconds that an event or a write may be overdue."""
 _MINUTE = 60_000
+_SCOPE = "telephony"
 
 
 class ConnectedFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +84,7 @@ def _of_portal(one: Installation, facts: ConnectedFacts) -> Iterator[Finding]:
         case InstallationState.ACTIVE:
             yield from _events(one, facts)
             yield from _app(one, facts)
+            yield from _calls(one)
             yield from _delays(one, facts)
 
 
@@ -112,6 +115,28 @@ def _app(one: Installation, facts: ConnectedFacts) -> Iterator[Finding]:
         app = facts.apps.get(one.app, "")
         cause = f"Its app {app} has no credential, so that nothing its rules send can leave."
         yield _failed(one, cause, f"`wakeline credential add FILE --app {app}`.")
+
+
+def _calls(one: Installation) -> Iterator[Finding]:
+    """Bitrix24 documents `telephony.*` for applications that have the scope; not every portal is as strict with webhooks."""
+    if not one.telephony:
+        return
+    match one.access:
+        case WebhookAccess():
+            cause = (
+                "Calls are to be registered there, and Bitrix24 promises that to applications alone, not to webhooks."
+            )
+            fix = (
+                f"Connect it as a local application, unless `wakeline bitrix24 portal writes {one.id}` shows them done."
+            )
+            yield _warning(one, cause, fix)
+        case ApplicationAccess(tokens=tokens) if tokens is not None and tokens.scopes and _SCOPE not in tokens.scopes:
+            cause = "Calls are to be registered there, and our application may not: it lacks the permission telephony."
+            yield _failed(one, cause, "Tick it on the portal's page of the application, and install it once more.")
+        case ApplicationAccess():
+            return
+        case _ as never:
+            assert_never(never)
 
 
 def _delays(one: Installation, facts: ConnectedFacts) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from wakeline.model.bitrix24.installation import (
     ApplicationAccess,
     Installation,
     InstallationState,
+    Tokens,
     WebhookAccess,
 )
 from wakeline.model.bitrix24.rule import Rule
@@ -106,9 +107,27 @@ def test_each_trouble_is_said_with_what_to_do(facts: ConnectedFacts, grade: Grad
 
 @pytest.mark.parametrize("use", ["mirror", "telephony"])
 def test_a_portal_without_rules_may_serve_something_else(use: str) -> None:
-    assert troubles(msgspec.structs.replace(portal(**{use: True}), rules=())) == []
+    served = portal(access=APPLICATION, **{use: True})
+    assert troubles(msgspec.structs.replace(served, rules=())) == []
 
 
 def test_no_finding_bears_a_secret() -> None:
     for facts in (GOOD, portal(state=InstallationState.DEAD), portal(application_token="")):
         assert not [one for one in audit(facts) if "secret" in str(one) or "proof" in str(one)]
+
+
+def installed(*scopes: str) -> ApplicationAccess:
+    tokens = Tokens(access="a", refresh="r", access_expires=NOW, scopes=scopes)
+    return msgspec.structs.replace(APPLICATION, tokens=tokens)
+
+
+def test_calls_want_an_application_that_may_register_them() -> None:
+    [by_webhook] = troubles(portal(telephony=True))
+    [narrow] = troubles(portal(telephony=True, access=installed("crm", "task")))
+
+    assert (by_webhook.status, narrow.status) == (Grade.WARNING, Grade.FAILED)
+    assert "local application" in by_webhook.fix
+    assert "telephony" in narrow.cause
+    for access in (installed("crm", "telephony"), installed()):
+        assert troubles(portal(telephony=True, access=access)) == []
+    assert troubles(portal(access=installed("crm"))) == []
