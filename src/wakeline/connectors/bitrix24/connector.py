@@ -23,6 +23,7 @@ from wakeline.connectors.bitrix24 import binding, installing
 from wakeline.connectors.bitrix24.calls import Calls
 from wakeline.connectors.bitrix24.catching_up import CatchingUp
 from wakeline.connectors.bitrix24.connections import Connections
+from wakeline.connectors.bitrix24.mirror_records import MirrorRecords
 from wakeline.connectors.bitrix24.mirroring import Raise
 from wakeline.connectors.bitrix24.outbox import OutboxWorker
 from wakeline.connectors.bitrix24.reading import ReadingPorts, reading
@@ -81,7 +82,8 @@ class Connector:
         self._calls = Calls(
             self._installations, ports.outbox, self._worker.ring, lambda: client.settings().bitrix24.call_ends_after
         )
-        self._syncing = Syncing(self._installations, ports.records, ports.access, clock, connections)
+        records = MirrorRecords(ports.records)
+        self._syncing = Syncing(self._installations, records, ports.access, clock, connections)
         ways = reading(
             ReadingPorts(
                 clock=clock,
@@ -89,7 +91,7 @@ class Connector:
                 installations=self._installations,
                 rules=ports.rules,
                 inbox=ports.inbox,
-                records=ports.records,
+                records=records,
                 access=ports.access,
                 accept=ports.accept,
                 raised=ports.raised,

@@ -25,9 +25,10 @@ from wakeline.connectors.bitrix24.client import PortalClient
 from wakeline.connectors.bitrix24.connections import Connections
 from wakeline.connectors.bitrix24.kinds import KINDS, USERS_METHOD, Kind
 from wakeline.connectors.bitrix24.late_events import SETTLING
-from wakeline.connectors.bitrix24.walking import Stretch, Walk, portal_time, walk
+from wakeline.connectors.bitrix24.mirror_records import MirrorRecords
+from wakeline.connectors.bitrix24.walking import Walk, portal_time, walk
 from wakeline.model.bitrix24.installation import Installation, InstallationState
-from wakeline.model.bitrix24.records import Condition, Operator, RecordKind
+from wakeline.model.bitrix24.records import RecordKind
 from wakeline.model.errors import (
     Conflict,
     NotFound,
@@ -37,13 +38,11 @@ from wakeline.model.errors import (
     WakelineError,
 )
 from wakeline.ports import Clock
-from wakeline.ports.bitrix24 import PortalAccess, PortalRecords
+from wakeline.ports.bitrix24 import PortalAccess
 from wakeline.ports.bitrix24_connector import Installations, SyncProgress
 
 USERS = "user"
 """The name of users in `SyncProgress`; records have that of their methods."""
-OURS_AT_ONCE = 500
-"""Records of ours looked at in one piece."""
 STORE_REST = 5.0
 """Seconds until a store that failed is tried again."""
 
@@ -58,7 +57,7 @@ class Syncing:
     def __init__(
         self,
         installations: Installations,
-        records: PortalRecords,
+        records: MirrorRecords,
         access: PortalAccess,
         clock: Clock,
         connections: Connections,
@@ -124,7 +123,7 @@ class _Filling:
         self,
         number: int,
         installations: Installations,
-        records: PortalRecords,
+        records: MirrorRecords,
         access: PortalAccess,
         clock: Clock,
         client: PortalClient,
@@ -143,6 +142,7 @@ class _Filling:
     async def run(self) -> None:
         """Read everything; what came of it is in `progress`."""
         cause = "The gateway stopped"
+        self._records.begin()
         try:
             await self._all()
             cause = "; ".join(self._refused)
@@ -152,6 +152,7 @@ class _Filling:
             cause = "It failed for a defect of the gateway, which is in its log"
             _log.exception("bitrix24.mirror_failed", installation=self.number)
         finally:
+            self._records.end()
             self.progress = msgspec.structs.replace(self.progress, ended=self._clock.now(), cause=cause)
         _log.info("bitrix24.mirror_filled", installation=self.number, done=self.progress.done, cause=cause)
 
@@ -207,7 +208,9 @@ class _Filling:
         if part not in self.progress.done:
             self._told(part, done=0, total=await self._count(kind))
         async for stretch in walk(self._client, Walk(kind=kind, after=self._after.get(kind.record, 0)), self.began):
-            await self._take(kind, stretch)
+            await self._records.fill(
+                kind.record, stretch.records, after=stretch.after, last=stretch.last, began=self.began
+            )
             if stretch.last is not None:
                 self._after[kind.record] = stretch.last
             self._told(part, done=self.progress.done[part] + len(stretch.records), total=None)
@@ -219,28 +222,3 @@ class _Filling:
             return (await self._client.call(kind.list_method, {"select": ["ID"], "start": 0}, bulk=True)).total
         except PortalRefused:
             return None
-
-    async def _take(self, kind: Kind, stretch: Stretch) -> None:
-        """Put a stretch in place of what we have of it."""
-        ours = await self._ours(kind, stretch)
-        read = {record.id for record in stretch.records}
-        await self._records.put([record for record in stretch.records if ours.get(record.id, 0) <= self.began])
-        gone = [number for number, changed in ours.items() if number not in read and changed < self.began]
-        if gone:
-            await self._records.delete(kind.record, gone)
-
-    async def _ours(self, kind: Kind, stretch: Stretch) -> dict[int, int]:
-        """Return the numbers that we have in a stretch, and when we learnt of each."""
-        found: dict[int, int] = {}
-        after = stretch.after
-        while True:
-            terms = [Condition("ID", Operator.MORE, (str(after),))]
-            if stretch.last is not None:
-                terms.append(Condition("ID", Operator.MOST, (str(stretch.last),)))
-            page = await self._records.find(
-                kind.record, filters=terms, order=(), start=0, limit=OURS_AT_ONCE, count=False
-            )
-            found |= {record.id: record.changed for record in page.records}
-            if len(page.records) < OURS_AT_ONCE:
-                return found
-            after = page.records[-1].id

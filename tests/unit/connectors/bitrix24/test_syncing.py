@@ -12,6 +12,7 @@ from connected_portal import Connected
 from portal_weather import Way, Weather
 from wakeline.connectors.bitrix24.connections import Connections
 from wakeline.connectors.bitrix24.late_events import SETTLING
+from wakeline.connectors.bitrix24.mirror_records import MirrorRecords
 from wakeline.connectors.bitrix24.syncing import Syncing
 from wakeline.model.bitrix24.access import PortalUser
 from wakeline.model.bitrix24.installation import Installation, InstallationState
@@ -49,7 +50,7 @@ class Mirror:
         self.world = world
         self.number = installation.id
         self.weather = Weather(world.ports.http)
-        self.records = world.store.portal_records
+        self.records = MirrorRecords(world.store.portal_records)
         self.syncing = self.another_process()
 
     def another_process(self) -> Syncing:
@@ -149,6 +150,22 @@ async def test_what_we_learn_while_it_is_read_is_not_overwritten_and_not_deleted
     assert await mirror.title(8) == mirror.world.portal.records[Kind.DEAL][8]["TITLE"]
 
 
+async def test_what_went_while_it_is_read_does_not_come_back(mirror: Mirror) -> None:
+    mirror.syncing.begin(mirror.number)
+    await until(lambda: bool(mirror.world.requests("crm.deal.list")))
+    await mirror.records.delete(RecordKind.DEAL, [323])
+    await mirror.records.delete(RecordKind.TASK, [7, 8])
+    await mirror.records.put([Record(kind=RecordKind.TASK, id=8, fields={"ID": "8", "TITLE": "back again"})])
+
+    await mirror.ended()
+
+    assert 323 not in await mirror.numbers(RecordKind.DEAL)
+    assert await mirror.numbers(RecordKind.TASK) == [n for n in range(1, TASKS + 1) if n != 7]
+    mirror.world.clock.advance(60)
+    await mirror.fill()
+    assert await mirror.numbers(RecordKind.TASK) == list(range(1, TASKS + 1))
+
+
 async def test_a_reading_goes_on_where_the_portal_broke_off(mirror: Mirror) -> None:
     mirror.world.rows(Kind.DEAL, 1500)
     mirror.weather.way, mirror.weather.only, mirror.weather.times = Way.DOWN, "/batch", 3
@@ -172,7 +189,8 @@ async def test_long_lists_take_few_requests(mirror: Mirror) -> None:
 
 
 async def test_a_store_that_fails_is_tried_again(mirror: Mirror) -> None:
-    failing = mirror.records = FailingRecords()
+    failing = FailingRecords()
+    mirror.records = MirrorRecords(failing)
     mirror.another_process()
 
     progress = await mirror.fill()
