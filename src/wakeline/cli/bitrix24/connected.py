@@ -18,7 +18,7 @@ from wakeline.cli.printing import facts, table
 from wakeline.edges.rest.bitrix24.connected import ConnectedView
 from wakeline.edges.rest.bitrix24.connecting import ConnectionPatch, NewConnection, VerifiedView
 from wakeline.edges.rest.bitrix24.installations import ConnectedList, SyncView
-from wakeline.model.bitrix24.installation import InstallationState
+from wakeline.model.bitrix24.installation import BY_MEMBER_ID, InstallationState
 from wakeline.model.errors import ConfigError, StoreUnavailable
 
 _STDIN = "-"
@@ -43,17 +43,24 @@ def _drawn(one: ConnectedView) -> RenderableType:
             ("works as user", one.user or ""),
             ("scopes", one.scopes),
             ("app", one.app),
-            ("users", f"{one.prefix}7 is its user 7"),
+            ("users", _users(one)),
             ("handler URL", one.handler),
             ("authorize at", one.authorize),
             ("events wanted", one.events),
             ("events proven", one.proven),
+            ("events queued", one.offline),
             ("mirrored", one.mirror),
             ("telephony", one.telephony),
             ("known until", one.reached),
             ("connected", one.created),
         ]
     )
+
+
+def _users(one: ConnectedView) -> str:
+    if one.prefix == BY_MEMBER_ID:
+        return "its member id, a colon and their number, as soon as the id is known"
+    return f"{one.prefix}7 is its user 7"
 
 
 @portal.command

@@ -11,6 +11,7 @@ from unit.edges.rest.gateway import Gateway
 from unit.edges.rest.test_bitrix24_connected import ALL, APPLICATION, connected
 from wakeline.model.bitrix24.inbox import EventState, Origin, ReceivedEvent, Settled, identity_of, subject_of
 from wakeline.model.bitrix24.outbox import PortalWrite, WriteState
+from wakeline.storage.memory.bitrix24.outbox import MemoryOutbox
 
 pytestmark = pytest.mark.anyio
 
@@ -128,6 +129,28 @@ async def test_a_doubtful_write_is_sent_again_or_given_up_and_one_that_is_done_s
     assert (await gateway.call("GET", f"{path}/{number}")).json()["result"] == {"ID": 9}
     for verb in ("retry", "drop"):
         assert (await gateway.call("POST", f"{path}/{number}/{verb}")).status_code == 409
+
+
+class Overtaken(MemoryOutbox):
+    """An outbox whose worker sends a write as soon as an operator has looked at it."""
+
+    async def by_id(self, number: int) -> PortalWrite | None:
+        seen = await super().by_id(number)
+        if seen is not None:
+            await self.settle(msgspec.structs.replace(seen, state=WriteState.SENT))
+        return seen
+
+
+async def test_a_write_that_went_on_meanwhile_is_not_dropped(gateway: Gateway) -> None:
+    path = f"{ALL}/{(await connected(gateway))['id']}/writes"
+    outbox = Overtaken(gateway.store.installations)
+    gateway.ports.connected = msgspec.structs.replace(gateway.ports.connected, outbox=outbox)
+    number = (await gateway.call("POST", path, json=ADD)).json()["id"]
+    answer = await gateway.call("POST", f"{path}/{number}/drop")
+    (kept,) = await outbox.recorded(limit=1)
+
+    assert (answer.status_code, kept.state) == (409, WriteState.SENT)
+    assert "not waiting any more" in answer.json()["detail"]
 
 
 async def test_a_write_of_another_portal_is_none_of_this_one(gateway: Gateway) -> None:
