@@ -56,6 +56,7 @@ def _addresses(stack: Stack) -> RenderableType:
     return Group(
         Text(f"Gateway    {stack.gateway} (API at /docs)"),
         Text(f"Key        {stack.key}"),
+        Text(f"Portal     https://{stack.portal} (Bitrix24; POST /portal/change at the stand-ins)"),
         Text(f"Stand-ins  {stack.control} (GET /requests, POST /script)"),
         Text(f"Files      {stack.directory}"),
         Text("Ctrl-C ends it."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -12,7 +12,7 @@ import httpx2
 import msgspec
 
 from wakeline.cli.demo import material
-from wakeline.cli.demo.scenario import CASES, CHAT, CHAT_BUNDLE, VOICE, VOICE_BUNDLE, Case
+from wakeline.cli.demo.scenario import CASES, CHAT, CHAT_BUNDLE, PORTAL_PREFIX, RULE, VOICE, VOICE_BUNDLE, Case
 from wakeline.cli.demo.stack import Stack
 from wakeline.cli.failures import Failure, Refused, of_answer
 from wakeline.observe.masking import masked_text
@@ -40,6 +40,7 @@ class Play:
         self._vapid = ""
         self._token = ""
         self._targets: dict[str, str] = {}
+        self._installation = ""
 
     async def perform(self) -> list[Seen]:
         """Set up, send everything at once, wait until it is settled, and compare."""
@@ -58,6 +59,7 @@ class Play:
         contact = {"subject": "mailto:push@example.com"}
         self._vapid = (await self._api("POST", f"/v1/apps/{CHAT}/credentials/vapid", json=contact))["public_key"]
         await self._portal()
+        await self._connected_portal()
         for case in CASES:
             targets = [{"kind": case.target.kind, "value": await self._value(case)}]
             body = {"user": case.user, "targets": targets}
@@ -70,6 +72,27 @@ class Play:
         application = await self._api("POST", "/v1/bitrix24/applications", json={"name": "Demo CRM", "app": CHAT})
         wanted = {"application": application["client_id"], "user": 1, "admin": True}
         self._token = (await self._api("POST", "/v1/bitrix24/tokens", json=wanted))["access_token"]
+
+    async def _connected_portal(self) -> None:
+        """Become an application of a portal: known here, installed there, and told of the events that our rule wants."""
+        await self._api("POST", "/v1/bitrix24/rules", json=RULE)
+        wanted = {
+            "domain": self._stack.portal,
+            "client_id": self._stack.client_id,
+            "client_secret": self._stack.client_secret,
+            "app": CHAT,
+            "prefix": PORTAL_PREFIX,
+        }
+        portal = await self._api("POST", "/v1/bitrix24/installations", json=wanted)
+        self._installation = f"/v1/bitrix24/installations/{portal['id']}"
+        await self._control("/portal/install", {"handler": portal["handler"], "client_id": self._stack.client_id})
+        await self._until(self._is_installed, "the application was not installed on the portal")
+        bound = (await self._api("POST", f"{self._installation}/verify"))["bound"]
+        if RULE["event"] not in bound:
+            raise Refused(Failure(code="not-bound", cause=f"the portal posts {bound}, and not {RULE['event']}"))
+
+    async def _is_installed(self) -> bool:
+        return bool((await self._api("GET", self._installation))["state"] == "active")
 
     async def _value(self, case: Case) -> str | dict[str, Any]:
         """Return the token of a case's device; a browser subscribes, with the VAPID key of the app."""
@@ -91,6 +114,8 @@ class Play:
     async def _send(self, case: Case) -> str:
         if case.bitrix24_user:
             return await self._send_by_bitrix24(case)
+        if case.deal:
+            return await self._send_by_rule(case)
         body = {"to": {"devices": [case.device]}, **case.notification}
         taken = await self._api("POST", f"/v1/apps/{case.app}/notifications", json=body)
         return str(taken["id"])
@@ -101,13 +126,26 @@ class Play:
         answer = await self._http.post(f"{self._stack.gateway}/rest/pull.application.push.add.json", json=body)
         if answer.status_code != HTTPStatus.OK or answer.json()["result"] is not True:
             raise Refused(of_answer(answer.status_code, answer.content))
+        await self._until(lambda: self._requests(case), f"{case.name}: the push service received nothing")
+        return str((await self._requests(case))[0]["headers"]["apns-collapse-id"])
+
+    async def _send_by_rule(self, case: Case) -> str:
+        """Change a deal on the portal, which tells us; what became of the event names the notification."""
+        await self._control("/portal/change", {"kind": "deal", "id": case.deal, "fields": case.notification})
+        await self._until(self._notifications, f"{case.name}: nothing came of the portal's event")
+        return (await self._notifications())[0]
+
+    async def _notifications(self) -> list[str]:
+        shown = await self._api("GET", f"{self._installation}/events")
+        return [notification for event in shown["events"] for notification in event["notifications"]]
+
+    async def _until(self, ready: Callable[[], Awaitable[object]], otherwise: str) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + _SETTLE
-        while not (requests := await self._requests(case)):
+        while not await ready():
             if loop.time() >= end:
-                raise Refused(Failure(code="nothing-received", cause=f"{case.name}: the push service received nothing"))
+                raise Refused(Failure(code="nothing-received", cause=otherwise))
             await asyncio.sleep(_POLL)
-        return str(requests[0]["headers"]["apns-collapse-id"])
 
     async def _requests(self, case: Case) -> list[dict[str, Any]]:
         answer = await self._http.get(f"{self._stack.control}/requests", params={"target": self._targets[case.device]})

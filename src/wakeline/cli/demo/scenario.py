@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 CHAT, VOICE = "demo-chat", "demo-voice"
+PORTAL_PREFIX = "crm-"
+"""What stands before the number of a user of the connected portal."""
 CHAT_BUNDLE, VOICE_BUNDLE = "com.example.chat", "com.example.voice"
 
 
@@ -26,7 +28,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """One notification to one device. `texts` must have reached the push service as they are.
 
     `notification` is what a caller of our own API sends, or, with a `bitrix24_user`, the parameters that a client of Bitrix24
-    gives `pull.application.push.add` beside that user.
+    gives `pull.application.push.add` beside that user, or, with a `deal`, the fields that change in this deal of a connected
+    portal, whose user 1 is responsible for it.
     """
 
     name: str
@@ -42,10 +45,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     texts: tuple[str, ...] = ()
     target_state: str = "active"
     bitrix24_user: int = 0
+    deal: int = 0
 
     @property
     def user(self) -> str:
         """Whose device it is."""
+        if self.deal:
+            return f"{PORTAL_PREFIX}1"
         return str(self.bitrix24_user) if self.bitrix24_user else f"user-of-{self.device}"
 
 
@@ -187,4 +193,24 @@ CASES: tuple[Case, ...] = (
         texts=(EMOJI, "https://example.com/avatar.png"),
         bitrix24_user=7,
     ),
+    Case(
+        name="a deal changes on a Bitrix24 portal, iPhone",
+        app=CHAT,
+        device="iphone-8",
+        target=Target(kind="apns", value=_apns(0xA8)),
+        notification={"TITLE": QUOTES, "OPPORTUNITY": "1250.50", "CURRENCY_ID": "EUR", "ASSIGNED_BY_ID": "1"},
+        provider="apns",
+        texts=(QUOTES, "1\u00a0250.50\u00a0EUR"),
+        deal=9,
+    ),
 )
+
+RULE: dict[str, Any] = {
+    "name": "Deal changed",
+    "event": "ONCRMDEALUPDATE",
+    "recipients": ["record.ASSIGNED_BY_ID"],
+    "title": "{{ record.TITLE }}",
+    "body": "{{ record.OPPORTUNITY|money(record.CURRENCY_ID) }}",
+    "data": {"deal": "{{ record.ID }}"},
+}
+"""What makes a push of a deal that changed."""

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,11 +23,17 @@ _READY = "Wakeline serves on "
 
 
 class Stack(msgspec.Struct, frozen=True, kw_only=True):
-    """Where everything answers. `control` scripts the stand-ins; `key` is an API key with the scope admin."""
+    """Where everything answers. `control` scripts the stand-ins; `key` is an API key with the scope admin.
+
+    `portal` is a Bitrix24 portal, as host and port, that knows an application of ours by `client_id` and `client_secret`.
+    """
 
     gateway: str
     control: str
     token_uri: str
+    portal: str
+    client_id: str
+    client_secret: str
     key: str
     directory: str
 
@@ -38,6 +46,9 @@ class _Ready(msgspec.Struct):
     control: str
     token_uri: str
     ca_file: str
+    portal: str
+    portal_client_id: str
+    portal_client_secret: str
 
 
 class _Key(msgspec.Struct):
@@ -50,7 +61,7 @@ class _Key(msgspec.Struct):
 async def running(directory: Path) -> AsyncIterator[Stack]:
     """Start stand-ins and gateway in `directory`; both are stopped at the end. Raises WakelineError if one does not start."""
     async with _process(
-        "simulate", "--state-dir", str(directory / "simulator"), log=directory / "simulator.log"
+        "simulate", "--state-dir", str(directory / "simulator"), "--portal-port", "0", log=directory / "simulator.log"
     ) as fake:
         ready = await _ready_line(fake, directory / "simulator.log")
         config = directory / "wakeline.toml"
@@ -60,21 +71,39 @@ async def running(directory: Path) -> AsyncIterator[Stack]:
             address = await _address(gateway, log)
             key = await _key(config)
             yield Stack(
-                gateway=address, control=ready.control, token_uri=ready.token_uri, key=key, directory=str(directory)
+                gateway=address,
+                control=ready.control,
+                token_uri=ready.token_uri,
+                portal=urlsplit(ready.portal).netloc,
+                client_id=ready.portal_client_id,
+                client_secret=ready.portal_client_secret,
+                key=key,
+                directory=str(directory),
             )
 
 
 def _settings(directory: Path, ready: _Ready) -> str:
     quote = msgspec.json.encode
+    own = f"127.0.0.1:{_free_port()}"
     return (
-        f'[server]\nlisten = "127.0.0.1:0"\ndata_dir = {quote(str(directory / "data")).decode()}\n'
+        f'[server]\nlisten = "{own}"\npublic_url = "http://{own}"\n'
+        f"data_dir = {quote(str(directory / 'data')).decode()}\n"
         f"[providers.apns]\nproduction = {quote(ready.apns).decode()}\nsandbox = {quote(ready.apns).decode()}\n"
         f"ca_file = {quote(ready.ca_file).decode()}\n"
         f"[providers.fcm]\nbase_url = {quote(ready.fcm).decode()}\nca_file = {quote(ready.ca_file).decode()}\n"
         'token_hosts = ["localhost", "127.0.0.1"]\n'
         f"[providers.webpush]\nca_file = {quote(ready.ca_file).decode()}\nallow_private = true\n"
+        '[bitrix24]\nconnected_hosts = ["localhost", "127.0.0.1"]\n'
+        f"connected_ca_file = {quote(ready.ca_file).decode()}\n"
         '[logs]\nformat = "json"\npush = true\n[storage]\nlow_disk = 0\n'
     )
+
+
+def _free_port() -> int:
+    """Find a port before the gateway has it: the portal is told the gateway's address, which stands in the settings."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 @contextlib.asynccontextmanager
