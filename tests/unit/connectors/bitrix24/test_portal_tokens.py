@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from connected_portal import Connected
+from storing import Store, some_app, sqlite_store
 from wakeline.connectors.bitrix24.connections import Connections
 from wakeline.connectors.bitrix24.oauth import IDLE
 from wakeline.model.bitrix24.installation import InstallationState, Tokens
@@ -316,6 +318,33 @@ async def test_secrets_go_to_no_oauth_host_that_the_operator_names_no_more(world
 
     assert "connected_hosts" in refused.value.fix
     assert world.requests("oauth/token") == []
+
+
+async def test_a_gateway_that_starts_anew_goes_on_with_the_pair_that_was_renewed(
+    world: Connected, tmp_path: Path
+) -> None:
+    before = sqlite_store(tmp_path)
+    await before.open()
+    app = await some_app(before)
+    installation = await world.application()
+    kept = await before.installations.create(msgspec.structs.replace(installation, app=app.id))
+    world.expire()
+    await of_store(world, before).of(kept.id).call("profile")
+    await before.close()
+
+    after = sqlite_store(tmp_path)
+    await after.open()
+    await of_store(world, after).of(kept.id).call("profile")
+    await after.close()
+
+    assert len(world.requests("oauth/token")) == 1
+
+
+def of_store(world: Connected, store: Store) -> Connections:
+    ports = msgspec.structs.replace(
+        world.ports, installations=store.installations, apps=store.apps, events=store.events
+    )
+    return Connections(ports)
 
 
 class Broken:
