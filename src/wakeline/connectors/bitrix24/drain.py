@@ -29,7 +29,7 @@ from wakeline.model.notification import PushType
 from wakeline.ports import Clock
 from wakeline.ports.bitrix24_connector import EventInbox, Rules
 
-AT_ONCE = 200
+AT_ONCE = 1_000
 """Events that are looked at in one go."""
 RINGS_FOR = 32
 """Seconds after which a call does not ring any more, unless its rule says otherwise."""
@@ -83,7 +83,7 @@ class Drain:
     async def go(self, installation: Installation) -> Went:
         """Work off some of the events that are due. Raises StoreUnavailable; events wait then as before."""
         events = await self._inbox.waiting(installation.id, now=self._clock.now(), limit=AT_ONCE)
-        plans = folding.in_one_request(folding.folded([self._plan(installation, event) for event in events]))
+        plans = folding.in_one_go(folding.folded(self._plans(installation, events)))
         if not plans:
             return Went(0)
         known, trouble = await self._known(installation, plans)
@@ -102,9 +102,9 @@ class Drain:
         await self._inbox.settle(settled)
         return Went(len(settled), trouble)
 
-    def _plan(self, installation: Installation, event: ReceivedEvent) -> Plan:
-        ready, broken = self._rules.of(installation.id, event.event)
-        return folding.plan(event, ready, broken, mirrored=installation.mirror)
+    def _plans(self, installation: Installation, events: Sequence[ReceivedEvent]) -> list[Plan]:
+        rules = {name: self._rules.of(installation.id, name) for name in {event.event for event in events}}
+        return [folding.plan(event, *rules[event.event], mirrored=installation.mirror) for event in events]
 
     # --- what is known
 
@@ -172,7 +172,11 @@ class Drain:
         except InvalidRequest as error:
             return msgspec.structs.replace(verdict, failures=(*one.broken, error.detail))
         for rule in rules:
-            verdict = self._with(verdict, rule, said, installation, one)
+            if found.unnamed and "responsible" in rule.uses:
+                failures = (*verdict.failures, f"{rule.rule.name}: {found.unnamed}")
+                verdict = msgspec.structs.replace(verdict, failures=failures)
+            else:
+                verdict = self._with(verdict, rule, said, installation, one)
         return verdict
 
     def _with(

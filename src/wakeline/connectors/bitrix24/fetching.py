@@ -1,11 +1,13 @@
 """What events do not say, asked of the portal: records with who is responsible for them, in one request for up to fifty commands.
 
-The responsible user is asked for in the same request by a reference to the record's answer. Where the portal has no `crm.deal.get`
-any more, the record is asked for by `crm.item.get`, from then on at once.
+The responsible user is asked for in the same request by a reference to the record's answer, as long as all of it is one request;
+of more records the users, whom many records share, are asked for afterwards, and remembered for a while.
+Where the portal has no `crm.deal.get` any more, the record is asked for by `crm.item.get`, from then on at once.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -17,6 +19,7 @@ from wakeline.connectors.bitrix24.kinds import BY_RECORD
 from wakeline.model.bitrix24.records import Fields, Record, RecordKind
 from wakeline.model.errors import PortalError, PortalUnreachable
 from wakeline.ports import Clock
+from wakeline.wire.bitrix24.answer import Refusal
 from wakeline.wire.bitrix24.commands import LONGEST, BatchReply, Call
 
 
@@ -36,22 +39,23 @@ class Wish(msgspec.Struct, frozen=True):
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What the portal said of one: the record; or it is `gone`; or the portal does not tell, for the reason in `refused`.
 
-    `trouble`: it did not tell this time, of this record.
+    `unnamed`: why it is not known who is responsible. `trouble`: it did not tell this time, of this record.
     """
 
     record: Record | None = None
     responsible: Fields | None = None
     gone: bool = False
     refused: str = ""
+    unnamed: str = ""
     trouble: PortalError | None = None
 
 
 Findings = dict[tuple[RecordKind, int], Found]
 
 
-def fits(wishes: Iterable[Wish]) -> bool:
-    """Tell whether these go into one request."""
-    return sum(wish.cost for wish in wishes) <= LONGEST
+USERS_KEPT_FOR = 300_000
+"""Milliseconds for which a user is remembered."""
+_MOST_USERS = 2_000
 
 
 class Fetching:
@@ -61,22 +65,60 @@ class Fetching:
         self._connections = connections
         self._clock = clock
         self._renamed: set[tuple[int, RecordKind]] = set()
+        self._users: OrderedDict[tuple[int, int], tuple[int, Fields]] = OrderedDict()
 
     async def fetch(self, installation: int, wishes: Iterable[Wish]) -> Findings:
         """Return what the portal has, for each wish. Raises PortalError if it cannot be asked at all."""
-        waiting = {f"r{place}": wish for place, wish in enumerate(_distinct(wishes))}
+        wanted = _distinct(wishes)
+        together = sum(wish.cost for wish in wanted) <= LONGEST
+        alone = wanted if together else [msgspec.structs.replace(wish, responsible=False) for wish in wanted]
+        waiting = {f"r{place}": wish for place, wish in enumerate(alone)}
         findings = await self._asked(installation, waiting)
         renamed = {key: wish for key, wish in waiting.items() if (wish.record, wish.number) not in findings}
-        return findings if not renamed else findings | await self._asked(installation, renamed)
+        findings |= await self._asked(installation, renamed)
+        return findings if together else await self._named(installation, findings, wanted)
 
     async def users(self, installation: int, numbers: Iterable[int]) -> list[Fields]:
         """Return users by Bitrix24's names; one whom the portal does not show is left out. Raises PortalError."""
+        found, _ = await self._people(installation, numbers)
+        return list(found.values())
+
+    async def _people(self, installation: int, numbers: Iterable[int]) -> tuple[dict[int, Fields], dict[int, Refusal]]:
+        """Return users by number, and what the portal said of others."""
         commands: dict[str, Call] = {f"u{number}": kinds.get_user(number) for number in numbers}
         if not commands:
-            return []
+            return {}, {}
         answered = await self._connections.of(installation).batch(commands)
-        found = [user for result in answered.results.values() for user in kinds.users(result)]
-        return [user for user in found if f"u{user['ID']}" in commands]
+        users = [user for result in answered.results.values() for user in kinds.users(result)]
+        found = {kinds.number_of(user["ID"]): user for user in users if f"u{user['ID']}" in commands}
+        return found, {int(key[1:]): refusal for key, refusal in answered.errors.items()}
+
+    async def _named(self, installation: int, findings: Findings, wishes: Iterable[Wish]) -> Findings:
+        """Return findings with the users who are responsible, where they are wanted."""
+        asked = {(wish.record, wish.number) for wish in wishes if wish.responsible}
+        whose = {key: _number(found.record) for key, found in findings.items() if key in asked and found.record}
+        since = self._clock.now() - USERS_KEPT_FOR
+        remembered = {number: self._users.get((installation, number), (0, {})) for number in whose.values() if number}
+        known = {number: user for number, (at, user) in remembered.items() if at > since}
+        fresh, refusals = await self._people(installation, remembered.keys() - known.keys())
+        self._remember(installation, fresh)
+        known |= fresh
+        client = self._connections.of(installation)
+        named = {
+            key: msgspec.structs.replace(findings[key], responsible=known.get(number))
+            if number not in refusals
+            else _unnamed(client, findings[key], refusals[number])
+            for key, number in whose.items()
+        }
+        return findings | named
+
+    def _remember(self, installation: int, users: Mapping[int, Fields]) -> None:
+        now = self._clock.now()
+        for number, user in users.items():
+            self._users[installation, number] = now, user
+            self._users.move_to_end((installation, number))
+        while len(self._users) > _MOST_USERS:
+            self._users.popitem(last=False)
 
     async def _asked(self, installation: int, waiting: Mapping[str, Wish]) -> Findings:
         """Return what one request finds; what is to be asked by another method is left out."""
@@ -113,7 +155,10 @@ class Fetching:
         record = read(kind, answered.results.get(key), self._clock.now())
         if record is None or record.id != wish.number:
             return Found(gone=True)
-        return Found(record=record, responsible=_responsible(record, answered.results.get(_user_key(key))))
+        user = _responsible(record, answered.results.get(_user_key(key)))
+        found = Found(record=record, responsible=user)
+        silent = answered.errors.get(_user_key(key))
+        return found if silent is None or not _number(record) else _unnamed(client, found, silent)
 
 
 def _distinct(wishes: Iterable[Wish]) -> list[Wish]:
@@ -140,7 +185,19 @@ def _user_key(key: str) -> str:
     return f"{key}u"
 
 
+def _number(record: Record | None) -> int:
+    """Return the number of the user who is responsible for a record; 0: nobody."""
+    return 0 if record is None else kinds.number_of(record.fields.get(BY_RECORD[record.kind].responsible))
+
+
 def _responsible(record: Record, answer: object) -> Fields | None:
     """Return the user who is responsible; a reference that led nowhere is answered with other users."""
-    wanted = kinds.number_of(record.fields.get(BY_RECORD[record.kind].responsible))
-    return next((user for user in kinds.users(answer) if kinds.number_of(user["ID"]) == wanted), None)
+    return next((user for user in kinds.users(answer) if kinds.number_of(user["ID"]) == _number(record)), None)
+
+
+def _unnamed(client: PortalClient, found: Found, refusal: Refusal) -> Found:
+    """Return a record of which the portal does not say whose it is."""
+    error = client.error(refusal, kinds.USERS_METHOD)
+    if isinstance(error, PortalUnreachable):
+        return msgspec.structs.replace(found, trouble=error)
+    return msgspec.structs.replace(found, unnamed=error.detail)

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 import msgspec
 
 from wakeline.connectors.bitrix24 import kinds
-from wakeline.connectors.bitrix24.fetching import Wish, fits
+from wakeline.connectors.bitrix24.fetching import Wish
 from wakeline.connectors.bitrix24.kinds import Change, Subject
 from wakeline.connectors.bitrix24.rules import CompiledRule
 from wakeline.model.bitrix24.inbox import Origin, ReceivedEvent
+from wakeline.model.bitrix24.records import RecordKind
+from wakeline.wire.bitrix24.commands import LONGEST
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,17 +78,20 @@ def _looks_at(subject: Subject, rule: CompiledRule) -> bool:
 
 def folded(plans: Sequence[Plan]) -> list[Plan]:
     """Return plans with each record's updates in the last of them, in the order of the events that are left."""
-    last: dict[tuple[str, int], Plan] = {}
     found: list[Plan] = []
+    places: dict[tuple[str, int], int] = {}
+    earlier: dict[int, list[ReceivedEvent]] = {}
     for one in reversed(plans):
         key = _same(one)
-        later = None if key is None else last.get(key)
-        if key is None or later is None:
-            last |= {} if key is None else {key: one}
-            found.append(one)
+        place = None if key is None else places.get(key)
+        if place is not None:
+            earlier.setdefault(place, []).append(one.event)
             continue
-        place = found.index(later)
-        found[place] = last[key] = msgspec.structs.replace(later, folded=(one.event, *later.folded))
+        if key is not None:
+            places[key] = len(found)
+        found.append(one)
+    for place, events in earlier.items():
+        found[place] = msgspec.structs.replace(found[place], folded=tuple(reversed(events)))
     return found[::-1]
 
 
@@ -97,13 +102,12 @@ def _same(one: Plan) -> tuple[str, int] | None:
     return None if one.event.origin is Origin.RESENT else (one.event.event, one.subject.number)
 
 
-def in_one_request(plans: Sequence[Plan]) -> list[Plan]:
-    """Return as many of the first plans as can be served with one request to the portal; at least one."""
-    wishes: list[Wish] = []
+def in_one_go(plans: Sequence[Plan]) -> list[Plan]:
+    """Return as many of the first plans as are fetched for at once."""
+    wanted: set[tuple[RecordKind, int]] = set()
     for count, one in enumerate(plans):
-        if one.wish is None or one.wish in wishes:
-            continue
-        if not fits([*wishes, one.wish]):
-            return list(plans[:count])
-        wishes.append(one.wish)
+        if one.wish is not None:
+            wanted.add((one.wish.record, one.wish.number))
+            if len(wanted) > LONGEST:
+                return list(plans[:count])
     return list(plans)

@@ -92,6 +92,34 @@ async def test_sixty_records_take_two_requests(world: ReadingWorld) -> None:
     assert all([(await world.event(number)).state is EventState.DONE for number in numbers])
 
 
+async def test_of_many_records_the_users_are_asked_for_once(world: ReadingWorld) -> None:
+    await world.rule(title="{{ responsible.NAME }}")
+    numbers = [await world.happens(number) for number in range(1, 101)]
+
+    await world.drain()
+
+    deals, users = world.world.portal.records[Kind.DEAL], world.world.portal.records[Kind.USER]
+    for deal, number in enumerate(numbers, 1):
+        assert await world.titles(number) == [users[int(str(deals[deal]["ASSIGNED_BY_ID"]))]["NAME"]]
+    assert world.trips() == 3
+
+
+async def test_a_portal_that_does_not_show_users_fails_the_rules_that_want_them(world: ReadingWorld) -> None:
+    known = world.world.portal.applications["local.simulator"]
+    world.world.portal.applications["local.simulator"] = msgspec.structs.replace(known, scope=("crm",))
+    await world.rule("named", title="{{ responsible.NAME }}")
+    await world.rule("plain")
+    number = await world.happens(7)
+
+    await world.drain()
+
+    event = await world.event(number)
+    assert event.state is EventState.FAILED
+    assert "named: The portal answered" in event.cause
+    assert "insufficient_scope" in event.cause
+    assert len(event.notifications) == 1
+
+
 async def test_updates_of_one_record_become_one_push(world: ReadingWorld) -> None:
     await world.rule()
     first, other, second, last = [await world.happens(number) for number in (7, 8, 7, 7)]
