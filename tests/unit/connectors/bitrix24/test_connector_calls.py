@@ -341,3 +341,12 @@ async def test_calls_begun_on_a_portal_without_telephony_are_its_own(office: Off
 )
 def test_statuses_are_those_that_bitrix24_has(sip: int, status: str) -> None:
     assert status_of(sip) == status
+
+
+async def test_a_portal_that_was_removed_meanwhile_is_told_nothing(office: Office) -> None:
+    portal = await office.portal()
+    await office.store.installations.delete(portal.id)
+
+    await office.journal.placed(portal, PLACED, START)
+
+    assert (await office.writes(), office.rung) == ([], [])
