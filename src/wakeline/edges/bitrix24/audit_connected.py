@@ -29,6 +29,8 @@ _PATIENCE = 600_000
 """Milliseconds that an event or a write may be overdue."""
 _MINUTE = 60_000
 _SCOPE = "telephony"
+_DAY = 86_400_000
+_IDLE_DAYS = 60
 
 
 class ConnectedFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,10 +84,23 @@ def _of_portal(one: Installation, facts: ConnectedFacts) -> Iterator[Finding]:
             yield _failed(one, cause, fix)
             return
         case InstallationState.ACTIVE:
+            yield from _tokens(one, facts)
             yield from _events(one, facts)
             yield from _app(one, facts)
             yield from _calls(one)
             yield from _delays(one, facts)
+
+
+def _tokens(one: Installation, facts: ConnectedFacts) -> Iterator[Finding]:
+    """An application's tokens are renewed every month at least; unrenewed they die after 180 days."""
+    if not isinstance(one.access, ApplicationAccess):
+        return
+    if one.access.tokens is None:
+        yield _failed(one, "It counts as connected, and there are no tokens to ask it with.", _again(one))
+    elif (idle := (facts.now - one.access.tokens.access_expires) // _DAY) >= _IDLE_DAYS:
+        cause = f"Its tokens were last renewed {idle} days ago, and should be every month; after 180 days they are worth nothing."
+        fix = f"`wakeline bitrix24 portal verify {one.id}` says why it cannot be asked."
+        yield _warning(one, cause, fix)
 
 
 def _events(one: Installation, facts: ConnectedFacts) -> Iterator[Finding]:

@@ -48,6 +48,12 @@ GOOD = ConnectedFacts(
 APPLICATION = ApplicationAccess(client_id="local.1", client_secret="secret")
 
 
+def held(*, days: int = 0) -> ApplicationAccess:
+    """Return access by tokens that were renewed so long ago."""
+    pair = Tokens(access="a", refresh="r", access_expires=NOW - days * 86_400_000)
+    return msgspec.structs.replace(APPLICATION, tokens=pair)
+
+
 def with_(**fields: Any) -> ConnectedFacts:
     return msgspec.structs.replace(GOOD, **fields)
 
@@ -86,7 +92,9 @@ def test_who_is_connected_to_nobody_hears_nothing() -> None:
         (portal(state=InstallationState.DEAD, access=APPLICATION), Grade.FAILED, "no more", "Install"),
         (portal(state=InstallationState.WAITING, access=APPLICATION), Grade.FAILED, "not yet", "portal show 3"),
         (portal(application_token=""), Grade.FAILED, "believed", "--application-token"),
-        (portal(application_token="", access=APPLICATION), Grade.WARNING, "first event", "Change a record"),
+        (portal(access=APPLICATION), Grade.FAILED, "no tokens", "Install the application"),
+        (portal(access=held(days=60)), Grade.WARNING, "60 days ago", "portal verify 3"),
+        (portal(application_token="", access=held()), Grade.WARNING, "first event", "Change a record"),
         (portal(prefix=BY_MEMBER_ID, member_id=""), Grade.WARNING, "No event", "--prefix"),
         (portal(client_endpoint="http://intra.test/rest/"), Grade.WARNING, "in clear", "https"),
         (with_(rules=()), Grade.WARNING, "No rule", "rule add"),
@@ -103,6 +111,10 @@ def test_each_trouble_is_said_with_what_to_do(facts: ConnectedFacts, grade: Grad
     assert found.status is grade
     assert cause in found.cause
     assert fix in found.fix
+
+
+def test_tokens_that_are_renewed_in_time_are_no_trouble() -> None:
+    assert troubles(portal(access=held(days=59))) == []
 
 
 @pytest.mark.parametrize("use", ["mirror", "telephony"])
