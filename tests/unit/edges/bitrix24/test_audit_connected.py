@@ -119,7 +119,7 @@ def test_tokens_that_are_renewed_in_time_are_no_trouble() -> None:
 
 @pytest.mark.parametrize("use", ["mirror", "telephony"])
 def test_a_portal_without_rules_may_serve_something_else(use: str) -> None:
-    served = portal(access=APPLICATION, **{use: True})
+    served = portal(access=held(), **{use: True})
     assert troubles(msgspec.structs.replace(served, rules=())) == []
 
 
