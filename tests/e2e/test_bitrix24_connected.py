@@ -37,16 +37,23 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def portal(stack: Stack) -> Any:
     """Connect the portal as its administrator does."""
     change(stack, TITLE=TITLE, OPPORTUNITY=AMOUNT, CURRENCY_ID="EUR", ASSIGNED_BY_ID="1")
-    made = stack.gateway.json(
-        *("bitrix24", "portal", "connect", stack.simulator.portal_webhook, "--app", APP, "--title", "Acme"),
-        *("--application-token", PROOF, "--prefix", "acme-"),
-    )
-    stack.gateway.json(
-        *("bitrix24", "rule", "add", "--name", "Deals", "--event", "ONCRMDEALUPDATE"),
-        *("--recipients", "record.ASSIGNED_BY_ID", "--title", "{{ record.TITLE }}"),
-        *("--body", "{{ record.OPPORTUNITY|money(record.CURRENCY_ID) }}"),
-    )
-    return made
+    asked: dict[str, dict[str, Any]] = {
+        "installations": {
+            "app": APP,
+            "url": stack.simulator.portal_webhook,
+            "application_token": PROOF,
+            "prefix": "acme-",
+        },
+        "rules": {
+            "name": "Deals",
+            "event": "ONCRMDEALUPDATE",
+            "recipients": ["record.ASSIGNED_BY_ID"],
+            "title": "{{ record.TITLE }}",
+            "body": "{{ record.OPPORTUNITY|money(record.CURRENCY_ID) }}",
+        },
+    }
+    made = [stack.http.post(f"/v1/bitrix24/{noun}", json=body).raise_for_status() for noun, body in asked.items()]
+    return made[0].json()
 
 
 def tried(stack: Stack, **trial: Any) -> Any:
