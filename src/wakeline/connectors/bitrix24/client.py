@@ -144,6 +144,10 @@ class PortalClient:
         words = f"{host} answered {answered} to {method}"
         gone = _APPLICATION_GONE if _token(installation) else _WEBHOOK_GONE
         if answered.code in gone:
+            kept = self._ports.installations.by_id(self._number)
+            if kept is not None and kept.access != installation.access:
+                # It was connected anew while the answer to the old tokens was on its way.
+                return PortalUnreachable(words, retry_after=line.retry_after())
             return await close(self._ports, self._number, words)
         if answered.code in _RENEW:
             return PortalUnreachable(words, retry_after=_OPERATORS_TURN)

@@ -297,6 +297,27 @@ async def test_an_installation_deleted_while_it_is_renewed_is_closed(
         await world.client(installation).call("profile")
 
 
+async def test_an_answer_to_old_tokens_does_not_end_what_was_connected_anew(
+    world: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation = await world.application()
+    old, fresh = world.access(installation), world.tokens()
+    world.script("profile", ScriptedAnswer(status=401, error="APPLICATION_NOT_FOUND"))
+    post = type(world.ports.http).post
+
+    async def reinstalled(self: object, url: str, *args: object, **more: object) -> HttpAnswer:
+        answer = await post(self, url, *args, **more)  # type: ignore[arg-type] # what it was called with
+        await world.store.installations.keep_tokens(installation.id, fresh, instead_of=old.refresh)
+        return answer
+
+    monkeypatch.setattr(type(world.ports.http), "post", reinstalled)
+    with pytest.raises(PortalUnreachable, match="APPLICATION_NOT_FOUND"):
+        await world.client(installation).call("profile")
+
+    assert world.kept(installation).state is InstallationState.ACTIVE
+    await world.client(installation).call("profile")
+
+
 async def test_a_portal_that_took_the_tokens_back_is_closed(world: Connected) -> None:
     installation = await world.application()
     await world.store.installations.keep_tokens(installation.id, None, instead_of=world.access(installation).refresh)
