@@ -149,7 +149,7 @@ class PortalClient:
                 # It was connected anew while the answer to the old tokens was on its way.
                 return PortalUnreachable(words, retry_after=line.retry_after())
             return await close(self._ports, self._number, words)
-        if answered.code in _RENEW:
+        if answered.code in _RENEW or answered.unpaid:
             return PortalUnreachable(words, retry_after=_OPERATORS_TURN)
         if answered.busy:
             free = line.free_in(self._work(method))

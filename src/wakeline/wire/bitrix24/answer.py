@@ -19,6 +19,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Refusals of the portal as a whole, before any method began.
 _BUSY = frozenset({"QUERY_LIMIT_EXCEEDED", "OVERLOAD_LIMIT", "OPERATION_TIME_LIMIT"})
 _FAILED = frozenset({"INTERNAL_SERVER_ERROR", UNEXPECTED})
+# Of "REST is available only on commercial plans."; the code alone is also that of a record which is not for this user.
+_PLAN = "commercial plan"
 _LONGEST_TEXT = 300
 
 
@@ -52,6 +54,11 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     def foreign(self) -> bool:
         """Whether something else than a portal said no, such as a proxy before it: nothing was done."""
         return self.code == UNEXPECTED and 400 <= self.status < 500
+
+    @property
+    def unpaid(self) -> bool:
+        """Whether the portal's plan has no REST at present: what was asked has nothing to do with it, and was not done."""
+        return self.code == "ACCESS_DENIED" and _PLAN in self.text
 
     def __str__(self) -> str:
         said = " ".join(part for part in (self.code, self.text) if part)

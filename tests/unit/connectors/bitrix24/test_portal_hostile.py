@@ -164,6 +164,18 @@ async def test_a_webhook_that_was_taken_back_is_dead(world: Connected, code: str
     assert len(world.requests("profile")) == 1
 
 
+async def test_a_plan_without_rest_refuses_nothing_for_good(world: Connected) -> None:
+    installation = await world.application()
+    world.switch(paid=False)
+
+    with pytest.raises(PortalUnreachable, match="commercial plans") as unreachable:
+        await world.client(installation).call("crm.deal.get", {"ID": 7}, once=True)
+    assert not unreachable.value.doubtful
+
+    world.switch(paid=True)
+    await world.client(installation).call("crm.deal.get", {"ID": 7})
+
+
 async def test_what_waits_or_was_deleted_is_not_asked(world: Connected) -> None:
     waiting = await world.application(state=InstallationState.WAITING)
     deleted = await world.application()
