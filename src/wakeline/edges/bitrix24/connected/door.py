@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from wakeline.edges.bitrix24.connected import pages
 from wakeline.edges.bitrix24.connected.arriving import Arriving, is_return
 from wakeline.edges.bitrix24.connected.events import Events
-from wakeline.edges.bitrix24.connected.installing import CONNECT_ANEW, Installing
+from wakeline.edges.bitrix24.connected.installing import LEARN_ANEW, Installing
 from wakeline.edges.bitrix24.connected.learning import Learning
 from wakeline.edges.bitrix24.connected.ports import ConnectedPorts
 from wakeline.edges.bitrix24.connected.refused import TOO_OFTEN, Refused, Unproven, of_error, too_often
@@ -103,7 +103,7 @@ class ConnectedDoor:
             self._check_address(visit)
             await self._installing.posted(installation.id, event.auth)
         elif not await self._is_proven(visit, event.auth):
-            raise Unproven("The application token is not that of the portal that is connected here")
+            raise Unproven("The application token is not that of the portal that is connected here", LEARN_ANEW)
         elif event.event == _REMOVED and is_application:
             await self._installing.removed(installation.id)
         else:
@@ -120,7 +120,7 @@ class ConnectedDoor:
             self._check_address(visit)
             await self._installing.posted(visit.installation.id, auth)
         elif not await self._is_proven(visit, auth):
-            raise Unproven("Another portal is connected here, or the application was installed anew.", CONNECT_ANEW)
+            raise Unproven("Another portal is connected here, or the application was installed anew.", LEARN_ANEW)
 
     async def _returned(self, visit: _Visit, query: bytes) -> Response:
         refusal = await self._refusal(visit, self._arriving.take(visit.installation, query))
@@ -166,6 +166,7 @@ class ConnectedDoor:
                 address=visit.address,
                 status=int(refusal.status),
                 cause=refusal.cause,
+                fix=refusal.fix,
             )
         return refusal
 

@@ -4,7 +4,7 @@ Theory: whoever knows an address can post tokens to it. They are believed when a
 they are tokens of our application on that portal; the server that a post names is never asked if it is another. What is known
 stays in force against what is only new:
 - a portal's id never changes, and a portal that is not yet known by id has to answer where the operator said it would;
-- the application token of an active installation never changes: one that was missed being taken away is connected anew;
+- the application token of an active installation never changes: where a removal was missed, the operator has it forgotten;
 - tokens of an active installation that work are only replaced by those of the same user that may do more: an employee who opened
   the application in the portal has tokens too, and a post that comes once more has some that were spent meanwhile.
 Source: Bitrix24 REST, "Application installation", "Security in handlers".
@@ -32,7 +32,11 @@ from wakeline.wire.bitrix24.posted import Auth
 _TRIES = 3
 """To put new tokens in place while the old ones are being refreshed."""
 _REMOVED = "The portal has removed the application"
-CONNECT_ANEW = "Have the operator connect it anew: wakeline bitrix24 portal connect."
+CONNECT_ANEW = "Have the operator connect it: wakeline bitrix24 portal connect."
+LEARN_ANEW = (
+    "If the portal has another application token now, have the operator put it here, or an empty one to learn it anew: "
+    "wakeline bitrix24 portal change PORTAL --application-token TOKEN."
+)
 
 _log = structlog.get_logger()
 
@@ -126,7 +130,7 @@ class Installing:
             raise Unproven("Another portal is connected here", CONNECT_ANEW)
         is_active = known.state is InstallationState.ACTIVE
         if is_active and known.application_token and not has_token(known, auth):
-            raise Unproven("The application token is not the one that this portal has had", CONNECT_ANEW)
+            raise Unproven("The application token is not the one that this portal has had", LEARN_ANEW)
         return msgspec.structs.replace(
             known,
             # Who they belong to is for the OAuth server to say.
