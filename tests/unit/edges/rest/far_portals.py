@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 
 from wakeline.connectors.bitrix24.rules import compiled
@@ -14,11 +16,13 @@ from wakeline.ports.bitrix24_connector import SyncProgress
 
 
 class FarPortals:
-    """`down` is what every request comes to, if set; `member_id` is who answers; the rest is what was asked of it."""
+    """`down` is what every request comes to, if set; `member_id` is who answers, `meanwhile` what happens
+    until it does; the rest is what was asked of it."""
 
     def __init__(self) -> None:
         self.down: WakelineError | None = None
         self.member_id = ""
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
         self.rung: list[int] = []
         self.heard: list[str] = []
         self.bound: list[int] = []
@@ -39,6 +43,8 @@ class FarPortals:
 
     async def verify(self, installation: Installation) -> Installation:
         self._answer()
+        if self.meanwhile is not None:
+            await self.meanwhile()
         return msgspec.structs.replace(
             installation, member_id=self.member_id or installation.member_id, state=InstallationState.ACTIVE
         )

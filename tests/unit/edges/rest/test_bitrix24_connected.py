@@ -248,6 +248,26 @@ async def test_a_portal_that_became_another_one_is_not_taken_for_it(gateway: Gat
     assert gateway.store.installations.by_id(one.id) == one
 
 
+@pytest.mark.parametrize("verb", ["PATCH", "POST"])
+async def test_what_is_learnt_while_a_portal_is_asked_stays(gateway: Gateway, verb: str) -> None:
+    shown = await connected(gateway)
+    store, path = gateway.store.installations, f"{ALL}/{shown['id']}"
+
+    async def event_comes() -> None:
+        one = store.by_id(shown["id"])
+        assert one is not None
+        await store.change(msgspec.structs.replace(one, title="New", member_id="abc"), of=one)
+
+    gateway.portals.meanwhile = event_comes
+    body = {"url": "https://acme.bitrix24.com/rest/1/an0th3r/"} if verb == "PATCH" else None
+    answer = await gateway.call(verb, path if body else f"{path}/verify", json=body)
+    kept = store.by_id(shown["id"])
+
+    assert answer.status_code == 200, answer.text
+    assert kept is not None
+    assert (kept.title, kept.prefix, kept.state) == ("New", "abc:", InstallationState.ACTIVE)
+
+
 async def test_a_portal_is_found_by_number_and_member_id_and_forgotten_with_its_writes(gateway: Gateway) -> None:
     one = await installed(gateway)
     await gateway.store.outbox.put([PortalWrite(id=0, installation=one.id, method="crm.deal.add", params=b"{}")])

@@ -119,7 +119,7 @@ async def change(call: Call) -> Answer:
     changed = msgspec.structs.replace(one, **given, access=access)
     if isinstance(access, WebhookAccess) and access != one.access:
         changed = _same_portal(one, await call.ports.connected.portals.verify(changed))
-    await call.ports.connected.installations.change(changed)
+    await call.ports.connected.installations.change(changed, of=one)
     call.ports.connected.portals.connected(one.id)
     call.ports.connected.portals.rules_changed()
     return Answer(body=view(call, found(call, str(one.id))))
@@ -135,7 +135,7 @@ async def verify(call: Call) -> Answer:
             fix=f"Install it there: its handler, and the address of its installation, is {view(call, one).handler}.",
         )
     verified = _same_portal(one, await portals.verify(one))
-    await call.ports.connected.installations.change(verified)
+    await call.ports.connected.installations.change(verified, of=one)
     bound = await portals.bind(found(call, str(one.id)))
     return Answer(body=VerifiedView(portal=view(call, found(call, str(one.id))), bound=bound))
 
