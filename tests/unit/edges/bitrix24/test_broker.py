@@ -17,11 +17,13 @@ import pytest
 from portal_batch import APPLE, APPLE_TOKEN, GCM, GOOGLE, HUAWEI, apple, block, http
 from stories.post import Sent, unregistered
 from stories.world import BOTH, World
+from unit.edges.bitrix24.leaving import asked_and_left
 from wakeline.config import QueueSection, Settings
 from wakeline.edges.bitrix24.broker import Broker, BrokerPorts
 from wakeline.edges.bitrix24.strangers import Strangers
 from wakeline.model.bitrix24.broker import MOST_SOURCES, PortalKey, key_digest
 from wakeline.model.credential import CredentialKind
+from wakeline.model.device import TargetKind, TargetState
 from wakeline.model.errors import StoreUnavailable
 from wakeline.model.event import EventType
 from wakeline.model.notification import Content, Notification
@@ -68,7 +70,7 @@ class Portal:
 
     def _client(self, address: tuple[str, int]) -> httpx2.AsyncClient:
         store = self.world.store
-        broker = Broker(
+        self.broker = Broker(
             BrokerPorts(
                 clock=self.world.clock,
                 apps=store.apps,
@@ -80,7 +82,7 @@ class Portal:
                 strangers=Strangers(self.world.clock, lambda: self.world.settings.bitrix24.failed_authentications),
             )
         )
-        transport = httpx2.ASGITransport(app=broker, client=address, raise_app_exceptions=False)
+        transport = httpx2.ASGITransport(app=self.broker, client=address, raise_app_exceptions=False)
         return httpx2.AsyncClient(transport=transport, base_url="http://push.example")
 
     async def form(self, batch: str, query: str = f"?key={KEY}") -> httpx2.Response:
@@ -288,6 +290,16 @@ async def test_a_token_that_is_gone_is_answered_with_911_later(portal: Portal) -
     assert codes(again) == [("taken", "0"), ("refused", "911")]
 
 
+async def test_a_token_in_doubt_is_answered_with_911_too(portal: Portal) -> None:
+    portal.world.apple.to_token[APPLE_TOKEN].append(unregistered(portal.world.clock.now()))
+    await portal.form(block(2, apple(APPLE)))  # nobody vouched for it: the first answer of this kind is doubt
+    device = await portal.world.store.devices.by_target(portal.world.app.id, TargetKind.APNS, APPLE_TOKEN)
+    assert device is not None
+    assert device.targets[0].state is TargetState.QUARANTINED
+
+    assert codes(await portal.form(block(2, apple(APPLE)))) == [("refused", "911")]
+
+
 async def test_without_a_credential_the_answer_is_901() -> None:
     portal = Portal()
     await portal.world.open()
@@ -384,6 +396,45 @@ async def test_an_unknown_key_sends_nothing(portal: Portal, query: str) -> None:
     assert form.text.startswith('<?xml version="1.0"?>')
     assert KEY not in form.text + json_answer.text
     assert portal.world.apple.sent == []
+
+
+async def test_a_query_of_hundreds_of_keys_is_none(portal: Portal) -> None:
+    query = "?" + "&".join([f"key=guess{number}" for number in range(100)] + [f"key={KEY}"])
+
+    assert (await portal.form(block(2, apple(APPLE)), query)).status_code == 401
+
+
+async def test_a_portal_that_leaves_before_the_end_of_its_batch_sends_nothing(portal: Portal) -> None:
+    assert await asked_and_left(portal.broker, f"/send/?key={KEY}") == []
+    assert portal.world.apple.sent == []
+
+
+async def test_pushes_are_taken_although_it_cannot_be_written_from_where(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(_: PortalKey) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(portal.world.store.portal_keys, "remember", full)
+
+    assert codes(await portal.form(block(2, apple(APPLE)))) == [("taken", "0")]
+    assert portal.world.store.portal_keys.all()[0].sources == ()
+
+
+async def test_a_key_that_is_removed_while_its_pushes_are_taken_is_not_written(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, accept = portal.world.store.portal_keys, portal.world.pipeline.accept.accept
+
+    async def taken(app: Any, submissions: Any) -> Any:
+        found = await accept(app, submissions)
+        await keys.remove(keys.all()[0].id)
+        return found
+
+    monkeypatch.setattr(portal.world.pipeline.accept, "accept", taken)
+
+    assert codes(await portal.form(block(2, apple(APPLE)))) == [("taken", "0")]
+    assert keys.all() == []
 
 
 async def test_a_removed_key_sends_nothing(portal: Portal) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from starlette.types import ASGIApp, Message
 
+from unit.edges.bitrix24.leaving import asked_and_left
 from unit.edges.bitrix24.phones import phone
 from unit.edges.bitrix24.portal import ADMIN, ADMIN_TOKEN, MEMBER, Portal
 from unit.edges.bitrix24.signing import code, page, refresh, serve, submit, token, tokens
@@ -133,37 +133,6 @@ async def test_a_disk_that_refuses_is_said_on_the_login_page(signing: Portal, mo
 
     assert answer.status_code == 503
     assert "Try again in a minute" in answer.text
-
-
-async def asked_and_left(app: ASGIApp, path: str) -> list[Message]:
-    """Post half a body and go; returns what was answered."""
-    heard: list[Message] = [
-        {"type": "http.request", "body": b"grant_type=refresh", "more_body": True},
-        {"type": "http.disconnect"},
-    ]
-    said: list[Message] = []
-
-    async def receive() -> Message:
-        return heard.pop(0)
-
-    async def send(message: Message) -> None:
-        said.append(message)
-
-    headers = [(b"host", b"portal.test"), (b"content-type", b"application/x-www-form-urlencoded")]
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "POST",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "scheme": "https",
-        "headers": headers,
-        "client": ("192.0.2.1", 4711),
-        "server": ("portal.test", 443),
-    }
-    await app(scope, receive, send)
-    return said
 
 
 async def test_who_leaves_before_the_end_is_answered_nothing(portal: Portal) -> None:
