@@ -4,7 +4,8 @@ At the start, every `catch_up_every`, and as soon as a portal answers again:
 
 application that queues   event.offline.get (reserves) -> inbox, on disk -> event.offline.clear. What a process before this one had
                           reserved, and had no time to clear, is still in event.offline.list
-webhook, or no queue      records that changed since `reached`, by lists -> inbox, on disk
+webhook, or no queue      records that changed since `reached`, by lists -> inbox, on disk. So it is for an application that was
+                          connected anew, too: while it was not installed, nothing was queued for it
 
 Rules:
 once      an event that was posted, or found before, is known by its subject and moment and not kept again
@@ -43,6 +44,8 @@ OVERLAP = 120_000
 """Milliseconds before `reached` that are listed again: a transaction may end so long after the moment that it wrote."""
 AT_ONCE = 200
 """Offline events that are reserved, kept and cleared together."""
+QUEUE_KEEPS = 30 * 86_400_000
+"""Milliseconds for which an event is sure to wait in the queue: Bitrix24 drops it after 34 days."""
 DAY = 86_400_000
 """Milliseconds that are listed if the portal's clock was put back while we did not look."""
 SHORTEST_REST, LONGEST_REST = 1.0, 60.0
@@ -83,6 +86,7 @@ class CatchingUp:
         self._wake = wake
         self._fill = fill
         self._looked: dict[int, float] = {}
+        self._mirrors: dict[int, bool] = {}
         self._waited: set[int] = set()
         self._settled: set[int] = set()
         self._changed: set[int] = set()
@@ -90,7 +94,7 @@ class CatchingUp:
         self._turns = Turns(clock, self.turn, name="catching_up")
 
     def ring(self, installation: int) -> None:
-        """Look at a portal now that was connected or changed, and fill the mirror anew if it is that; returns at once."""
+        """Look at a portal now that was connected, or connected anew, or changed; returns at once."""
         self._settled.discard(installation)
         self._changed.add(installation)
         self._turns.ring(installation)
@@ -101,6 +105,7 @@ class CatchingUp:
         self._changed.discard(installation)
         self._waited.discard(installation)
         self._looked.pop(installation, None)
+        self._mirrors.pop(installation, None)
         self._turns.forget(installation)
 
     async def run(self) -> None:
@@ -146,15 +151,22 @@ class CatchingUp:
         there = await portal_time(client)
         horizon = int(there.timestamp() * 1000) - SETTLING
         events = await self._queued(client, installation, there)
-        if events is None:
-            events = await self._listed(client, installation, there.tzinfo, horizon)
-        if installation.mirror and (installation.id in self._changed or not installation.reached):
-            self._fill(installation.id)
-        if installation.reached or not installation.mirror:
-            await self._installations.reach(installation.id, horizon)
+        if events is None or installation.id in self._changed or horizon - installation.reached > QUEUE_KEEPS:
+            listed = await self._listed(client, installation, there.tzinfo, horizon)
+            events = listed if events is None else events + listed
+        await self._reach(installation, horizon)
         self._changed.discard(installation.id)
         self._looked[installation.id] = began
         return Found(events, horizon)
+
+    async def _reach(self, installation: Installation, horizon: int) -> None:
+        """Write that all before `horizon` is known; a mirror that is empty, or only now became one, is filled."""
+        was_mirror = self._mirrors.get(installation.id, installation.mirror)
+        self._mirrors[installation.id] = installation.mirror
+        if installation.mirror and not (installation.reached and was_mirror):
+            self._fill(installation.id)
+        if installation.reached or not installation.mirror:
+            await self._installations.reach(installation.id, horizon)
 
     # --- the offline queue
 

@@ -169,6 +169,10 @@ async def by_application(world: Connected) -> Listening:
     return listening
 
 
+def by_record(told: tuple[str, int, Origin]) -> int:
+    return told[1]
+
+
 def queue(listening: Listening) -> int:
     return len(listening.world.portal.queue)
 
@@ -288,6 +292,37 @@ class TestTheQueue:
         by_application.another_process()
         await by_application.look_later()
         assert await by_application.told() == [("ONCRMDEALUPDATE", 7, Origin.OFFLINE)]
+
+    async def test_that_was_not_there_while_we_were_not_installed_is_made_up_for_by_lists(
+        self, by_application: Listening
+    ) -> None:
+        await by_application.rules(*EVENTS)
+        await by_application.look_later()
+        bindings = by_application.world.portal.bindings[:]
+        by_application.world.portal.bindings.clear()
+        by_application.work(Kind.DEAL, 7)
+        by_application.world.clock.advance(86_400)
+        by_application.world.portal.bindings += bindings
+        by_application.work(Kind.DEAL, 8)
+        by_application.looking.ring(by_application.number)
+        await by_application.look_later()
+
+        assert sorted(await by_application.told(), key=by_record) == [
+            ("ONCRMDEALUPDATE", 7, Origin.LISTED),
+            ("ONCRMDEALUPDATE", 8, Origin.OFFLINE),
+        ]
+
+    async def test_is_not_relied_on_after_a_month(self, by_application: Listening) -> None:
+        await by_application.rules(*EVENTS)
+        await by_application.look_later()
+        by_application.work(Kind.DEAL, 7)
+        by_application.world.clock.advance(35 * 86_400)
+        by_application.world.portal.queue.clear()
+
+        by_application.another_process()
+        await by_application.look()
+
+        assert await by_application.told() == [("ONCRMDEALUPDATE", 7, Origin.LISTED)]
 
     async def test_that_we_may_not_read_leaves_us_the_lists(self, by_application: Listening) -> None:
         await by_application.rules(*EVENTS)
@@ -511,6 +546,8 @@ class TestFirst:
         await world.store.installations.change(msgspec.structs.replace(listening.installation, mirror=True))
         listening.looking.ring(listening.number)
         await listening.look_twice()
+        listening.looking.ring(listening.number)
+        await listening.look()
 
         assert listening.filled == [listening.number]
         assert listening.installation.reached == world.clock.now() - SETTLING
