@@ -327,7 +327,7 @@ class TestTheQueue:
     async def test_that_we_may_not_read_leaves_us_the_lists(self, by_application: Listening) -> None:
         await by_application.rules(*EVENTS)
         await by_application.look_later()
-        refusal = ScriptedAnswer(status=403, reason="ACCESS_DENIED", times=9)
+        refusal = ScriptedAnswer(status=403, reason="WRONG_AUTH_TYPE", times=9)
         by_application.world.script("event.offline.get", refusal)
         by_application.work(Kind.DEAL, 7)
         by_application.world.clock.advance(60)
