@@ -73,6 +73,16 @@ def test_a_webhook_is_read_from_standard_input_and_not_said_again(
     assert shell.json("portal", "list")["installations"] == []
 
 
+def test_secrets_are_read_from_standard_input_in_their_order(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WAKELINE_BITRIX24_CLIENT_SECRET", raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO("T0PS3CR3T\nPR00F\n"))
+    made = shell.json("portal", "connect", "acme.test", "--client-id", "l", "--client-secret", "-")
+    monkeypatch.setenv("WAKELINE_BITRIX24_CLIENT_SECRET", "of another portal")
+    changed = shell.json("portal", "change", str(made["id"]), "--application-token", "-")
+
+    assert (made["proven"], changed["proven"]) == (False, True)
+
+
 def test_our_own_portal_is_shown_without_a_number(shell: Shell) -> None:
     assert shell.json("portal", "show")["plan"] == "commercial"
 

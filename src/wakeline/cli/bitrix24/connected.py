@@ -25,7 +25,12 @@ _STDIN = "-"
 _LOOK_AGAIN = 0.5
 """Seconds between two looks at how far a synchronisation is."""
 
-Secret = Annotated[str | None, Parameter(env_var="WAKELINE_BITRIX24_CLIENT_SECRET", show_env_var=False)]
+ClientSecret = Annotated[
+    str | None,
+    Parameter(env_var="WAKELINE_BITRIX24_CLIENT_SECRET", show_env_var=False, allow_leading_hyphen=True),
+]
+Secret = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+"""`-` reads it from standard input: others can read a command line."""
 
 
 def _drawn(one: ConnectedView) -> RenderableType:
@@ -57,6 +62,11 @@ def _drawn(one: ConnectedView) -> RenderableType:
     )
 
 
+def _said(value: str) -> str:
+    """Return what a flag says, or the next line of standard input."""
+    return sys.stdin.readline().strip() if value == _STDIN else value
+
+
 def _users(one: ConnectedView) -> str:
     if one.prefix == BY_MEMBER_ID:
         return "its member id, a colon and their number, as soon as the id is known"
@@ -70,8 +80,8 @@ async def connect(
     *,
     app: AppOption = None,
     client_id: str = "",
-    client_secret: Secret = None,
-    application_token: str = "",
+    client_secret: ClientSecret = None,
+    application_token: Secret = None,
     title: str = "",
     prefix: str | None = None,
     mirror: bool = False,
@@ -90,7 +100,8 @@ async def connect(
     client_secret
         Of the application. Others can read a command line; better set WAKELINE_BITRIX24_CLIENT_SECRET.
     application_token
-        What the portal shows beside the outgoing webhook; its events are proven by it. An application's comes by itself.
+        What the portal shows beside the outgoing webhook, - from standard input; its events are proven by it. An application's
+        comes by itself.
     title
         To recognise the portal by.
     prefix
@@ -100,7 +111,7 @@ async def connect(
     telephony
         Register calls of its users there.
     """
-    said = sys.stdin.readline().strip() if address == _STDIN else address
+    said = _said(address)
     webhook = "/rest/" in said
     async with context.gateway() as gateway:
         new = NewConnection(
@@ -109,8 +120,8 @@ async def connect(
             domain="" if webhook else said,
             client_id=client_id,
             # Set in the environment for another portal, it is not meant for a webhook.
-            client_secret="" if webhook and not client_id else client_secret or "",
-            application_token=application_token,
+            client_secret="" if webhook and not client_id else _said(client_secret or ""),
+            application_token=_said(application_token or ""),
             title=title,
             prefix=prefix,
             mirror=mirror,
@@ -166,9 +177,9 @@ async def change(
     default_prefix: bool = False,
     mirror: Annotated[bool | None, Parameter(negative="--no-mirror")] = None,
     telephony: Annotated[bool | None, Parameter(negative="--no-telephony")] = None,
-    url: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    url: Secret = None,
     client_secret: Secret = None,
-    application_token: str | None = None,
+    application_token: Secret = None,
     context: Ctx,
 ) -> None:
     """Change a connected portal; what is not given stays.
@@ -192,9 +203,9 @@ async def change(
     url
         A new incoming webhook of the same portal; - reads it from standard input.
     client_secret
-        Of the application. Others can read a command line; better set WAKELINE_BITRIX24_CLIENT_SECRET.
+        Of the application; - reads it from standard input.
     application_token
-        What the portal shows beside the outgoing webhook.
+        What the portal shows beside the outgoing webhook; - reads it from standard input.
     """
     if prefix is not None and default_prefix:
         raise ConfigError("--prefix and --default-prefix exclude each other.", fix="Give one of them.")
@@ -205,9 +216,9 @@ async def change(
         prefix=chosen_prefix,
         mirror=UNSET if mirror is None else mirror,
         telephony=UNSET if telephony is None else telephony,
-        url=UNSET if url is None else sys.stdin.readline().strip() if url == _STDIN else url,
-        client_secret=UNSET if client_secret is None else client_secret,
-        application_token=UNSET if application_token is None else application_token,
+        url=UNSET if url is None else _said(url),
+        client_secret=UNSET if client_secret is None else _said(client_secret),
+        application_token=UNSET if application_token is None else _said(application_token),
     )
     async with context.gateway() as gateway:
         changed: ConnectedView = await gateway.call("bitrix24.installation.change", body=patch, installation=portal)
