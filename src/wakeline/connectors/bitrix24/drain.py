@@ -8,6 +8,7 @@ What fails for one rule is that rule's; what the portal or the store cannot do n
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
@@ -31,6 +32,8 @@ from wakeline.ports.bitrix24_connector import EventInbox, Rules
 
 AT_ONCE = 1_000
 """Events that are looked at in one go."""
+PLANNED, JUDGED = 32, 4
+"""Events that are looked at, and to which rules are applied, in one slice: a millisecond."""
 RINGS_FOR = 32
 """Seconds after which a call does not ring any more, unless its rule says otherwise."""
 LONGEST_PAUSE = 3_600.0
@@ -83,7 +86,7 @@ class Drain:
     async def go(self, installation: Installation) -> Went:
         """Work off some of the events that are due. Raises StoreUnavailable; events wait then as before."""
         events = await self._inbox.waiting(installation.id, now=self._clock.now(), limit=AT_ONCE)
-        plans = folding.in_one_go(folding.folded(self._plans(installation, events)))
+        plans = folding.in_one_go(folding.folded(await self._plans(installation, events)))
         if not plans:
             return Went(0)
         known, trouble = await self._known(installation, plans)
@@ -102,9 +105,13 @@ class Drain:
         await self._inbox.settle(settled)
         return Went(len(settled), trouble)
 
-    def _plans(self, installation: Installation, events: Sequence[ReceivedEvent]) -> list[Plan]:
+    async def _plans(self, installation: Installation, events: Sequence[ReceivedEvent]) -> list[Plan]:
         rules = {name: self._rules.of(installation.id, name) for name in {event.event for event in events}}
-        return [folding.plan(event, *rules[event.event], mirrored=installation.mirror) for event in events]
+        plans: list[Plan] = []
+        for event in events:
+            plans.append(folding.plan(event, *rules[event.event], mirrored=installation.mirror))
+            await _let_others_in(len(plans), PLANNED)
+        return plans
 
     # --- what is known
 
@@ -139,7 +146,10 @@ class Drain:
     # --- what rules make of it
 
     async def _applied(self, installation: Installation, plans: Sequence[Plan], known: _Known) -> list[Verdict]:
-        verdicts = [await self._guarded(installation, one, known) for one in plans]
+        verdicts: list[Verdict] = []
+        for one in plans:
+            verdicts.append(await self._guarded(installation, one, known))
+            await _let_others_in(len(verdicts), JUDGED)
         return await self._sending.send(installation, verdicts)
 
     async def _guarded(self, installation: Installation, one: Plan, known: _Known) -> Verdict:
@@ -205,6 +215,12 @@ class Drain:
         if is_call and event.origin is not Origin.POSTED:
             return True
         return most is not None and self._clock.now() - event.received > 1000 * max(most, RINGS_FOR)
+
+
+async def _let_others_in(count: int, size: int) -> None:
+    """Give the loop to others after each slice: a call that comes in now does not wait for a backlog of events."""
+    if count % size == 0:
+        await asyncio.sleep(0)
 
 
 def facts(
