@@ -31,6 +31,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     queue_depth: tuple[Labels, ...] = ()
     queue_oldest: float = 0.0
+    portal_oldest: tuple[Labels, ...] = ()
     h2_streams: tuple[Labels, ...] = ()
     h2_connections: tuple[Labels, ...] = ()
     routes_held: tuple[Labels, ...] = ()
@@ -74,6 +75,12 @@ DEFINITIONS: tuple[Definition, ...] = tuple(
             "Deliveries waiting (`queued`) and at a provider (`sending`).",
         ),
         (Metric.QUEUE_OLDEST, "gauge", (), "How long the oldest due job has waited: the one to alert on."),
+        (
+            Metric.PORTAL_OLDEST,
+            "gauge",
+            ("installation", "kind"),
+            "How long a connected Bitrix24 portal's first due `event` waits for its rules, or its first `write` for the portal.",
+        ),
         (Metric.H2_STREAMS, "gauge", ("provider",), "Requests in flight."),
         (Metric.H2_CONNECTIONS, "gauge", ("provider",), "Open connections."),
         (Metric.ROUTES_HELD, "gauge", ("reason",), "Routes that wait, by reason; a paused app's count as `operator`."),
@@ -144,6 +151,7 @@ class Metrics:
     def render(self, reading: Reading) -> bytes:
         """Return the exposition text with these gauges (`CONTENT_TYPE`)."""
         self._set(Metric.QUEUE_DEPTH, reading.queue_depth)
+        self._set(Metric.PORTAL_OLDEST, reading.portal_oldest)
         self._set(Metric.H2_STREAMS, reading.h2_streams)
         self._set(Metric.H2_CONNECTIONS, reading.h2_connections)
         self._set(Metric.ROUTES_HELD, reading.routes_held)

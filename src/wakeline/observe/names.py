@@ -19,6 +19,7 @@ class Metric(StrEnum):
     SEND_SECONDS = "wakeline_send_seconds"
     QUEUE_DEPTH = "wakeline_queue_depth"
     QUEUE_OLDEST = "wakeline_queue_oldest_seconds"
+    PORTAL_OLDEST = "wakeline_bitrix24_portal_oldest_seconds"
     H2_STREAMS = "wakeline_h2_streams"
     H2_CONNECTIONS = "wakeline_h2_connections"
     ROUTES_HELD = "wakeline_routes_held"

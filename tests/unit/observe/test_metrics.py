@@ -29,7 +29,7 @@ def test_every_name_is_defined_once() -> None:
 
 
 def test_no_label_names_a_token_a_device_or_a_user() -> None:
-    allowed = {"lane", "state", "provider", "outcome", "reason", "app", "credential", "version"}
+    allowed = {"lane", "state", "provider", "outcome", "reason", "app", "credential", "version", "installation", "kind"}
     assert {label for item in DEFINITIONS for label in item.labels} <= allowed
 
 

@@ -21,6 +21,7 @@ async def scrape(call: Call) -> Answer:
     reading = Reading(
         queue_depth=_depth(depths),
         queue_oldest=_oldest(depths, call.now),
+        portal_oldest=await _portals(call),
         h2_streams=_connections(call, "in_flight"),
         h2_connections=_connections(call, "connections"),
         routes_held=_held(call),
@@ -49,6 +50,21 @@ def _oldest(depths: list[LaneDepth], now: int) -> float:
     """Return the seconds that the oldest due job has waited."""
     waits = [now - depth.oldest for depth in depths if depth.oldest is not None and depth.oldest <= now]
     return max(waits, default=0) / 1000
+
+
+async def _portals(call: Call) -> tuple[Labels, ...]:
+    """Return how many seconds the first due event, and the first due write, of each connected portal have waited."""
+    connected, now = call.ports.connected, call.now
+    found: list[Labels] = []
+    for one in connected.installations.all():
+        events = await connected.inbox.waiting(one.id, now=now, limit=1)
+        writes = await connected.outbox.waiting(one.id, now=now, limit=1)
+        since = {
+            "event": max((max(each.received, each.due) for each in events), default=now),
+            "write": max((max(each.at, each.due) for each in writes), default=now),
+        }
+        found += [Labels((str(one.id), kind), (now - at) / 1000) for kind, at in since.items()]
+    return tuple(found)
 
 
 def _connections(call: Call, figure: str) -> tuple[Labels, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from connected_nouns import event, installation, write
 from unit.edges.rest.gateway import Gateway
 from wakeline.model.credential import CredentialState
 from wakeline.model.key import Scope
@@ -125,6 +126,25 @@ async def test_metrics_count_what_waits_and_need_a_key(app: Gateway) -> None:
     assert 'wakeline_queue_depth{lane="alert",state="queued"} 1.0' in text
     assert 'wakeline_routes_held{reason="operator"} 1.0' in text
     assert 'wakeline_deliveries_held{reason="operator"} 1.0' in text
+
+
+async def test_metrics_tell_how_long_connected_portals_are_behind(app: Gateway) -> None:
+    behind = (await app.store.installations.create(installation("behind"))).id
+    idle = (await app.store.installations.create(installation("idle"))).id
+    now = app.clock.now()
+    await app.store.event_inbox.put([event(1, of=behind, received=now), event(2, of=behind, received=now + 1)])
+    await app.store.outbox.put([write(of=behind, at=now, due=now + 2000), write(of=idle, at=now, due=now + 60_000)])
+    app.clock.advance(5)
+
+    lines = set((await app.call("GET", "/metrics")).text.splitlines())
+
+    name = "wakeline_bitrix24_portal_oldest_seconds"
+    assert {line for line in lines if line.startswith(name)} == {
+        f'{name}{{installation="{behind}",kind="event"}} 5.0',
+        f'{name}{{installation="{behind}",kind="write"}} 3.0',
+        f'{name}{{installation="{idle}",kind="event"}} 0.0',
+        f'{name}{{installation="{idle}",kind="write"}} 0.0',
+    }
 
 
 async def test_what_waits_for_a_paused_app_is_counted_too(app: Gateway) -> None:
