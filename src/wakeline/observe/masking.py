@@ -28,10 +28,36 @@ _TOKENS = re.compile(
 _ENDPOINTS = re.compile(r"(https?(?:://|%3A%2F%2F)[^\s/?#&\"']+?(?:/|%2F))([^\s&\"']{12,})", re.IGNORECASE)
 # The code of an incoming webhook stands in its path, tokens and client secrets of Bitrix24's OAuth in queries. Portals post theirs
 # to applications as forms, and some programs put forms into queries.
-_WEBHOOKS = re.compile(r"(/rest/+(?:api/+)?[0-9]+/+)[^/\s?#&\"']+", re.IGNORECASE)
+# Names count as a reader of queries hears them: any letter may be percent-encoded, PHP takes dots and spaces for underscores and
+# brackets for what is inside, and a command of a batch is a query within a value.
+_WEBHOOKS = re.compile(r"(/rest/+(?:api/+)?[0-9]+(?:/|%2F)+)(?:(?!%2F)[^/\s?#&\"'])+", re.IGNORECASE)
+_NAMED = (
+    "auth",
+    "access_token",
+    "refresh_token",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "key",
+    "application_token",
+    "auth_id",
+    "refresh_id",
+    "app_sid",
+    "state",
+    "password",
+)
+
+
+def _spelled(name: str) -> str:
+    """Return a pattern of a name however it is encoded."""
+    signs = {"_": r"[_.+]|%5F|%2E|%20"}
+    return "".join(f"(?:{signs.get(sign, f'{sign}|%{ord(sign):02X}|%{ord(sign.upper()):02X}')})" for sign in name)
+
+
 _QUERIES = re.compile(
-    r"([?&](?:auth|auth(?:\[|%5B)\w+(?:\]|%5D)|access_token|refresh_token|client_secret|code|code_verifier|key"
-    r"|application_token|auth_id|refresh_id|app_sid|state)=)[^&\s\"'#]+",
+    r"((?:[?&]|%3F|%26)(?:\+|%20)*(?:"
+    + "|".join(map(_spelled, _NAMED))
+    + r")(?:(?:\[|%5B)[^=&\s\"'#]{0,99}?)?(?:=|%3D))(?:(?!%26)[^&\s\"'#])+",
     re.IGNORECASE,
 )
 _SECRETS = re.compile(

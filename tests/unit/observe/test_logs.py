@@ -159,6 +159,16 @@ def test_requests_are_lines_of_their_own_if_asked_for() -> None:
         ("/oauth/token/?code=s3cr3t1&code_verifier=s3cr3t2", "/oauth/token/?code=***&code_verifier=***"),
         ("/rest/x?auth%5Baccess_token%5D=s3cr3t1", "/rest/x?auth%5Baccess_token%5D=***"),
         ("/send/?key=s3cr3t1", "/send/?key=***"),
+        ("/rest/x?%61uth=s3cr3t1&A%55TH=s3cr3t2", "/rest/x?%61uth=***&A%55TH=***"),
+        ("/rest/x?access.token=s3cr3t1&client+secret=s3cr3t2", "/rest/x?access.token=***&client+secret=***"),
+        ("/rest/x?auth[a][b]=s3cr3t1&code%5B%5D=s3cr3t2", "/rest/x?auth[a][b]=***&code%5B%5D=***"),
+        (
+            "/rest/batch?cmd[a]=profile%3Fauth%3Ds3cr3t1%26x%3D1&cmd[b]=scope",
+            "/rest/batch?cmd[a]=profile%3Fauth%3D***%26x%3D1&cmd[b]=scope",
+        ),
+        ("/oauth/authorize/?login=anna&password=s3cr3t1", "/oauth/authorize/?login=anna&password=***"),
+        ("/rest/1%2Fhook0123456789ab%2Fprofile", "/rest/1%2F***%2Fprofile"),
+        ("/rest/x?author=anna&keys=1&encode=2&a=b", "/rest/x?author=anna&keys=1&encode=2&a=b"),
         ("/bitrix24/oauth/abc?code=s3cr3t1&state=s3cr3t2.s3cr3t3&a=b", "/bitrix24/oauth/abc?code=***&state=***&a=b"),
         (
             "/bitrix24/events/abc?AUTH_ID=s3cr3t1&REFRESH_ID=s3cr3t2&APP_SID=s3cr3t3&APPLICATION_TOKEN=s3cr3t4",

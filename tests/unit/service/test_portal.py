@@ -90,7 +90,11 @@ async def test_no_line_of_the_access_log_shows_what_opens_a_door(gateway: Gatewa
     asked = (
         f"/rest/1/{CODE}/profile.json",
         f"//rest//1//{CODE}/batch/",
+        f"/rest/1%2F{CODE}/profile",
+        f"/%72est/1/{CODE[0]}%{ord(CODE[1]):02x}{CODE[2:]}/profile",
         "/rest/profile?auth=token-in-query",
+        "/rest/profile?%61uth=token-in-query",
+        "/rest/batch?cmd[a]=profile%3Fauth%3Dtoken-in-query",
         "/oauth/token/?grant_type=refresh_token&client_id=local.x&client_secret=client-in-query&refresh_token=token-in-query",
         "/send/?key=licence-in-query",
     )
