@@ -72,17 +72,22 @@ async def test_an_installation_is_kept_as_the_oauth_server_confirms_it() -> None
         "file:///etc/passwd",
         "gopher://oauth.bitrix.info/rest/",
         "//evil.test/rest/",
-        "",
-        None,
-        ["https://oauth.bitrix.info/rest/"],
     ],
 )
-async def test_a_server_that_is_not_bitrix24s_is_not_even_asked(endpoint: Any) -> None:
+async def test_a_server_that_is_not_bitrix24s_is_not_even_asked(endpoint: str) -> None:
     portal = await opened()
 
     assert (await portal.install(server_endpoint=endpoint)).status_code == 403
     assert (await portal.launch(SERVER_ENDPOINT=endpoint)).status_code == 403
     assert (portal.oauth.asked, portal.now.state) == ([], InstallationState.WAITING)
+
+
+@pytest.mark.parametrize(("known", "asked"), [("", OAUTH), ("https://oauth.bitrix24.tech/rest/",) * 2])
+async def test_where_no_server_is_named_the_known_or_the_usual_one_is_asked(known: str, asked: str) -> None:
+    portal = await opened(server_endpoint=known)
+
+    assert (await portal.launch(SERVER_ENDPOINT="")).status_code == 200
+    assert [one.server_endpoint for one in portal.oauth.asked] == [asked]
 
 
 async def test_a_server_that_the_operator_named_is_asked() -> None:

@@ -26,7 +26,7 @@ from wakeline.model.bitrix24.installation import ApplicationAccess, Installation
 from wakeline.model.errors import WakelineError
 from wakeline.model.event import Event, EventData, EventType
 from wakeline.wire.bitrix24.endpoints import host_of, same_origin
-from wakeline.wire.bitrix24.oauth_server import server_endpoint
+from wakeline.wire.bitrix24.oauth_server import DEFAULT_SERVER_ENDPOINT, server_endpoint
 from wakeline.wire.bitrix24.posted import Auth
 
 _TRIES = 3
@@ -118,7 +118,9 @@ class Installing:
     def _candidate(self, known: Installation, access: ApplicationAccess, auth: Auth) -> Installation:
         """Return the installation as it would be with the posted tokens. Raises Unproven for what needs no question."""
         tokens = auth.tokens(self._ports.clock.now())
-        endpoint = server_endpoint(auth.server_endpoint, self._ports.hosts())
+        # Portals of former years name none when the application is opened.
+        said = auth.server_endpoint or known.server_endpoint or DEFAULT_SERVER_ENDPOINT
+        endpoint = server_endpoint(said, self._ports.hosts())
         if tokens is None or not (auth.member_id and auth.application_token):
             raise Unproven("The installation brings no tokens, or does not say of which portal")
         if not endpoint:
