@@ -2,8 +2,7 @@
 
 At the start, every `catch_up_every`, and as soon as a portal answers again:
 
-application that queues   event.offline.get (reserves) -> inbox, on disk -> event.offline.clear. What a process before this one had
-                          reserved, and had no time to clear, is still in event.offline.list
+application that queues   event.offline.get (reserves) -> inbox, on disk -> event.offline.clear
 webhook, or no queue      records that changed since `reached`, by lists -> inbox, on disk. So it is for an application that was
                           connected anew, too: while it was not installed, nothing was queued for it
 
@@ -18,32 +17,25 @@ Source: Bitrix24 REST, "Offline events".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, tzinfo
-from itertools import groupby
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import msgspec
 import structlog
 
-from wakeline.connectors.bitrix24 import kinds, late_events
-from wakeline.connectors.bitrix24.binding import ANY, CONNECTOR, events_of
+from wakeline.connectors.bitrix24.changed_records import ChangedRecords
 from wakeline.connectors.bitrix24.client import PortalClient
 from wakeline.connectors.bitrix24.connections import Connections
-from wakeline.connectors.bitrix24.kinds import KINDS, Kind
-from wakeline.connectors.bitrix24.late_events import SETTLING, Row
+from wakeline.connectors.bitrix24.late_events import OVERLAP, SETTLING
+from wakeline.connectors.bitrix24.offline_queue import OfflineQueue
 from wakeline.connectors.bitrix24.turns import Turns
-from wakeline.connectors.bitrix24.walking import Walk, portal_time, walk
+from wakeline.connectors.bitrix24.walking import portal_time
 from wakeline.model.bitrix24.inbox import ReceivedEvent
 from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, InstallationState
-from wakeline.model.bitrix24.records import Record
 from wakeline.model.errors import PortalClosed, PortalRefused, PortalUnreachable
 from wakeline.ports import Clock
 from wakeline.ports.bitrix24_connector import EventInbox, Installations, Rules
 
-OVERLAP = 120_000
-"""Milliseconds before `reached` that are listed again: a transaction may end so long after the moment that it wrote."""
-AT_ONCE = 200
-"""Offline events that are reserved, kept and cleared together."""
 QUEUE_KEEPS = 30 * 86_400_000
 """Milliseconds for which an event is sure to wait in the queue: Bitrix24 drops it after 34 days."""
 DAY = 86_400_000
@@ -79,8 +71,9 @@ class CatchingUp:
         """Begin with no portal looked at; `every` says the seconds between two looks."""
         self._inbox = inbox
         self._installations = installations
-        self._rules = rules
         self._clock = clock
+        self._queue = OfflineQueue(inbox, clock, self._keep)
+        self._lists = ChangedRecords(inbox, rules, clock, self._keep, self._refuse)
         self._connections = connections
         self._every = every
         self._wake = wake
@@ -151,13 +144,15 @@ class CatchingUp:
         there = await portal_time(client)
         horizon = int(there.timestamp() * 1000) - SETTLING
         events = await self._queued(client, installation, there)
-        if events is None or installation.id in self._changed or horizon - installation.reached > QUEUE_KEEPS:
-            listed = await self._listed(client, installation, there.tzinfo, horizon)
-            events = listed if events is None else events + listed
+        is_whole = installation.id not in self._changed and horizon - installation.reached <= QUEUE_KEEPS
+        if installation.reached and (events is None or not is_whole):
+            since = self._since(installation, horizon)
+            listed = await self._lists.find(client, installation, there.tzinfo, since=since, until=horizon)
+            events = (events or 0) + listed
         await self._reach(installation, horizon)
         self._changed.discard(installation.id)
         self._looked[installation.id] = began
-        return Found(events, horizon)
+        return Found(events or 0, horizon)
 
     async def _reach(self, installation: Installation, horizon: int) -> None:
         """Write that all before `horizon` is known; a mirror that is empty, or only now became one, is filled."""
@@ -168,72 +163,15 @@ class CatchingUp:
         if installation.reached or not installation.mirror:
             await self._installations.reach(installation.id, horizon)
 
-    # --- the offline queue
-
     async def _queued(self, client: PortalClient, installation: Installation, there: datetime) -> int | None:
         """Take over what the portal has queued; None: it queues nothing for us."""
         if not installation.offline or not isinstance(installation.access, ApplicationAccess):
             return None
-        number, now = installation.id, int(there.timestamp() * 1000)
-        settled = {"<=TIMESTAMP_X": _said(now - SETTLING, there.tzinfo)}
-        get = {"clear": 0, "auth_connector": CONNECTOR, "limit": AT_ONCE, "filter": settled}
         try:
-            found = 0
-            if number not in self._settled:
-                since = (
-                    {">TIMESTAMP_X": _said(installation.reached - OVERLAP, there.tzinfo)}
-                    if installation.reached
-                    else {}
-                )
-                found += await self._take_left(client, number, {**settled, **since}, now)
-            while rows := self._rows(number, await _asked(client, "event.offline.get", get), now):
-                found += await self._take(client, number, rows)
+            return await self._queue.take(client, installation, there, left=installation.id not in self._settled)
         except PortalRefused as error:
-            self._refuse(number, "event.offline.get", error)
+            self._refuse(installation.id, "event.offline.get", error)
             return None
-        return found
-
-    async def _take_left(self, client: PortalClient, number: int, filters: dict[str, str], portal_now: int) -> int:
-        """Take over what was reserved and not cleared: nobody else reads the queue of our name.
-
-        Not every portal says who has reserved a row. It cannot be cleared then, and goes when it is old.
-        """
-        left: list[Row] = []
-        async for reply in client.pages("event.offline.list", {"auth_connector": CONNECTOR, "filter": filters}):
-            left += self._rows(number, reply.result, portal_now)
-        return await self._take(client, number, left)
-
-    def _rows(self, number: int, result: object, portal_now: int) -> list[Row]:
-        return late_events.rows(number, result, portal_now=portal_now, now=self._clock.now())
-
-    async def _take(self, client: PortalClient, number: int, rows: Sequence[Row]) -> int:
-        found = await self._keep(number, [row.event for row in rows])
-        reserved = sorted((row for row in rows if row.process), key=_process)
-        for process, taken in groupby(reserved, key=_process):
-            messages = [row.message for row in taken]
-            cleared = {"process_id": process, "message_id": messages, "auth_connector": CONNECTOR}
-            await _asked(client, "event.offline.clear", cleared)
-        return found
-
-    # --- lists
-
-    async def _listed(self, client: PortalClient, installation: Installation, zone: tzinfo | None, horizon: int) -> int:
-        """Find records that changed since everything was known; young ones are left for the next look."""
-        if not installation.reached:
-            return 0
-        since = self._since(installation, horizon)
-        wanted = frozenset(events_of(self._rules.all(), installation))
-        found = 0
-        for kind in kinds_of(wanted):
-            fields = Walk(kind=kind, since=_said(since, zone), select=late_events.fields_needed(kind))
-            try:
-                async for stretch in walk(client, fields, self._clock.now()):
-                    changed = [each for each in stretch.records if late_events.changed(each) <= horizon]
-                    found += await self._keep_changed(installation.id, changed, wanted, since)
-            except PortalRefused as error:
-                # The application may not read these: asking for them again would hold up all others.
-                self._refuse(installation.id, kind.list_method, error)
-        return found
 
     def _since(self, installation: Installation, horizon: int) -> int:
         """Return from when on changes are listed, by the portal's clock."""
@@ -245,28 +183,13 @@ class CatchingUp:
             unseen = DAY if horizon < installation.reached else 0
         return min(installation.reached, horizon - unseen) - OVERLAP
 
-    async def _keep_changed(self, number: int, records: Sequence[Record], wanted: frozenset[str], since: int) -> int:
-        subjects = {subject for record in records for subject in late_events.subjects(record)}
-        known = await self._inbox.latest(number, subjects) if subjects else {}
-        now = self._clock.now()
-        events = (late_events.listed(number, record, known, since=since, now=now) for record in records)
-        return await self._put(
-            number, [event for event in events if event and (event.event in wanted or ANY in wanted)]
-        )
-
     def _refuse(self, number: int, what: str, error: PortalRefused) -> None:
         """Log that a portal does not let us look there; once, since it is looked every few minutes."""
         if (number, what) not in self._refused:
             self._refused.add((number, what))
             _log.warning("bitrix24.catching_up_refused", installation=number, method=what, cause=error.detail)
 
-    # --- keeping
-
     async def _keep(self, number: int, events: Sequence[ReceivedEvent]) -> int:
-        known = await self._inbox.latest(number, {event.subject for event in events}) if events else {}
-        return await self._put(number, late_events.untold(events, known))
-
-    async def _put(self, number: int, events: Sequence[ReceivedEvent]) -> int:
         """Keep events; returns how many were not known. They are on disk then."""
         if not events:
             return 0
@@ -274,22 +197,3 @@ class CatchingUp:
         if new:
             self._wake(number)
         return new
-
-
-def kinds_of(events: frozenset[str]) -> tuple[Kind, ...]:
-    """Return the kinds of records that these events tell of."""
-    told = {found[0].record for event in events if (found := kinds.told(event)) is not None}
-    return tuple(kind for kind in KINDS if kind.record in told or ANY in events)
-
-
-async def _asked(client: PortalClient, method: str, params: Mapping[str, object]) -> object:
-    return (await client.call(method, params, bulk=True)).result
-
-
-def _said(at: int, zone: tzinfo | None) -> str:
-    """Return a moment (Unix ms) as Bitrix24 writes it, in the portal's own zone: not every method heeds the offset."""
-    return datetime.fromtimestamp(at // 1000, zone).isoformat()
-
-
-def _process(row: Row) -> str:
-    return row.process

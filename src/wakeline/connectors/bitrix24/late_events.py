@@ -3,15 +3,15 @@
 Pure. Moments of events are the portal's own, as those of posted events are, so that a clock that is wrong on either side
 confuses nothing. Rules:
 posted    `ts` of a posted event is never before the moment of the change; that of the queue's row may be a second off
-listed    a record that changed is one event: ADD if it was made in the span that was listed and nobody told so, else UPDATE; both
-          have the moment of its last change, so that the next look at the same record finds it told
+listed    a record that was made in the span that was listed is an ADD, at that moment, unless one was told; one that changed after
+          it was made is an UPDATE, at its last change, unless an event of that moment or later was told
 Source: Bitrix24 REST, "Offline events", `event.offline.get`; lists by DATE_MODIFY, CHANGED_DATE, LAST_UPDATED.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, tzinfo
 
 import msgspec
 
@@ -25,11 +25,15 @@ SAME = 1_000
 """Milliseconds by which two moments of one event may differ: portals stamp whole seconds, in two places."""
 SETTLING = 30_000
 """Milliseconds in which a change that we find may still be posted to us."""
+OVERLAP = 120_000
+"""Milliseconds before `reached` that are looked at again: a transaction may end so long after the moment that it wrote."""
 _UNDEFINED = "undefined"
 _CHANGED_BY = ("MODIFY_BY_ID", "CHANGED_BY", "EDITOR_ID")
 
 Known = Mapping[bytes, int]
 """When the last event with a subject was raised (Unix ms)."""
+Keep = Callable[[int, Sequence[ReceivedEvent]], Awaitable[int]]
+"""Keeps events of an installation (row id) on disk; returns how many are new."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,15 +44,20 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     process: str
 
 
-def moment(said: object) -> int:
+def moment(value: object) -> int:
     """Return a moment as Bitrix24 writes it, in Unix ms; 0: it is none. One without an offset is none: nobody knows which."""
-    if not isinstance(said, str):
+    if not isinstance(value, str):
         return 0
     try:
-        found = datetime.fromisoformat(said)
+        found = datetime.fromisoformat(value)
     except ValueError:
         return 0
     return 0 if found.tzinfo is None else int(found.timestamp() * 1000)
+
+
+def said(at: int, zone: tzinfo | None) -> str:
+    """Return a moment (Unix ms) as Bitrix24 writes it, in the portal's own zone: not every method heeds the offset."""
+    return datetime.fromtimestamp(at // 1000, zone).isoformat()
 
 
 # --- the offline queue
@@ -57,22 +66,22 @@ def moment(said: object) -> int:
 def rows(installation: int, result: object, *, portal_now: int, now: int) -> list[Row]:
     """Return the rows that `event.offline.get` or `.list` answered. `portal_now` is the portal's own time, `now` ours."""
     reserved = result if isinstance(result, Mapping) else {"events": result}
-    process, said = reserved.get("process_id"), reserved.get("events")
-    maps = [one for one in said if isinstance(one, Mapping)] if isinstance(said, list) else []
+    process, events = reserved.get("process_id"), reserved.get("events")
+    maps = [one for one in events if isinstance(one, Mapping)] if isinstance(events, list) else []
     found = (_row(installation, one, process, portal_now, now) for one in maps)
     return [row for row in found if row is not None]
 
 
-def _row(installation: int, said: Mapping[str, object], process: object, portal_now: int, now: int) -> Row | None:
-    name, message, owner = said.get("EVENT_NAME"), said.get("MESSAGE_ID"), process or said.get("PROCESS_ID")
+def _row(installation: int, row: Mapping[str, object], process: object, portal_now: int, now: int) -> Row | None:
+    name, message, owner = row.get("EVENT_NAME"), row.get("MESSAGE_ID"), process or row.get("PROCESS_ID")
     if not isinstance(name, str) or not isinstance(message, str) or not name or not message:
         return None
-    additional = said.get("EVENT_ADDITIONAL")
+    additional = row.get("EVENT_ADDITIONAL")
     event = _event(
         installation,
         name.upper(),
-        said.get("EVENT_DATA"),
-        at=moment(said.get("TIMESTAMP_X")) or portal_now,
+        row.get("EVENT_DATA"),
+        at=moment(row.get("TIMESTAMP_X")) or portal_now,
         now=now,
         origin=Origin.OFFLINE,
         user=kinds.number_of(additional.get("user_id")) if isinstance(additional, Mapping) else 0,
@@ -115,24 +124,30 @@ def subjects(record: Record) -> tuple[bytes, bytes]:
     return made, updated
 
 
-def listed(installation: int, record: Record, known: Known, *, since: int, now: int) -> ReceivedEvent | None:
-    """Return the event of a record that was found in a list of what changed since `since`; None: it was told."""
+def listed(installation: int, record: Record, known: Known, *, since: int, now: int) -> list[ReceivedEvent]:
+    """Return the events of a record, found in a list of what changed since `since`, that nobody told."""
     kind, at = BY_RECORD[record.kind], changed(record)
+    begun = moment(record.fields.get(kind.created))
     made, updated = subjects(record)
-    if not at or _is_known(max(known.get(made, 0), known.get(updated, 0)), at):
-        return None
-    is_new = moment(record.fields.get(kind.created)) >= since and made not in known
-    change = Change.ADD if is_new else Change.UPDATE
+    found: list[tuple[Change, int]] = []
+    if at and begun >= since and made not in known:
+        found.append((Change.ADD, begun))
+    if at > begun + SAME and not _is_known(max(known.get(made, 0), known.get(updated, 0)), at):
+        found.append((Change.UPDATE, at))
     by = (kinds.number_of(record.fields.get(name)) for name in _CHANGED_BY)
-    return _event(
-        installation,
-        kind.event(change),
-        _data(kind, record.id, change),
-        at=at,
-        now=now,
-        origin=Origin.LISTED,
-        user=next((number for number in by if number), 0),
-    )
+    user = next((number for number in by if number), 0)
+    return [
+        _event(
+            installation,
+            kind.event(change),
+            _data(kind, record.id, change),
+            at=raised,
+            now=now,
+            origin=Origin.LISTED,
+            user=user,
+        )
+        for change, raised in found
+    ]
 
 
 def _is_known(last: int | None, at: int) -> bool:

@@ -369,6 +369,25 @@ class TestLists:
         ]
         assert [event.user for event in await by_webhook.kept()] == [4, 3, 0]
 
+    async def test_tell_of_a_record_that_was_made_and_changed_what_somebody_wants_to_hear(
+        self, world: Connected
+    ) -> None:
+        listening = Listening(world, await world.webhook(), 0)
+        await listening.rules("ONCRMDEALUPDATE", "ONTASKADD")
+        await listening.look_twice()
+        made = {kind: listening.work(kind)[1] for kind in (Kind.DEAL, Kind.TASK)}
+        world.clock.advance(60)
+        listening.work(Kind.DEAL)
+        for kind, number in made.items():
+            listening.work(kind, number)
+        world.clock.advance(EVERY)
+        await listening.look()
+
+        assert await listening.told() == [
+            ("ONCRMDEALUPDATE", made[Kind.DEAL], Origin.LISTED),
+            ("ONTASKADD", made[Kind.TASK], Origin.LISTED),
+        ]
+
     async def test_find_the_same_only_once(self, by_webhook: Listening) -> None:
         by_webhook.work(Kind.DEAL, 7)
         _, made = by_webhook.work(Kind.DEAL)

@@ -30,7 +30,7 @@ def rows(result: object) -> list[late_events.Row]:
     return late_events.rows(3, result, portal_now=NOW, now=NOW)
 
 
-def listed(record: Record, known: dict[bytes, int] | None = None, *, since: int) -> ReceivedEvent | None:
+def listed(record: Record, known: dict[bytes, int] | None = None, *, since: int) -> list[ReceivedEvent]:
     return late_events.listed(3, record, known or {}, since=since, now=NOW)
 
 
@@ -80,33 +80,42 @@ class TestRows:
 
 class TestListed:
     def test_a_record_that_was_made_in_the_span_is_an_add(self) -> None:
-        found = listed(deal(), since=MADE_MS)
+        (made,) = listed(deal(DATE_MODIFY=MADE), since=MADE_MS)
 
-        assert found is not None
-        assert (found.event, found.at, found.user, found.record) == ("ONCRMDEALADD", CHANGED_MS, 4, 7)
+        assert (made.event, made.at, made.user, made.record) == ("ONCRMDEALADD", MADE_MS, 4, 7)
+
+    def test_one_that_was_made_and_has_changed_since_is_both(self) -> None:
+        made, changed = listed(deal(), since=MADE_MS)
+
+        assert (made.event, made.at) == ("ONCRMDEALADD", MADE_MS)
+        assert (changed.event, changed.at) == ("ONCRMDEALUPDATE", CHANGED_MS)
 
     def test_one_that_was_made_before_it_is_an_update(self) -> None:
-        found = listed(deal(), since=MADE_MS + 1000)
+        (changed,) = listed(deal(), since=MADE_MS + 1000)
 
-        assert found is not None
-        assert found.event == "ONCRMDEALUPDATE"
+        assert (changed.event, changed.at) == ("ONCRMDEALUPDATE", CHANGED_MS)
 
     def test_one_of_whose_making_we_know_is_an_update_if_it_changed_later(self) -> None:
         made, _ = late_events.subjects(deal())
-        found = listed(deal(), {made: MADE_MS}, since=MADE_MS)
+        (changed,) = listed(deal(), {made: MADE_MS}, since=MADE_MS)
 
-        assert found is not None
-        assert found.event == "ONCRMDEALUPDATE"
+        assert changed.event == "ONCRMDEALUPDATE"
+
+    def test_that_it_was_made_is_told_also_if_a_later_change_was(self) -> None:
+        _, updated = late_events.subjects(deal())
+        (made,) = listed(deal(), {updated: CHANGED_MS}, since=MADE_MS)
+
+        assert (made.event, made.at) == ("ONCRMDEALADD", MADE_MS)
 
     @pytest.mark.parametrize("which", [0, 1])
     @pytest.mark.parametrize(("after", "told"), [(-2000, False), (-1000, True), (0, True), (5000, True)])
-    def test_what_was_told_at_that_moment_or_later_is_told(self, which: int, after: int, told: bool) -> None:
+    def test_a_change_that_was_told_at_that_moment_or_later_is_told(self, which: int, after: int, told: bool) -> None:
         known = {late_events.subjects(deal())[which]: CHANGED_MS + after}
 
-        assert (listed(deal(), known, since=MADE_MS) is None) is told
+        assert (listed(deal(), known, since=MADE_MS + 1000) == []) is told
 
     def test_a_record_that_does_not_say_when_it_changed_is_no_event(self) -> None:
-        assert listed(deal(DATE_MODIFY=None), since=0) is None
+        assert listed(deal(DATE_MODIFY=None), since=0) == []
 
     @pytest.mark.parametrize("kind", list(RecordKind))
     def test_every_kind_reads_the_fields_that_it_asks_for(self, kind: RecordKind) -> None:
@@ -114,7 +123,6 @@ class TestListed:
         asked = late_events.fields_needed(table)
         fields: dict[str, object] = dict.fromkeys(asked, "4")
         fields |= {"ID": "7", table.created: MADE, table.changed: CHANGED}
-        found = listed(Record(kind=kind, id=7, fields=fields), since=NOW)
+        (changed,) = listed(Record(kind=kind, id=7, fields=fields), since=NOW)
 
-        assert found is not None
-        assert (found.event, found.user, found.record) == (table.event(Change.UPDATE), 4, 7)
+        assert (changed.event, changed.user, changed.record) == (table.event(Change.UPDATE), 4, 7)
