@@ -6,6 +6,7 @@ Dumps are those that `wakeline import bitrix24` reads (SQL of mysqldump and pg_d
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -32,14 +33,14 @@ def queue_in(file: Path) -> QueueDump:
 
 
 def _read(stream: io.BufferedReader) -> QueueDump:
-    made = _made(stream)
+    made, written = _made(stream), round(os.fstat(stream.fileno()).st_mtime * 1000)
     if is_dump(stream.peek(1024)):
         dump = SqlDump(stream, TABLES)
         counted = _counted(dump)
-        return QueueDump(known=dump.found, dumped=made, **counted)
+        return QueueDump(known=dump.found, dumped=made, written=written, **counted)
     _, rows = rows_of(stream)
     known = rows.columns is None or "DATE_CREATE" in {name.upper() for name in rows.columns}
-    return QueueDump(known=known, **_counted(rows))
+    return QueueDump(known=known, written=written, **_counted(rows))
 
 
 def _made(stream: io.BufferedReader) -> int | None:

@@ -5,7 +5,8 @@ older than 15 seconds, 280 a run at most, again after 10 seconds while more are 
 sends. So a row may be as old as those before it need, and a few minutes more where agents are started by cron. What stays
 longer was not taken. A row that is in two dumps says the same without any clock.
 
-Pure: what was read in, one line out. Moments are the portal's own clock, taken as UTC: only differences count.
+Pure: what was read in, one line out. Moments are the portal's own clock, taken as UTC, so that rows are compared with each other
+first. A dump says by another clock when it was made, perhaps in another time zone: what half hours could explain is doubt.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from wakeline.doctor.checking import MINUTE, failed, fine, span, warning
+from wakeline.doctor.checking import HOUR, MINUTE, failed, fine, span, warning
 from wakeline.observe.health import Check
 
 NAME = "portal queue"
@@ -23,16 +24,22 @@ TABLES = ("b_pull_push_queue", "b_push_queue")
 
 _RUN, _PAUSE = 280, 10_000
 _SLACK = 5 * MINUTE
+_HALF_HOUR = 30 * MINUTE
+_ZONES = 14 * HOUR + _SLACK
+"""No two time zones that a portal's clock and a dump's may follow are further apart than that, as a rule."""
 _AGENT = "the agent CPushManager::SendAgent()"
 _FIX = (
     f"Check cron on the portal's server, and that {_AGENT} (\\Bitrix\\Push\\QueueAgent in older writings) is active in the "
     "portal's list of agents."
 )
 
+_AGAIN = "A second dump some minutes later tells for certain."
+
 
 class QueueDump(msgspec.Struct, frozen=True, kw_only=True):
     """What a dump says of the queue. `known`: the table is in it. `dumped`: when it was made (Unix ms), if it says so.
 
+    `written` is when its file was written, which may be later: files are copied.
     `first` and `last` are the smallest and greatest id; `oldest` and `newest` when the oldest and newest row were made (Unix ms).
     """
 
@@ -44,6 +51,7 @@ class QueueDump(msgspec.Struct, frozen=True, kw_only=True):
     oldest: int | None = None
     newest: int | None = None
     dumped: int | None = None
+    written: int | None = None
 
 
 def judge(dumps: Sequence[QueueDump]) -> Check:
@@ -86,11 +94,27 @@ def _waiting(dump: QueueDump) -> Check:
     if behind > allowed:
         cause = f"{_seen(dump)} The oldest has waited for {span(behind)} or more: {_AGENT} does not run."
         return failed(NAME, cause, _FIX)
-    if dump.dumped is not None and dump.dumped - dump.oldest > allowed:
-        waited = span(dump.dumped - dump.oldest)
-        cause = f"{_seen(dump)} When the dump was made the oldest had waited for {waited}, if both clocks are the same."
-        return warning(NAME, cause, f"{_FIX} A second dump some minutes later tells for certain.")
-    return fine(NAME, f"{_seen(dump)} None has waited longer than an agent that runs lets it.")
+    return _by_other_clocks(dump, dump.oldest, dump.newest, allowed) or fine(
+        NAME, f"{_seen(dump)} None has waited longer than an agent that runs lets it."
+    )
+
+
+def _by_other_clocks(dump: QueueDump, oldest: int, newest: int, allowed: int) -> Check | None:
+    """Judge the oldest row against when the dump was made, or else its file; None: nothing is wrong by these."""
+    if dump.dumped is not None and dump.dumped - oldest > allowed:
+        cause = f"{_seen(dump)} When the dump was made the oldest had waited for {span(dump.dumped - oldest)}"
+        if _may_be_a_time_zone(dump.dumped - newest):
+            return warning(NAME, f"{cause}, if both clocks are the same.", f"{_FIX} {_AGAIN}")
+        return failed(NAME, f"{cause}: {_AGENT} does not run.", _FIX)
+    if dump.dumped is None and dump.written is not None and dump.written - oldest > allowed + _ZONES:
+        cause = f"{_seen(dump)} When the file was written the oldest had waited for {span(dump.written - oldest)}"
+        return warning(NAME, f"{cause}: if it was not copied, {_AGENT} does not run.", f"{_FIX} {_AGAIN}")
+    return None
+
+
+def _may_be_a_time_zone(milliseconds: int) -> bool:
+    """Tell whether two clocks could be so far apart that show one moment: by half hours, and the minutes that a row may wait."""
+    return _SLACK < milliseconds <= _ZONES and (milliseconds + MINUTE) % _HALF_HOUR <= _SLACK + MINUTE
 
 
 def _seen(dump: QueueDump) -> str:

@@ -11,15 +11,18 @@ from wakeline.observe.health import Status
 MADE = 1_795_000_000_000
 
 
-def dump(rows: int, *, oldest: int, newest: int = 0, made: bool = True, first: int = 1) -> QueueDump:
-    """Return a dump whose rows were made so many milliseconds before it."""
+def dump(
+    rows: int, *, oldest: int, newest: int = 0, made: bool = True, first: int = 1, written: bool = False
+) -> QueueDump:
+    """Return a dump whose rows were made so many milliseconds before it; `written`: only its file says when."""
     return QueueDump(
         rows=rows,
         first=first,
         last=first + rows - 1,
         oldest=MADE - oldest,
         newest=MADE - newest,
-        dumped=MADE if made else None,
+        dumped=MADE if made and not written else None,
+        written=MADE if written else None,
     )
 
 
@@ -36,6 +39,11 @@ def dump(rows: int, *, oldest: int, newest: int = 0, made: bool = True, first: i
         (dump(20, oldest=3 * DAY, newest=DAY), Status.FAILED, "2 days or more"),
         (dump(2, oldest=2 * HOUR, newest=2 * HOUR - 1), Status.WARNING, "for 2 hours, if both clocks are the same"),
         (dump(2, oldest=2 * HOUR, newest=2 * HOUR - 1, made=False), Status.OK, "2 rows"),
+        (dump(2, oldest=100 * MINUTE, newest=100 * MINUTE), Status.FAILED, "for 1 hour: the agent"),
+        (dump(2, oldest=15 * HOUR, newest=15 * HOUR), Status.FAILED, "for 15 hours: the agent"),
+        (dump(2, oldest=-3 * HOUR, newest=-3 * HOUR), Status.OK, "2 rows"),
+        (dump(2, oldest=12 * HOUR, newest=12 * HOUR, written=True), Status.OK, "2 rows"),
+        (dump(2, oldest=3 * DAY, newest=3 * DAY, written=True), Status.WARNING, "if it was not copied"),
         (dump(28_000, oldest=20 * MINUTE), Status.OK, "28000 rows"),
         (dump(28_000, oldest=23 * MINUTE), Status.FAILED, "28000 rows"),
     ],
