@@ -515,7 +515,7 @@ def lived(folder: Path, lines: int) -> list[int]:
 @pytest.mark.faults
 async def test_nothing_that_was_kept_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
     turns: list[int] = []
-    for lines in (7, 12, 15):
+    for lines in (7, 12):
         turns += await asyncio.to_thread(lived, tmp_path, lines)
 
         store = await opened(tmp_path)
