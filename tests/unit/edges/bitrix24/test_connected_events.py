@@ -15,18 +15,28 @@ from structlog.testing import capture_logs
 from storing import Store, ToldClock, sqlite_store
 from unit.edges.bitrix24.neighbour import CLERK, MEMBER, NAME, OAUTH, TOKEN, Neighbour, installed, opened, webhook
 from wakeline.edges.bitrix24.connected.door import LONGEST
+from wakeline.edges.bitrix24.connected.proof import is_proven
 from wakeline.edges.bitrix24.connected.turns import MOST_WAITING
 from wakeline.model.bitrix24.inbox import Origin, ReceivedEvent
 from wakeline.model.bitrix24.installation import InstallationState
 from wakeline.model.errors import StoreUnavailable
 from wakeline.storage.memory import MemoryStore
 from wakeline.storage.sealing import Sealer
+from wakeline.wire.bitrix24.posted import Auth
 
 pytestmark = pytest.mark.anyio
 
 NOT_FOUND = (404, "NOT_FOUND")
 DENIED = (403, "ACCESS_DENIED")
 LATER = (503, "QUERY_LIMIT_EXCEEDED")
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    made: Store = sqlite_store(tmp_path) if request.param == "sqlite" else MemoryStore(ToldClock(), Sealer(b"m" * 32))
+    await made.open()
+    yield made
+    await made.close()
 
 
 def refusal(answer: httpx2.Response) -> tuple[int, str]:
@@ -191,8 +201,8 @@ async def test_an_event_that_cannot_be_kept_is_not_answered_as_if_it_were() -> N
     assert "does not post it again" in line["consequence"]
 
 
-async def test_a_webhook_names_its_portal_with_its_first_event_and_no_other_portal_after_that() -> None:
-    portal = await opened(**webhook())
+async def test_a_webhook_names_its_portal_with_its_first_event_and_no_other_portal_after_that(store: Store) -> None:
+    portal = await opened(**webhook(), store=store)
     assert portal.now.user(7) == "{member_id}:7"
 
     answers = await asyncio.gather(
@@ -205,11 +215,19 @@ async def test_a_webhook_names_its_portal_with_its_first_event_and_no_other_port
     assert len(await portal.events()) == 5
 
 
-async def test_a_webhooks_wrong_token_teaches_nothing() -> None:
+@pytest.mark.parametrize("wrong", [{"application_token": "x" * 32}, {"member_id": ""}, {"member_id": None}])
+async def test_a_webhooks_wrong_token_and_a_portal_without_a_name_teach_nothing(wrong: dict[str, Any]) -> None:
     portal = await opened(**webhook())
 
-    assert refusal(await portal.event(application_token="x" * 32)) == DENIED
-    assert portal.now.member_id == ""
+    assert refusal(await portal.event(**wrong)) == DENIED
+    assert (portal.now.member_id, await portal.events()) == ("", [])
+
+
+async def test_no_token_is_not_proven_by_none() -> None:
+    portal = await opened(member_id=MEMBER)
+
+    assert not is_proven(portal.now, Auth(member_id=MEMBER))
+    assert not is_proven(portal.now, Auth(member_id=MEMBER, application_token=TOKEN))
 
 
 async def test_what_looks_like_an_installation_is_an_event_to_a_webhook() -> None:
@@ -283,14 +301,6 @@ async def test_no_token_and_no_data_reaches_a_log_or_an_answer() -> None:
     assert "bitrix24.connected.refused" in said
     assert "sesame" not in said + answer.text
     assert all(secret not in said for secret in (TOKEN, "access-1", "client-secret"))
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    made: Store = sqlite_store(tmp_path) if request.param == "sqlite" else MemoryStore(ToldClock(), Sealer(b"m" * 32))
-    await made.open()
-    yield made
-    await made.close()
 
 
 async def test_a_burst_is_answered_fast_and_none_is_lost(store: Store) -> None:
