@@ -20,13 +20,13 @@ class SipBindings(Protocol):
         """
 
     def of(self, aor: str) -> list[Binding]:
-        """Return the bindings of an AoR that are kept, highest q first.
+        """Return the bindings of an AoR that are kept, highest q first, of equals the one that registered last.
 
         At once: between this and the caller's next step no REGISTER comes.
         """
 
     def by_gruu(self, gruu: str) -> Binding | None:
-        """Return the binding that has this public GRUU."""
+        """Return the binding that has this public GRUU; of several the one that registered last."""
 
     async def by_token(self, app: int, token: str) -> list[Binding]:
         """Return the bindings that are woken by this token through this app."""
@@ -34,8 +34,8 @@ class SipBindings(Protocol):
     async def aors(self, *, after: str = "", limit: int) -> list[str]:
         """Return AoRs that have bindings, in the order of their texts, from the one behind `after`."""
 
-    async def expiring(self, before: int, *, limit: int) -> list[Binding]:
-        """Return bindings with push parameters whose SIP registration ends before that, soonest first."""
+    async def expiring(self, before: int, *, after: int = 0, limit: int) -> list[Binding]:
+        """Return bindings with push parameters whose SIP registration ends before that and not before `after`, soonest first."""
 
     async def prune(self, now: int) -> int:
         """Forget bindings that are kept no longer; returns how many."""

@@ -23,6 +23,7 @@ from wakeline.storage.memory.ledger import MemoryLedger
 from wakeline.storage.memory.portal_keys import MemoryPortalKeys
 from wakeline.storage.memory.queue import MemoryQueue
 from wakeline.storage.memory.registers import MemoryApiKeys, MemoryApps, MemoryCredentials, MemoryRoutes, MemorySettings
+from wakeline.storage.memory.sip import MemorySipBindings, MemorySipMessages, MemorySipUsers
 
 
 class MemoryStore:
@@ -52,6 +53,9 @@ class MemoryStore:
         self.portal_rules = MemoryRules(self.installations)
         self.event_inbox = MemoryEventInbox(self.installations)
         self.outbox = MemoryOutbox(self.installations)
+        self.sip_bindings = MemorySipBindings(clock)
+        self.sip_messages = MemorySipMessages()
+        self.sip_users = MemorySipUsers()
         self.apps.on_delete(self.credentials.forget_app)
         self.apps.on_delete(self.routes.forget_app)
         self.apps.on_delete(self.brakes.forget_app)
@@ -61,6 +65,7 @@ class MemoryStore:
         self.apps.on_delete(self.portal_access.forget_app)
         self.portal_access.on_delete(self.portal_events.forget_application)
         self.apps.on_delete(self.installations.forget_app)
+        self.apps.on_delete(self.sip_bindings.forget_app)
         self.installations.on_delete(self.portal_rules.forget_installation)
         self.installations.on_delete(self.event_inbox.forget_installation)
         self.installations.on_delete(self.outbox.forget_installation)

@@ -1,0 +1,62 @@
+"""Messages that wait for phones, in a dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+
+from wakeline.model.sip.waiting import WaitingMessage
+
+
+class MemorySipMessages:
+    """Messages by id, and their ids by AoR and key."""
+
+    def __init__(self) -> None:
+        self._messages: dict[int, WaitingMessage] = {}
+        self._known: dict[tuple[str, str], int] = {}
+        self._last = 0
+
+    async def put(self, message: WaitingMessage) -> WaitingMessage:
+        """Keep a message; its id is given by the store; one with its AoR and key is the one that is there."""
+        present = self._known.get((message.aor, message.key))
+        if present is not None:
+            return self._messages[present]
+        self._last += 1
+        kept = self._messages[self._last] = msgspec.structs.replace(message, id=self._last)
+        self._known[message.aor, message.key] = kept.id
+        return kept
+
+    async def waiting(self, aor: str, uid: str, *, now: int, limit: int) -> list[WaitingMessage]:
+        """Return what a phone has not taken, in order; what has expired is left out."""
+        found = (
+            each for each in self._messages.values() if each.aor == aor and uid in each.uids and each.expires > now
+        )
+        return [each for each, _ in zip(found, range(limit), strict=False)]
+
+    async def taken(self, uid: str, messages: Collection[int]) -> None:
+        """Write that a phone took messages; one that all have taken is forgotten."""
+        for number in messages:
+            present = self._messages.get(number)
+            if present is not None and uid in present.uids:
+                self._leave(present, tuple(each for each in present.uids if each != uid))
+
+    def _leave(self, message: WaitingMessage, uids: tuple[str, ...]) -> None:
+        if uids:
+            self._messages[message.id] = msgspec.structs.replace(message, uids=uids)
+        else:
+            self._forget(message)
+
+    async def count(self, aor: str) -> int:
+        """Count what waits for an AoR."""
+        return sum(each.aor == aor for each in self._messages.values())
+
+    async def prune(self, now: int) -> int:
+        """Forget messages that have expired; returns how many."""
+        gone = [each for each in self._messages.values() if each.expires <= now]
+        for message in gone:
+            self._forget(message)
+        return len(gone)
+
+    def _forget(self, message: WaitingMessage) -> None:
+        del self._messages[message.id], self._known[message.aor, message.key]
