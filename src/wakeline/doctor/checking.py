@@ -12,6 +12,7 @@ import msgspec
 from wakeline import ports
 from wakeline.observe.health import Check, Status
 from wakeline.ports.bitrix24_broker import PortalKeys
+from wakeline.ports.bitrix24_connector import Installations
 from wakeline.ports.probe import Probe
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -25,6 +26,7 @@ class DoctorPorts(msgspec.Struct, frozen=True, kw_only=True):
     apps: ports.Apps
     credentials: ports.Credentials
     portal_keys: PortalKeys
+    installations: Installations
     probe: Probe
 
 

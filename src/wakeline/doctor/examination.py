@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from wakeline.doctor import portal_keys
+from wakeline.doctor import connected_portals, portal_keys
 from wakeline.doctor.checking import DoctorPorts, Look, failed
 from wakeline.model.errors import WakelineError
 from wakeline.observe.health import Check
@@ -14,7 +14,10 @@ from wakeline.observe.health import Check
 PATIENCE = 25.0
 """Seconds that a check may take; all together end within 30."""
 
-CHECKS: tuple[tuple[str, Look], ...] = (("push service", portal_keys.look),)
+CHECKS: tuple[tuple[str, Look], ...] = (
+    ("push service", portal_keys.look),
+    ("connected portal", connected_portals.look),
+)
 """Each check with the name under which it fails if it cannot look."""
 
 _log = structlog.get_logger()

@@ -6,11 +6,10 @@ host that it names still answers. Phones do not need that host to be reached fro
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 
 from wakeline.doctor.checking import DAY, DoctorPorts, failed, fine, skipped, span, warning
+from wakeline.doctor.reaching import Reached, reach
 from wakeline.model.app import App
 from wakeline.model.bitrix24.broker import PortalKey, PortalSource
 from wakeline.model.errors import AddressRefused, TransportError
@@ -22,13 +21,6 @@ MOVED = 7 * DAY
 """How long a new source of a key is worth a line."""
 
 _NAME = "push service"
-_AT_ONCE = 16
-_PATIENCE = 15.0
-"""Seconds in which all hosts are asked."""
-
-_Answer = str | TransportError
-"""The address at which a host answered, or why it did not."""
-
 _OPTION = 'COption::SetOptionString("pull", "push_service_url", URL)'
 
 
@@ -37,11 +29,11 @@ async def look(ports: DoctorPorts) -> Sequence[Check]:
     keys = ports.portal_keys.all()
     if not keys:
         return [skipped(_NAME, "No self-hosted Bitrix24 portal uses this gateway as its push service.")]
-    answers = await _asked(ports, {one.host for one in map(_last, keys) if one is not None and one.host})
+    answers = await reach(ports.probe, {one.host for one in map(_last, keys) if one is not None and one.host})
     return [check for key in keys for check in _of_key(ports, key, answers)]
 
 
-def _of_key(ports: DoctorPorts, key: PortalKey, answers: Mapping[str, _Answer]) -> list[Check]:
+def _of_key(ports: DoctorPorts, key: PortalKey, answers: Mapping[str, Reached]) -> list[Check]:
     app, now, name = ports.apps.by_id(key.app), ports.clock.now(), _name(key)
     found = [*_sendable(ports, app, name)]
     last = _last(key)
@@ -52,25 +44,6 @@ def _of_key(ports: DoctorPorts, key: PortalKey, answers: Mapping[str, _Answer]) 
 
 def _last(key: PortalKey) -> PortalSource | None:
     return max(key.sources, key=lambda one: one.seen, default=None)
-
-
-async def _asked(ports: DoctorPorts, hosts: Collection[str]) -> dict[str, _Answer]:
-    """Ask hosts whether they answer, some at a time; those for which there was no time are not in what is returned."""
-    answers: dict[str, _Answer] = {}
-    some = asyncio.Semaphore(_AT_ONCE)
-
-    async def ask(host: str) -> None:
-        async with some:
-            try:
-                answers[host] = await ports.probe.https(host)
-            except TransportError as error:
-                answers[host] = error
-
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_PATIENCE), asyncio.TaskGroup() as asking:
-            for host in hosts:
-                asking.create_task(ask(host))
-    return answers
 
 
 def _sendable(ports: DoctorPorts, app: App | None, name: str) -> list[Check]:
@@ -115,7 +88,7 @@ def _moved(key: PortalKey, last: PortalSource, name: str, now: int) -> list[Chec
     return [warning(name, cause, fix)]
 
 
-def _reached(host: str, answers: Mapping[str, _Answer], name: str) -> list[Check]:
+def _reached(host: str, answers: Mapping[str, Reached], name: str) -> list[Check]:
     if not host:
         return []
     match answers.get(host):

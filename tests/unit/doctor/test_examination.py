@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from unit.doctor.surgery import ports_of
 from unit.edges.rest.gateway import Gateway
 from wakeline.doctor import examination
 from wakeline.doctor.checking import DoctorPorts, fine
@@ -19,15 +20,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def ports() -> DoctorPorts:
-    gateway = Gateway()
-    store = gateway.store
-    return DoctorPorts(
-        clock=gateway.clock,
-        apps=store.apps,
-        credentials=store.credentials,
-        portal_keys=store.portal_keys,
-        probe=gateway.probe,
-    )
+    return ports_of(Gateway())
 
 
 async def good(_: DoctorPorts) -> Sequence[Check]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from unit.doctor.surgery import ports_of
 from unit.edges.rest.gateway import Gateway, Outlook
-from wakeline.doctor import portal_keys
-from wakeline.doctor.checking import DAY, HOUR, DoctorPorts, span
+from wakeline.doctor import portal_keys, reaching
+from wakeline.doctor.checking import DAY, HOUR, span
 from wakeline.model.bitrix24.broker import PortalKey, key_digest, seen_from
 from wakeline.model.errors import AddressRefused, ConnectFailed
 from wakeline.observe.health import Check, Status
@@ -21,15 +22,8 @@ class Surgery:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        store = gateway.store
         self.outlook: Outlook = gateway.probe
-        self.ports = DoctorPorts(
-            clock=gateway.clock,
-            apps=store.apps,
-            credentials=store.credentials,
-            portal_keys=store.portal_keys,
-            probe=gateway.probe,
-        )
+        self.ports = ports_of(gateway)
         self.key = PortalKey(id=0, app=0, digest=key_digest("licence"), ending="icence")
 
     async def bind(self, *, name: str = "Office") -> None:
@@ -145,7 +139,7 @@ async def test_a_portal_in_our_own_network_is_not_asked(surgery: Surgery) -> Non
 async def test_hosts_that_take_their_time_keep_no_line_from_being_said(
     surgery: Surgery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(portal_keys, "_PATIENCE", 0.05)
+    monkeypatch.setattr(reaching, "PATIENCE", 0.05)
     await surgery.bind()
     await surgery.come("slow.test", "192.0.2.7", ago=HOUR)
     surgery.outlook.silent.add("slow.test")

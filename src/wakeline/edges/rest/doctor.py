@@ -28,6 +28,7 @@ async def look(call: Call) -> Answer:
             apps=ports.apps,
             credentials=ports.credentials,
             portal_keys=ports.portal_keys,
+            installations=ports.connected.installations,
             probe=ports.probe,
         )
     )

@@ -1,0 +1,19 @@
+"""What the doctor looks at in a gateway of a test: a memory store, hosts that answer as told."""
+
+from __future__ import annotations
+
+from unit.edges.rest.gateway import Gateway
+from wakeline.doctor.checking import DoctorPorts
+
+
+def ports_of(gateway: Gateway) -> DoctorPorts:
+    """Return the doctor's ports of a gateway."""
+    store = gateway.store
+    return DoctorPorts(
+        clock=gateway.clock,
+        apps=store.apps,
+        credentials=store.credentials,
+        portal_keys=store.portal_keys,
+        installations=store.installations,
+        probe=gateway.probe,
+    )
