@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from wakeline.config import Bitrix24, Logs, SecretsSection, Server, Settings, Storage
 from wakeline.edges.bitrix24.secrets import digest
 from wakeline.model.bitrix24.access import IncomingWebhook, PortalUser
+from wakeline.model.errors import AddressRefused, ConnectFailed
 from wakeline.observe.logs import configure
 from wakeline.service import listeners, wiring
 from wakeline.service.wiring import Gateway
@@ -56,6 +58,17 @@ async def test_a_reload_reaches_the_portal(gateway: Gateway, tmp_path: Path) -> 
     gateway.apply(_settings(tmp_path, Bitrix24(require_https=False)))
     async with _client(gateway) as client:
         assert (await client.get(f"http://portal.test/rest/1/{CODE}/profile")).status_code == 200
+
+
+async def test_a_reload_tells_the_doctor_which_private_hosts_it_may_ask(gateway: Gateway, tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{closed.getsockname()[1]}"
+        with pytest.raises(AddressRefused):
+            await gateway._rest_ports.probe.https(host)
+        gateway.apply(_settings(tmp_path, Bitrix24(connected_hosts=("127.0.0.1",))))
+        with pytest.raises(ConnectFailed):
+            await gateway._rest_ports.probe.https(host)
 
 
 async def test_when_a_webhook_was_used_is_kept_when_the_gateway_ends(tmp_path: Path) -> None:
