@@ -176,7 +176,8 @@ class OutboxWorker:
             # What was certainly not done is no attempt.
             attempts = sent.attempts if lost else sent.attempts - 1
             waiting = msgspec.structs.replace(sent, state=WriteState.WAITING, attempts=attempts, cause=error.detail)
-            await self._write(waiting)
+            # Whoever dropped it meanwhile wants it no more.
+            await self._write(waiting, instead_of=WriteState.SENT)
 
     async def _doubt(self, write: PortalWrite, cause: str) -> None:
         _log.warning("bitrix24.write_doubtful", installation=write.installation, write=write.id, cause=cause)
@@ -186,10 +187,10 @@ class OutboxWorker:
         _log.warning("bitrix24.write_refused", installation=write.installation, write=write.id, cause=cause)
         await self._write(msgspec.structs.replace(write, state=WriteState.REFUSED, cause=cause))
 
-    async def _write(self, write: PortalWrite) -> None:
+    async def _write(self, write: PortalWrite, instead_of: WriteState | None = None) -> None:
         """Write what became of a write, however long the store takes: without it, it would be sent once more."""
         pause = 1.0
-        while not await _kept(self._outbox.settle(write)):
+        while not await _kept(self._outbox.settle(write, instead_of=instead_of)):
             await self._clock.sleep(pause)
             pause = min(2 * pause, LONGEST_REST)
 

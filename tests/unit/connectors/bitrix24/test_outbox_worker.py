@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import random
 from collections.abc import Callable
 
 import msgspec
@@ -367,6 +369,59 @@ async def test_a_write_that_is_dropped_before_it_is_sent_stays_dropped(writing: 
     assert writing.made() == ["other"]
     assert await writing.state(other) is WriteState.DONE
     assert await writing.state(dropped) is WriteState.DROPPED
+
+
+class DiedError(BaseException):
+    """The process ends here."""
+
+
+class DyingOutbox(MemoryOutbox):
+    """An outbox whose process dies now and then, before or after something is written."""
+
+    luck = random.Random()  # noqa: S311 - fate in a test is no secret
+    deadly = 0.0
+
+    async def settle(self, write: PortalWrite, *, instead_of: WriteState | None = None) -> bool:
+        if self.luck.random() < self.deadly:
+            raise DiedError
+        settled = await super().settle(write, instead_of=instead_of)
+        if self.luck.random() < self.deadly:
+            raise DiedError
+        return settled
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_happens_writes_arrive_in_order_and_once_or_are_known_to_be_doubtful(
+    writing: Writing, seed: int
+) -> None:
+    outbox = writing.outbox = DyingOutbox(writing.world.store.installations)
+    outbox.luck, outbox.deadly = random.Random(seed), 0.1  # noqa: S311
+    writing.another_process()
+    writing.weather.only = "/rest/"
+    puts: list[PortalWrite] = []
+    for place in range(60):
+        repeatable = outbox.luck.random() < 0.5
+        number = 7 if repeatable else None
+        method = "crm.deal.update" if repeatable else "crm.deal.add"
+        puts.append(await writing.put(f"{place}", method=method, number=number, repeatable=repeatable))
+        writing.weather.way = outbox.luck.choice([*[Way.OPEN] * 5, Way.DOWN, Way.LOSES_ANSWERS, Way.LOSES_REQUESTS])
+        try:
+            await writing.turn()
+        except DiedError:
+            writing.another_process()
+        writing.world.clock.advance(outbox.luck.choice([0, 5, 90]))
+    writing.weather.way, outbox.deadly = Way.OPEN, 0.0
+    writing.another_process()
+    await writing.go_on(300)
+
+    added = [write for write in puts if not write.repeatable]
+    states = {f"{place}": await writing.state(write) for place, write in enumerate(puts)}
+    made = [str(title) for title in writing.made()]
+    assert set(states.values()) == {WriteState.DONE, WriteState.DOUBTFUL}
+    assert made == sorted(set(made), key=int)
+    missing = {json.loads(write.params)["fields"]["TITLE"] for write in added} - set(made)
+    assert {states[title] for title in missing} <= {WriteState.DOUBTFUL}
+    assert {states[f"{place}"] for place, write in enumerate(puts) if write.repeatable} == {WriteState.DONE}
 
 
 async def test_it_takes_up_what_a_process_before_it_left_and_hears_of_more_until_it_is_stopped(
