@@ -609,6 +609,24 @@ async def test_a_key_whose_source_cannot_be_written_yet_keeps_no_other_key_waiti
     assert codes(await waits) == [("taken", "0")]
 
 
+async def test_one_push_of_a_key_comes_through_a_flood_of_another(portal: Portal) -> None:
+    other = "fedcba9876543210fedcba9876543210"
+    await portal.bind(other, topic="com.acme.chat")
+    ended: list[str] = []
+
+    async def post(batch: str, key: str) -> None:
+        body = urlencode({"Action": "SendMessage", "MessageBody": batch})
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        answer = await portal.client.post(f"/send/?key={key}", content=body, headers=headers)
+        assert {code for code, _ in codes(answer)} == {"taken"}
+        ended.append(key)
+
+    flood = block(2, *(apple(APPLE, f"{number:064x}") for number in range(300)))
+    await asyncio.gather(*(post(flood, KEY) for _ in range(6)), post(block(2, apple(APPLE, OTHER_TOKEN)), other))
+
+    assert ended.index(other) < len(ended) - 1
+
+
 async def test_a_host_that_is_none_is_not_kept(portal: Portal) -> None:
     await portal.form(block(2, apple(APPLE), host="<script>"))
 
