@@ -18,6 +18,7 @@ from wakeline.config import Bitrix24, SecretsSection, Server, Settings, Storage
 from wakeline.edges.bitrix24.secrets import digest
 from wakeline.model.bitrix24.access import IncomingWebhook, PortalUser
 from wakeline.model.bitrix24.broker import PortalKey, key_digest
+from wakeline.model.bitrix24.installation import Installation, InstallationState, WebhookAccess
 from wakeline.model.errors import AddressRefused
 from wakeline.service import listeners, wiring
 from wakeline.service.listeners import Listener
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.anyio
 
 CODE = "hook0123456789ab"
 KEY = "0123456789abcdef0123456789abcdef"
+NAME = "connected0123456789"
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 
@@ -48,6 +50,17 @@ async def gateway(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Gateway]:
         app = await ports.apps.create("acme", "Acme", ports.clock.now())
         key = PortalKey(id=0, app=app.id, digest=key_digest(KEY), ending=KEY[-6:])
         await opened._rest_ports.portal_keys.bind(key)
+        await opened._rest_ports.connected.installations.create(
+            Installation(
+                id=0,
+                name=NAME,
+                app=app.id,
+                access=WebhookAccess(url="https://crm.test/rest/1/hook0123456789ab/"),
+                client_endpoint="https://crm.test/rest/",
+                application_token="t" * 32,
+                state=InstallationState.ACTIVE,
+            )
+        )
         yield opened
 
 
@@ -60,6 +73,10 @@ DOORS = (
     "/oauth/authorize/",
     f"/send/?key={KEY}",
     f"/pub/?key={KEY}",
+    f"/bitrix24/events/{NAME}",
+    f"/bitrix24/events/{NAME}?DOMAIN=crm.test&PROTOCOL=1",
+    f"/bitrix24/oauth/{NAME}",
+    "/bitrix24/events/nobodys",
 )
 BODIES = {
     "a form of fifty levels": (FORM, b"MessageBody" + b"[a]" * 50 + b"=1"),
