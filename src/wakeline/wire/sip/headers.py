@@ -1,0 +1,198 @@
+"""Values of header fields that a proxy and registrar read: Via, name-addr, CSeq (RFC 3261 sections 20 and 25.1).
+
+Each keeps what it was read from in `text`, so that a proxy that changes one parameter changes nothing else. Parameters are parsed
+when somebody asks for them: of most values nobody does.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+
+import msgspec
+
+from wakeline.wire.sip.broken import Broken
+from wakeline.wire.sip.pieces import Params, parse_params, unquote
+
+MAGIC_COOKIE = "z9hG4bK"
+"""How a branch begins that names a transaction (RFC 3261 section 8.1.1.7)."""
+
+_VIA = re.compile(
+    r"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]+"
+    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)(?:[ \t]*:[ \t]*([0-9]{1,5}))?[ \t]*(?:;(.*))?",
+    re.IGNORECASE | re.DOTALL,
+)
+_BRACKETED = re.compile(r'((?:"(?:[^"\\]|\\.)*"|[^"<;])*)<([^>]*)>[ \t]*(?:;(.*))?', re.DOTALL)
+_ADDR_SPEC = re.compile(r"[^\s\"<>]+")
+_CSEQ = re.compile(r"([0-9]{1,10})[ \t]+([A-Za-z0-9\-.!%*_+`'~]+)")
+_QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?|\.[0-9]{1,3}")
+
+
+class Via(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """One hop. `transport` in upper case, `host` in lower; `port` is None where the transport's own is meant."""
+
+    text: str
+    transport: str
+    host: str
+    port: int | None
+    param_text: str
+
+    @cached_property
+    def params(self) -> Params:
+        """Return the parameters."""
+        return parse_params(self.param_text)
+
+    @property
+    def branch(self) -> str:
+        """Return the branch; empty if there is none."""
+        return self.params.get("branch") or ""
+
+    @property
+    def received(self) -> str | None:
+        """Return the address that it really came from, if the next hop wrote it (RFC 3261 section 18.2.1)."""
+        return self.params.get("received")
+
+    @property
+    def wants_rport(self) -> bool:
+        """Return whether the sender asks to be answered at the port that it sent from (RFC 3581)."""
+        return "rport" in self.params
+
+    @property
+    def rport(self) -> int | None:
+        """Return the port that it really came from, if the next hop wrote it. Raises Broken."""
+        value = self.params.get("rport")
+        return port_number(value) if value else None
+
+    @property
+    def sent_by(self) -> str:
+        """Return host and port as one text, to compare."""
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
+    def came_from(self, address: str, port: int) -> str:
+        """Return this value as its receiver stamps it: `received` if it differs, `rport` if asked for (RFC 3581 section 4)."""
+        text = self.text
+        if self.wants_rport:
+            text = _set_param(text, "rport", str(port))
+        elif _bare_address(self.host) == address:
+            return text
+        return _set_param(text, "received", address)
+
+
+def _set_param(text: str, name: str, value: str) -> str:
+    """Return a Via with a parameter set; where the parameter is there its value is replaced."""
+    head, semicolon, rest = text.partition(";")
+    parts = rest.split(";") if semicolon else []
+    for at, part in enumerate(parts):
+        if part.partition("=")[0].strip().lower() == name:
+            parts[at] = f"{name}={value}"
+            break
+    else:
+        parts.append(f"{name}={value}")
+    return ";".join([head, *parts])
+
+
+def _bare_address(host: str) -> str:
+    return host[1:-1] if host.startswith("[") else host
+
+
+def parse_via(text: str) -> Via:
+    """Read one Via. Raises Broken."""
+    match = _VIA.fullmatch(text)
+    if match is None:
+        raise Broken("Via cannot be read")
+    transport, host, port, params = match.groups()
+    return Via(
+        text=text,
+        transport=transport.upper(),
+        host=host.lower(),
+        port=port_number(port) if port else None,
+        param_text=params or "",
+    )
+
+
+def port_number(digits: str) -> int:
+    """Read a port. Raises Broken."""
+    if len(digits) > 5 or not digits.isascii() or not digits.isdigit() or not 0 < int(digits) < 65_536:
+        raise Broken("A port is none")
+    return int(digits)
+
+
+class NameAddr(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """A URI with a display name and parameters: From, To, Contact, Route. `uri` as it came (`*` for all contacts).
+
+    `display` is what it says, unquoted. `param_text` are the parameters of the header field, not those of the URI.
+    """
+
+    text: str
+    display: str
+    uri: str
+    param_text: str
+
+    @cached_property
+    def params(self) -> Params:
+        """Return the parameters of the header field."""
+        return parse_params(self.param_text)
+
+    def __repr__(self) -> str:
+        """Leave out parameters: a repr ends in logs, and those of a URI may be push tokens."""
+        return f"NameAddr({self.uri.partition(';')[0]})"
+
+    @property
+    def tag(self) -> str:
+        """Return the tag of a From or To; empty if there is none."""
+        return self.params.get("tag") or ""
+
+    @property
+    def instance(self) -> str:
+        """Return `+sip.instance` with quotes and angle brackets taken off: `urn:uuid:...` (RFC 5626 section 4.1); empty: none."""
+        return unquote(self.params.get("+sip.instance") or "").removeprefix("<").removesuffix(">")
+
+    @property
+    def q(self) -> float:
+        """Return the preference, 1.0 if there is none or it is no qvalue (RFC 3261 section 20.10)."""
+        value = self.params.get("q")
+        return float(value) if value and _QVALUE.fullmatch(value) else 1.0
+
+    def number(self, name: str) -> int | None:
+        """Return a parameter that is a number, of at most 2**32-1; None if it is absent or no number."""
+        value = self.params.get(name)
+        return whole_number(value) if value else None
+
+
+def parse_name_addr(text: str) -> NameAddr:
+    """Read `"Bob" <sip:bob@example.org>;tag=1` or `sip:bob@example.org;tag=1`. Raises Broken.
+
+    Without angle brackets parameters belong to the header field (RFC 3261 section 20.10).
+    """
+    match = _BRACKETED.fullmatch(text) if "<" in text else None
+    if match is not None:
+        display, uri, params = match.groups()
+        return NameAddr(text=text, display=unquote(display.strip()), uri=uri.strip(), param_text=params or "")
+    uri, _, params = text.partition(";")
+    uri = uri.strip()
+    if not _ADDR_SPEC.fullmatch(uri):
+        raise Broken("An address cannot be read")
+    return NameAddr(text=text, display="", uri=uri, param_text=params)
+
+
+class CSeq(msgspec.Struct, frozen=True):
+    """The number of a request, less than 2**32 (RFC 3261 section 8.1.1.5 asks for less than 2**31), and its method."""
+
+    number: int
+    method: str
+
+
+def parse_cseq(text: str) -> CSeq:
+    """Read a CSeq. Raises Broken."""
+    match = _CSEQ.fullmatch(text)
+    if match is None or int(match[1]) >= 2**32:
+        raise Broken("CSeq cannot be read")
+    return CSeq(int(match[1]), match[2])
+
+
+def whole_number(text: str) -> int | None:
+    """Read a number; a larger one than 2**32-1 is that (RFC 3261 section 20.19 for seconds); None if it is none."""
+    text = text.strip()
+    if not text.isascii() or not text.isdigit():
+        return None
+    return min(int(text), 2**32 - 1) if len(text) <= 20 else 2**32 - 1

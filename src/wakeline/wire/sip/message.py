@@ -1,0 +1,484 @@
+"""A SIP message: requests and responses, read lazily and written byte for byte (RFC 3261 section 7).
+
+A message is its start line, its header fields in order, each as the bytes of its line, and its body. Reading finds the lines and
+the keys of their names and nothing else. A value is cut out, decoded and parsed when somebody asks, and the parsed ones that every
+hop asks for are kept until their field is changed. Writing joins the lines: what was not touched leaves as it came, with its
+spelling, spacing, folds and bytes that are no UTF-8.
+
+A message belongs to one holder, who may change it; whoever wants another makes a `copy()`, which costs one list.
+
+    request = parse(datagram)           # Broken: drop it, nobody can be answered
+    if (wrong := fault(request)): ...   # answer wrong.answer, or drop a response
+    out = request.copy()
+    out.set("max-forwards", "69")
+    out.prepend("via", "SIP/2.0/UDP proxy.example.org;branch=z9hG4bK1")
+    socket.send(out.to_bytes())
+
+`get` is the first field of a name, `all` are its fields, `values` the items of a field that is a list, over all its fields.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any, Self
+
+from wakeline.model.errors import LocalProtocolError
+from wakeline.wire.sip.broken import Broken
+from wakeline.wire.sip.headers import (
+    CSeq,
+    NameAddr,
+    Via,
+    parse_cseq,
+    parse_name_addr,
+    parse_via,
+    whole_number,
+)
+from wakeline.wire.sip.names import KEYS, spelt
+from wakeline.wire.sip.pieces import decode, encode, first_value, is_token, split_values
+from wakeline.wire.sip.uri import SipUri, parse_uri
+
+MAX_MESSAGE = 65_536
+MAX_FIELDS = 256
+VERSION = "SIP/2.0"
+
+_FOLD = re.compile(rb"\r\n[ \t]+")
+_VERSION = re.compile(rb"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
+_STATUS = re.compile(rb"(SIP/[0-9]+\.[0-9]+) ([1-6][0-9][0-9]) ?(.*)", re.IGNORECASE | re.DOTALL)
+
+
+class Message(ABC):
+    """What requests and responses share: header fields and a body."""
+
+    __slots__ = ("_body", "_index", "_keys", "_lines", "_read", "version")
+
+    def __init__(self, version: str, keys: list[str], lines: list[bytes], body: bytes) -> None:
+        self.version = version
+        self._keys = keys
+        self._lines = lines
+        self._body = body
+        self._index: dict[str, int] | None = None
+        self._read: dict[str, Any] = {}
+
+    # Reading
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether there is a field of this name (its key: lower case, long form)."""
+        return name in self._positions()
+
+    def get(self, name: str) -> str | None:
+        """Return the value of the first field of a name, unfolded, without the space around it."""
+        at = self._positions().get(name)
+        return None if at is None else _value(self._lines[at])
+
+    def all(self, name: str) -> list[str]:
+        """Return the values of all fields of a name."""
+        return [_value(self._lines[at]) for at in self._places(name)]
+
+    def values(self, name: str) -> list[str]:
+        """Return the items of a list (Contact, Route, Supported, ...) over all its fields. Raises Broken."""
+        return [item for value in self.all(name) for item in split_values(value)]
+
+    def first(self, name: str) -> str | None:
+        """Return the first item of a list; None if there is no such field or it is empty. Raises Broken."""
+        value = self.get(name)
+        return (first_value(value) or None) if value else None
+
+    def has_option(self, name: str, option: str) -> bool:
+        """Return whether a list of option tags (Supported, Require, Proxy-Require) has this one. Raises Broken."""
+        return any(item.lower() == option for item in self.values(name))
+
+    def names(self) -> list[str]:
+        """Return the keys of all fields, in order."""
+        return list(self._keys)
+
+    def lines(self, name: str) -> list[bytes]:
+        """Return the fields of a name as their lines came, without the last CRLF."""
+        return [self._lines[at] for at in self._places(name)]
+
+    @property
+    def body(self) -> bytes:
+        """Return the body."""
+        return self._body
+
+    @property
+    def via(self) -> Via:
+        """Return the topmost Via. Raises Broken."""
+        found: Via | None = self._read.get("via")
+        if found is None:
+            found = self._read["via"] = parse_via(self._needed("via"))
+        return found
+
+    @property
+    def from_(self) -> NameAddr:
+        """Return From. Raises Broken."""
+        return self._address("from")
+
+    @property
+    def to(self) -> NameAddr:
+        """Return To. Raises Broken."""
+        return self._address("to")
+
+    @property
+    def cseq(self) -> CSeq:
+        """Return CSeq. Raises Broken."""
+        found: CSeq | None = self._read.get("cseq")
+        if found is None:
+            found = self._read["cseq"] = parse_cseq(self._needed("cseq"))
+        return found
+
+    @property
+    def call_id(self) -> str:
+        """Return the Call-ID. Raises Broken."""
+        found: str | None = self._read.get("call-id")
+        if found is None:
+            found = self._read["call-id"] = self._needed("call-id")
+        return found
+
+    @property
+    def contacts(self) -> list[NameAddr]:
+        """Return all Contacts; `*` has the URI `*`. Raises Broken."""
+        return [parse_name_addr(value) for value in self.values("contact")]
+
+    @property
+    def route(self) -> NameAddr | None:
+        """Return the topmost Route. Raises Broken."""
+        value = self.first("route")
+        return None if value is None else parse_name_addr(value)
+
+    def seconds(self, name: str) -> int | None:
+        """Return a field that is a number of seconds (Expires, Min-Expires); None if it is absent or no number."""
+        value = self.get(name)
+        return None if value is None else whole_number(value.partition(";")[0])
+
+    # Changing
+
+    def set(self, name: str, value: str) -> None:
+        """Put one field in place of all of its name: where the first stands, else at the end."""
+        self.replace(name, [value])
+
+    def replace(self, name: str, values: Iterable[str]) -> None:
+        """Put these fields in place of all of a name: where the first stands, else at the end."""
+        lines = [_line(name, value) for value in values]
+        places = self._places(name)
+        at = places[0] if places else len(self._keys)
+        self._cut(name)
+        self._keys[at:at] = [name] * len(lines)
+        self._lines[at:at] = lines
+
+    def set_first(self, name: str, value: str) -> None:
+        """Put an item in place of the first of a list. Raises Broken."""
+        self.remove_first(name)
+        self.prepend(name, value)
+
+    def prepend(self, name: str, value: str) -> None:
+        """Add a field before the first of its name, else before all."""
+        at = self._positions().get(name, 0)
+        self._keys.insert(at, name)
+        self._lines.insert(at, _line(name, value))
+        self._changed(name)
+
+    def append(self, name: str, value: str) -> None:
+        """Add a field at the end."""
+        self._keys.append(name)
+        self._lines.append(_line(name, value))
+        self._changed(name)
+
+    def append_lines(self, name: str, lines: Iterable[bytes]) -> None:
+        """Add fields of a name at the end, as another message has them."""
+        for line in lines:
+            self._keys.append(name)
+            self._lines.append(line)
+        self._changed(name)
+
+    def remove(self, name: str) -> None:
+        """Take away all fields of a name."""
+        self._cut(name)
+
+    def remove_first(self, name: str) -> None:
+        """Take away the first item of a list; what else its field holds stays. Raises Broken."""
+        at = self._positions().get(name)
+        if at is None:
+            return
+        rest = split_values(_value(self._lines[at]))[1:]
+        if rest:
+            self._lines[at] = _line(name, ", ".join(rest))
+        else:
+            del self._keys[at], self._lines[at]
+        self._changed(name)
+
+    def set_body(self, body: bytes, content_type: str | None = None) -> None:
+        """Put another body in; no type leaves Content-Type as it is, or takes it away if the body is empty."""
+        self._body = body
+        if not body:
+            self.remove("content-type")
+        elif content_type is not None:
+            self.set("content-type", content_type)
+        self.set("content-length", str(len(body)))
+
+    # Writing
+
+    def to_bytes(self, *, stream: bool = False) -> bytes:
+        """Return the message as it goes out; `stream` adds a Content-Length where there is none (RFC 3261 section 18.3)."""
+        lines = [self._start_line(), *self._lines]
+        if stream and "content-length" not in self._positions():
+            lines.append(b"Content-Length: %d" % len(self._body))
+        lines += (b"", self._body)
+        return b"\r\n".join(lines)
+
+    def __bytes__(self) -> bytes:
+        """Return the message as it goes out in a datagram."""
+        return self.to_bytes()
+
+    @abstractmethod
+    def _start_line(self) -> bytes:
+        """Return the start line, without its CRLF."""
+
+    # Inside
+
+    def _positions(self) -> dict[str, int]:
+        """Return where the first field of each name stands."""
+        index = self._index
+        if index is None:
+            keys = self._keys
+            index = self._index = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+        return index
+
+    def _places(self, name: str) -> list[int]:
+        start = self._positions().get(name)
+        if start is None:
+            return []
+        keys = self._keys
+        return [at for at in range(start, len(keys)) if keys[at] == name]
+
+    def _needed(self, name: str) -> str:
+        value = self.first(name) if name == "via" else self.get(name)
+        if not value:
+            raise Broken(f"{spelt(name).decode()} is missing")
+        return value
+
+    def _address(self, name: str) -> NameAddr:
+        found: NameAddr | None = self._read.get(name)
+        if found is None:
+            found = self._read[name] = parse_name_addr(self._needed(name))
+        return found
+
+    def _cut(self, name: str) -> None:
+        for at in reversed(self._places(name)):
+            del self._keys[at], self._lines[at]
+        self._changed(name)
+
+    def _changed(self, name: str) -> None:
+        self._index = None
+        self._read.pop(name, None)
+
+
+class Request(Message):
+    """A request. `uri` is the Request-URI as it came; `target` reads it."""
+
+    __slots__ = ("_start", "_uri", "method")
+
+    def __init__(
+        self,
+        method: str,
+        uri: str,
+        version: str,
+        keys: list[str],
+        lines: list[bytes],
+        body: bytes,
+        start: bytes | None = None,
+    ) -> None:
+        super().__init__(version, keys, lines, body)
+        self.method = method
+        self._uri = uri
+        self._start = start
+
+    @classmethod
+    def make(cls, method: str, uri: str, fields: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Self:
+        """Make a request of ours; Content-Length is added. `fields` are pairs of key and value."""
+        if " " in uri or "\r" in uri or "\n" in uri:
+            raise LocalProtocolError("A Request-URI has no whitespace")
+        request = cls(method, uri, VERSION, [], [], body)
+        _fill(request, fields)
+        return request
+
+    @property
+    def uri(self) -> str:
+        """Return the Request-URI as it is written."""
+        return self._uri
+
+    @uri.setter
+    def uri(self, uri: str) -> None:
+        if " " in uri or "\r" in uri or "\n" in uri:
+            raise LocalProtocolError("A Request-URI has no whitespace")
+        self._uri = uri
+        self._start = None
+        self._read.pop("uri", None)
+
+    @property
+    def target(self) -> SipUri:
+        """Return the Request-URI in its parts. Raises Broken: 416 if it is no SIP URI."""
+        found: SipUri | None = self._read.get("uri")
+        if found is None:
+            found = self._read["uri"] = parse_uri(self._uri)
+        return found
+
+    @property
+    def max_forwards(self) -> int | None:
+        """Return Max-Forwards; None if there is none. Raises Broken."""
+        value = self.get("max-forwards")
+        if value is None:
+            return None
+        if not value.isascii() or not value.isdigit() or len(value) > 3 or int(value) > 255:
+            raise Broken("Max-Forwards is no number up to 255")
+        return int(value)
+
+    def copy(self) -> Request:
+        """Return another request that says the same."""
+        made = Request(
+            self.method, self._uri, self.version, self._keys.copy(), self._lines.copy(), self._body, self._start
+        )
+        made._index = self._index
+        made._read = self._read.copy()
+        return made
+
+    def _start_line(self) -> bytes:
+        if self._start is None:
+            self._start = encode(f"{self.method} {self._uri} {self.version}")
+        return self._start
+
+    def __repr__(self) -> str:
+        """Say which it is and no more: a repr ends in logs, and URIs and fields bear tokens."""
+        return f"Request({self.method}, {self.get('call-id')!r})"
+
+
+class Response(Message):
+    """A response: its `status` and reason `phrase`."""
+
+    __slots__ = ("_start", "phrase", "status")
+
+    def __init__(
+        self,
+        status: int,
+        phrase: str,
+        version: str,
+        keys: list[str],
+        lines: list[bytes],
+        body: bytes,
+        start: bytes | None = None,
+    ) -> None:
+        super().__init__(version, keys, lines, body)
+        self.status = status
+        self.phrase = phrase
+        self._start = start
+
+    @classmethod
+    def make(cls, status: int, phrase: str, fields: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Self:
+        """Make a response of ours; Content-Length is added. `responses.answer` makes one to a request."""
+        response = cls(status, phrase, VERSION, [], [], body)
+        _fill(response, fields)
+        return response
+
+    @property
+    def is_final(self) -> bool:
+        """Return whether it ends its transaction."""
+        return self.status >= 200
+
+    def copy(self) -> Response:
+        """Return another response that says the same."""
+        made = Response(
+            self.status, self.phrase, self.version, self._keys.copy(), self._lines.copy(), self._body, self._start
+        )
+        made._index = self._index
+        made._read = self._read.copy()
+        return made
+
+    def _start_line(self) -> bytes:
+        if self._start is None:
+            self._start = encode(f"{self.version} {self.status} {self.phrase}")
+        return self._start
+
+    def __repr__(self) -> str:
+        """Say which it is and no more: a repr ends in logs."""
+        return f"Response({self.status}, {self.get('call-id')!r})"
+
+
+def parse(data: bytes) -> Request | Response:
+    """Read one message: a datagram, a frame of a WebSocket, or what `framing` cut out of a stream.
+
+    A body longer than Content-Length says is cut (RFC 3261 section 18.3); one that is shorter is for `faults.fault` to say.
+    Raises Broken if it is no message at all: larger than 64 KiB, more than 256 fields, no start line, no end of the header.
+    """
+    if len(data) > MAX_MESSAGE:
+        raise Broken("The message is larger than 64 KiB", 513)
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        raise Broken("The header has no end")
+    start, *lines = data[:end].split(b"\r\n")
+    if data.count(b"\n", 0, end) != len(lines) or data.count(b"\r", 0, end) != len(lines):
+        raise Broken("A line of the header ends with half of CRLF")
+    if any(map(_is_fold, lines)):
+        lines = _unbroken(lines)
+    if len(lines) > MAX_FIELDS:
+        raise Broken("The message has more than 256 header fields")
+    try:
+        keys = [KEYS[line[: line.index(b":")]] for line in lines]
+    except ValueError:
+        raise Broken("A line of the header has no colon") from None
+    message = _started(start, keys, lines, data[end + 4 :])
+    _cut_body(message)
+    return message
+
+
+def _is_fold(line: bytes) -> bool:
+    return line[:1] in (b" ", b"\t")
+
+
+def _unbroken(lines: list[bytes]) -> list[bytes]:
+    """Put folded lines together again, as they came (RFC 3261 section 7.3.1)."""
+    whole: list[bytes] = []
+    for line in lines:
+        if not _is_fold(line):
+            whole.append(line)
+        elif whole:
+            whole[-1] += b"\r\n" + line
+        else:
+            raise Broken("The start line is folded")
+    return whole
+
+
+def _started(start: bytes, keys: list[str], lines: list[bytes], body: bytes) -> Request | Response:
+    status = _STATUS.fullmatch(start)
+    if status is not None:
+        return Response(int(status[2]), decode(status[3]), decode(status[1]).upper(), keys, lines, body, start)
+    method, _, rest = start.partition(b" ")
+    uri, _, version = rest.rstrip(b" \t").rpartition(b" ")
+    if not uri or _VERSION.fullmatch(version) is None or not is_token(decode(method)):
+        raise Broken("The start line is none")
+    return Request(decode(method), decode(uri), decode(version).upper(), keys, lines, body, start)
+
+
+def _cut_body(message: Message) -> None:
+    length = whole_number(message.get("content-length") or "")
+    if length is not None and length < len(message.body):
+        message._body = message.body[:length]  # noqa: SLF001 - the message is being made here
+
+
+def _value(line: bytes) -> str:
+    value = line[line.index(b":") + 1 :]
+    if b"\n" in value:
+        value = _FOLD.sub(b" ", value)
+    return decode(value.strip(b" \t"))
+
+
+def _line(name: str, value: str) -> bytes:
+    if "\r" in value or "\n" in value:
+        raise LocalProtocolError(f"A value for {name} holds a line break")
+    return spelt(name) + b": " + encode(value)
+
+
+def _fill(message: Message, fields: Iterable[tuple[str, str]]) -> None:
+    for name, value in fields:
+        message.append(name, value)
+    message.append("content-length", str(len(message.body)))

@@ -1,0 +1,87 @@
+"""Responses that we make ourselves, and their reason phrases (RFC 3261 section 8.2.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wakeline.wire.sip.broken import Broken
+from wakeline.wire.sip.message import VERSION, Request, Response
+
+PHRASES = {
+    100: "Trying",
+    110: "Push sent",
+    180: "Ringing",
+    181: "Call Is Being Forwarded",
+    182: "Queued",
+    183: "Session Progress",
+    200: "OK",
+    202: "Accepted",
+    302: "Moved Temporarily",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    407: "Proxy Authentication Required",
+    408: "Request Timeout",
+    413: "Request Entity Too Large",
+    415: "Unsupported Media Type",
+    416: "Unsupported URI Scheme",
+    420: "Bad Extension",
+    423: "Interval Too Brief",
+    430: "Flow Failed",
+    439: "First Hop Lacks Outbound Support",
+    480: "Temporarily Unavailable",
+    481: "Call/Transaction Does Not Exist",
+    482: "Loop Detected",
+    483: "Too Many Hops",
+    484: "Address Incomplete",
+    487: "Request Terminated",
+    500: "Server Internal Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+    504: "Server Time-out",
+    505: "Version Not Supported",
+    513: "Message Too Large",
+    555: "Push Notification Service Not Supported",
+    600: "Busy Everywhere",
+    603: "Decline",
+    606: "Not Acceptable",
+}
+"""What the status of a response of ours says. 110 is no status of an RFC: Belledonne's proxies and clients use it."""
+
+_COPIED = ("via", "from", "to", "call-id", "cseq")
+
+
+def answer(
+    request: Request,
+    status: int,
+    *,
+    phrase: str = "",
+    to_tag: str = "",
+    fields: Iterable[tuple[str, str]] = (),
+    body: bytes = b"",
+) -> Response:
+    """Return a response to a request: its Via, From, To, Call-ID and CSeq as they came, and `fields`.
+
+    `to_tag` is added where the request has none in To; 100 takes none. Timestamp is copied into 100 (RFC 3261 section 8.2.6.1).
+    Works on a request that has a fault: what it lacks is left out.
+    """
+    response = Response(status, phrase or PHRASES.get(status, "Unknown"), VERSION, [], [], b"")
+    for name in _COPIED:
+        response.append_lines(name, request.lines(name))
+    if status == 100:
+        response.append_lines("timestamp", request.lines("timestamp"))
+    elif to_tag and _lacks_tag(request):
+        response.set("to", f"{request.get('to')};tag={to_tag}")
+    for name, value in fields:
+        response.append(name, value)
+    response.set_body(body)
+    return response
+
+
+def _lacks_tag(request: Request) -> bool:
+    try:
+        return not request.to.tag
+    except Broken:
+        return False
