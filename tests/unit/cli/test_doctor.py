@@ -102,6 +102,7 @@ def test_an_installation_that_serves_no_portal_is_well(shell: Shell) -> None:
         "push service": "skipped",
         "connected portal": "skipped",
     }
+    assert all(check["cause"] for check in checks)
     assert all(set(check) == {"name", "status", "cause", "fix"} for check in checks)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from wakeline.doctor.checking import DoctorPorts, skipped
 from wakeline.doctor.examination import examine
 from wakeline.edges.rest.bitrix24.portal import connected_findings, findings, in_use
@@ -11,6 +13,12 @@ from wakeline.model.key import Scope
 from wakeline.observe.health import Check, Phase, Status
 
 _PORTAL = "own portal"
+_FINE = {
+    "process": "The gateway serves.",
+    "store": "The store takes what is written.",
+    "loops": "All that sends, settles and maintains goes on.",
+}
+"""What there is to say of a probe that has nothing to say."""
 
 
 class DoctorView(View, frozen=True, kw_only=True):
@@ -44,7 +52,9 @@ async def _gateway(call: Call) -> list[Check]:
     pending, most = await ports.queue.pending(), ports.settings.queue.max_pending
     checks = ports.health.readiness(ports.keeper.health(), pending, most, condition.crashing)
     runs = ports.health.phase is not Phase.STARTING
-    return [check for check in checks if runs or check.name != "process"] + [*ports.health.remarks.values()]
+    found = [check for check in checks if runs or check.name != "process"] + [*ports.health.remarks.values()]
+    fine = _FINE | {"queue": f"{pending} deliveries wait; there is room for {most}."}
+    return [msgspec.structs.replace(one, cause=one.cause or fine.get(one.name, "")) for one in found]
 
 
 async def _portal(call: Call) -> list[Check]:

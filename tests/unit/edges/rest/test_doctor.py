@@ -31,6 +31,7 @@ async def test_it_answers_lines_about_gateway_portal_and_push_service(gateway: G
     assert "own portal: applications" in names
     assert ("push service Office", "warning") in [(check["name"], check["status"]) for check in checks]
     assert all(set(check) == {"name", "status", "cause", "fix"} for check in checks)
+    assert all(check["cause"] for check in checks)
     assert {check["status"] for check in checks} <= {"ok", "warning", "failed", "skipped"}
 
 
