@@ -11,7 +11,7 @@ from wakeline.connectors.bitrix24.rules import CompiledRule, compiled, variables
 from wakeline.model.bitrix24.inbox import ReceivedEvent
 from wakeline.model.bitrix24.installation import Installation
 from wakeline.model.bitrix24.rule import Rule, RuleTrial
-from wakeline.model.errors import InvalidRequest, NotFound
+from wakeline.model.errors import InvalidRequest, NotFound, PortalError
 from wakeline.ports.bitrix24_connector import Installations
 
 
@@ -33,20 +33,16 @@ class Trying:
             return RuleTrial(applies=False, cause=f"the rule is for {rule.event}")
         if rule.installation not in {0, event.installation}:
             return RuleTrial(applies=False, cause="the rule is for another installation")
-        return await self._tried(ready, installation, folding.plan(event, [ready], (), mirrored=False))
+        return await self._tried(ready, installation, folding.plan(event, [ready], (), mirrored=True))
 
     async def _tried(self, ready: CompiledRule, installation: Installation, one: Plan) -> RuleTrial:
         before = await self._mirror.known([one]) if installation.mirror else {}
-        found = Found()
-        if one.wish is not None:
-            findings = await self._fetching.fetch(installation.id, [one.wish])
-            found = findings.get((one.wish.record, one.wish.number), found)
-        if found.trouble is not None:
-            raise found.trouble
-        if found.gone and not one.is_call:
-            return RuleTrial(applies=False, cause="the record is gone")
-        if found.refused:
-            return RuleTrial(applies=False, cause=found.refused)
+        found = await self._found(ready, installation, one)
+        if folding.looks_at_record(one, ready) and not one.is_call:
+            missed = "the record is gone" if found.gone else found.refused
+            missed = missed or (found.unnamed if "responsible" in ready.uses else "")
+            if missed:
+                return RuleTrial(applies=False, cause=missed)
         known = facts(installation, one, found, before)
         try:
             outcome = ready.apply(variables(known), installation, call_id(one.event, one.data))
@@ -59,6 +55,22 @@ class Trying:
             request=outcome.request,
             record=known.record,
         )
+
+    async def _found(self, ready: CompiledRule, installation: Installation, one: Plan) -> Found:
+        """Return what the portal says of the record, which is shown even to who writes a rule that does not look at it."""
+        if one.wish is None:
+            return Found()
+        is_needed = folding.looks_at_record(one, ready) and not one.is_call
+        try:
+            findings = await self._fetching.fetch(installation.id, [one.wish])
+        except PortalError:
+            if is_needed:
+                raise
+            return Found()
+        found = findings.get((one.wish.record, one.wish.number), Found())
+        if found.trouble is not None and is_needed:
+            raise found.trouble
+        return found
 
 
 def check(rule: Rule) -> None:

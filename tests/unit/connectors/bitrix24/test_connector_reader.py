@@ -14,7 +14,7 @@ from connected_reading import ReadingWorld
 from wakeline.model.bitrix24.inbox import EventState, Origin
 from wakeline.model.bitrix24.installation import InstallationState
 from wakeline.model.bitrix24.records import Record, RecordKind
-from wakeline.model.errors import StoreUnavailable
+from wakeline.model.errors import PortalUnreachable, StoreUnavailable
 from wakeline.model.notification import PushType
 from wakeline.simulator.portal import rest
 from wakeline.simulator.portal.call import Call, Found
@@ -518,7 +518,24 @@ async def test_a_rule_is_tried_without_sending(world: ReadingWorld) -> None:
     assert (unmet.applies, unmet.cause) == (False, "the condition is not met")
     other = await trying.attempt(msgspec.structs.replace(rule, event="ONTASKADD"), event)
     assert (other.applies, other.cause) == (False, "the rule is for ONTASKADD")
+    blind = await trying.attempt(
+        msgspec.structs.replace(rule, condition="", title="x", body="", recipients=("7",)), event
+    )
+    assert blind.request is not None
+    assert blind.record is not None
     gone = await trying.attempt(rule, msgspec.structs.replace(event, data=b'{"FIELDS":{"ID":"999999"}}'))
     assert (gone.applies, gone.cause) == (False, "the record is gone")
     assert (await world.event(event.id)).state is EventState.WAITING
     assert await world.world.store.ledger.newest() == 0
+
+
+async def test_a_rule_that_needs_the_portal_is_not_tried_without_it(world: ReadingWorld) -> None:
+    rule = await world.rule()
+    event = await world.event(await world.happens(7))
+    world.world.script("batch", ScriptedAnswer(status=500, times=2))
+
+    with pytest.raises(PortalUnreachable):
+        await world.reading.trying.attempt(rule, event)
+    blind = msgspec.structs.replace(rule, title="x", recipients=("7",))
+    found = await world.reading.trying.attempt(blind, event)
+    assert (found.applies, found.record) == (True, None)
