@@ -1,8 +1,8 @@
 """One go at the waiting events of an installation: look, fetch, apply, send, settle.
 
-Order, and why: the mirror is kept before a push is sent, since the app that the push wakes reads from it; an event is settled after
-its pushes are accepted. Whoever dies in between does it all again, and what was accepted is known by its idempotency key
-(installation, event, rule), so that nothing is sent twice.
+Order, and why: pushes are accepted, then the mirror is kept (a phone that was woken finds it so), then the event is settled.
+Whoever dies in between does it all again: a rule that compares with `before` finds it as it was, and what was accepted is known by
+its idempotency key (installation, event, rule), so that nothing is sent twice.
 What fails for one rule is that rule's; what the portal or the store cannot do now leaves events waiting.
 """
 
@@ -57,8 +57,9 @@ class Went(msgspec.Struct, frozen=True):
 class _Known(msgspec.Struct, frozen=True):
     """What is known when rules are applied."""
 
-    findings: Findings
-    before: Mapping[tuple[RecordKind, int], Fields]
+    findings: Findings = {}
+    before: Mapping[tuple[RecordKind, int], Fields] = {}
+    users: Sequence[Fields] = ()
 
 
 class Drain:
@@ -100,7 +101,7 @@ class Drain:
         plans = [one for one in plans if one.event.id not in later]
         verdicts = await self._applied(installation, plans, known)
         if installation.mirror:
-            await self._mirror.tell(plans)
+            await self._reflect([one for one, verdict in zip(plans, verdicts, strict=True) if not verdict.due], known)
         settled += [each for one, verdict in zip(plans, verdicts, strict=True) for each in _settled(one, verdict)]
         await self._inbox.settle(settled)
         return Went(len(settled), trouble)
@@ -124,10 +125,15 @@ class Drain:
             if installation.mirror:
                 users = await self._fetching.users(installation.id, mirroring.new_users(plans))
         except PortalError as error:
-            return _Known({}, before), error
-        if installation.mirror:
-            await self._mirror.keep(plans, findings, users)
-        return _Known(findings, before), None
+            return _Known(before=before), error
+        return _Known(findings, before, users), None
+
+    async def _reflect(self, plans: Sequence[Plan], known: _Known) -> None:
+        """Have our own portal show what these events tell of."""
+        theirs = {(one.wish.record, one.wish.number) for one in plans if one.wish is not None}
+        findings = {place: found for place, found in known.findings.items() if place in theirs}
+        await self._mirror.keep(plans, findings, known.users)
+        await self._mirror.tell(plans)
 
     def _later(self, one: Plan, trouble: PortalError, *, own: bool) -> list[Settled]:
         """Have an event wait until it is worth asking again, and the earlier ones that it stands for.

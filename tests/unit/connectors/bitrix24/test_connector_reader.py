@@ -401,7 +401,7 @@ async def test_a_call_rings_while_the_portal_cannot_be_asked_and_not_when_it_is_
         assert (event.notifications, event.cause) == ((), "told: it came too late")
 
 
-async def test_a_mirrored_portals_records_are_kept_before_the_push_and_its_events_are_raised(
+async def test_a_mirrored_portals_records_are_kept_and_its_events_are_raised(
     world: ReadingWorld,
 ) -> None:
     store = world.world.store
@@ -433,6 +433,55 @@ async def test_a_mirrored_portals_records_are_kept_before_the_push_and_its_event
     again = await world.happens(7)
     await world.drain()
     assert (await world.event(again)).cause == "told: the condition is not met"
+
+
+async def test_what_a_record_was_is_known_until_its_pushes_are_accepted(
+    world: ReadingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = world.world.store
+    await store.installations.change(msgspec.structs.replace(world.installation, mirror=True))
+    was = Record(kind=RecordKind.DEAL, id=7, fields={"ID": "7", "STAGE_ID": "OLD"}, changed=1)
+    await store.portal_records.put([was])
+    await world.rule(title="{{ before.STAGE_ID }} > {{ deal.STAGE_ID }}", condition="before.STAGE_ID != deal.STAGE_ID")
+    world.deal(7, STAGE_ID="WON")
+    number = await world.happens(7)
+
+    world.keeper.full = True
+    await world.drain()
+    assert await store.portal_records.get(RecordKind.DEAL, 7) == was
+    assert world.raised == []
+
+    world.keeper.full = False
+    world.world.clock.advance(60)
+
+    async def lost(_: object) -> None:
+        raise StoreUnavailable("the power went")
+
+    with monkeypatch.context() as cut:
+        cut.setattr(store.portal_records, "put", lost)
+        with pytest.raises(StoreUnavailable):
+            await world.reading.reader.drain(world.installation.id)
+    await world.drain()
+
+    assert await world.titles(number) == ["OLD > WON"]
+    kept = await store.portal_records.get(RecordKind.DEAL, 7)
+    assert kept is not None
+    assert kept.fields["STAGE_ID"] == "WON"
+
+
+async def test_a_deletion_is_mirrored_while_the_portal_cannot_be_asked(world: ReadingWorld) -> None:
+    store = world.world.store
+    await store.installations.change(msgspec.structs.replace(world.installation, mirror=True))
+    await store.portal_records.put([Record(kind=RecordKind.DEAL, id=7, fields={"ID": "7"}, changed=1)])
+    world.world.script("batch", ScriptedAnswer(status=500))
+    changed = await world.happens(8)
+    deleted = await world.happens(7, "ONCRMDEALDELETE")
+
+    await world.drain()
+
+    assert (await world.event(changed)).state is EventState.WAITING
+    assert (await world.event(deleted)).state is EventState.DONE
+    assert await store.portal_records.get(RecordKind.DEAL, 7) is None
 
 
 async def test_what_a_mirrored_portal_deletes_is_deleted_here_and_rules_see_what_it_was(world: ReadingWorld) -> None:
