@@ -48,7 +48,7 @@ def message(key: str = "c1 1", *uids: str, **fields: Any) -> WaitingMessage:
         **{
             "id": 0,
             "aor": BOB,
-            "request": f"MESSAGE with the key {key}".encode(),
+            "request": b"MESSAGE " + ascii(key).encode(),
             "key": key,
             "call_id": key.partition(" ")[0],
             "at": NOW,

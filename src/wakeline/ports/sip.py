@@ -16,7 +16,7 @@ class SipBindings(Protocol):
     async def change(self, change: BindingChange) -> None:
         """Write what a REGISTER does; on disk when it returns. Calls that arrive while a commit runs share the next one.
 
-        Raises StoreUnavailable, and nothing is changed.
+        Raises StoreUnavailable, and nothing is changed; InvalidRequest for text that is no UTF-8.
         """
 
     def of(self, aor: str) -> list[Binding]:
@@ -47,7 +47,7 @@ class SipMessages(Protocol):
     async def put(self, message: WaitingMessage) -> WaitingMessage:
         """Keep a message, on disk when it returns; its id is given by the store; one with its AoR and key is the one that is there.
 
-        Calls that arrive while a commit runs share the next one. Raises StoreUnavailable.
+        Calls that arrive while a commit runs share the next one. Raises StoreUnavailable, InvalidRequest for text that is no UTF-8.
         """
 
     async def waiting(self, aor: str, uid: str, *, now: int, limit: int) -> list[WaitingMessage]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from wakeline.model.credential import Credential, CredentialSecret
+from wakeline.model.sip.user import SipUser
 
 _decoder = msgspec.msgpack.Decoder(CredentialSecret)
 
@@ -27,6 +28,11 @@ def access_context(installation: int) -> str:
 def pair_context(installation: int) -> str:
     """Return what the seal of an installation's tokens is bound to."""
     return f"installation {installation} tokens"
+
+
+def user_context(user: SipUser) -> str:
+    """Return what the seal of a SIP user's digests is bound to: in another's place they would open that one's door."""
+    return f"sip user {user.user}@{user.domain} {user.realm}"
 
 
 def sealed_form(secret: CredentialSecret) -> bytes:

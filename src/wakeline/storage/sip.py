@@ -1,4 +1,4 @@
-"""Rules of registrations and SIP users that every adapter follows: how a change is applied, which Contact comes first."""
+"""Rules of the SIP edge that every adapter follows: how a change of registrations is applied, and which Contact comes first."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from wakeline.model.errors import NotFound
+from wakeline.model.errors import InvalidRequest, NotFound
 from wakeline.model.sip.binding import Binding, BindingChange
+from wakeline.model.sip.user import SipUser
+from wakeline.model.sip.waiting import WaitingMessage
 
 _APP_GONE = "The app that its pushes went through was deleted"
 
@@ -32,9 +34,31 @@ def is_woken_by(binding: Binding, app: int, token: str) -> bool:
     return binding.push is not None and binding.app == app and any(each.value == token for each in binding.push.tokens)
 
 
+def is_text(text: str) -> bool:
+    """Tell whether a text is one: of bytes on the wire that are no UTF-8 surrogates are left, and nothing is kept by such a name."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def refuse_broken_text(kept: BindingChange | WaitingMessage | SipUser) -> None:
+    """Raise InvalidRequest for what cannot be kept as it came."""
+    try:
+        msgspec.json.encode(msgspec.structs.replace(kept, request=b"") if isinstance(kept, WaitingMessage) else kept)
+    except UnicodeEncodeError as error:
+        raise InvalidRequest("An address or a parameter holds bytes that are no UTF-8") from error
+
+
 def without_app(binding: Binding) -> Binding:
     """Return a registration as the deletion of its app leaves it: it rings while it is awake, and is woken no more."""
     return msgspec.structs.replace(binding, app=0, device="", why_not=_APP_GONE)
+
+
+def to_each_once(message: WaitingMessage) -> WaitingMessage:
+    """Return a message whose phones stand in it once, in the order of their texts."""
+    return msgspec.structs.replace(message, uids=tuple(sorted(set(message.uids))))
 
 
 def no_user(user: str, domain: str) -> NotFound:

@@ -25,6 +25,9 @@ FILES: dict[str, Kind] = {
     "bitrix24_installations": "main",
     "bitrix24_inbox": "main",
     "bitrix24_outbox": "main",
+    "sip_bindings": "main",
+    "sip_messages": "main",
+    "sip_users": "main",
 }
 
 PLANS = {
@@ -179,6 +182,29 @@ PLANS = {
         "w USING INDEX portal_write_age (at<?)",
         "later USING INDEX portal_write_after (installation=? AND after=?)",
     ],
+    ("sip_bindings", "bindings"): ["sip_binding USING INDEX sip_binding_uid (aor=?)"],
+    ("sip_bindings", "place"): ["sip_binding USING INDEX sip_binding_uid (aor=? AND uid=?)"],
+    ("sip_bindings", "refresh_binding"): ["sip_binding USING INTEGER PRIMARY KEY (rowid=?)"],
+    ("sip_bindings", "bindings_of_gruu"): ["sip_binding USING INDEX sip_binding_gruu (gruu=?)"],
+    ("sip_bindings", "bindings_of_token"): [
+        "sip_token USING PRIMARY KEY (token=?)",
+        "sip_binding USING INTEGER PRIMARY KEY (rowid=?)",
+    ],
+    ("sip_bindings", "addresses"): ["sip_binding USING INDEX sip_binding_uid (aor>?)"],
+    ("sip_bindings", "old_bindings"): ["sip_binding USING INDEX sip_binding_kept (kept<?)"],
+    ("sip_bindings", "bindings_of_app"): ["sip_binding USING INDEX sip_binding_app (app=?)"],
+    ("sip_messages", "message_of_key"): [
+        "sip_message USING INDEX sip_message_same (aor=? AND key=?)",
+        "sip_message_for USING PRIMARY KEY (message=?)",
+    ],
+    ("sip_messages", "waiting_messages"): [
+        "mine USING COVERING INDEX sip_message_for_uid (uid=?)",
+        "sip_message USING INTEGER PRIMARY KEY (rowid=?)",
+        "each USING PRIMARY KEY (message=?)",
+    ],
+    ("sip_messages", "count_messages"): ["sip_message USING COVERING INDEX sip_message_same (aor=?)"],
+    ("sip_messages", "old_messages"): ["sip_message USING COVERING INDEX sip_message_expires (expires<?)"],
+    ("sip_messages", "forget_phones"): ["sip_message_for USING PRIMARY KEY (message=?)"],
 }
 
 SMALL_SCANS = {"SCAN d"}

@@ -7,7 +7,7 @@ import msgspec
 from wakeline.model.sip.push import PushParams
 
 
-class Binding(msgspec.Struct, frozen=True, kw_only=True):
+class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One registered phone.
 
     `uid` tells phones of one AoR apart: `+sip.instance` (with `reg-id`), else the push parameters, else the URI of the Contact.

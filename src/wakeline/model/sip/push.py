@@ -16,7 +16,7 @@ class PushProvider(StrEnum):
     WEBPUSH = "webpush"
 
 
-class PushToken(msgspec.Struct, frozen=True, kw_only=True):
+class PushToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One token: `service` is `voip` or `remote` for APNs, empty elsewhere; `topic` is APNs' (with `.voip`), or FCM's project."""
 
     service: str
@@ -38,7 +38,7 @@ class PushTexts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     declined_elsewhere: str = "Declined elsewhere"
 
 
-class PushParams(msgspec.Struct, frozen=True, kw_only=True):
+class PushParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Push parameters as they were understood. `provider` is what the Contact said; `param` and `prid` as they came.
 
     `legacy`: they came in the form from before RFC 8599 (`pn-type`, `app-id`, `pn-tok`). `timeout` is the wish of the phone for

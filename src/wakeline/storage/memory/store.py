@@ -53,7 +53,7 @@ class MemoryStore:
         self.portal_rules = MemoryRules(self.installations)
         self.event_inbox = MemoryEventInbox(self.installations)
         self.outbox = MemoryOutbox(self.installations)
-        self.sip_bindings = MemorySipBindings(clock)
+        self.sip_bindings = MemorySipBindings(self.apps, clock)
         self.sip_messages = MemorySipMessages()
         self.sip_users = MemorySipUsers()
         self.apps.on_delete(self.credentials.forget_app)

@@ -44,6 +44,7 @@ from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.routes import SqliteRoutes
 from wakeline.storage.sqlite.seals import Seals
 from wakeline.storage.sqlite.settings import SqliteSettings
+from wakeline.storage.sqlite.sip import SqliteSipBindings, SqliteSipMessages, SqliteSipUsers
 from wakeline.storage.sqlite.standing import Standing
 from wakeline.storage.sqlite.writer import BUDGET, BUDGET_ALONE, Writer
 
@@ -90,6 +91,9 @@ class SqliteStore:
     portal_rules: SqliteRules
     event_inbox: SqliteEventInbox
     outbox: SqliteOutbox
+    sip_bindings: SqliteSipBindings
+    sip_messages: SqliteSipMessages
+    sip_users: SqliteSipUsers
     seals: Seals
 
     def __init__(
@@ -155,6 +159,9 @@ class SqliteStore:
         self.portal_rules = SqliteRules(main, reader, self.installations)
         self.event_inbox = SqliteEventInbox(main, reader, self.installations)
         self.outbox = SqliteOutbox(main, reader, self.installations)
+        self.sip_bindings = SqliteSipBindings(main, reader, self.apps, self._clock)
+        self.sip_messages = SqliteSipMessages(main, reader)
+        self.sip_users = SqliteSipUsers(main, reader, self._secrets)
         self.idempotency = SqliteIdempotency(main)
         books = Bookkeeping(self._clock, self.apps, self.events, self.devices.whose)
         books.load(reader)
@@ -192,6 +199,7 @@ class SqliteStore:
         await self.portal_keys.load()
         await self.installations.load()
         await self.portal_rules.load()
+        await self.sip_users.load()
         self.apps.on_delete(self.credentials.forget_app)
         self.apps.on_delete(self.routes.forget_app)
         self.apps.on_delete(self.brakes.forget_app)
@@ -201,6 +209,7 @@ class SqliteStore:
         self.apps.on_delete(self.portal_access.forget_app)
         self.portal_access.on_delete(self.portal_events.forget_application)
         self.apps.on_delete(self.installations.forget_app)
+        self.apps.on_delete(self.sip_bindings.forget_app)
         self.installations.on_delete(self.portal_rules.forget_installation)
         self.installations.on_delete(self.event_inbox.forget_installation)
         self.installations.on_delete(self.outbox.forget_installation)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from wakeline.model.sip.binding import Binding, BindingChange
 from wakeline.ports import Clock
-from wakeline.storage.sip import applied, in_order, is_woken_by, without_app
+from wakeline.storage.memory.registers import MemoryApps
+from wakeline.storage.sip import applied, in_order, is_woken_by, refuse_broken_text, without_app
 
 
 class MemorySipBindings:
     """Bindings by AoR."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, apps: MemoryApps, clock: Clock) -> None:
+        self._apps = apps
         self._clock = clock
         self._of: dict[str, list[Binding]] = {}
 
     async def change(self, change: BindingChange) -> None:
         """Write what a REGISTER does."""
+        refuse_broken_text(change)
+        put = tuple(without_app(each) if self._apps.is_gone(each.app) else each for each in change.put)
+        change = msgspec.structs.replace(change, put=put)
         self._put(change.aor, applied(self._of.get(change.aor, ()), change))
 
     def of(self, aor: str) -> list[Binding]:

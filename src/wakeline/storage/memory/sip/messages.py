@@ -7,6 +7,7 @@ from collections.abc import Collection
 import msgspec
 
 from wakeline.model.sip.waiting import WaitingMessage
+from wakeline.storage.sip import refuse_broken_text, to_each_once
 
 
 class MemorySipMessages:
@@ -19,11 +20,12 @@ class MemorySipMessages:
 
     async def put(self, message: WaitingMessage) -> WaitingMessage:
         """Keep a message; its id is given by the store; one with its AoR and key is the one that is there."""
+        refuse_broken_text(message)
         present = self._known.get((message.aor, message.key))
         if present is not None:
             return self._messages[present]
         self._last += 1
-        kept = self._messages[self._last] = msgspec.structs.replace(message, id=self._last)
+        kept = self._messages[self._last] = msgspec.structs.replace(to_each_once(message), id=self._last)
         self._known[message.aor, message.key] = kept.id
         return kept
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wakeline.model.sip.user import SipUser
-from wakeline.storage.sip import no_user
+from wakeline.storage.sip import no_user, refuse_broken_text
 
 
 class MemorySipUsers:
@@ -14,6 +14,7 @@ class MemorySipUsers:
 
     async def put(self, user: SipUser) -> None:
         """Make a user, or put this in place of the one with its name and domain."""
+        refuse_broken_text(user)
         self._users[user.domain, user.user] = user
 
     async def delete(self, user: str, domain: str) -> None:
