@@ -270,17 +270,23 @@ def _reached(values: list[object]) -> Fields:
     return {sort: entries for sort, entries in found.items() if sort}
 
 
-def plain(value: object) -> object:
+DEEPEST = 16
+"""Lists and maps in lists and maps; what a field has below is left out."""
+
+
+def plain(value: object, depth: int = 0) -> object:
     """Return a value as the older methods tell it: numbers are texts, flags Y and N."""
     match value:
         case bool():
             return "Y" if value else "N"
         case int() | float():
             return str(value)
+        case Mapping() | list() | tuple() if depth >= DEEPEST:
+            return None
         case Mapping():
-            return {str(name): plain(one) for name, one in value.items()}
+            return {str(name): plain(one, depth + 1) for name, one in value.items()}
         case list() | tuple():
-            return [plain(one) for one in value]
+            return [plain(one, depth + 1) for one in value]
         case _:
             return value
 

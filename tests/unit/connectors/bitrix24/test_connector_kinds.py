@@ -125,6 +125,16 @@ def test_an_answer_without_a_record_yields_none(answer: object) -> None:
     assert kinds.record(TASK, answer, NOW) is None
 
 
+def test_a_field_that_is_nested_without_end_is_cut() -> None:
+    row: dict[str, object] = {"ID": "7"}
+    inner = row
+    for _ in range(900):
+        inner["UF"] = inner = {}
+    found = kinds.record(DEAL, row, NOW)
+    assert found is not None
+    assert repr(found.fields).count("UF") == kinds.DEEPEST + 1
+
+
 def test_a_page_yields_its_records_and_leaves_out_what_is_none() -> None:
     deals = kinds.records(DEAL, [{"ID": "1", "TITLE": "a"}, "x", {"TITLE": "no id"}, {"ID": "2"}], NOW)
     assert [one.id for one in deals] == [1, 2]
