@@ -93,8 +93,9 @@ def _check_seen(aps: dict[str, Any], where: Where) -> None:
 
 
 def _check_unseen(rule: Rule, aps: dict[str, Any], where: Where) -> None:
+    """Refuse what is seen or heard. A badge of 0 is neither: it takes one away, and apps of liblinphone are woken with it."""
     for key in _SEEN_OR_HEARD:
-        if key in aps:
+        if key in aps and (key, aps[key]) != ("badge", 0):
             raise InvalidRequest(
                 f"a push of type {rule.name} shows nothing, so it cannot bear `{key}`",
                 pointer=where("aps", key),

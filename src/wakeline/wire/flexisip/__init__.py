@@ -1,0 +1,6 @@
+"""What Flexisip says and understands, as values.
+
+payloads      what liblinphone's apps read in a push
+
+Source: the interface of Flexisip 2.0 to 2.7: names, values and behaviour, none of its code.
+"""
