@@ -54,7 +54,7 @@ def data_of(event: ReceivedEvent) -> dict[str, object]:
     """Return the data of an event; what is no map is none."""
     try:
         return msgspec.json.decode(event.data or b"{}", type=dict[str, object])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return {}
 
 
