@@ -41,6 +41,10 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     why_not: str = ""
     """Why it cannot be woken, if its Contact asked for it."""
 
+    def __repr__(self) -> str:
+        """Leave out the Contact, which bears push tokens: a repr ends in logs and tracebacks."""
+        return f"Binding({self.aor}, {self.flow})"
+
 
 class BindingChange(msgspec.Struct, frozen=True, kw_only=True):
     """What a REGISTER does to an AoR: `put` are made or replaced (by uid), `removed` are uids that go."""

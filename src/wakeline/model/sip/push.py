@@ -23,6 +23,10 @@ class PushToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     value: str
     topic: str = ""
 
+    def __repr__(self) -> str:
+        """Leave out all but the end of the token: a repr ends in logs and tracebacks."""
+        return f"PushToken({self.service!r}, {self.topic!r}, ...{self.value[-6:]})"
+
 
 class PushTexts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Keys of texts and names of sounds that a phone of Apple wants in its pushes; defaults are Flexisip's."""
@@ -55,6 +59,10 @@ class PushParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timeout: float | None = None
     repeat: float | None = None
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Leave out tokens: a repr ends in logs and tracebacks."""
+        return f"PushParams({self.provider.value}, {self.param!r}, {self.tokens})"
 
     def token(self, service: str) -> PushToken | None:
         """Return the token of a service."""

@@ -164,15 +164,24 @@ def parse_name_addr(text: str) -> NameAddr:
 
     Without angle brackets parameters belong to the header field (RFC 3261 section 20.10).
     """
-    match = _BRACKETED.fullmatch(text) if "<" in text else None
-    if match is not None:
-        display, uri, params = match.groups()
+    parts = bracketed(text)
+    if parts is not None:
+        display, uri, params = parts
         return NameAddr(text=text, display=unquote(display.strip()), uri=uri.strip(), param_text=params or "")
     uri, _, params = text.partition(";")
     uri = uri.strip()
     if not _ADDR_SPEC.fullmatch(uri):
         raise Broken("An address cannot be read")
     return NameAddr(text=text, display="", uri=uri, param_text=params)
+
+
+def bracketed(text: str) -> tuple[str, str, str | None] | None:
+    """Return what stands before, within and behind the angle brackets of an address, as it came; None: it has none.
+
+    Behind begins after the semicolon.
+    """
+    match = _BRACKETED.fullmatch(text) if "<" in text else None
+    return None if match is None else (match[1], match[2], match[3])
 
 
 class CSeq(msgspec.Struct, frozen=True):

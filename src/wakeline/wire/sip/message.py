@@ -394,6 +394,13 @@ class Response(Message):
         made._read = self._read.copy()
         return made
 
+    def restated(self, status: int, phrase: str) -> Response:
+        """Return another response with another status and the same fields and body."""
+        made = self.copy()
+        made.status, made.phrase = status, phrase
+        made._start = None  # noqa: SLF001 - one of us
+        return made
+
     def _start_line(self) -> bytes:
         if self._start is None:
             self._start = encode(f"{self.version} {self.status} {self.phrase}")

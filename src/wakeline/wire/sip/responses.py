@@ -1,8 +1,8 @@
-"""Responses that we make ourselves, and their reason phrases (RFC 3261 section 8.2.6)."""
+"""Responses that we make ourselves, their reason phrases (RFC 3261 section 8.2.6), and which of several goes on (section 16.7)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.message import VERSION, Request, Response
@@ -85,3 +85,48 @@ def _lacks_tag(request: Request) -> bool:
         return not request.to.tag
     except Broken:
         return False
+
+
+_CHALLENGES = ("www-authenticate", "proxy-authenticate")
+_USEFUL = frozenset({401, 407, 415, 420, 484})
+"""They tell the caller what to do better (RFC 3261 section 16.7 step 6)."""
+_WEAKEST = frozenset({408, 480, 487})
+"""They only say that a branch came to nothing: a phone that said something else said more."""
+
+
+def rank(status: int) -> int:
+    """Return how good a final status is for the caller, the lowest best: 2xx, 6xx, what helps, then the lowest class."""
+    if status < 300:
+        return 0
+    if status >= 600:
+        return 1
+    if status in _USEFUL:
+        return 2
+    return status // 100 * 10 + (status in _WEAKEST)
+
+
+def best(responses: Sequence[Response]) -> Response | None:
+    """Return the final response that goes on to the caller, of all that came; None: none did.
+
+    One 401 or 407 takes the challenges of all of them with it (RFC 3261 section 16.7 step 7); 503 becomes 500, since it would
+    tell the caller that this proxy is overloaded (step 6).
+    """
+    if not responses:
+        return None
+    chosen = min(responses, key=lambda response: rank(response.status))
+    if chosen.status in (401, 407):
+        return _with_challenges(chosen, responses)
+    if chosen.status == 503:
+        changed = chosen.restated(500, PHRASES[500])
+        changed.remove("retry-after")
+        return changed
+    return chosen
+
+
+def _with_challenges(chosen: Response, responses: Sequence[Response]) -> Response:
+    made = chosen.copy()
+    for other in responses:
+        if other is not chosen and other.status in (401, 407):
+            for name in _CHALLENGES:
+                made.append_lines(name, other.lines(name))
+    return made
