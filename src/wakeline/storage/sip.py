@@ -35,7 +35,7 @@ def is_woken_by(binding: Binding, app: int, token: str) -> bool:
 
 
 def is_text(text: str) -> bool:
-    """Tell whether a text is one: of bytes on the wire that are no UTF-8 surrogates are left, and nothing is kept by such a name."""
+    """Tell whether a text is one: of bytes that are no UTF-8 surrogates are left, and nothing is kept by such a name."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -7,7 +7,7 @@ not take was never more than that layer, so nothing has to be put back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -107,12 +107,16 @@ class SqliteSipBindings:
         found = self._found(rows, lambda each: each.push is not None and after <= each.expires < before)
         return sorted(found, key=lambda each: (each.expires, each.aor, each.uid))[:limit]
 
-    def _found(self, rows: Iterable[tuple[str, bytes]], wanted: Callable[[Binding], bool]) -> list[Binding]:
+    def _found(self, rows: Sequence[tuple[str, bytes]], wanted: Callable[[Binding], bool]) -> list[Binding]:
         """Return those of some rows, and of what is on its way, that are wanted and kept."""
-        found = [binding_of(facts) for aor, facts in rows if aor not in self._on_their_way]
-        for aor, changes in self._on_their_way.items():
-            if any(wanted(binding) for each in changes for binding in each.change.put):
-                found += self.of(aor)
+        coming = {
+            aor
+            for aor, changes in self._on_their_way.items()
+            if any(wanted(binding) for each in changes for binding in each.change.put)
+        }
+        coming.update(aor for aor, _ in rows if aor in self._on_their_way)
+        found = [binding_of(facts) for aor, facts in rows if aor not in coming]
+        found += [binding for aor in coming for binding in self.of(aor)]
         now = self._clock.now()
         return [each for each in found if wanted(each) and each.kept > now]
 
