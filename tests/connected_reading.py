@@ -87,6 +87,8 @@ class ReadingWorld:
             portal_calls=store.portal_calls,
             event_inbox=store.event_inbox,
             outbox=store.outbox,
+            sip_bindings=store.sip_bindings,
+            sip_messages=store.sip_messages,
             facts=store.settings,
             keeper=self.keeper,
             providers={ProviderKind.APNS: Post(ProviderKind.APNS)},

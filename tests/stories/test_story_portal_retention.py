@@ -1,4 +1,4 @@
-"""What the portal keeps for a while only: codes, tokens, offline events, calls; and what is kept of connected ones."""
+"""What is kept for a while only: codes, tokens, offline events, calls of the portal; what is kept of connected ones; SIP."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import pytest
 
 from connected_nouns import event, installation, write
 from portal_nouns import code, digest, grant, offline, some_application
+from sip_nouns import BOB, binding, message
 from stories.world import World
 from wakeline.model.bitrix24.calls import ExternalCall
 from wakeline.model.bitrix24.inbox import EventState, Settled
 from wakeline.model.bitrix24.outbox import WriteState
+from wakeline.model.sip.binding import BindingChange
 
 pytestmark = pytest.mark.anyio
 
@@ -70,3 +72,18 @@ async def test_events_and_writes_of_connected_portals_are_forgotten_once_they_wa
     await world.pipeline.maintain.prune()
     assert await store.event_inbox.recorded(limit=9) == [waiting]
     assert [each.state for each in await store.outbox.recorded(limit=9)] == [WriteState.WAITING]
+
+
+async def test_registrations_and_messages_are_forgotten_when_their_time_is_over(world: World) -> None:
+    store, now = world.store, world.clock.now()
+    phones = binding("short", kept=now + 1000), binding("long", kept=now + 2000)
+    await store.sip_bindings.change(BindingChange(aor=BOB, put=phones))
+    await store.sip_messages.put(message("c1 1", expires=now + 1000))
+    await store.sip_messages.put(message("c2 1", expires=now + 2000))
+
+    world.clock.advance(1)
+    await world.pipeline.maintain.prune()
+
+    assert [each.uid for each in store.sip_bindings.of(BOB)] == ["long"]
+    assert await store.sip_bindings.prune(now + 1000) == 0
+    assert await store.sip_messages.count(BOB) == 1

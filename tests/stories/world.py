@@ -95,6 +95,8 @@ class World:
             portal_calls=self.store.portal_calls,
             event_inbox=self.store.event_inbox,
             outbox=self.store.outbox,
+            sip_bindings=self.store.sip_bindings,
+            sip_messages=self.store.sip_messages,
             facts=self.store.settings,
             keeper=self.disk,
             providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google, ProviderKind.WEBPUSH: self.web},

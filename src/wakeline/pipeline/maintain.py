@@ -234,7 +234,7 @@ class Maintain:
         self._limits.forget(self._parts.clock.now())
 
     async def prune(self) -> None:
-        """Forget what is older than [retention] says, and what expired on the portal, in small pieces."""
+        """Forget what is older than [retention] says, and what expired on the portal and at the SIP edge, in small pieces."""
         keep, now = self._parts.settings.retention, self._parts.clock.now()
         while await self._parts.ledger.prune(now - 1000 * keep.notifications, _BATCH) == _BATCH:
             pass
@@ -246,4 +246,6 @@ class Maintain:
         await self._parts.portal_calls.prune_calls(now - 1000 * keep.notifications)
         await self._parts.event_inbox.prune(now - 1000 * keep.events)
         await self._parts.outbox.prune(now - 1000 * keep.notifications)
+        await self._parts.sip_bindings.prune(now)
+        await self._parts.sip_messages.prune(now)
         await self._parts.portal_events.prune_events(now - 1000 * self._parts.settings.bitrix24.offline_event_lifetime)

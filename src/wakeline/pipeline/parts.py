@@ -13,6 +13,7 @@ from wakeline.model.route import ProviderKind
 from wakeline.pipeline.meter import Meter, Silent
 from wakeline.ports.bitrix24 import PortalAccess, PortalCalls, PortalEvents
 from wakeline.ports.bitrix24_connector import EventInbox, Outbox
+from wakeline.ports.sip import SipBindings, SipMessages
 
 
 def _everything(_event: EventType) -> bool:
@@ -42,6 +43,8 @@ class Parts(msgspec.Struct, kw_only=True):
     portal_calls: PortalCalls
     event_inbox: EventInbox
     outbox: Outbox
+    sip_bindings: SipBindings
+    sip_messages: SipMessages
     facts: ports.Settings
     keeper: ports.StoreKeeper
     providers: Mapping[ProviderKind, ports.Provider]

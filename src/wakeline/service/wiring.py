@@ -141,6 +141,8 @@ class Gateway:
             portal_calls=store.portal_calls,
             event_inbox=store.event_inbox,
             outbox=store.outbox,
+            sip_bindings=store.sip_bindings,
+            sip_messages=store.sip_messages,
             facts=store.settings,
             keeper=store.keeper,
             providers=self._providers(self.settings),

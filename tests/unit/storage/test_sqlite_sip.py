@@ -196,11 +196,13 @@ class TestACommitThatFails:
     async def test_leaves_no_user(self, store: SqliteStore) -> None:
         full(store)
 
-        with pytest.raises(StoreUnavailable):
-            for number in range(1_000):
-                await store.sip_users.put(user(f"user{number}"))
+        many = [store.sip_users.put(user(f"user{number}")) for number in range(1_000)]
 
-        assert store.sip_users.get("user999", "example.org") is None
+        refused = await asyncio.gather(*many, return_exceptions=True)
+
+        assert StoreUnavailable in set(map(type, refused))
+        kept = [number for number, error in enumerate(refused) if error is None]
+        assert [each.user for each in store.sip_users.all()] == sorted(f"user{number}" for number in kept)
 
 
 async def test_a_closed_store_takes_nothing_and_pretends_nothing(tmp_path: Path) -> None:
@@ -280,7 +282,7 @@ async def test_a_deleted_app_lets_go_of_more_than_a_batch_and_of_what_is_on_its_
     assert await store.sip_bindings.by_token(other.id, "v") == []
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 async def test_both_adapters_live_the_same_life(store: SqliteStore, clock: ToldClock, seed: int) -> None:
     """Changes of few phones and tokens, some at once, and after each turn every question that can be asked."""
     other = MemoryStore(clock, Sealer(OLD))
