@@ -1,6 +1,7 @@
 """What Flexisip says and understands, as values.
 
 payloads      what liblinphone's apps read in a push
+placeholders  what Flexisip fills into an external push URI
 
 Source: the interface of Flexisip 2.0 to 2.7: names, values and behaviour, none of its code.
 """
