@@ -42,7 +42,7 @@ async def fake(tmp_path: Path, clock: Offset) -> AsyncIterator[Running]:
     """Stand-ins in this process, whose clock is ours to move: to Apple, it is our clock that is off."""
     async with Simulator(state_dir=tmp_path / "simulator", clock=clock) as running:
         ready = running.ready()
-        yield Running(**{name: str(ready[name]) for name in Running.__struct_fields__})
+        yield Running(**{name: str(ready[name]) for name in Running.__struct_fields__ if name in ready})
 
 
 async def wait(http: httpx2.AsyncClient, path: str, state: str) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Application:
         app.add_api_route("/b24", take, methods=["POST"])
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/b24"
-        self.server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+        self.server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
 
     def run(self) -> None:
         self.server.run(sockets=[self._socket])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from racing import race
 from wakeline.model.errors import MigrationChanged, SchemaTooNew
 from wakeline.storage.sqlite import migrate as migrating
 from wakeline.storage.sqlite.migrate import KINDS, Kind, migrate, status
@@ -113,18 +114,12 @@ def test_changed_migration_is_refused(connection: sqlite3.Connection, folder: Pa
         migrate(connection, "main", folder)
 
 
-def _race(path: Path, folder: Path, start: object, results: object) -> None:
-    connection = sqlite3.connect(path, isolation_level=None, timeout=10)
-    start.wait()  # type: ignore[attr-defined]  # a barrier shared by processes has no public type
-    results.put(migrate(connection, "main", folder))  # type: ignore[attr-defined]  # nor has a queue
-
-
 def test_two_processes_at_once_apply_each_migration_once(tmp_path: Path, folder: Path) -> None:
     write(folder, "0002_second", "CREATE TABLE b (x INTEGER) STRICT;\nINSERT INTO b VALUES (1);")
     context = multiprocessing.get_context("spawn")
     start, results = context.Barrier(2), context.Queue()
     path = tmp_path / "raced.db"
-    racers = [context.Process(target=_race, args=(path, folder, start, results)) for _ in range(2)]
+    racers = [context.Process(target=race, args=(path, folder, start, results)) for _ in range(2)]
     for racer in racers:
         racer.start()
     applied = sorted(results.get(timeout=15) for _ in racers)
