@@ -1,0 +1,9 @@
+"""The SIP edge: a registrar and stateful proxy that wakes phones (DESIGN 5.9). What SIP is made of is in `wire.sip`.
+
+flows                where messages come from and go to
+datagrams, connections, inbox, endpoint
+                     the sockets: UDP, TCP, TLS; what came waits its turn by source
+timekeeper           one timer wheel for all that waits
+server_transactions, client_transactions, transaction_layer
+                     requests that came and that we sent, until they are over
+"""

@@ -1,0 +1,191 @@
+"""A TCP or TLS connection: messages cut out of the stream, keep-alives answered, and the end of peers that are none.
+
+The connection that a phone registered over is the way to it (RFC 5626): nobody can connect to a phone behind a NAT. It stays open
+as long as it lives, however silent: the kernel probes it, which wakes no radio more often than the phone's own keep-alives do.
+Hung up on are those who say nothing whole in `GREETING` seconds or leave a message unfinished for as long, and those who let more
+than `UNREAD` bytes lie unread: what we send them is sent no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Protocol
+
+from wakeline.edges.sip.flows import Address, FlowGone, Transport
+from wakeline.wire.sip.framing import PONG, BrokenStream, Framed, Framer, KeepAlive
+
+GREETING = 30.0
+UNREAD = 1024 * 1024
+_PROBES = (("TCP_KEEPIDLE", 120), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
+"""Four minutes of silence from a machine that is gone end a connection; where the system has these options."""
+
+
+class Owner(Protocol):
+    """What a connection tells its endpoint."""
+
+    def connected(self, connection: Connection) -> None:
+        """It is open."""
+
+    def framed(self, connection: Connection, data: bytes) -> None:
+        """A message came."""
+
+    def broken(self, connection: Connection, wrong: BrokenStream) -> None:
+        """What came is no SIP, or too large: nothing more will be read. It is closed afterwards."""
+
+    def alive(self, connection: Connection) -> None:
+        """The peer gave a sign of life that is no message."""
+
+    def crowded(self, connection: Connection) -> bool:
+        """Return whether to stop reading; `resume` is called later."""
+
+    def lost(self, connection: Connection) -> None:
+        """It is closed."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection, ours or the peer's. `serial` is its number."""
+
+    def __init__(self, owner: Owner, transport: Transport, serial: int, *, at: Address | None = None) -> None:
+        self._owner = owner
+        self._kind = transport
+        self._serial = serial
+        self._listens_at = at
+        self._framer = Framer()
+        self._stream: asyncio.Transport | None = None
+        self._remote = self._local = Address("", 0)
+        self._greeting: asyncio.TimerHandle | None = None
+        self._closing = False
+        self.reached_as: set[Address] = set()
+        """By which addresses it was asked for; kept by the endpoint."""
+
+    @property
+    def name(self) -> str:
+        """Return the name by which it is found while it is open."""
+        return f"{self._kind.value}:{self._remote}#{self._serial}"
+
+    @property
+    def transport(self) -> Transport:
+        """Return TCP or TLS."""
+        return self._kind
+
+    @property
+    def remote(self) -> Address:
+        """Return the peer's address."""
+        return self._remote
+
+    @property
+    def local(self) -> Address:
+        """Return where we listen, which is where the peer would connect to; of a transport we do not listen for: our end."""
+        return self._local
+
+    @property
+    def open(self) -> bool:
+        """Return whether something can be sent."""
+        return self._stream is not None and not self._closing and not self._stream.is_closing()
+
+    def send(self, data: bytes) -> None:
+        """Send one message. Raises FlowGone; then the connection is closed."""
+        if self._stream is None or not self.open:
+            raise FlowGone("The connection is closed")
+        if self._stream.get_write_buffer_size() > UNREAD:
+            self.abort()
+            raise FlowGone("The peer does not read")
+        self._stream.write(data)
+
+    def close(self) -> None:
+        """Send what is left, then end it."""
+        self._closing = True
+        if self._stream is not None:
+            self._stream.close()
+
+    def abort(self) -> None:
+        """End it at once."""
+        self._closing = True
+        if self._stream is not None:
+            self._stream.abort()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self.open and self._stream is not None:
+            self._stream.resume_reading()
+
+    # --- asyncio.Protocol --------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the stream."""
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("A connection is a stream")
+        self._stream = transport
+        self._remote = _address(transport.get_extra_info("peername"))
+        ours = _address(transport.get_extra_info("sockname"))
+        listens = self._listens_at
+        self._local = ours if listens is None else Address(listens.host or ours.host, listens.port)
+        _probe(transport.get_extra_info("socket"))
+        self._expect()
+        self._owner.connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand over what is whole."""
+        found = self._framer.feed(data)
+        for item in found:
+            self._take(item)
+        if found:
+            self._expect_nothing()
+        if self._framer.waiting and self._greeting is None:
+            self._expect()
+        if self._stream is not None and self._owner.crowded(self):
+            self._stream.pause_reading()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Tell the endpoint."""
+        self._closing = True
+        self._expect_nothing()
+        self._owner.lost(self)
+
+    def _take(self, item: Framed) -> None:
+        match item:
+            case bytes():
+                self._owner.framed(self, item)
+            case KeepAlive.PING:
+                self._pong()
+                self._owner.alive(self)
+            case KeepAlive.PONG:
+                self._owner.alive(self)
+            case BrokenStream():
+                self._owner.broken(self, item)
+                self.close()
+
+    def _pong(self) -> None:
+        """Answer a keep-alive (RFC 5626 section 3.5.1); a peer that reads no answers is hung up on by `send`."""
+        try:
+            self.send(PONG)
+        except FlowGone:
+            return
+
+    def _expect(self) -> None:
+        """Wait for the rest of what began, or for the first message; a peer that is between messages may be silent."""
+        self._greeting = asyncio.get_running_loop().call_later(GREETING, self._waited)
+
+    def _waited(self) -> None:
+        self._greeting = None
+        self.abort()
+
+    def _expect_nothing(self) -> None:
+        if self._greeting is not None:
+            self._greeting.cancel()
+            self._greeting = None
+
+
+def _address(pair: tuple[str, int] | None) -> Address:
+    """Return an address of the kernel; a peer that is gone already has none."""
+    return Address(pair[0], pair[1]) if pair else Address("", 0)
+
+
+def _probe(connected: socket.socket) -> None:
+    """Have the kernel find out whether the peer is there still, and send small messages without waiting for more."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for name, value in _PROBES:
+        if (option := getattr(socket, name, None)) is not None:
+            connected.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -1,0 +1,399 @@
+"""The transaction layer: what comes is matched to what is under way, what is new goes to its user (RFC 3261 section 17).
+
+A flood from one source finds two walls: the inbox gives everybody their turns, and no source may have more than half of the
+transactions that there is room for; what is beyond is answered 503, which costs no memory.
+
+Who uses it implements `User` for what comes, and `ClientUser` for what it sends:
+
+    layer.send(request, flow_or_hop, self)     # adds our Via; `answered` and `failed` are called later, never before it returns
+    server.answer(404)                         # ours;  server.respond(response) of somebody else;  server.refuse(401, fields=...)
+    layer.forward_ack(ack, flow_or_hop)        # an ACK to a 2xx belongs to no transaction
+    layer.after(20.0, self.give_up)            # an alarm, by the same clock
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from hashlib import blake2b
+from typing import Protocol
+
+import structlog
+
+from wakeline.edges.sip.client_transactions import ClientTransaction, ClientUser, Failure
+from wakeline.edges.sip.datagrams import DatagramFlow
+from wakeline.edges.sip.endpoint import Endpoint
+from wakeline.edges.sip.flows import Address, Flow, FlowGone, Hop, Transport
+from wakeline.edges.sip.server_transactions import Kept, Key, ServerTransaction
+from wakeline.edges.sip.timekeeper import Alarm, Timekeeper
+from wakeline.model.errors import LocalProtocolError, TransportError
+from wakeline.wire.sip.broken import Broken
+from wakeline.wire.sip.faults import fault
+from wakeline.wire.sip.framing import BrokenStream
+from wakeline.wire.sip.headers import MAGIC_COOKIE
+from wakeline.wire.sip.message import Request, Response, parse
+from wakeline.wire.sip.responses import answer
+from wakeline.wire.sip.timers import Timers
+
+ROOM = 100_000
+"""Server transactions at a time: over UDP each stays 32 s, so this is 3,000 requests a second."""
+LARGE = 1300
+"""Bytes from which a request goes by TCP where its hop allows (RFC 3261 section 18.1.1)."""
+_RETRY_AFTER = ("retry-after", "5")
+
+_log = structlog.get_logger()
+
+Prepare = Callable[[Request, Flow], None]
+
+
+class User(Protocol):
+    """The transaction user: whoever registers and proxies. Its methods may raise: that is logged, and answered 500."""
+
+    def request(self, server: ServerTransaction) -> None:
+        """A new request came, whatever its method but ACK and CANCEL. It is answered now or later."""
+
+    def ack(self, request: Request, flow: Flow) -> None:
+        """An ACK to a 2xx came: it is forwarded, and never answered."""
+
+    def alive(self, flow: Flow) -> None:
+        """A peer sent a keep-alive."""
+
+    def lost(self, flow: Flow) -> None:
+        """A connection is closed."""
+
+
+class TransactionLayer:
+    """All transactions of the SIP edge. It listens to an `Endpoint`, and sends through it once attached."""
+
+    def __init__(
+        self, user: User, *, clock: Callable[[], float], timers: Timers | None = None, room: int = ROOM
+    ) -> None:
+        self._user = user
+        self._clock = clock
+        self._timers = timers or Timers()
+        self._room = room
+        self._attached: Endpoint | None = None
+        self._servers: dict[Key, Kept] = {}
+        self._clients: dict[tuple[str, str], ClientTransaction] = {}
+        self._on_flow: dict[str, set[ClientTransaction]] = {}
+        self._sources: Counter[str] = Counter()
+        self._time = Timekeeper(clock)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._secret = secrets.token_bytes(16)
+
+    # --- for its user ------------------------------------------------------------------------------------------------
+
+    def attach(self, endpoint: Endpoint) -> None:
+        """Send through these sockets."""
+        self._attached = endpoint
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Return the sockets."""
+        if self._attached is None:
+            raise LocalProtocolError("The transaction layer has no sockets")
+        return self._attached
+
+    def send(
+        self, request: Request, to: Flow | Hop, user: ClientUser, *, mark: str = "", prepare: Prepare | None = None
+    ) -> ClientTransaction:
+        """Send a request, which is ours from now on. What goes wrong is told to the user, and not before this returns.
+
+        `mark` ends the branch: a proxy knows a loop by it (RFC 3261 section 16.6 step 8). `prepare` is called with the flow
+        that was chosen, before our Via is put on top: to write a Record-Route.
+        """
+        client = ClientTransaction(self, request, user, self._branch(mark))
+        if isinstance(to, Hop):
+            self._spawn(self._start_at(client, to, prepare))
+        else:
+            self._start(client, to, prepare)
+        return client
+
+    def forward_ack(self, request: Request, to: Flow | Hop, *, prepare: Prepare | None = None) -> None:
+        """Send an ACK to a 2xx on, with a Via of ours."""
+        if isinstance(to, Hop):
+            self._spawn(self._send_ack(request, to, prepare))
+        else:
+            self._send_stateless(request, to, prepare)
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Alarm:
+        """Call that in so many seconds, unless the alarm is cancelled."""
+        return self._time.after(seconds, call)
+
+    def run_timers(self) -> None:
+        """Do what is due: for whoever moves the clock by hand."""
+        self._time.run()
+
+    def stop(self) -> None:
+        """Forget what is under way; the sockets are closed by whoever opened them."""
+        self._time.stop()
+        for task in self._tasks:
+            task.cancel()
+
+    def __len__(self) -> int:
+        """Return how many transactions there are."""
+        return len(self._servers) + len(self._clients)
+
+    # --- endpoint.Listener -------------------------------------------------------------------------------------------
+
+    def received(self, flow: Flow, data: bytes) -> None:
+        """Take a message."""
+        try:
+            message = parse(data)
+        except Broken as wrong:
+            _log.debug("sip.not_sip", source=flow.remote.host, reason=wrong.detail)
+            return
+        wrong_with_it = fault(message)
+        try:
+            if isinstance(message, Response):
+                if wrong_with_it is None:
+                    self._response(message)
+            elif wrong_with_it is not None:
+                self._answer_broken(message, flow, wrong_with_it)
+            else:
+                self._request(message, flow)
+        except Exception:  # noqa: BLE001 - one message must not end the reading of others
+            _log.exception("sip.defect", source=flow.remote.host)
+
+    def broken(self, flow: Flow, wrong: BrokenStream) -> None:
+        """Answer what can be answered of a stream that cannot be read on."""
+        try:
+            message = parse(wrong.header)
+        except Broken:
+            return
+        if isinstance(message, Request):
+            self._answer_broken(message, flow, wrong.wrong)
+
+    def alive(self, flow: Flow) -> None:
+        """Pass it on."""
+        self._user.alive(flow)
+
+    def lost(self, flow: Flow) -> None:
+        """End what nobody will answer any more, and pass it on."""
+        for client in self._on_flow.pop(flow.name, ()):
+            client.lost()
+        self._user.lost(flow)
+
+    # --- what comes --------------------------------------------------------------------------------------------------
+
+    def _response(self, response: Response) -> None:
+        """A response without a transaction is nobody's (RFC 6026 section 7.2 forbids proxies to forward it)."""
+        client = self._clients.get((response.via.branch, response.cseq.method))
+        if client is not None:
+            client.received(response)
+
+    def _request(self, request: Request, flow: Flow) -> None:
+        key = _key(request)
+        back = _stamp_received(request, flow)
+        kept = self._servers.get(key)
+        if request.method == "ACK":
+            self._ack(request, flow, kept)
+        elif kept is not None:
+            kept.repeated()
+        elif len(self._servers) >= self._room or self._sources[flow.remote.host] >= self._room // 2:
+            self._send_quietly(back, self._overloaded(request))
+        else:
+            self._new(key, request, flow, back)
+
+    def _ack(self, request: Request, flow: Flow, kept: Kept | None) -> None:
+        if kept is not None:
+            if kept.acknowledged():
+                self._user.ack(request, flow)
+        elif request.to.tag != self.stateless_tag(request):
+            self._user.ack(request, flow)
+
+    def _new(self, key: Key, request: Request, flow: Flow, back: Flow) -> None:
+        kept = self._servers[key] = Kept(self, key, request, back)
+        self._sources[kept.flow.remote.host] += 1
+        server = kept.user = ServerTransaction(self, kept, request, flow)
+        self._time.changed(kept)
+        try:
+            if request.method == "CANCEL":
+                self._cancel(server, key)
+            else:
+                self._user.request(server)
+        except Exception:  # noqa: BLE001 - whoever asked is told all the same
+            _log.exception("sip.defect", method=request.method, call_id=request.call_id)
+            server.answer(500)
+
+    def _cancel(self, server: ServerTransaction, key: Key) -> None:
+        """Answer a CANCEL, and tell whoever has the INVITE (RFC 3261 sections 9.2 and 16.10)."""
+        kept = self._servers.get((key[0], key[1], "INVITE"))
+        if kept is None:
+            server.answer(481)
+            return
+        server.answer(200)
+        if kept.user is not None and kept.user.on_cancel is not None:
+            kept.user.on_cancel(server.request)
+
+    def _answer_broken(self, request: Request, flow: Flow, wrong: Broken) -> None:
+        """Say what is wrong with a request, if there is a way to say it; no ACK is ever answered."""
+        try:
+            back = _stamp_received(request, flow)
+        except Broken:
+            return
+        if request.method != "ACK":
+            tag = self.stateless_tag(request)
+            self._send_quietly(back, answer(request, wrong.answer, phrase=wrong.detail, to_tag=tag))
+
+    def _overloaded(self, request: Request) -> Response:
+        return answer(request, 503, to_tag=self.stateless_tag(request), fields=[_RETRY_AFTER])
+
+    # --- what goes ---------------------------------------------------------------------------------------------------
+
+    async def _start_at(self, client: ClientTransaction, hop: Hop, prepare: Prepare | None) -> None:
+        try:
+            flow = await self._reach(hop, len(client.request.to_bytes()))
+        except TransportError as error:
+            _log.debug("sip.unreachable", hop=str(hop.address), reason=str(error))
+            client.fail(Failure.UNREACHABLE)
+            return
+        if client.cancelled:
+            client.fail(Failure.CANCELLED)
+        else:
+            self._start(client, flow, prepare)
+
+    def _start(self, client: ClientTransaction, flow: Flow, prepare: Prepare | None) -> None:
+        if prepare is not None:
+            prepare(client.request, flow)
+        client.start(flow)
+
+    async def _reach(self, hop: Hop, size: int) -> Flow:
+        """Return the flow for a request of so many bytes: large ones go by TCP, and by UDP where there is no TCP."""
+        if hop.transport is Transport.UDP and size > LARGE:
+            try:
+                return await self.endpoint.reach(Hop(Transport.TCP, hop.address))
+            except TransportError:
+                return await self.endpoint.reach(hop)
+        return await self.endpoint.reach(hop)
+
+    async def _send_ack(self, request: Request, hop: Hop, prepare: Prepare | None) -> None:
+        try:
+            self._send_stateless(request, await self._reach(hop, len(request.to_bytes())), prepare)
+        except TransportError as error:
+            _log.debug("sip.unreachable", hop=str(hop.address), reason=str(error))
+
+    def _send_stateless(self, request: Request, flow: Flow, prepare: Prepare | None) -> None:
+        if prepare is not None:
+            prepare(request, flow)
+        self.stamp(request, flow, self._branch(""))
+        self._send_quietly(flow, request)
+
+    def _send_quietly(self, flow: Flow, message: Request | Response) -> None:
+        try:
+            flow.send(message.to_bytes(stream=flow.transport.reliable))
+        except FlowGone as gone:
+            _log.debug("sip.not_sent", reason=str(gone))
+
+    def _branch(self, mark: str) -> str:
+        return f"{MAGIC_COOKIE}{secrets.token_hex(8)}{mark and '.'}{mark}"
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- for its transactions ----------------------------------------------------------------------------------------
+
+    @property
+    def timers(self) -> Timers:
+        """Return how long transactions wait."""
+        return self._timers
+
+    def now(self) -> float:
+        """Return seconds that never jump."""
+        return self._clock()
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call that when whoever is at work now is done."""
+        asyncio.get_running_loop().call_soon(call)
+
+    def new_tag(self) -> str:
+        """Return a tag for To."""
+        return secrets.token_hex(8)
+
+    def stateless_tag(self, request: Request) -> str:
+        """Return the tag of responses that no transaction repeats: their ACK is known by it, and goes no further."""
+        said = f"{request.via.branch}\0{request.call_id}\0{request.cseq.number}"
+        return blake2b(said.encode(errors="surrogateescape"), key=self._secret, digest_size=8).hexdigest()
+
+    def stamp(self, request: Request, flow: Flow, branch: str) -> None:
+        """Put our Via on top."""
+        request.prepend("via", f"SIP/2.0/{flow.transport.value.upper()} {flow.local};branch={branch};rport")
+
+    def sent_on(self, client: ClientTransaction) -> None:
+        """Know a request of ours by its branch, and by its connection."""
+        self._clients[client.branch, client.request.method] = client
+        if client.flow is not None and client.flow.transport.reliable:
+            self._on_flow.setdefault(client.flow.name, set()).add(client)
+        self._time.changed(client)
+
+    def send_cancel(self, cancel: Request, flow: Flow, branch: str) -> None:
+        """Send a CANCEL that has its Via already."""
+        ClientTransaction(self, cancel, _Nobody(), branch).start_stamped(flow)
+
+    def reply_elsewhere(self, flow: Flow, port: int, data: bytes) -> None:
+        """Send a response to a peer whose connection is closed (RFC 3261 section 18.2.2)."""
+        self._spawn(self._reply(Hop(flow.transport, Address(flow.remote.host, port)), data))
+
+    async def _reply(self, hop: Hop, data: bytes) -> None:
+        try:
+            (await self.endpoint.reach(hop)).send(data)
+        except TransportError as error:
+            _log.debug("sip.response_not_sent", reason=str(error))
+
+    def changed(self, item: Kept | ClientTransaction) -> None:
+        """Have it called in time, or forget it."""
+        if not item.over:
+            self._time.changed(item)
+        elif isinstance(item, Kept):
+            self._forget_server(item)
+        else:
+            self._forget_client(item)
+
+    def _forget_server(self, kept: Kept) -> None:
+        if self._servers.pop(kept.key, None) is None:
+            return
+        self._sources[kept.flow.remote.host] -= 1
+        if not self._sources[kept.flow.remote.host]:
+            del self._sources[kept.flow.remote.host]
+
+    def _forget_client(self, client: ClientTransaction) -> None:
+        self._clients.pop((client.branch, client.request.method), None)
+        if client.flow is not None and (here := self._on_flow.get(client.flow.name)) is not None:
+            here.discard(client)
+            if not here:
+                del self._on_flow[client.flow.name]
+
+
+class _Nobody:
+    """Whoever asks what became of a CANCEL."""
+
+    def answered(self, client: ClientTransaction, response: Response) -> None:
+        """A CANCEL's answer says nothing about the INVITE."""
+
+    def failed(self, client: ClientTransaction, failure: Failure) -> None:
+        """The INVITE's own end is what counts."""
+
+
+def _key(request: Request) -> Key:
+    """Return what a repeated request is known by (RFC 3261 section 17.2.3); ACK has its INVITE's."""
+    via = request.via
+    method = "INVITE" if request.method == "ACK" else request.method
+    if via.branch.startswith(MAGIC_COOKIE):
+        return via.branch, via.sent_by, method
+    # From before RFC 3261: the tag of To is left out, since that of an ACK is the response's.
+    return f"{request.uri} {request.from_.tag} {request.call_id} {request.cseq.number}", via.text, method
+
+
+def _stamp_received(request: Request, flow: Flow) -> Flow:
+    """Write where a request came from into its Via; return the flow of answers (RFC 3261 section 18.2, RFC 3581). Raises Broken."""
+    via = request.via
+    stamped = via.came_from(flow.remote.host, flow.remote.port)
+    if stamped != via.text:
+        request.set_first("via", stamped)
+    if isinstance(flow, DatagramFlow) and not via.wants_rport:
+        return flow.at(via.port or Transport.UDP.default_port)
+    return flow
