@@ -45,7 +45,7 @@ VERSION = "SIP/2.0"
 
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _VERSION = re.compile(rb"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
-_STATUS = re.compile(rb"(SIP/[0-9]+\.[0-9]+) ([1-6][0-9][0-9]) ?(.*)", re.IGNORECASE | re.DOTALL)
+_STATUS = re.compile(rb"(SIP/[0-9]+\.[0-9]+) ([1-6][0-9][0-9])(?: (.*))?", re.IGNORECASE | re.DOTALL)
 
 
 class Message(ABC):
@@ -458,7 +458,7 @@ def _unbroken(lines: list[bytes]) -> list[bytes]:
 def _started(start: bytes, keys: list[str], lines: list[bytes], body: bytes) -> Request | Response:
     status = _STATUS.fullmatch(start)
     if status is not None:
-        return Response(int(status[2]), decode(status[3]), decode(status[1]).upper(), keys, lines, body, start)
+        return Response(int(status[2]), decode(status[3] or b""), decode(status[1]).upper(), keys, lines, body, start)
     method, _, rest = start.partition(b" ")
     uri, _, version = rest.rstrip(b" \t").rpartition(b" ")
     if not uri or _VERSION.fullmatch(version) is None or not is_token(decode(method)):

@@ -131,8 +131,8 @@ def _legacy(params: Params, kind: str) -> PushParams:
     if not app or not token:
         raise _Unusable("app-id is missing" if token else "pn-tok is empty")
     if kind in _LEGACY_FCM:
-        tokens = (PushToken(service="", value=token, topic=app),)
-        return _made(params, PushProvider.FCM, app, token, tokens, ())
+        fcm = PushToken(service="", value=token, topic=app)
+        return _made(params, PushProvider.FCM, app, token, (fcm,), ())
     if kind != "apple":
         raise _Unusable(f"The push service {kind[:40]!r} is not served")
     match = _LEGACY_APPLE.fullmatch(app)

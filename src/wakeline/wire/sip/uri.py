@@ -18,7 +18,7 @@ from wakeline.wire.sip.pieces import Params, parse_params
 UNSUPPORTED_SCHEME = 416
 
 _SIP = re.compile(
-    r"(sips?):(?:([^@:\s<>\"\x00-\x1f]*)(?::([^@\s<>\"\x00-\x1f]*))?@)?"
+    r"(sips?):(?:([^@:\s<>\"\x00-\x1f]+)(?::([^@\s<>\"\x00-\x1f]*))?@)?"
     r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)(?::([0-9]{1,5}))?"
     r"(;[^?\s<>\"\x00-\x1f]*)?(?:\?([^\s<>\"\x00-\x1f]*))?",
     re.IGNORECASE,
