@@ -61,6 +61,7 @@ NOUNS: tuple[tuple[str, str, str], ...] = (
     ("user", "wakeline.cli.user:app", "Users: the callers' own ids of people."),
     ("key", "wakeline.cli.key:app", "API keys."),
     ("bitrix24", "wakeline.cli.bitrix24:app", "Our own Bitrix24 portal: its users, applications and webhooks."),
+    ("sip", "wakeline.cli.sip:app", "The SIP edge: who may register, and who is registered."),
     ("queue", "wakeline.cli.queue:app", "What waits to be sent."),
     ("route", "wakeline.cli.route:app", "Routes and the holds on them."),
     ("brake", "wakeline.cli.brake:app", "Routes stopped because too many tokens looked dead."),

@@ -177,6 +177,7 @@ class Gateway:
                 outbox=store.outbox,
                 portals=self._portal.connector,
             ),
+            sip=rest.SipParts(bindings=store.sip_bindings, messages=store.sip_messages, users=store.sip_users),
             probe=_probe(self.settings.bitrix24),
             pipeline=self._pipeline,
             settings=self.settings,

@@ -15,7 +15,7 @@ from wakeline.edges.rest.asgi import RestApp
 from wakeline.edges.rest.auth import ADMIN_MARK
 from wakeline.edges.rest.hot import HotRoute
 from wakeline.edges.rest.operations import Operation
-from wakeline.edges.rest.ports import ConnectedParts, RestPorts
+from wakeline.edges.rest.ports import ConnectedParts, RestPorts, SipParts
 from wakeline.edges.rest.table import BY_NAME, OPERATIONS
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Operation",
     "RestApp",
     "RestPorts",
+    "SipParts",
     "build",
 ]
 

@@ -15,6 +15,7 @@ from wakeline.ports.bitrix24 import PortalAccess
 from wakeline.ports.bitrix24_broker import PortalKeys
 from wakeline.ports.bitrix24_connector import CallJournal, EventInbox, Installations, Outbox, Portals, Rules
 from wakeline.ports.probe import Probe
+from wakeline.ports.sip import SipBindings, SipMessages, SipUsers
 from wakeline.wire.credential_file import Expectation, Inspection
 
 Inspect = Callable[[bytes, Expectation], Awaitable[Inspection]]
@@ -29,6 +30,14 @@ class ConnectedParts(msgspec.Struct, frozen=True, kw_only=True):
     inbox: EventInbox
     outbox: Outbox
     portals: Portals
+
+
+class SipParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of the SIP edge."""
+
+    bindings: SipBindings
+    messages: SipMessages
+    users: SipUsers
 
 
 class RestPorts(msgspec.Struct, kw_only=True):
@@ -54,6 +63,7 @@ class RestPorts(msgspec.Struct, kw_only=True):
     keeper: ports.StoreKeeper
     portal: PortalAccess
     connected: ConnectedParts
+    sip: SipParts
     probe: Probe
     pipeline: Pipeline
     settings: Settings

@@ -24,6 +24,8 @@ from wakeline.edges.rest import (
     queue,
     routes,
     sending,
+    sip_bindings,
+    sip_users,
     users,
     vapid,
 )
@@ -50,6 +52,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *queue.OPERATIONS,
     *events.OPERATIONS,
     *bitrix24.OPERATIONS,
+    *sip_users.OPERATIONS,
+    *sip_bindings.OPERATIONS,
     *health.OPERATIONS,
     *metrics.OPERATIONS,
     *docs.OPERATIONS,

@@ -12,7 +12,7 @@ from unit.edges.rest.far_portals import FarPortals
 from wakeline.config import Settings
 from wakeline.edges.rest import RestApp, RestPorts, build
 from wakeline.edges.rest.auth import new_key
-from wakeline.edges.rest.ports import ConnectedParts
+from wakeline.edges.rest.ports import ConnectedParts, SipParts
 from wakeline.model.credential import Credential, CredentialKind, CredentialSecret
 from wakeline.model.errors import TransportError
 from wakeline.model.key import ApiKey, Scope
@@ -130,6 +130,7 @@ class Gateway:
                 outbox=store.outbox,
                 portals=self.portals,
             ),
+            sip=SipParts(bindings=store.sip_bindings, messages=store.sip_messages, users=store.sip_users),
             probe=self.probe,
             pipeline=self.pipeline,
             settings=self.settings,
