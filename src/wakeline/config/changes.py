@@ -19,6 +19,7 @@ _AT_ONCE = (
     "queue.",
     "providers.",
     "bitrix24.",
+    "sip.senders",
     "server.drain_timeout",
 )
 _AT_START = frozenset({"logs.access", "bitrix24.call_hook"})

@@ -26,6 +26,7 @@ def problems(settings: Settings) -> list[Problem]:
         *_devices(settings),
         *_providers(settings),
         *_bitrix24(settings),
+        *_senders(settings),
     ]
 
 
@@ -61,6 +62,13 @@ def _server(settings: Settings) -> Iterator[Problem]:
             ipaddress.ip_network(address)
         except ValueError:
             yield "server.trusted_proxies", f"{address!r} is neither an address nor a network"
+
+
+def _senders(settings: Settings) -> Iterator[Problem]:
+    for entry in settings.sip.senders:
+        number, _, app = entry.partition(":")
+        if not (number.isascii() and number.isdecimal() and app):
+            yield "sip.senders", f"{entry!r} is no project number with its app, such as 8123456789:acme-chat"
 
 
 def _storage(settings: Settings) -> Iterator[Problem]:

@@ -272,6 +272,8 @@ class Sip(_Section, frozen=True):
     """URL of a program of yours that knows passwords; empty: users of `wakeline sip user`."""
     peers: tuple[str, ...] = ()
     """Addresses or networks of PBXs and proxies that may send requests without a password, and to which foreign requests go."""
+    senders: tuple[str, ...] = ()
+    """NUMBER:APP: phones name the number of a Firebase project where its service account has the id; needed for several apps."""
     call_fork_timeout: WholeSeconds = 32
     """Seconds that a call waits for a phone to wake (at most 90)."""
     message_accept_timeout: WholeSeconds = 5
@@ -305,6 +307,11 @@ class Sip(_Section, frozen=True):
     """PEM file: certificate and chain for tls: addresses."""
     tls_key: str = ""
     """PEM file: its private key."""
+
+    @property
+    def sender_apps(self) -> dict[str, str]:
+        """Return the slug of the app of each Firebase project number."""
+        return {number: app for number, _, app in (entry.partition(":") for entry in self.senders)}
 
 
 class Settings(_Section, frozen=True):

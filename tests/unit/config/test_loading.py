@@ -103,6 +103,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         ("WAKELINE_SERVER__PUBLIC_URL", "push.example.com", "server.public_url"),
         ("WAKELINE_BITRIX24__CALL_HOOK", "ftp://calls.example.com", "bitrix24.call_hook"),
         ("WAKELINE_BITRIX24__PORTAL_HOSTS", "https://portal.example.com", "bitrix24.portal_hosts"),
+        ("WAKELINE_SIP__SENDERS", "acme-chat", "sip.senders"),
         ("WAKELINE_BITRIX24__OAUTH_HOSTS", "oauth.example.com:8443", "bitrix24.oauth_hosts"),
         ("WAKELINE_STORAGE__URL", "mysql://x", "storage.url"),
         ("WAKELINE_DEVICES__RETIRE_STALE_AFTER", "86400", "devices.retire_stale_after"),
