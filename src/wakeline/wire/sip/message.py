@@ -297,9 +297,7 @@ class Request(Message):
     @classmethod
     def make(cls, method: str, uri: str, fields: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Self:
         """Make a request of ours; Content-Length is added. `fields` are pairs of key and value."""
-        if " " in uri or "\r" in uri or "\n" in uri:
-            raise LocalProtocolError("A Request-URI has no whitespace")
-        request = cls(method, uri, VERSION, [], [], body)
+        request = cls(method, _one_word(uri), VERSION, [], [], body)
         _fill(request, fields)
         return request
 
@@ -310,9 +308,7 @@ class Request(Message):
 
     @uri.setter
     def uri(self, uri: str) -> None:
-        if " " in uri or "\r" in uri or "\n" in uri:
-            raise LocalProtocolError("A Request-URI has no whitespace")
-        self._uri = uri
+        self._uri = _one_word(uri)
         self._start = None
         self._read.pop("uri", None)
 
@@ -330,9 +326,10 @@ class Request(Message):
         value = self.get("max-forwards")
         if value is None:
             return None
-        if not value.isascii() or not value.isdigit() or len(value) > 3 or int(value) > 255:
+        number = whole_number(value)
+        if number is None or number > 255:
             raise Broken("Max-Forwards is no number up to 255")
-        return int(value)
+        return number
 
     def copy(self) -> Request:
         """Return another request that says the same."""
@@ -483,6 +480,12 @@ def _line(name: str, value: str) -> bytes:
     if "\r" in value or "\n" in value:
         raise LocalProtocolError(f"A value for {name} holds a line break")
     return spelt(name) + b": " + encode(value)
+
+
+def _one_word(uri: str) -> str:
+    if uri.split() != [uri]:
+        raise LocalProtocolError("A Request-URI has no whitespace")
+    return uri
 
 
 def _fill(message: Message, fields: Iterable[tuple[str, str]]) -> None:

@@ -230,7 +230,7 @@ def _matched(services: list[str], given: list[tuple[str, str]]) -> tuple[dict[st
 def hide(message: Message) -> None:
     """Take push parameters out of a message that goes on: Request-URI, Contact, and fields that quote a Contact. Raises Broken."""
     if isinstance(message, Request) and _may_push(message.uri):
-        message.uri = _hidden_uri(message.uri)
+        message.uri = _hidden_uri(message.target.text)
     for name in _OUTWARD:
         if name in message and any(_may_push(value) for value in message.all(name)):
             message.replace(name, [hidden(value) for value in message.values(name)])

@@ -82,9 +82,7 @@ def test_what_is_no_uri_is_answered_400(text: str) -> None:
     assert caught.value.answer == 400
 
 
-@pytest.mark.parametrize(
-    "text", ["tel:+15551234", "mailto:a@b", "nobodyKnowsThisScheme:totallyopaquecontent", "urn:service:sos"]
-)
+@pytest.mark.parametrize("text", ["tel:+15551234", "mailto:a@b", "some-scheme:of-nobody", "urn:service:sos"])
 def test_another_scheme_is_answered_416(text: str) -> None:
     with pytest.raises(Broken) as caught:
         parse_uri(text)
@@ -94,9 +92,9 @@ def test_another_scheme_is_answered_416(text: str) -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtlanTa.CoM;Transport=tcp"),
-        ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"),
-        ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;newparam=5"),
+        ("sip:%64ora@example.org;transport=TCP", "sip:dora@Example.ORG;Transport=tcp"),
+        ("sip:erik@example.com", "sip:erik@example.com;new=1"),
+        ("sip:erik@example.com;side=left", "sip:erik@example.com;new=1"),
         ("sip:h;lr", "sip:h;lr"),
     ],
 )
@@ -108,14 +106,14 @@ def test_uris_that_are_equivalent(one: str, other: str) -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"),
-        ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
-        ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"),
-        ("sip:bob@biloxi.com", "sip:bob@biloxi.com:6000;transport=tcp"),
-        ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"),
-        ("sip:bob@biloxi.com", "sips:bob@biloxi.com"),
-        ("sip:bob@biloxi.com", "sip:bob:secret@biloxi.com"),
-        ("sip:bob@biloxi.com", "sip:bob@biloxi.com?Subject=next"),
+        ("SIP:DORA@ExAmple.ORG;Transport=udp", "sip:dora@ExAmple.ORG;Transport=UDP"),
+        ("sip:bob@example.net", "sip:bob@example.net:5060"),
+        ("sip:bob@example.net", "sip:bob@example.net;transport=udp"),
+        ("sip:bob@example.net", "sip:bob@example.net:6000;transport=tcp"),
+        ("sip:erik@example.com;side=left", "sip:erik@example.com;side=right"),
+        ("sip:bob@example.net", "sips:bob@example.net"),
+        ("sip:bob@example.net", "sip:bob:secret@example.net"),
+        ("sip:bob@example.net", "sip:bob@example.net?Subject=x"),
     ],
 )
 def test_uris_that_differ(one: str, other: str) -> None:
