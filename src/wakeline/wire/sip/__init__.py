@@ -9,7 +9,8 @@ framing   where messages begin and end on a stream, and keep-alives between them
 faults    what must be right in a message before anybody acts on it
 feature_caps, push_params, gruu   pushes: what a phone asks for, what it is told, what others see of it
 digest    authentication
-responses, derived   what we say ourselves
+timers, transactions   a request and its responses on one hop
+responses, hop_by_hop   what we say ourselves
 broken    what is wrong with what a peer sent, and how that is answered
 
 Text is `str` decoded from UTF-8 with surrogateescape, so that bytes that are no UTF-8 survive: `encode()` of `pieces` goes back.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from wakeline.wire.sip.derived import ack, cancel
 from wakeline.wire.sip.faults import fault
 from wakeline.wire.sip.feature_caps import feature_caps, push_services
 from wakeline.wire.sip.gruu import gruu_of, pub_gruu_param, public_gruu
+from wakeline.wire.sip.hop_by_hop import ack_of, cancel_of
 from wakeline.wire.sip.message import Request, Response, parse
 from wakeline.wire.sip.responses import PHRASES, answer, best, rank
 from wakeline.wire.sip.uri import parse_uri
@@ -61,17 +61,17 @@ def test_a_body_is_measured() -> None:
 
 
 def test_rfc3261_9_1_a_cancel_follows_its_request() -> None:
-    assert cancel(INVITE, reason="SIP;cause=200").to_bytes() == (
-        b"CANCEL sip:bob@192.0.2.9 SIP/2.0\r\nVia: SIP/2.0/UDP p;branch=z9hG4bK2\r\nRoute: <sip:r;lr>\r\n"
-        b"From:  <sip:a@h>;tag=1\r\nCall-ID: 1\r\nCSeq: 7 CANCEL\r\nMax-Forwards: 70\r\nTo: <sip:b@h>\r\n"
-        b"Reason: SIP;cause=200\r\nContent-Length: 0\r\n\r\n"
+    assert cancel_of(INVITE, [("reason", "SIP;cause=200")]).to_bytes() == (
+        b"CANCEL sip:bob@192.0.2.9 SIP/2.0\r\nVia: SIP/2.0/UDP p;branch=z9hG4bK2\r\nRoute: <sip:r;lr>\r\nMax-Forwards: 70\r\n"
+        b"From:  <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: 7 CANCEL\r\nContent-Length: 0\r\n"
+        b"Reason: SIP;cause=200\r\n\r\n"
     )
-    assert "reason" not in cancel(INVITE)
-    assert fault(cancel(INVITE)) is None
+    assert "reason" not in cancel_of(INVITE)
+    assert fault(cancel_of(INVITE)) is None
 
 
 def test_rfc3261_17_1_1_3_an_ack_has_the_tag_of_the_response() -> None:
-    acknowledged = ack(INVITE, answer(INVITE, 486, to_tag="them"))
+    acknowledged = ack_of(INVITE, answer(INVITE, 486, to_tag="them"))
     assert (acknowledged.method, acknowledged.uri, acknowledged.to.tag) == ("ACK", "sip:bob@192.0.2.9", "them")
     assert (acknowledged.cseq.number, acknowledged.cseq.method) == (7, "ACK")
     assert acknowledged.values("via") == ["SIP/2.0/UDP p;branch=z9hG4bK2"]
