@@ -107,7 +107,7 @@ class Connector:
             clock,
             connections,
             every=lambda: client.settings().bitrix24.catch_up_every,
-            wake=lambda _: self._reader.ring(),
+            wake=self._reader.ring,
             fill=self._syncing.begin,
         )
         self._binding = Turns(clock, self._bind_again, name="binding")
@@ -149,7 +149,7 @@ class Connector:
 
     def ring(self, installation: int) -> None:
         """See `ports.Portals`."""
-        self._reader.ring()
+        self._reader.ring(installation)
         self._worker.ring(installation)
 
     def rules_changed(self) -> None:
@@ -173,11 +173,13 @@ class Connector:
 
     def connected(self, installation: int) -> None:
         """See `ports.Portals`."""
-        self.ring(installation)
+        self._reader.wake(installation)
+        self._worker.ring(installation)
         self._catching_up.ring(installation)
 
     def disconnected(self, installation: int) -> None:
         """See `ports.Portals`."""
+        self._reader.forget(installation)
         self._worker.forget(installation)
         self._catching_up.forget(installation)
         self._binding.forget(installation)

@@ -32,6 +32,8 @@ from wakeline.ports.bitrix24_connector import EventInbox, Rules
 
 AT_ONCE = 1_000
 """Events that are looked at in one go."""
+CALLER_WAIT = 2.0
+"""Seconds that a call waits for what the portal knows of the caller."""
 PLANNED, JUDGED = 32, 4
 """Events that are looked at, and to which rules are applied, in one slice: a millisecond."""
 RINGS_FOR = 32
@@ -84,13 +86,16 @@ class Drain:
         self._sending = sending
         self._placed = placed
 
-    async def go(self, installation: Installation) -> Went:
-        """Work off some of the events that are due. Raises StoreUnavailable; events wait then as before."""
+    async def go(self, installation: Installation, *, aside: bool = False) -> Went:
+        """Work off some of the events that are due, calls first. Raises StoreUnavailable; events wait then as before.
+
+        `aside`: the portal cannot be asked now, and only calls are worked off.
+        """
         events = await self._inbox.waiting(installation.id, now=self._clock.now(), limit=AT_ONCE)
-        plans = folding.in_one_go(folding.folded(await self._plans(installation, events)))
-        if not plans:
+        plans = folding.in_one_go(await self._plans(installation, events))
+        if not plans or (aside and not plans[0].is_call):
             return Went(0)
-        known, trouble = await self._known(installation, plans)
+        known, trouble = (_Known(), None) if aside else await self._known(installation, plans)
         later = {one.event.id: why for one in plans if (why := _awaited(one, known, trouble)) is not None}
         settled = [
             each
@@ -112,7 +117,7 @@ class Drain:
         for event in events:
             plans.append(folding.plan(event, *rules[event.event], mirrored=installation.mirror))
             await _let_others_in(len(plans), PLANNED)
-        return plans
+        return folding.folded(plans)
 
     # --- what is known
 
@@ -121,11 +126,15 @@ class Drain:
         before = await self._mirror.known(plans) if installation.mirror else {}
         users: list[Fields] = []
         try:
-            findings = await self._fetching.fetch(installation.id, [one.wish for one in plans if one.wish is not None])
-            if installation.mirror:
-                users = await self._fetching.users(installation.id, mirroring.new_users(plans))
+            async with asyncio.timeout(CALLER_WAIT if plans[0].is_call else None):
+                findings = await self._fetching.fetch(installation.id, [each.wish for each in plans if each.wish])
+                if installation.mirror:
+                    users = await self._fetching.users(installation.id, mirroring.new_users(plans))
         except PortalError as error:
             return _Known(before=before), error
+        except TimeoutError:
+            _log.info("bitrix24.caller_unknown", installation=installation.id)
+            return _Known(before=before), None
         return _Known(findings, before, users), None
 
     async def _reflect(self, plans: Sequence[Plan], known: _Known) -> None:

@@ -103,7 +103,9 @@ def _same(one: Plan) -> tuple[str, int] | None:
 
 
 def in_one_go(plans: Sequence[Plan]) -> list[Plan]:
-    """Return as many of the first plans as are fetched for at once."""
+    """Return what is worked off together: calls, if there are any, else as many of the first as are fetched for at once."""
+    if calls := [one for one in plans if one.is_call]:
+        return calls[: LONGEST // 2]
     wanted: set[tuple[RecordKind, int]] = set()
     for count, one in enumerate(plans):
         if one.wish is not None:

@@ -1,13 +1,16 @@
 """The reader: events that wait in the inbox become notifications, portal by portal, side by side.
 
-It polls nothing: a bell is rung for new events, and the inbox says when the next ones are due. A portal that cannot be asked rests,
-with all its events, for as long as it said, or longer with each failure; a store that cannot be read is tried again.
+It polls nothing: a bell is rung for new events, and the inbox says when the next ones are due. A portal that cannot be asked rests
+for as long as it said, or longer with each failure; a store that cannot be read is tried again.
+A call waits neither for a portal that rests nor for one that takes its time: it is worked off aside, without what only the portal
+knows.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from typing import Any
 
 import structlog
 
@@ -21,6 +24,8 @@ LONGEST_REST = 300.0
 """Seconds."""
 _AGAIN = 2.0
 """Seconds after a failure of our own."""
+_SLOW = 2_500
+"""Milliseconds after which calls do not wait for what is under way: above `drain.CALLER_WAIT`, so that they are no part of that."""
 
 _log = structlog.get_logger()
 
@@ -35,12 +40,27 @@ class Reader:
         self._drain = drain
         self._bell = Bell(clock)
         self._at_work: dict[int, asyncio.Task[None]] = {}
+        self._aside: dict[int, asyncio.Task[None]] = {}
+        self._began: dict[int, int] = {}
+        self._news: set[int] = set()
         self._resting: dict[int, int] = {}
         self._failures: dict[int, int] = {}
 
-    def ring(self) -> None:
-        """Say that events wait; returns at once."""
+    def ring(self, installation: int) -> None:
+        """Say that events of an installation came in; returns at once."""
+        self._news.add(installation)
         self._bell.ring()
+
+    def wake(self, installation: int) -> None:
+        """Say that its portal may be asked again, whatever it said before; returns at once."""
+        self.forget(installation)
+        self.ring(installation)
+
+    def forget(self, installation: int) -> None:
+        """Know nothing any more of how its portal fared."""
+        self._resting.pop(installation, None)
+        self._failures.pop(installation, None)
+        self._news.discard(installation)
 
     async def run(self) -> None:
         """Work until cancelled; what is under way then is done again, and sent once."""
@@ -48,7 +68,7 @@ class Reader:
             while True:
                 await self._bell.wait(await self._step())
         finally:
-            tasks = list(self._at_work.values())
+            tasks = [*self._at_work.values(), *self._aside.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -61,25 +81,33 @@ class Reader:
             _log.warning("bitrix24.inbox_unreadable", cause=error.detail)
             return _AGAIN
         now = self._clock.now()
-        coming: list[int] = []
-        for number, first in due.items():
-            at = max(first, self._resting.get(number, 0))
-            if number in self._at_work:
-                continue
-            if at <= now:
-                self._begin(number)
-            else:
-                coming.append(at)
+        coming = [at for number, first in due.items() for at in self._attend(number, first, now)]
         return (min(coming) - now) / 1000 if coming else None
 
-    def _begin(self, number: int) -> None:
-        task = asyncio.create_task(self._work(number), name=f"bitrix24 events of installation {number}")
-        self._at_work[number] = task
-        task.add_done_callback(lambda _: self._end(number))
+    def _attend(self, number: int, first: int, now: int) -> Iterator[int]:
+        """Begin what is to be begun for an installation; yields when there is something else."""
+        is_busy, at = number in self._at_work, max(first, self._resting.get(number, 0))
+        if not is_busy and at <= now:
+            self._begin(number, self._at_work, self._work(number))
+            return
+        if not is_busy:
+            yield at
+        if number in self._news and number not in self._aside:
+            aside = self._began.get(number, 0) + _SLOW
+            if aside <= now:
+                self._begin(number, self._aside, self._work_aside(number))
+            else:
+                yield aside
 
-    def _end(self, number: int) -> None:
-        del self._at_work[number]
-        self._bell.ring()
+    def _begin(self, number: int, tasks: dict[int, asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+        def end(_: asyncio.Task[None]) -> None:
+            del tasks[number]
+            self._bell.ring()
+
+        self._news.discard(number)
+        self._began[number] = self._clock.now()
+        tasks[number] = asyncio.create_task(work, name=f"bitrix24 events of installation {number}")
+        tasks[number].add_done_callback(end)
 
     async def _work(self, number: int) -> None:
         """Work off everything of one installation that is due."""
@@ -96,6 +124,17 @@ class Reader:
         except Exception:  # noqa: BLE001 - one portal's trouble is not the others'; it is logged, and tried again
             _log.exception("bitrix24.reader_failed", installation=number)
             self._rest(number, _AGAIN)
+
+    async def _work_aside(self, number: int) -> None:
+        """Work off calls, whatever else is under way."""
+        try:
+            while (installation := self._installations.by_id(number)) is not None:
+                if not (await self._drain.go(installation, aside=True)).settled:
+                    return
+        except WakelineError as error:
+            _log.warning("bitrix24.events_wait", installation=number, cause=error.detail)
+        except Exception:  # noqa: BLE001 - logged; what it left is worked off with the rest
+            _log.exception("bitrix24.reader_failed", installation=number)
 
     async def drain(self, number: int) -> bool:
         """Work off some events of an installation; False: there are none, or it has to rest. Raises StoreUnavailable."""

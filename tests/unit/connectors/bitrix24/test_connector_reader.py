@@ -15,7 +15,6 @@ from wakeline.model.bitrix24.inbox import EventState, Origin
 from wakeline.model.bitrix24.installation import InstallationState
 from wakeline.model.bitrix24.records import Record, RecordKind
 from wakeline.model.errors import PortalUnreachable, StoreUnavailable
-from wakeline.model.notification import PushType
 from wakeline.simulator.portal import rest
 from wakeline.simulator.portal.call import Call, Found
 from wakeline.simulator.portal.records import Kind
@@ -355,52 +354,6 @@ async def test_without_the_older_method_the_newer_one_is_asked(
     assert world.trips() == 3
 
 
-async def test_a_call_that_a_user_began_rings_that_user_with_the_callers_name(world: ReadingWorld) -> None:
-    await world.rule(
-        event="ONEXTERNALCALLSTART",
-        type=PushType.CALL,
-        recipients=("call.USER_ID",),
-        caller="{{ contact.NAME if contact else call.PHONE_NUMBER }}",
-    )
-    data = {"CALL_ID": "externalCall.1", "USER_ID": "3", "PHONE_NUMBER": "+4930", "CRM_ENTITY_TYPE": "CONTACT"}
-    known = await world.happens(0, "ONEXTERNALCALLSTART", data={**data, "CRM_ENTITY_ID": "5"})
-    stranger = await world.happens(0, "ONEXTERNALCALLSTART", data={**data, "CRM_ENTITY_ID": "0"})
-
-    await world.drain()
-
-    [named], [unnamed] = await world.sent(known), await world.sent(stranger)
-    assert named.call is not None
-    assert unnamed.call is not None
-    name = world.world.portal.records[Kind.CONTACT][5]["NAME"]
-    assert (named.call.id, named.call.caller) == ("externalCall.1", name)
-    assert unnamed.call.caller == "+4930"
-    assert [each["CALL_ID"] for each in world.placed] == ["externalCall.1"] * 2
-
-
-async def test_a_call_rings_while_the_portal_cannot_be_asked_and_not_when_it_is_over(world: ReadingWorld) -> None:
-    await world.rule(
-        event="ONEXTERNALCALLSTART",
-        type=PushType.CALL,
-        recipients=("call.USER_ID",),
-        caller="{{ contact.NAME if contact else call.PHONE_NUMBER }}",
-    )
-    data = {"CALL_ID": "c1", "USER_ID": "3", "PHONE_NUMBER": "+49", "CRM_ENTITY_TYPE": "CONTACT", "CRM_ENTITY_ID": "5"}
-    world.world.script("batch", ScriptedAnswer(status=500))
-    down = await world.happens(0, "ONEXTERNALCALLSTART", data=data)
-    await world.drain()
-    [content] = await world.sent(down)
-    assert content.call is not None
-    assert content.call.caller == "+49"
-
-    now = world.world.clock.now()
-    over = await world.happens(0, "ONEXTERNALCALLSTART", data={**data, "CALL_ID": "c2"}, received=now - 60_000)
-    listed = await world.happens(0, "ONEXTERNALCALLSTART", data={**data, "CALL_ID": "c3"}, origin=Origin.OFFLINE)
-    await world.drain()
-    for number in (over, listed):
-        event = await world.event(number)
-        assert (event.notifications, event.cause) == ((), "told: it came too late")
-
-
 async def test_a_mirrored_portals_records_are_kept_and_its_events_are_raised(
     world: ReadingWorld,
 ) -> None:
@@ -523,7 +476,7 @@ async def test_the_reader_works_when_the_bell_rings_and_when_an_event_is_due(wor
     await world.rule(recipients=("7",), title="rung")
     running = asyncio.create_task(world.reading.reader.run())
     number = await world.happens()
-    world.reading.reader.ring()
+    world.reading.reader.ring(world.installation.id)
     for _ in range(500):
         if (await world.event(number)).state is EventState.DONE:
             break
@@ -532,7 +485,7 @@ async def test_the_reader_works_when_the_bell_rings_and_when_an_event_is_due(wor
 
     world.keeper.full = True
     later = await world.happens()
-    world.reading.reader.ring()
+    world.reading.reader.ring(world.installation.id)
     for _ in range(500):
         if (await world.event(later)).attempts:
             break
