@@ -65,8 +65,12 @@ def test_every_event_is_in_one_plan_and_plans_keep_their_order(happenings: list[
 def test_what_is_done_at_once_is_what_one_go_can_fetch(happenings: list[tuple[str, int, Origin]]) -> None:
     events = [event(number, *happening) for number, happening in enumerate(happenings, 1)]
     plans = folding.folded([folding.plan(one, [RULE], (), mirrored=False) for one in events])
+    calls = [plan for plan in plans if plan.is_call]
     now = folding.in_one_go(plans)
 
+    if calls:
+        assert now == calls[:25]
+        return
     assert now == plans[: len(now)]
     assert bool(now) == bool(plans)
     wishes = {(one.wish.record, one.wish.number) for one in now if one.wish is not None}
