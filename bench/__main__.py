@@ -26,6 +26,7 @@ from bench import (
     ndjson,
     page,
     pipeline,
+    portal,
     post,
     reasons,
     registry,
@@ -54,6 +55,7 @@ class _Size(NamedTuple):
     trip_rounds: int
     trip_requests: int
     plot_rounds: int
+    events: int
     sizes: list[int]
     alerts: int
     import_rounds: int
@@ -76,6 +78,7 @@ _FULL = _Size(
     trip_rounds=2,
     trip_requests=100_000,
     plot_rounds=2,
+    events=40,
     sizes=[1_000, 10_000, 100_000, 1_000_000],
     alerts=20_000,
     import_rounds=1,
@@ -97,6 +100,7 @@ _QUICK = _Size(
     trip_rounds=1,
     trip_requests=20_000,
     plot_rounds=1,
+    events=10,
     sizes=[1_000, 5_000, 20_000],
     alerts=5_000,
     import_rounds=1,
@@ -160,6 +164,7 @@ _AGAIN: dict[str, Callable[[Machine, Path, _Size], Figure]] = {
     "call-latency": _calls_again,
     "lanes": _lanes_again,
     "loop": lambda here, directory, size: loop.measure(here, directory, size.loop),
+    "portal": lambda _, directory, size: portal.measure(directory, rounds=size.rounds, events=size.events),
     "start": lambda here, directory, size: starting.measure(
         here, directory, rounds=size.start_rounds, jobs=size.queued
     ),
@@ -179,6 +184,7 @@ def _measure(here: Machine, found: Found, directory: Path, size: _Size) -> tuple
         starting.measure(here, _made(directory, "start"), rounds=size.start_rounds, jobs=size.queued),
         registry.measure(here, _made(directory, "registry"), devices=size.registered),
         loop.measure(here, _made(directory, "loop"), size.loop),
+        portal.measure(_made(directory, "portal"), rounds=size.rounds, events=size.events),
     ]
     for trip in roundtrip.TRIPS:
         place = _made(directory, f"trip-{trip}")

@@ -166,9 +166,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def with_fresh(kept: Report, fresh: list[Figure], at: str) -> Report:
-    """A report with figures that were measured again put in place of those with the same keys."""
+    """A report with figures that were measured again put in place of those with the same keys; new ones come last."""
     known = {figure.key: msgspec.structs.replace(figure, at=at) for figure in fresh}
-    return msgspec.structs.replace(kept, figures=[known.get(figure.key, figure) for figure in kept.figures])
+    figures = [known.pop(figure.key, figure) for figure in kept.figures]
+    return msgspec.structs.replace(kept, figures=[*figures, *known.values()])
 
 
 def write(report: Report) -> Path:
