@@ -17,12 +17,13 @@ def view(shown: Explanation) -> RenderableType:
 
 
 async def explain(question: str, /, *, app: str | None = None, context: Ctx) -> None:
-    """Explain a notification, delivery, device, user, token, provider reason or code.
+    """Explain a notification, delivery, device, user, SIP address, token, provider reason or code.
 
     Parameters
     ----------
     question
-        An id from a 202 answer, a device or user id, a raw token, a reason such as BadDeviceToken, a code such as 911.
+        An id from a 202 answer, a device or user id, an address such as sip:bob@example.org, a raw token, a reason such as
+        BadDeviceToken, a code such as 911.
     app
         Only look in this app.
     """

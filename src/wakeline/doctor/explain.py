@@ -1,7 +1,7 @@
 """`explain`: one answer to "where is it?", for whatever the question names.
 
 Order in which a bare word is understood: id of a notification or delivery, code or provider reason, token, device, user.
-`device:`, `user:`, `token:` and `reason:` in front leave nothing to guess.
+`device:`, `user:`, `token:`, `reason:`, and `sip:` of an address, in front leave nothing to guess.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import msgspec
 from wakeline import ports
 from wakeline.doctor.explain_delivery import DeliveryExplainer
 from wakeline.doctor.explain_device import DeviceExplainer
+from wakeline.doctor.explain_sip import SipExplainer, SipExplainPorts
 from wakeline.doctor.explanation import Explanation, Step
 from wakeline.model import ids
 from wakeline.model.app import App
@@ -23,6 +24,8 @@ from wakeline.wire import outcomes
 
 Finder = Callable[[str, Sequence[App]], Awaitable[Explanation | None]]
 
+_ADDRESSES = ("sip:", "sips:")
+
 
 class ExplainPorts(msgspec.Struct, frozen=True, kw_only=True):
     """Where explanations are read from."""
@@ -32,6 +35,8 @@ class ExplainPorts(msgspec.Struct, frozen=True, kw_only=True):
     credentials: ports.Credentials
     routes: ports.Routes
     ledger: ports.Ledger
+    sip: SipExplainPorts | None = None
+    """None for those who may not see registrations: they belong to no app."""
     stale_after: int = 30 * 86400
     """Seconds of silence after which a device is said to be stale ([devices] stale_after)."""
 
@@ -50,6 +55,8 @@ class Explainer:
     async def explain(self, question: str, apps: Sequence[App]) -> Explanation:
         """Answer a question about anything in these apps. Raises NotFound when it names nothing that is known."""
         asked = question.strip()
+        if asked.lower().startswith(_ADDRESSES):
+            return await self._first(asked, apps, (self._address, self._user))
         for prefix, finder in self._prefixes().items():
             if asked.lower().startswith(prefix):
                 return await self._first(asked[len(prefix) :].strip(), apps, (finder,))
@@ -69,8 +76,8 @@ class Explainer:
                 return found
         raise NotFound(
             f"nothing here is called {asked[:64]!r}",
-            fix="Ask for the id of a notification or delivery, a device, a user, a token, a code such as 905, "
-            "or a reason such as BadDeviceToken.",
+            fix="Ask for the id of a notification or delivery, a device, a user, a token, a SIP address such as "
+            "sip:bob@example.org, a code such as 905, or a reason such as BadDeviceToken.",
         )
 
     async def _id(self, asked: str, apps: Sequence[App]) -> Explanation | None:
@@ -116,6 +123,13 @@ class Explainer:
             if device is not None:
                 return await self._devices.device(app, device)
         return None
+
+    async def _address(self, asked: str, apps: Sequence[App]) -> Explanation | None:
+        parts = self._parts
+        if parts.sip is None:
+            return None
+        explainer = SipExplainer(parts.clock, parts.devices, parts.ledger, self._devices, parts.sip)
+        return await explainer.address(asked, apps)
 
     async def _user(self, asked: str, apps: Sequence[App]) -> Explanation | None:
         found: list[tuple[App, Device]] = []

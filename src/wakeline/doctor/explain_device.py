@@ -82,6 +82,13 @@ class DeviceExplainer:
             steps=tuple(steps),
         )
 
+    def in_the_way(self, app: App, device: Device, targets: tuple[Target, ...]) -> tuple[str, str, str] | None:
+        """Return verdict, cause and fix of what keeps these targets of a device from being sent to; None: nothing does."""
+        best = min(targets, key=lambda target: list(TargetState).index(target.state), default=None)
+        if best is not None and best.state is TargetState.ACTIVE and self._obstacle(app, best) is None:
+            return None
+        return self._judged(app, device, targets)
+
     def _judged(self, app: App, device: Device, targets: tuple[Target, ...]) -> tuple[str, str, str]:
         """Return verdict, cause and fix for these targets of a device; the best of them speaks for it."""
         if not targets:

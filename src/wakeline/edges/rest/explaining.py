@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from wakeline.doctor.explain import Explainer, ExplainPorts
+from wakeline.doctor.explain_sip import SipExplainPorts
 from wakeline.doctor.explanation import Explanation
 from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
 from wakeline.edges.rest.shapes import Slug, Strict
@@ -15,7 +16,7 @@ from wakeline.model.key import Scope
 
 
 class ExplainQuery(Strict, frozen=True, kw_only=True):
-    """What to explain: an id, device, user, token, code or reason; in this app, or in all that the key sees."""
+    """What to explain: an id, device, user, SIP address, token, code or reason; in this app, or in all that the key sees."""
 
     q: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
     app: Slug = ""
@@ -31,8 +32,16 @@ def explainer(call: Call) -> Explainer:
             credentials=ports.credentials,
             routes=ports.routes,
             ledger=ports.ledger,
+            sip=_sip(call) if call.caller.apps is None else None,
             stale_after=ports.settings.devices.stale_after,
         )
+    )
+
+
+def _sip(call: Call) -> SipExplainPorts:
+    kept = call.ports.sip
+    return SipExplainPorts(
+        bindings=kept.bindings, messages=kept.messages, users=kept.users, settings=call.ports.settings.sip
     )
 
 
@@ -52,7 +61,7 @@ OPERATIONS = (
         method="GET",
         path="/v1/explain",
         handler=explain,
-        summary="Explain an id, a device, a user, a token, a code or a reason",
+        summary="Explain an id, a device, a user, a SIP address, a token, a code or a reason",
         reach=Reach.FILTERED,
         scopes=(Scope.READ,),
         query=ExplainQuery,

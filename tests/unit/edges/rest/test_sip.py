@@ -192,3 +192,20 @@ class TestBindings:
         refused = await gateway.call("GET", BINDINGS, params={"address": "sip:b b@example.org"})
 
         assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/query/address")
+
+
+class TestExplain:
+    async def test_tells_of_an_address(self, serving: Gateway) -> None:
+        await registered(serving, phone(serving))
+
+        said = await serving.call("GET", "/v1/explain", params={"q": "sip:bob@example.org"})
+
+        assert said.status_code == 200
+        assert said.json()["about"] == "SIP address sip:bob@example.org"
+
+    async def test_tells_a_key_of_one_app_nothing_of_registrations(self, serving: Gateway) -> None:
+        await serving.with_app()
+        await registered(serving, phone(serving))
+        key = await serving.key(Scope.READ, apps=("acme-chat",))
+
+        assert (await serving.call("GET", "/v1/explain", key=key, params={"q": BOB})).status_code == 404
