@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from wakeline.config.tree import Settings
+from wakeline.config.tree import Settings, Sip
 from wakeline.model.errors import ConfigError
 
 Problem = tuple[str, str]
 
+_LONGEST_RING = 90
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
 
 
@@ -27,6 +28,7 @@ def problems(settings: Settings) -> list[Problem]:
         *_providers(settings),
         *_bitrix24(settings),
         *_senders(settings),
+        *_sip(settings.sip),
     ]
 
 
@@ -109,6 +111,55 @@ def _bitrix24(settings: Settings) -> Iterator[Problem]:
             yield f"bitrix24.{key}", "not names of hosts: they stand without https:// and without a port"
     if settings.bitrix24.call_hook:
         yield from _url("bitrix24.call_hook", settings.bitrix24.call_hook, ("http", "https"))
+
+
+def _sip(sip: Sip) -> Iterator[Problem]:
+    yield from _sip_listen(sip)
+    if sip.listen and not sip.domains:
+        yield (
+            "sip.domains",
+            "nobody can register without one: name the domains of your users' addresses, such as example.org",
+        )
+    if not all(_HOST_NAME.fullmatch(name) and name == name.lower() for name in sip.domains):
+        yield "sip.domains", "not names of hosts in lower case, without sip: and without a port"
+    for peer in sip.peers:
+        try:
+            ipaddress.ip_network(peer, strict=False)
+        except ValueError:
+            yield "sip.peers", f"{peer!r} is neither an address nor a network"
+    if sip.auth_url:
+        yield from _url("sip.auth_url", sip.auth_url, ("http", "https"))
+    if sip.call_fork_timeout > _LONGEST_RING:
+        yield "sip.call_fork_timeout", f"nobody waits longer than {_LONGEST_RING} s for a phone to wake"
+    if not sip.min_expires <= sip.default_expires <= sip.max_expires:
+        yield "sip.default_expires", "not between min_expires and max_expires"
+
+
+def _sip_listen(sip: Sip) -> Iterator[Problem]:
+    if bool(sip.tls_certificate) != bool(sip.tls_key):
+        missing = "sip.tls_key" if sip.tls_certificate else "sip.tls_certificate"
+        yield missing, "tls_certificate and tls_key are needed together"
+    for text in sip.listen:
+        try:
+            transport, _, _ = sip_address(text)
+        except ConfigError as error:
+            yield "sip.listen", error.detail
+        else:
+            if transport == "tls" and not sip.tls_certificate:
+                yield "sip.tls_certificate", f"{text} needs a certificate"
+
+
+def sip_address(text: str) -> tuple[str, str, int]:
+    """Return (transport, address, port) of `udp:192.0.2.1:5060` or `tls:[v6]:5061`. Raises ConfigError."""
+    transport, _, where = text.partition(":")
+    try:
+        host, port = listen_address(where)
+        ipaddress.ip_address(host)
+    except (ConfigError, ValueError):
+        transport = ""
+    if transport not in ("udp", "tcp", "tls"):
+        raise ConfigError(f"{text!r} is not udp:, tcp: or tls: and an address and port, such as udp:0.0.0.0:5060")
+    return transport, host, port
 
 
 def _url(key: str, text: str, schemes: tuple[str, ...]) -> Iterator[Problem]:

@@ -269,7 +269,7 @@ class Sip(_Section, frozen=True):
     auth: Literal["digest", "none"] = "digest"
     """none: everybody is believed to be who they say; for tests and networks where nobody else can speak to this port."""
     auth_url: str = ""
-    """URL of a program of yours that knows passwords; empty: users of `wakeline sip user`."""
+    """URL of a program that knows passwords: POST {"user", "domain"} gets {"password"} or {"md5", "sha256"}; empty: our users."""
     peers: tuple[str, ...] = ()
     """Addresses or networks of PBXs and proxies that may send requests without a password, and to which foreign requests go."""
     senders: tuple[str, ...] = ()

@@ -111,10 +111,26 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         ("WAKELINE_PROVIDERS__FCM__PROXY", "socks5://x:1", "providers.fcm.proxy"),
         ("WAKELINE_PROVIDERS__WEBPUSH__PROXY", "socks5://x:1", "providers.webpush.proxy"),
         ("WAKELINE_PROVIDERS__WEBPUSH__CONTACT", "push@example.com", "providers.webpush.contact"),
+        ("WAKELINE_SIP__LISTEN", "udp:0.0.0.0:5060", "sip.domains"),
+        ("WAKELINE_SIP__LISTEN", "sctp:0.0.0.0:5060", "sip.listen"),
+        ("WAKELINE_SIP__LISTEN", "udp:sip.example.org:5060", "sip.listen"),
+        ("WAKELINE_SIP__DOMAINS", "sip:example.org", "sip.domains"),
+        ("WAKELINE_SIP__DOMAINS", "Example.org", "sip.domains"),
+        ("WAKELINE_SIP__PEERS", "pbx.example.org", "sip.peers"),
+        ("WAKELINE_SIP__AUTH_URL", "ldap://example.org", "sip.auth_url"),
+        ("WAKELINE_SIP__CALL_FORK_TIMEOUT", "91", "sip.call_fork_timeout"),
+        ("WAKELINE_SIP__MAX_EXPIRES", "600", "sip.default_expires"),
+        ("WAKELINE_SIP__TLS_KEY", "k.pem", "sip.tls_certificate"),
+        ("WAKELINE_SIP__TLS_CERTIFICATE", "c.pem", "sip.tls_key"),
     ],
 )
 def test_values_that_cannot_be_are_refused_by_key(variable: str, value: str, key: str) -> None:
     assert failure(None, **{variable: value}).startswith(f"{key}: ")
+
+
+def test_a_tls_address_needs_a_certificate() -> None:
+    with pytest.raises(ConfigError, match=r"sip\.tls_certificate: tls:\[::\]:5061 needs a certificate"):
+        load(None, {"WAKELINE_SIP__LISTEN": "tcp:[::]:5060,tls:[::]:5061", "WAKELINE_SIP__DOMAINS": "example.org"})
 
 
 @pytest.mark.parametrize(

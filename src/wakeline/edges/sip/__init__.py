@@ -6,4 +6,9 @@ datagrams, connections, inbox, endpoint
 timekeeper           one timer wheel for all that waits
 server_transactions, client_transactions, transaction_layer
                      requests that came and that we sent, until they are over
+door                 who sent a request, and who serves it
+authentication, passwords, peers
+                     whom we believe
+registrar, wishes, binding_plan, push_support, apps, phones
+                     REGISTER: what is asked for, what becomes of it, which app wakes the phone
 """

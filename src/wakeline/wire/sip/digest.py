@@ -15,7 +15,7 @@ import hashlib
 import hmac
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 
 import msgspec
@@ -119,13 +119,15 @@ def _hash(algorithm: str, text: str) -> str:
     return _HASHES[algorithm](encode(text)).hexdigest()
 
 
-def challenges(realm: str, nonce: str, *, opaque: str = "", stale: bool = False) -> list[str]:
-    """Return the values of WWW-Authenticate or Proxy-Authenticate, a field for each."""
+def challenges(
+    realm: str, nonce: str, *, opaque: str = "", stale: bool = False, algorithms: Iterable[str] = ALGORITHMS
+) -> list[str]:
+    """Return the values of WWW-Authenticate or Proxy-Authenticate, a field for each algorithm."""
     more = f", opaque={quote(opaque)}" if opaque else ""
     more += ", stale=true" if stale else ""
     return [
         f'Digest realm={quote(realm)}, nonce="{nonce}", algorithm={algorithm}, qop="auth"{more}'
-        for algorithm in ALGORITHMS
+        for algorithm in algorithms
     ]
 
 

@@ -1,0 +1,150 @@
+"""Which app wakes a phone: the one whose credential covers its push parameters. And what of push services we can promise.
+
+Theory: a phone says the bundle id (in `pn-param`, RFC 8599 section 10) or the Firebase project that it was built for; credentials
+say what they are for. So nobody has to configure which app a phone has. Two things a credential does not say. A key of Apple's
+without topics speaks for all of a team's bundle ids, so one that names the bundle id goes before. And phones say the number of a
+Firebase project where its service account says its id: `[sip] senders` names the app of a number; where only one app has a
+Firebase credential, it is that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import assert_never
+
+import msgspec
+
+from wakeline.model.app import App
+from wakeline.model.credential import Credential, CredentialKind
+from wakeline.model.device import TargetClaim, TargetKind
+from wakeline.model.errors import InvalidRequest
+from wakeline.model.notification import PushType
+from wakeline.model.route import Environment, ProviderKind
+from wakeline.model.sip.push import PushParams, PushProvider, PushToken
+from wakeline.pipeline.coverage import choose, missing, need_of
+from wakeline.ports import Apps, Clock, Credentials
+from wakeline.wire import apns
+
+VOIP = "voip"
+
+
+class Covered(msgspec.Struct, frozen=True, kw_only=True):
+    """The app of a phone, and its tokens as targets."""
+
+    app: App
+    targets: tuple[TargetClaim, ...]
+
+
+class Promise(msgspec.Struct, frozen=True, kw_only=True):
+    """A push service that we can send to. `vapid` is the public key that subscribers want (RFC 8292), of Web Push."""
+
+    provider: PushProvider
+    vapid: str = ""
+
+
+class PushApps:
+    """Looks apps up. `senders` are Firebase project numbers and the slugs of their apps."""
+
+    def __init__(
+        self, apps: Apps, credentials: Credentials, clock: Clock, senders: Callable[[], Mapping[str, str]]
+    ) -> None:
+        self._apps = apps
+        self._credentials = credentials
+        self._clock = clock
+        self._senders = senders
+
+    def cover(self, push: PushParams) -> Covered | str:
+        """Return who wakes a phone with these parameters, or why nobody does."""
+        match push.provider:
+            case PushProvider.APNS | PushProvider.APNS_DEV:
+                return self._apple(push)
+            case PushProvider.FCM:
+                return self._firebase(push)
+            case PushProvider.WEBPUSH:
+                return "Web Push subscriptions without keys are not served"
+            case other:
+                assert_never(other)
+
+    def promises(self) -> list[Promise]:
+        """Return what we can send to, each once."""
+        return [self.promise(each) for each in PushProvider if self._serves(each)]
+
+    def promise(self, provider: PushProvider) -> Promise:
+        """Return what is promised of a service that is served."""
+        return Promise(provider=provider)
+
+    def _serves(self, provider: PushProvider) -> bool:
+        match provider:
+            case PushProvider.APNS | PushProvider.APNS_DEV:
+                return any(
+                    each.provider is ProviderKind.APNS and environment_of(provider) in each.environments
+                    for each in self._all()
+                )
+            case PushProvider.FCM:
+                return any(self._firebase_credentials())
+            case PushProvider.WEBPUSH:
+                return False
+            case other:
+                assert_never(other)
+
+    def _apple(self, push: PushParams) -> Covered | str:
+        environment = environment_of(push.provider)
+        try:
+            targets = tuple(_apple_target(token, environment) for token in push.tokens)
+        except InvalidRequest as error:
+            return error.detail
+        for target in targets:
+            use = PushType.CALL if target.kind is TargetKind.APNS_VOIP else PushType.BACKGROUND
+            need = need_of(target.kind.value, environment, target.topic, use)
+            choice = choose(self._all(), need, self._clock.now())
+            app = self._apps.by_id(choice.credential.app) if choice else None
+            if app is not None:
+                return Covered(app=app, targets=targets)
+        return f"No app has a credential for these pushes. {missing((), need)}" if targets else "There is no token"
+
+    def _firebase(self, push: PushParams) -> Covered | str:
+        token = push.tokens[0].value if push.tokens else push.prid
+        found = self._project(push.param)
+        if isinstance(found, str):
+            return found
+        app, project = found
+        return Covered(app=app, targets=(TargetClaim(kind=TargetKind.FCM, value=token, topic=project),))
+
+    def _project(self, named: str) -> tuple[App, str] | str:
+        """Return the app and id of a project that a phone named by id or number, or why there is none."""
+        need = need_of(TargetKind.FCM.value, Environment.PRODUCTION, named, PushType.BACKGROUND)
+        choice = choose(self._all(), need, self._clock.now()) if named else None
+        of_it = [choice.credential] if choice else self._by_number(named)
+        apps = {each.app for each in of_it}
+        if len(apps) == 1 and (app := self._apps.by_id(apps.pop())) is not None:
+            return app, named if choice else of_it[-1].topics[0]
+        if not of_it:
+            return f"No app has a Firebase service account for the project {named}"
+        return f"Several apps have a Firebase service account, and [sip] senders does not say whose project {named} is"
+
+    def _by_number(self, number: str) -> list[Credential]:
+        if not number.isdecimal():
+            return []
+        named = self._apps.get(self._senders().get(number, ""))
+        return [each for each in self._firebase_credentials() if named is None or each.app == named.id]
+
+    def _firebase_credentials(self) -> Iterable[Credential]:
+        return (each for each in self._all() if each.kind is CredentialKind.FCM_SERVICE_ACCOUNT and each.topics)
+
+    def _all(self) -> list[Credential]:
+        return self._credentials.all()
+
+
+def environment_of(provider: PushProvider) -> Environment:
+    """Return Apple's world that a provider means: `apns.dev` is the sandbox, for builds that Xcode installed."""
+    return Environment.SANDBOX if provider is PushProvider.APNS_DEV else Environment.PRODUCTION
+
+
+def _apple_target(token: PushToken, environment: Environment) -> TargetClaim:
+    """Return a token as a target: its topic is the bundle id, to which the kind adds what it needs. Raises InvalidRequest."""
+    return TargetClaim(
+        kind=TargetKind.APNS_VOIP if token.service == VOIP else TargetKind.APNS,
+        value=apns.spelled(token.value, "/pn-prid"),
+        environment=environment,
+        topic=token.topic.removesuffix(f".{VOIP}"),
+    )

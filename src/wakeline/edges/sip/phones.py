@@ -1,0 +1,140 @@
+"""Phones as devices of the registry: what a REGISTER says is what `wakeline device` shows, and what pushes go through.
+
+A phone is the device with its `+sip.instance` as id, else a hash of its push parameters; its users are the addresses-of-record
+that it is registered for, and its targets are its tokens. What others know of the device (tags, targets of kinds that SIP does
+not know, users that are no address-of-record) stays. A phone that leaves its last address-of-record is forgotten.
+
+A registration that changes nothing costs nothing: what was written last is remembered, for as long as nobody else changed the
+registry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+
+from wakeline.edges.sip.apps import Covered
+from wakeline.edges.sip.turns import Turns
+from wakeline.model.device import (
+    RAW_PREFIX,
+    Device,
+    DeviceClaim,
+    DeviceFacts,
+    Target,
+    TargetClaim,
+    TargetKind,
+    TargetState,
+)
+from wakeline.model.sip.binding import Binding
+from wakeline.model.sip.push import PushParams
+from wakeline.ports import Clock, Devices
+from wakeline.ports.sip import SipBindings
+
+_OURS = frozenset({TargetKind.APNS, TargetKind.APNS_VOIP, TargetKind.FCM, TargetKind.WEBPUSH})
+"""Kinds of targets that a REGISTER can name: of these it is the whole truth."""
+_LONGEST_ID = 255
+_REMEMBERED = 20_000
+_AOR = "sip:"
+
+_Key = tuple[int, str]
+_State = tuple[int, str, tuple[TargetClaim, ...]]
+
+
+def device_id(push: PushParams, instance: str) -> str:
+    """Return the id of the device that a phone is."""
+    usable = instance and len(instance) <= _LONGEST_ID and instance.isprintable()
+    if usable and not instance.startswith(RAW_PREFIX):
+        return instance
+    return "sip-" + hashlib.sha256("\0".join(push.key).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+class Phones:
+    """Keeps phones in the registry."""
+
+    def __init__(self, devices: Devices, bindings: SipBindings, clock: Clock) -> None:
+        self._devices = devices
+        self._bindings = bindings
+        self._clock = clock
+        self._turns = Turns()
+        self._written: OrderedDict[_Key, _State] = OrderedDict()
+
+    async def keep(self, aor: str, device: str, covered: Covered) -> None:
+        """Register a phone for an address-of-record. Raises StoreUnavailable."""
+        key = covered.app.id, device
+        async with self._turns.of(key):
+            # Read before anything is: what somebody else commits meanwhile is then noticed by the next REGISTER.
+            version = self._devices.version
+            if self._written.get(key) == (version, aor, covered.targets):
+                self._written.move_to_end(key)
+                return
+            known = await self._devices.get(*key)
+            users = (aor, *self._others(known, aor)) if known else (aor,)
+            await self._put(key, users, covered.targets, known, most=covered.app.settings.max_devices_per_user)
+            self._remember(key, (version, aor, covered.targets))
+
+    async def leave(self, binding: Binding) -> None:
+        """Take a phone from an address-of-record that it was registered for. Raises StoreUnavailable."""
+        if not binding.app or not binding.device:
+            return
+        key = binding.app, binding.device
+        async with self._turns.of(key):
+            self._written.pop(key, None)
+            known = await self._devices.get(*key)
+            if known is None or binding.aor not in known.users:
+                return
+            users = self._others(known, binding.aor)
+            if users:
+                stay = tuple(_claim(each) for each in known.targets if each.kind in _OURS)
+                await self._put(key, users, stay, known)
+            else:
+                await self._devices.delete(*key)
+
+    def _others(self, known: Device, aor: str) -> tuple[str, ...]:
+        """Return the users of a device besides this one: those that still are registered there."""
+        return tuple(
+            user
+            for user in known.users
+            if user != aor
+            and (
+                not user.startswith(_AOR)
+                or any(each.device == known.device_id for each in self._bindings.of(user) if each.app == known.app)
+            )
+        )
+
+    async def _put(
+        self,
+        key: _Key,
+        users: tuple[str, ...],
+        targets: tuple[TargetClaim, ...],
+        known: Device | None,
+        *,
+        most: int = 0,
+    ) -> None:
+        app, device = key
+        claim = DeviceClaim(
+            app=app,
+            device_id=device,
+            users=users,
+            targets=targets + _foreign(known),
+            at=self._clock.now(),
+            tags=known.tags if known else (),
+            facts=known.facts if known else DeviceFacts(),
+            max_devices_per_user=most,
+        )
+        await self._devices.put([claim])
+
+    def _remember(self, key: _Key, state: _State) -> None:
+        self._written[key] = state
+        self._written.move_to_end(key)
+        if len(self._written) > _REMEMBERED:
+            self._written.popitem(last=False)
+
+
+def _foreign(known: Device | None) -> tuple[TargetClaim, ...]:
+    """Return what is to stay of a device's targets: those that SIP knows nothing of."""
+    targets = known.targets if known else ()
+    return tuple(_claim(each) for each in targets if each.kind not in _OURS and each.state is TargetState.ACTIVE)
+
+
+def _claim(target: Target) -> TargetClaim:
+    return TargetClaim(kind=target.kind, value=target.value, environment=target.environment, topic=target.topic)

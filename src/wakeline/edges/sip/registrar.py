@@ -1,0 +1,180 @@
+"""The registrar: a REGISTER in, bindings in the store, a phone in the registry, the bindings out (RFC 3261 section 10.3).
+
+    read the request -> judge its push parameters -> one REGISTER of an AoR at a time:
+        plan the change -> keep phones -> commit -> phones that left -> answer -> tell who waits for a phone
+
+Rule: the 200 leaves after the commit and before anything that waited for the phone (RFC 8599 section 5.3). A restart therefore
+loses no phone that was told it is registered, and a phone is not called before it knows that it is registered.
+
+Contacts of other phones are shown without push parameters: those are for us alone (RFC 8599 section 13).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from email.utils import formatdate
+
+import structlog
+
+from wakeline.config import Sip
+from wakeline.edges.sip.apps import PushApps
+from wakeline.edges.sip.binding_plan import Judged, plan
+from wakeline.edges.sip.datagrams import DatagramFlow
+from wakeline.edges.sip.flows import Flow, Transport
+from wakeline.edges.sip.phones import Phones
+from wakeline.edges.sip.push_support import NO_PUSH, SHORTEST_WOKEN, supported
+from wakeline.edges.sip.refusals import Refused
+from wakeline.edges.sip.server_transactions import ServerTransaction
+from wakeline.edges.sip.turns import Turns
+from wakeline.edges.sip.wishes import EXTENSIONS, OUTBOUND, Asked, Wish, read
+from wakeline.model.errors import StorageError
+from wakeline.model.sip.binding import Binding, BindingChange
+from wakeline.ports import Clock
+from wakeline.ports.sip import SipBindings
+from wakeline.wire.sip.gruu import pub_gruu_param
+from wakeline.wire.sip.pieces import quote
+from wakeline.wire.sip.push_params import hidden
+
+Fields = list[tuple[str, str]]
+Registered = Callable[[BindingChange], None]
+"""Hears of a change that is committed and answered; what waits for these phones may go on. Returns at once."""
+
+_RETRY_AFTER = "5"
+_SECOND = 1000
+
+_log = structlog.get_logger()
+
+
+class Registrar:
+    """Serves REGISTER. `registered` hears of every change."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Sip],
+        bindings: SipBindings,
+        apps: PushApps,
+        phones: Phones,
+        clock: Clock,
+        registered: Registered,
+    ) -> None:
+        self._settings = settings
+        self._bindings = bindings
+        self._apps = apps
+        self._phones = phones
+        self._clock = clock
+        self._registered = registered
+        self._turns = Turns()
+
+    async def register(self, server: ServerTransaction) -> None:
+        """Answer a REGISTER whose sender is believed. Raises Refused and Broken."""
+        asked = read(server.request)
+        if asked.domain not in self._settings().domains:
+            raise Refused(404, f"{asked.domain} is no domain of [sip] domains")
+        if not asked.everything and not asked.wishes:
+            server.answer(200, fields=self._answer(asked, []))
+            return
+        judged = [self._judge(asked, wish, server.flow) for wish in asked.wishes]
+        async with self._turns.of(asked.aor):
+            change = await self._change(asked, judged)
+            server.answer(200, fields=self._answer(asked, judged))
+        self._registered(change)
+        _tell(asked, change)
+
+    def _judge(self, asked: Asked, wish: Wish, flow: Flow) -> Judged:
+        """Judge one Contact. Raises Refused."""
+        support = NO_PUSH if wish.goes else supported(asked, wish, self._apps)
+        return Judged(wish, support, _flow_to(wish, flow))
+
+    async def _change(self, asked: Asked, judged: list[Judged]) -> BindingChange:
+        """Plan and commit. Raises Refused."""
+        present = self._bindings.of(asked.aor)
+        change = plan(asked, judged, present, self._settings(), now=self._clock.now())
+        try:
+            await self._keep(asked, judged)
+            await self._bindings.change(change)
+            await self._leave(change, present)
+        except StorageError as error:
+            raise Refused(500, error.detail, fields=(("retry-after", _RETRY_AFTER),)) from None
+        return change
+
+    async def _keep(self, asked: Asked, judged: Iterable[Judged]) -> None:
+        for _, support, _ in judged:
+            if support.covered is not None:
+                await self._phones.keep(asked.aor, support.device, support.covered)
+
+    async def _leave(self, change: BindingChange, present: Iterable[Binding]) -> None:
+        """Forget devices that nothing of this AoR is woken through any more (RFC 8599 section 5.5)."""
+        stay = {(each.app, each.device) for each in self._bindings.of(change.aor)}
+        for before in present:
+            if (before.app, before.device) not in stay:
+                await self._phones.leave(before)
+
+    def _answer(self, asked: Asked, judged: list[Judged]) -> Fields:
+        now = self._clock.now()
+        bound = [each for each in self._bindings.of(asked.aor) if each.expires > now]
+        own = {wish.contact.uri for wish in asked.wishes}
+        fields: Fields = [("contact", _contact(each, now, own=each.contact in own)) for each in bound]
+        fields += [("path", value) for value in asked.path]
+        fields += [("feature-caps", caps) for caps in _caps(judged, self._settings())]
+        if any(wish.reg_id and not wish.goes for wish in asked.wishes):
+            fields.append(("require", OUTBOUND))
+        fields.append(("supported", ", ".join(EXTENSIONS)))
+        fields.append(("date", formatdate(now / _SECOND, usegmt=True)))
+        return fields
+
+
+def _flow_to(wish: Wish, flow: Flow) -> str:
+    """Return the flow on which a phone is reached: the one it came on, which is the way through a NAT (RFC 5626, RFC 3581).
+
+    A phone without NAT that sends from one UDP port and listens at another says so in its Contact.
+    """
+    uri = wish.uri
+    elsewhere = (
+        uri.host.strip("[]") == flow.remote.host and (uri.port or Transport.UDP.default_port) != flow.remote.port
+    )
+    if isinstance(flow, DatagramFlow) and elsewhere and not wish.reg_id and uri.transport in ("", "udp"):
+        return flow.at(uri.port or Transport.UDP.default_port).name
+    return flow.name
+
+
+def _contact(binding: Binding, now: int, *, own: bool) -> str:
+    """Return a binding as a Contact of the answer, with the seconds that are left."""
+    uri = f"<{binding.contact}>"
+    parts = [uri if own else hidden(uri), f"expires={(binding.expires - now) // _SECOND}"]
+    if binding.q < 1:
+        parts.append(f"q={binding.q:g}")
+    if binding.instance:
+        parts.append(f"+sip.instance={quote(f'<{binding.instance}>')}")
+    if binding.reg_id:
+        parts.append(f"reg-id={binding.reg_id}")
+    if binding.gruu:
+        parts.append("=".join(pub_gruu_param(binding.gruu)))
+    return ";".join(parts)
+
+
+def _caps(judged: Iterable[Judged], settings: Sip) -> list[str]:
+    """Return Feature-Caps, each once; what is too short to be renewed by a push claims nothing (RFC 8599 section 5.6.1)."""
+    found: list[str] = []
+    for wish, support, _ in judged:
+        seconds = settings.default_expires if wish.expires is None else wish.expires
+        found += support.caps
+        if support.claimed and min(seconds, settings.max_expires) >= SHORTEST_WOKEN:
+            found.append(support.claimed)
+    return list(dict.fromkeys(found))
+
+
+def _tell(asked: Asked, change: BindingChange) -> None:
+    """Write one line for each phone: whether it can be woken, and if not, why (its tokens are no part of it)."""
+    for each in change.put:
+        _log.info(
+            "sip.registered",
+            call_id=asked.call_id,
+            aor=asked.aor,
+            uid=each.uid if each.instance else "",
+            expires=(each.expires - each.updated) // _SECOND,
+            push=each.push.provider.value if each.push else "",
+            why_not=each.why_not,
+            warnings=each.push.warnings if each.push else (),
+        )
+    if change.removed:
+        _log.info("sip.unregistered", call_id=asked.call_id, aor=asked.aor, phones=len(change.removed))
