@@ -8,7 +8,7 @@ portal that moved is followed once. Each request reads the installation anew, so
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -68,7 +68,7 @@ class PortalClient:
                 case Reply():
                     return answered
                 case Moved(location=location) if not moved:
-                    await self._mover.follow(self._number, installation.client_endpoint, location)
+                    await _by_oauth(self._mover.follow(self._number, installation.client_endpoint, location))
                     moved = True
                 case Refusal(code=code) if code in _RENEW and not renewed and _token(installation):
                     await self._renew(_token(installation))
@@ -119,10 +119,7 @@ class PortalClient:
         return installation
 
     async def _renew(self, instead_of: str) -> None:
-        try:
-            await self._keeper.renew(self._number, instead_of=instead_of)
-        except AddressRefused as error:
-            raise PortalUnreachable(error.detail, retry_after=_OPERATORS_TURN, fix=error.fix) from None
+        await _by_oauth(self._keeper.renew(self._number, instead_of=instead_of))
 
     def _request(
         self, installation: Installation, address: str, method: str, params: Params, *, once: bool, bulk: bool
@@ -172,6 +169,14 @@ def _address(installation: Installation, ports: ClientPorts) -> str:
             case ApplicationAccess():
                 return rest_endpoint(installation.client_endpoint, named=named)
     except AddressRefused as error:
+        raise PortalUnreachable(error.detail, retry_after=_OPERATORS_TURN, fix=error.fix) from None
+
+
+async def _by_oauth(doing: Awaitable[None]) -> None:
+    """Wait for what takes the OAuth host. What is refused there is no answer of the portal to the call, which waits."""
+    try:
+        await doing
+    except (AddressRefused, PortalRefused) as error:
         raise PortalUnreachable(error.detail, retry_after=_OPERATORS_TURN, fix=error.fix) from None
 
 

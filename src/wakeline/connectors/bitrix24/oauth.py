@@ -5,7 +5,9 @@ Rules (Bitrix24: "Automatic renewal of tokens"; facts of the protocol):
   who waited for it are gone, and a pair that could not be written is kept in memory until it can;
 - refreshed is what has expired, and what was idle for a month; nothing else, for portals block those who refresh all the time;
 - secrets go to the installation's stored OAuth host, and only if that is Bitrix24's or one that the operator named;
-- whoever lost a race takes the pair that is there now; a grant that is refused for good ends the installation.
+- whoever lost a race takes the pair that is there now; a grant that is refused for good ends the installation;
+- an answer that is lost on its way may have had the next pair in it: then the used refresh token may be good for nothing, and that
+  is said.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from wakeline.connectors.bitrix24.standing import CONNECT_AGAIN, ClientPorts, cl
 from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, InstallationState, Tokens
 from wakeline.model.errors import (
     AddressRefused,
+    ConnectFailed,
     NotFound,
     PortalClosed,
     PortalRefused,
@@ -38,6 +41,7 @@ IDLE = 30 * 86_400_000
 """Milliseconds after which an unused pair is renewed; a refresh token lives for 180 days (30 in older documents)."""
 
 _RETRY = 10.0
+_LOST = "; the answer before was lost on its way, and the new tokens with it"
 _FORM = {
     "content-type": "application/x-www-form-urlencoded",
     "accept": "application/json",
@@ -58,7 +62,10 @@ def tokens_of(grant: Grant, now: int) -> Tokens:
 
 
 async def exchange(ports: ClientPorts, installation: Installation, said: Mapping[str, str]) -> Grant | Refusal:
-    """Ask the OAuth host for a pair of tokens. Raises AddressRefused (not an OAuth host), PortalUnreachable."""
+    """Ask the OAuth host for a pair of tokens. Raises AddressRefused (not an OAuth host), and PortalUnreachable.
+
+    It is `doubtful` if the pair may have been granted nevertheless.
+    """
     access = application(installation)
     endpoint = oauth_endpoint(installation.server_endpoint, named=ports.named_hosts())
     secrets = {"client_id": access.client_id, "client_secret": access.client_secret}
@@ -68,10 +75,10 @@ async def exchange(ports: ClientPorts, installation: Installation, said: Mapping
     except AddressRefused:
         raise
     except TransportError as error:
-        raise _unreachable(error) from None
+        raise _unreachable(error, doubtful=not isinstance(error, ConnectFailed)) from None
     found = read_grant(answer.status, answer.body)
     if isinstance(found, Refusal) and (found.busy or found.failed):
-        raise PortalUnreachable(f"The OAuth host answered {found}", retry_after=_RETRY)
+        raise PortalUnreachable(f"The OAuth host answered {found}", retry_after=_RETRY, doubtful=found.failed)
     return found
 
 
@@ -118,6 +125,8 @@ class Keeper:
         self._ports = ports
         self._running: dict[int, asyncio.Task[None]] = {}
         self._unwritten: dict[int, tuple[str, Grant, int]] = {}
+        self._lost: dict[int, str] = {}
+        """Refresh tokens that were used, and no answer came."""
 
     async def renew(self, number: int, *, instead_of: str) -> None:
         """Have another access token in the store than `instead_of`, whatever state the installation is in.
@@ -191,19 +200,28 @@ class Keeper:
         if grant is not None and refresh == used.refresh:
             return grant, at
         now = self._ports.clock.now()
-        found = await exchange(
-            self._ports, installation, {"grant_type": "refresh_token", "refresh_token": used.refresh}
-        )
+        found = await self._asked(installation, used.refresh)
         if isinstance(found, Grant):
             return found, now
         there = application(known_installation(self._ports, installation.id)).tokens
         if there is not None and there.refresh != used.refresh:
             return None, now
         if found.code in _FOR_GOOD:
-            raise await close(self._ports, installation.id, f"The OAuth host answered {found}")
+            lost = self._lost.pop(installation.id, "") == used.refresh
+            raise await close(self._ports, installation.id, f"The OAuth host answered {found}{_LOST if lost else ''}")
         raise refused(found)
 
+    async def _asked(self, installation: Installation, refresh: str) -> Grant | Refusal:
+        """Ask for a new pair. Raises AddressRefused, and PortalUnreachable: what it was wanted for was not done, at any rate."""
+        try:
+            return await exchange(self._ports, installation, {"grant_type": "refresh_token", "refresh_token": refresh})
+        except PortalUnreachable as error:
+            if error.doubtful:
+                self._lost[installation.id] = refresh
+            raise PortalUnreachable(error.detail, retry_after=error.retry_after or _RETRY, fix=error.fix) from None
 
-def _unreachable(error: TransportError) -> PortalUnreachable:
-    """Return the error for a network that failed. Whatever the OAuth host did, the call that waits for tokens was not made."""
-    return PortalUnreachable(f"The OAuth host: {error.detail}", retry_after=_RETRY, fix=error.fix)
+
+def _unreachable(error: TransportError, *, doubtful: bool = False) -> PortalUnreachable:
+    """Return the error for a network that failed."""
+    detail = f"The OAuth host: {error.detail}"
+    return PortalUnreachable(detail, retry_after=_RETRY, doubtful=doubtful, fix=error.fix)

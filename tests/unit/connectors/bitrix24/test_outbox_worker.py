@@ -172,6 +172,18 @@ async def test_what_the_portal_refuses_is_kept_with_its_words_and_the_next_goes_
     assert writing.made() == ["good"]
 
 
+async def test_what_the_oauth_host_refuses_is_no_answer_to_a_write(writing: Writing, world: Connected) -> None:
+    world.expire()
+    world.script("oauth/token", ScriptedAnswer(status=403, body='{"error":"insufficient_scope"}'))
+    write = await writing.put("a deal")
+
+    await writing.turn()
+    assert await writing.state(write) is WriteState.WAITING
+    await writing.go_on(600)
+
+    assert (await writing.state(write), writing.made()) == (WriteState.DONE, ["a deal"])
+
+
 async def test_a_limit_of_the_portal_is_waited_for_and_no_attempt(writing: Writing) -> None:
     limit = ScriptedAnswer(status=503, reason="QUERY_LIMIT_EXCEEDED", times=6 * MOST_DOUBTS)
     writing.world.script("crm.deal.add", limit)

@@ -16,7 +16,6 @@ from wakeline.connectors.bitrix24.oauth import IDLE
 from wakeline.model.bitrix24.installation import InstallationState, Tokens
 from wakeline.model.errors import (
     PortalClosed,
-    PortalRefused,
     PortalUnreachable,
     StoreUnavailable,
     TransportError,
@@ -228,10 +227,38 @@ async def test_a_refusal_that_may_pass_ends_nothing(world: Connected) -> None:
     world.expire()
     world.script("oauth/token", ScriptedAnswer(status=403, body='{"error":"insufficient_scope"}'))
 
-    with pytest.raises(PortalRefused, match="insufficient_scope"):
-        await world.client(installation).call("profile")
+    with pytest.raises(PortalUnreachable, match="insufficient_scope") as unreachable:
+        await world.client(installation).call("profile", once=True)
 
+    assert not unreachable.value.doubtful
     assert world.kept(installation).state is InstallationState.ACTIVE
+
+
+async def test_a_lost_answer_is_named_if_the_used_token_is_good_for_nothing_then(world: Connected) -> None:
+    installation = await world.application()
+    world.clock.advance(4000)
+    lossy = Connections(msgspec.structs.replace(world.ports, http=Losing(world.ports.http)))
+    with pytest.raises(PortalUnreachable):
+        await lossy.of(installation.id).call("profile")
+    world.portal.refresh.clear()
+
+    with pytest.raises(PortalClosed, match=r"invalid_grant.*the answer before was lost"):
+        await lossy.of(installation.id).call("profile")
+
+
+class Losing:
+    """An HTTP client whose first request arrives, and its answer does not."""
+
+    def __init__(self, inner: HttpClient) -> None:
+        self._inner = inner
+        self._lost = False
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> HttpAnswer:
+        answer = await self._inner.post(url, body, headers, timeout=timeout)
+        if not self._lost:
+            self._lost = True
+            raise TransportError("the connection broke")
+        return answer
 
 
 async def test_tokens_of_another_portal_are_never_kept(world: Connected) -> None:
