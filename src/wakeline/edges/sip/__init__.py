@@ -4,6 +4,7 @@ flows                where messages come from and go to
 datagrams, connections, inbox, endpoint
                      the sockets: UDP, TCP, TLS; what came waits its turn by source
 timekeeper           one timer wheel for all that waits
+matching, outlet     what messages are known by, and the way out
 server_transactions, client_transactions, transaction_layer
                      requests that came and that we sent, until they are over
 door                 who sent a request, and who serves it

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Protocol
 
 from wakeline.edges.sip.flows import Flow, FlowGone
+from wakeline.edges.sip.matching import stamp
 from wakeline.wire.sip.hop_by_hop import ack_of, cancel_of
 from wakeline.wire.sip.message import Request, Response
 from wakeline.wire.sip.timers import NEVER, Timers
@@ -49,9 +50,6 @@ class Owner(Protocol):
 
     def sent_on(self, client: ClientTransaction) -> None:
         """It has its flow and branch: know it by them."""
-
-    def stamp(self, request: Request, flow: Flow, branch: str) -> None:
-        """Put our Via on top."""
 
     def send_cancel(self, cancel: Request, flow: Flow, branch: str) -> None:
         """Send a CANCEL that has its Via already."""
@@ -108,7 +106,7 @@ class ClientTransaction:
 
     def start(self, flow: Flow) -> None:
         """Send it. Called once, by the layer."""
-        self._owner.stamp(self.request, flow, self.branch)
+        stamp(self.request, flow, self.branch)
         self.start_stamped(flow)
 
     def start_stamped(self, flow: Flow) -> None:

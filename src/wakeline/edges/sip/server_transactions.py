@@ -12,15 +12,14 @@ from typing import Protocol
 import structlog
 
 from wakeline.edges.sip.flows import Flow, FlowGone
+from wakeline.edges.sip.matching import Key, Tags
+from wakeline.edges.sip.outlet import Outlet
 from wakeline.wire.sip.message import Request, Response
 from wakeline.wire.sip.responses import answer
 from wakeline.wire.sip.timers import NEVER, Timers
 from wakeline.wire.sip.transactions import InviteServer, NonInviteServer, Server, Todo
 
 _log = structlog.get_logger()
-
-Key = tuple[str, str, str]
-"""Branch, sent-by and method, ACK and CANCEL being INVITE's (RFC 3261 section 17.2.3)."""
 
 
 class Owner(Protocol):
@@ -36,14 +35,13 @@ class Owner(Protocol):
     def changed(self, kept: Kept) -> None:
         """When it is due, or whether it is over, may have changed."""
 
-    def reply_elsewhere(self, flow: Flow, port: int, data: bytes) -> None:
-        """Send a response to a peer whose connection is closed (RFC 3261 section 18.2.2)."""
+    @property
+    def tags(self) -> Tags:
+        """Return the maker of tags."""
 
-    def stateless_tag(self, request: Request) -> str:
-        """Return the tag of responses that no transaction repeats."""
-
-    def new_tag(self) -> str:
-        """Return a tag for To."""
+    @property
+    def outlet(self) -> Outlet:
+        """Return the way out."""
 
 
 class Kept:
@@ -106,6 +104,7 @@ class Kept:
         self.status = response.status
         self._send()
         self.machine.abandon()
+        self.last = b""
         self.request = self.user = None
         self._owner.changed(self)
 
@@ -129,7 +128,7 @@ class Kept:
             except FlowGone as gone:
                 _log.debug("sip.response_not_sent", reason=str(gone))
         elif self.status >= 200 and self.flow.transport.reliable:
-            self._owner.reply_elsewhere(self.flow, self.via_port, self.last)
+            self._owner.outlet.reply_elsewhere(self.flow, self.via_port, self.last)
 
 
 class ServerTransaction:
@@ -162,7 +161,7 @@ class ServerTransaction:
     def tag(self) -> str:
         """Return the tag of our own responses' To: one for all of them (RFC 3261 section 8.2.6.2)."""
         if not self._tag:
-            self._tag = self._owner.new_tag()
+            self._tag = self._owner.tags.new()
         return self._tag
 
     def respond(self, response: Response) -> bool:
@@ -187,5 +186,5 @@ class ServerTransaction:
         """
         if self.answered:
             return
-        tag = self._owner.stateless_tag(self.request)
+        tag = self._owner.tags.stateless(self.request)
         self._kept.refuse(answer(self.request, status, phrase=phrase, to_tag=tag, fields=fields))

@@ -53,8 +53,13 @@ class Alarm:
             self._call()
 
     def cancel(self) -> None:
-        """Do not ring."""
+        """Do not ring, and let go of what would have been called: the wheel keeps the alarm until its time."""
         self._due = NEVER
+        self._call = _nothing
+
+
+def _nothing() -> None:
+    """Be called in vain."""
 
 
 class Timekeeper:

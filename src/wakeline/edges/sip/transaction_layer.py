@@ -14,33 +14,28 @@ Who uses it implements `User` for what comes, and `ClientUser` for what it sends
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import Counter
-from collections.abc import Callable, Coroutine
-from hashlib import blake2b
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
 
 from wakeline.edges.sip.client_transactions import ClientTransaction, ClientUser, Failure
-from wakeline.edges.sip.datagrams import DatagramFlow
 from wakeline.edges.sip.endpoint import Endpoint
-from wakeline.edges.sip.flows import Address, Flow, FlowGone, Hop, Transport
-from wakeline.edges.sip.server_transactions import Kept, Key, ServerTransaction
+from wakeline.edges.sip.flows import Flow, Hop
+from wakeline.edges.sip.matching import Key, Tags, new_branch, server_key, stamp, stamp_received
+from wakeline.edges.sip.outlet import Outlet
+from wakeline.edges.sip.server_transactions import Kept, ServerTransaction
 from wakeline.edges.sip.timekeeper import Alarm, Timekeeper
-from wakeline.model.errors import LocalProtocolError, TransportError
 from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.faults import fault
 from wakeline.wire.sip.framing import BrokenStream
-from wakeline.wire.sip.headers import MAGIC_COOKIE
 from wakeline.wire.sip.message import Request, Response, parse
 from wakeline.wire.sip.responses import answer
 from wakeline.wire.sip.timers import Timers
 
 ROOM = 100_000
 """Server transactions at a time: over UDP each stays 32 s, so this is 3,000 requests a second."""
-LARGE = 1300
-"""Bytes from which a request goes by TCP where its hop allows (RFC 3261 section 18.1.1)."""
 _RETRY_AFTER = ("retry-after", "5")
 
 _log = structlog.get_logger()
@@ -74,27 +69,19 @@ class TransactionLayer:
         self._clock = clock
         self._timers = timers or Timers()
         self._room = room
-        self._attached: Endpoint | None = None
         self._servers: dict[Key, Kept] = {}
         self._clients: dict[tuple[str, str], ClientTransaction] = {}
         self._on_flow: dict[str, set[ClientTransaction]] = {}
         self._sources: Counter[str] = Counter()
         self._time = Timekeeper(clock)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._secret = secrets.token_bytes(16)
+        self.tags = Tags()
+        self.outlet = Outlet()
 
     # --- for its user ------------------------------------------------------------------------------------------------
 
     def attach(self, endpoint: Endpoint) -> None:
         """Send through these sockets."""
-        self._attached = endpoint
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Return the sockets."""
-        if self._attached is None:
-            raise LocalProtocolError("The transaction layer has no sockets")
-        return self._attached
+        self.outlet.endpoint = endpoint
 
     def send(
         self, request: Request, to: Flow | Hop, user: ClientUser, *, mark: str = "", prepare: Prepare | None = None
@@ -104,19 +91,15 @@ class TransactionLayer:
         `mark` ends the branch: a proxy knows a loop by it (RFC 3261 section 16.6 step 8). `prepare` is called with the flow
         that was chosen, before our Via is put on top: to write a Record-Route.
         """
-        client = ClientTransaction(self, request, user, self._branch(mark))
-        if isinstance(to, Hop):
-            self._spawn(self._start_at(client, to, prepare))
-        else:
-            self._start(client, to, prepare)
+        client = ClientTransaction(self, request, user, new_branch(mark))
+        self.outlet.reached(
+            request, to, lambda flow: self._start(client, flow, prepare), lambda: client.fail(Failure.UNREACHABLE)
+        )
         return client
 
     def forward_ack(self, request: Request, to: Flow | Hop, *, prepare: Prepare | None = None) -> None:
         """Send an ACK to a 2xx on, with a Via of ours."""
-        if isinstance(to, Hop):
-            self._spawn(self._send_ack(request, to, prepare))
-        else:
-            self._send_stateless(request, to, prepare)
+        self.outlet.reached(request, to, lambda flow: self._send_ack(request, flow, prepare), lambda: None)
 
     def after(self, seconds: float, call: Callable[[], None]) -> Alarm:
         """Call that in so many seconds, unless the alarm is cancelled."""
@@ -129,8 +112,7 @@ class TransactionLayer:
     def stop(self) -> None:
         """Forget what is under way; the sockets are closed by whoever opened them."""
         self._time.stop()
-        for task in self._tasks:
-            task.cancel()
+        self.outlet.stop()
 
     def __len__(self) -> int:
         """Return how many transactions there are."""
@@ -185,15 +167,15 @@ class TransactionLayer:
             client.received(response)
 
     def _request(self, request: Request, flow: Flow) -> None:
-        key = _key(request)
-        back = _stamp_received(request, flow)
+        key = server_key(request)
+        back = stamp_received(request, flow)
         kept = self._servers.get(key)
         if request.method == "ACK":
             self._ack(request, flow, kept)
         elif kept is not None:
             kept.repeated()
         elif len(self._servers) >= self._room or self._sources[flow.remote.host] >= self._room // 2:
-            self._send_quietly(back, self._overloaded(request))
+            self.outlet.send(back, self._overloaded(request))
         else:
             self._new(key, request, flow, back)
 
@@ -201,7 +183,7 @@ class TransactionLayer:
         if kept is not None:
             if kept.acknowledged():
                 self._user.ack(request, flow)
-        elif request.to.tag != self.stateless_tag(request):
+        elif request.to.tag != self.tags.stateless(request):
             self._user.ack(request, flow)
 
     def _new(self, key: Key, request: Request, flow: Flow, back: Flow) -> None:
@@ -231,69 +213,31 @@ class TransactionLayer:
     def _answer_broken(self, request: Request, flow: Flow, wrong: Broken) -> None:
         """Say what is wrong with a request, if there is a way to say it; no ACK is ever answered."""
         try:
-            back = _stamp_received(request, flow)
+            back = stamp_received(request, flow)
         except Broken:
             return
         if request.method != "ACK":
-            tag = self.stateless_tag(request)
-            self._send_quietly(back, answer(request, wrong.answer, phrase=wrong.detail, to_tag=tag))
+            tag = self.tags.stateless(request)
+            self.outlet.send(back, answer(request, wrong.answer, phrase=wrong.detail, to_tag=tag))
 
     def _overloaded(self, request: Request) -> Response:
-        return answer(request, 503, to_tag=self.stateless_tag(request), fields=[_RETRY_AFTER])
+        return answer(request, 503, to_tag=self.tags.stateless(request), fields=[_RETRY_AFTER])
 
     # --- what goes ---------------------------------------------------------------------------------------------------
 
-    async def _start_at(self, client: ClientTransaction, hop: Hop, prepare: Prepare | None) -> None:
-        try:
-            flow = await self._reach(hop, len(client.request.to_bytes()))
-        except TransportError as error:
-            _log.debug("sip.unreachable", hop=str(hop.address), reason=str(error))
-            client.fail(Failure.UNREACHABLE)
-            return
+    def _start(self, client: ClientTransaction, flow: Flow, prepare: Prepare | None) -> None:
         if client.cancelled:
             client.fail(Failure.CANCELLED)
-        else:
-            self._start(client, flow, prepare)
-
-    def _start(self, client: ClientTransaction, flow: Flow, prepare: Prepare | None) -> None:
+            return
         if prepare is not None:
             prepare(client.request, flow)
         client.start(flow)
 
-    async def _reach(self, hop: Hop, size: int) -> Flow:
-        """Return the flow for a request of so many bytes: large ones go by TCP, and by UDP where there is no TCP."""
-        if hop.transport is Transport.UDP and size > LARGE:
-            try:
-                return await self.endpoint.reach(Hop(Transport.TCP, hop.address))
-            except TransportError:
-                return await self.endpoint.reach(hop)
-        return await self.endpoint.reach(hop)
-
-    async def _send_ack(self, request: Request, hop: Hop, prepare: Prepare | None) -> None:
-        try:
-            self._send_stateless(request, await self._reach(hop, len(request.to_bytes())), prepare)
-        except TransportError as error:
-            _log.debug("sip.unreachable", hop=str(hop.address), reason=str(error))
-
-    def _send_stateless(self, request: Request, flow: Flow, prepare: Prepare | None) -> None:
+    def _send_ack(self, request: Request, flow: Flow, prepare: Prepare | None) -> None:
         if prepare is not None:
             prepare(request, flow)
-        self.stamp(request, flow, self._branch(""))
-        self._send_quietly(flow, request)
-
-    def _send_quietly(self, flow: Flow, message: Request | Response) -> None:
-        try:
-            flow.send(message.to_bytes(stream=flow.transport.reliable))
-        except FlowGone as gone:
-            _log.debug("sip.not_sent", reason=str(gone))
-
-    def _branch(self, mark: str) -> str:
-        return f"{MAGIC_COOKIE}{secrets.token_hex(8)}{mark and '.'}{mark}"
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        stamp(request, flow, new_branch())
+        self.outlet.send(flow, request)
 
     # --- for its transactions ----------------------------------------------------------------------------------------
 
@@ -310,19 +254,6 @@ class TransactionLayer:
         """Call that when whoever is at work now is done."""
         asyncio.get_running_loop().call_soon(call)
 
-    def new_tag(self) -> str:
-        """Return a tag for To."""
-        return secrets.token_hex(8)
-
-    def stateless_tag(self, request: Request) -> str:
-        """Return the tag of responses that no transaction repeats: their ACK is known by it, and goes no further."""
-        said = f"{request.via.branch}\0{request.call_id}\0{request.cseq.number}"
-        return blake2b(said.encode(errors="surrogateescape"), key=self._secret, digest_size=8).hexdigest()
-
-    def stamp(self, request: Request, flow: Flow, branch: str) -> None:
-        """Put our Via on top."""
-        request.prepend("via", f"SIP/2.0/{flow.transport.value.upper()} {flow.local};branch={branch};rport")
-
     def sent_on(self, client: ClientTransaction) -> None:
         """Know a request of ours by its branch, and by its connection."""
         self._clients[client.branch, client.request.method] = client
@@ -333,16 +264,6 @@ class TransactionLayer:
     def send_cancel(self, cancel: Request, flow: Flow, branch: str) -> None:
         """Send a CANCEL that has its Via already."""
         ClientTransaction(self, cancel, _Nobody(), branch).start_stamped(flow)
-
-    def reply_elsewhere(self, flow: Flow, port: int, data: bytes) -> None:
-        """Send a response to a peer whose connection is closed (RFC 3261 section 18.2.2)."""
-        self._spawn(self._reply(Hop(flow.transport, Address(flow.remote.host, port)), data))
-
-    async def _reply(self, hop: Hop, data: bytes) -> None:
-        try:
-            (await self.endpoint.reach(hop)).send(data)
-        except TransportError as error:
-            _log.debug("sip.response_not_sent", reason=str(error))
 
     def changed(self, item: Kept | ClientTransaction) -> None:
         """Have it called in time, or forget it."""
@@ -376,24 +297,3 @@ class _Nobody:
 
     def failed(self, client: ClientTransaction, failure: Failure) -> None:
         """The INVITE's own end is what counts."""
-
-
-def _key(request: Request) -> Key:
-    """Return what a repeated request is known by (RFC 3261 section 17.2.3); ACK has its INVITE's."""
-    via = request.via
-    method = "INVITE" if request.method == "ACK" else request.method
-    if via.branch.startswith(MAGIC_COOKIE):
-        return via.branch, via.sent_by, method
-    # From before RFC 3261: the tag of To is left out, since that of an ACK is the response's.
-    return f"{request.uri} {request.from_.tag} {request.call_id} {request.cseq.number}", via.text, method
-
-
-def _stamp_received(request: Request, flow: Flow) -> Flow:
-    """Write where a request came from into its Via; return the flow of answers (RFC 3261 section 18.2, RFC 3581). Raises Broken."""
-    via = request.via
-    stamped = via.came_from(flow.remote.host, flow.remote.port)
-    if stamped != via.text:
-        request.set_first("via", stamped)
-    if isinstance(flow, DatagramFlow) and not via.wants_rport:
-        return flow.at(via.port or Transport.UDP.default_port)
-    return flow
