@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Sequence
 from typing import Self
@@ -12,7 +13,8 @@ from wakeline.edges.sip.endpoint import Bind, Endpoint
 from wakeline.edges.sip.flows import Address, Flow, Transport
 from wakeline.edges.sip.server_transactions import ServerTransaction
 from wakeline.edges.sip.transaction_layer import TransactionLayer
-from wakeline.wire.sip.message import Request, Response
+from wakeline.wire.sip.framing import Framed, Framer
+from wakeline.wire.sip.message import Request, Response, parse
 from wakeline.wire.sip.timers import Timers
 
 LOOPBACK = "127.0.0.1"
@@ -23,6 +25,8 @@ PATIENCE = 5.0
 class Notes:
     """A transaction user that takes down what it is told; it answers nothing by itself."""
 
+    broken = False
+
     def __init__(self) -> None:
         self._requests: asyncio.Queue[ServerTransaction] = asyncio.Queue()
         self._acks: asyncio.Queue[Request] = asyncio.Queue()
@@ -32,6 +36,8 @@ class Notes:
         self._alive: asyncio.Queue[Flow] = asyncio.Queue()
 
     def request(self, server: ServerTransaction) -> None:
+        if self.broken:
+            raise ZeroDivisionError("a defect")
         self._requests.put_nowait(server)
 
     def ack(self, request: Request, flow: Flow) -> None:
@@ -182,3 +188,104 @@ def request(
         f"{more}"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
     ).encode()
+
+
+class Stream:
+    """A peer that speaks TCP or TLS; it takes its answers one by one."""
+
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self._port = port
+        self._tls = tls
+        self._framer = Framer()
+        self._framed: list[Framed] = []
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def __aenter__(self) -> Self:
+        name = "sip.example.org" if self._tls else None
+        self._streams = await asyncio.open_connection(LOOPBACK, self._port, ssl=self._tls, server_hostname=name)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        writer = self._both[1]
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    @property
+    def _both(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        assert self._streams is not None
+        return self._streams
+
+    @property
+    def port(self) -> int:
+        port: int = self._both[1].get_extra_info("sockname")[1]
+        return port
+
+    def send(self, data: bytes) -> None:
+        self._both[1].write(data)
+
+    async def receive(self) -> bytes:
+        """Return the next message. Raises EOFError at the end."""
+        while not self._framed:
+            data = await asyncio.wait_for(self._both[0].read(65_536), PATIENCE)
+            if not data:
+                raise EOFError
+            self._framed += self._framer.feed(data)
+        message = self._framed.pop(0)
+        assert isinstance(message, bytes)
+        return message
+
+    async def receive_bytes(self, count: int) -> bytes:
+        return await asyncio.wait_for(self._both[0].readexactly(count), PATIENCE)
+
+    async def end(self) -> None:
+        """Wait until the other side has closed."""
+        while await asyncio.wait_for(self._both[0].read(65_536), PATIENCE):
+            pass
+
+
+class Accepting:
+    """A peer that listens on TCP and reads lines."""
+
+    def __init__(self) -> None:
+        self._lines: asyncio.Queue[bytes] = asyncio.Queue()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._read, LOOPBACK, 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            self._lines.put_nowait(line)
+        writer.close()
+
+    async def line(self) -> bytes:
+        return await asyncio.wait_for(self._lines.get(), PATIENCE)
+
+
+def response_to(data: bytes, status: str, tag: str = "b1") -> bytes:
+    """Return a peer's response to a request of ours."""
+    asked = parse(data)
+    response = Response.make(int(status[:3]), status[4:])
+    for name in ("via", "from", "to", "call-id", "cseq"):
+        response.append_lines(name, asked.lines(name))
+    response.set("to", f"{asked.get('to')};tag={tag}")
+    return bytes(response)
+
+
+def our_request(method: str = "INVITE", body: str = "") -> Request:
+    """Return a request to send on."""
+    made = parse(request(method, "z9hG4bKfrom-a", 5999, body=body))
+    assert isinstance(made, Request)
+    return made

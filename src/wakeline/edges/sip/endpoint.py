@@ -8,6 +8,7 @@ request to a hop takes the connection that is open to it already, whoever opened
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 import ssl
@@ -27,6 +28,9 @@ from wakeline.wire.sip.framing import BrokenStream
 
 CONNECT = 4.0
 """Seconds to open a connection."""
+_LAST_WORDS = 1.0
+_HANDSHAKE = 10.0
+"""Seconds for a TLS handshake."""
 PER_SOURCE = 4096
 """Connections that one address may have open: phones behind one large NAT, but not all descriptors there are."""
 
@@ -82,6 +86,7 @@ class Endpoint:
         self._by_peer: dict[tuple[Transport, Address], Connection] = {}
         self._sources: Counter[str] = Counter()
         self._opening: dict[Hop, asyncio.Task[Connection]] = {}
+        self._closed = asyncio.Event()
         self._serial = 0
         self.bound: list[Bind] = []
         """Where it listens, once started."""
@@ -100,17 +105,31 @@ class Endpoint:
         _log.info("sip.listening", at=[f"{bind.transport.value}:{bind.address}" for bind in self.bound])
 
     async def stop(self) -> None:
-        """Close all."""
+        """Close all: what was written to connections still goes out, if it goes quickly."""
         for server in self._servers:
             server.close()
         for task in self._opening.values():
             task.cancel()
-        for connection in list(self._connections.values()):
-            connection.close()
         for datagrams in self._datagrams:
             datagrams.close()
-        for server in self._servers:
-            await server.wait_closed()
+        for connection in list(self._connections.values()):
+            connection.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                await self._all_closed()
+        for connection in list(self._connections.values()):
+            connection.abort()
+        await self._all_closed()
+
+    async def _all_closed(self) -> None:
+        while self._connections:
+            self._closed.clear()
+            await self._closed.wait()
+
+    @property
+    def connections(self) -> int:
+        """Return how many connections are open."""
+        return len(self._connections)
 
     # --- ways out ----------------------------------------------------------------------------------------------------
 
@@ -197,7 +216,11 @@ class Endpoint:
         host, port = listening.getsockname()[:2]
         self._note(bind.transport, Address(host, port))
         server = await asyncio.get_running_loop().create_server(
-            lambda: self._connection(bind.transport), sock=listening, ssl=tls, backlog=1024
+            lambda: self._connection(bind.transport),
+            sock=listening,
+            ssl=tls,
+            backlog=1024,
+            ssl_handshake_timeout=_HANDSHAKE if tls else None,
         )
         self._servers.append(server)
 
@@ -259,6 +282,7 @@ class Endpoint:
             del self._sources[host]
         for address in connection.reached_as:
             self._by_peer.pop((connection.transport, address), None)
+        self._closed.set()
         self._listener.lost(connection)
 
     def _reached_as(self, connection: Connection, address: Address) -> None:

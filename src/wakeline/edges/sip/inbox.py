@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+import structlog
+
 from wakeline.edges.sip.flows import Flow
 
 SLICE = 0.005
@@ -20,8 +22,12 @@ SHARE = 2 * 1024 * 1024
 """Bytes that may wait of one source."""
 ROOM = 32 * 1024 * 1024
 """Bytes that may wait in all."""
+LOG_EVERY = 10.0
+"""Seconds between lines about what is dropped: a flood must not become one of lines."""
 _OVERHEAD = 512
 """What a waiting message costs beside its bytes, so that small ones do not come cheap."""
+
+_log = structlog.get_logger()
 
 
 class Held(Protocol):
@@ -52,13 +58,14 @@ class Inbox:
         self._turns: deque[str] = deque()
         self._size = 0
         self._scheduled = False
+        self._log_at = 0.0
         self.dropped = 0
         """Datagrams that found no room."""
 
     def datagram(self, flow: Flow, data: bytes) -> None:
         """Take a datagram, or drop it where there is no room."""
         if self._full(flow.remote.host):
-            self.dropped += 1
+            self._drop(flow.remote.host)
         else:
             self._put(flow, data)
 
@@ -79,6 +86,13 @@ class Inbox:
     def _full(self, host: str) -> bool:
         source = self._sources.get(host)
         return self._size > ROOM or (source is not None and source.size > SHARE)
+
+    def _drop(self, host: str) -> None:
+        self.dropped += 1
+        now = self._clock()
+        if now >= self._log_at:
+            self._log_at = now + LOG_EVERY
+            _log.warning("sip.datagrams_dropped", source=host, in_all=self.dropped)
 
     def _put(self, flow: Flow, data: bytes) -> None:
         host = flow.remote.host

@@ -56,6 +56,10 @@ class Tags:
         return secrets.token_hex(8)
 
     def stateless(self, request: Request) -> str:
-        """Return the tag of an answer that is forgotten at once: its ACK is known by it, and goes no further."""
-        said = f"{request.via.branch}\0{request.call_id}\0{request.cseq.number}"
+        """Return the tag of an answer that is forgotten at once: its ACK is known by it, and goes no further.
+
+        Works on a request that has a fault. Raises Broken where Via cannot be read.
+        """
+        number = (request.get("cseq") or "").partition(" ")[0]
+        said = f"{request.via.branch}\0{request.get('call-id')}\0{number}"
         return blake2b(said.encode(errors="surrogateescape"), key=self._secret, digest_size=8).hexdigest()

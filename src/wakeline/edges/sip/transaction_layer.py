@@ -150,13 +150,13 @@ class TransactionLayer:
 
     def alive(self, flow: Flow) -> None:
         """Pass it on."""
-        self._user.alive(flow)
+        _guarded(lambda: self._user.alive(flow))
 
     def lost(self, flow: Flow) -> None:
         """End what nobody will answer any more, and pass it on."""
         for client in self._on_flow.pop(flow.name, ()):
-            client.lost()
-        self._user.lost(flow)
+            _guarded(client.lost)
+        _guarded(lambda: self._user.lost(flow))
 
     # --- what comes --------------------------------------------------------------------------------------------------
 
@@ -287,6 +287,14 @@ class TransactionLayer:
             here.discard(client)
             if not here:
                 del self._on_flow[client.flow.name]
+
+
+def _guarded(call: Callable[[], None]) -> None:
+    """Call whoever uses us from a socket's callback, which must not raise."""
+    try:
+        call()
+    except Exception:  # noqa: BLE001 - a defect in one must not keep the others from hearing
+        _log.exception("sip.defect")
 
 
 class _Nobody:

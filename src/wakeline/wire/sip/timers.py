@@ -2,7 +2,7 @@
 
 All times are seconds of a clock that never jumps; who drives the wheel owns that clock. What waits for nothing is due at `NEVER`.
 
-The wheel has slots of 10 ms. An item lies in the slot of the moment that it was put in for; if what it waits for moved meanwhile,
+The wheel has slots of 8 ms. An item lies in the slot of the moment that it was put in for; if what it waits for moved meanwhile,
 its owner puts it in again when it comes out. So a transaction costs one slot at a time however often its timers change, and
 nothing is ever searched for or taken out early.
 """
@@ -16,7 +16,8 @@ from typing import Generic, TypeVar
 import msgspec
 
 NEVER = math.inf
-_SLOTS_PER_SECOND = 100
+_SLOTS_PER_SECOND = 128
+"""A power of two, so that a time and its slot are turned into each other without rounding."""
 
 Item = TypeVar("Item")
 
@@ -46,7 +47,7 @@ class Timers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TimerWheel(Generic[Item]):
-    """What is due when, to 10 ms: never early, at most one slot late."""
+    """What is due when, to 8 ms: never early, at most one slot late."""
 
     def __init__(self) -> None:
         self._slots: dict[int, list[Item]] = {}

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from sip_wire import Datagrams, Net, request
+from sip_wire import Datagrams, Net, our_request, request, response_to
+from wakeline.edges.sip.client_transactions import Failure
 from wakeline.edges.sip.flows import Address, Hop, Transport
 from wakeline.wire.sip.message import Request, Response, parse
 
 pytestmark = pytest.mark.anyio
-
-
-def response_to(data: bytes, status: str, tag: str = "b1") -> bytes:
-    """Return a peer's response to a request of ours."""
-    asked = parse(data)
-    response = Response.make(int(status[:3]), status[4:])
-    for name in ("via", "from", "to", "call-id", "cseq"):
-        response.append_lines(name, asked.lines(name))
-    response.set("to", f"{asked.get('to')};tag={tag}")
-    return bytes(response)
-
-
-def our_invite() -> Request:
-    """Return an INVITE to send on."""
-    made = parse(request("INVITE", "z9hG4bKfrom-a", 5999))
-    assert isinstance(made, Request)
-    return made
 
 
 async def test_a_request_over_udp_is_handed_up_once_and_its_answer_repeated() -> None:
@@ -63,7 +49,7 @@ async def test_an_invite_that_is_refused_is_repeated_until_its_ack_comes() -> No
 
 async def test_a_request_of_ours_is_repeated_and_its_answer_told_without_our_via() -> None:
     async with Net() as net, Datagrams() as phone:
-        net.layer.send(our_invite(), Hop(Transport.UDP, Address("127.0.0.1", phone.port)), net.user, mark="loop")
+        net.layer.send(our_request(), Hop(Transport.UDP, Address("127.0.0.1", phone.port)), net.user, mark="loop")
         sent = await phone.receive()
         via = parse(sent).via
         assert via.sent_by == f"127.0.0.1:{net.at(Transport.UDP)}"
@@ -77,10 +63,173 @@ async def test_a_request_of_ours_is_repeated_and_its_answer_told_without_our_via
 
 async def test_a_failure_is_acknowledged_hop_by_hop() -> None:
     async with Net() as net, Datagrams() as phone:
-        net.layer.send(our_invite(), Hop(Transport.UDP, Address("127.0.0.1", phone.port)), net.user)
+        net.layer.send(our_request(), Hop(Transport.UDP, Address("127.0.0.1", phone.port)), net.user)
         sent = await phone.receive()
         phone.send(response_to(sent, "486 Busy Here"), net.at(Transport.UDP))
         assert (await net.user.next_answer()).status == 486
         ack = parse(await phone.receive())
         assert isinstance(ack, Request)
         assert (ack.method, ack.via.branch, ack.to.tag) == ("ACK", parse(sent).via.branch, "b1")
+
+
+async def test_a_cancel_is_answered_here_and_told_to_whoever_has_the_invite() -> None:
+    async with Net() as net, Datagrams() as phone:
+        at = net.at(Transport.UDP)
+        phone.send(request("INVITE", "z9hG4bK4", phone.port), at)
+        server = await net.user.next_request()
+        cancels: list[Request] = []
+        server.on_cancel = cancels.append
+        server.answer(180)
+        assert (await phone.receive()).startswith(b"SIP/2.0 180 ")
+        phone.send(request("CANCEL", "z9hG4bK4", phone.port, more="Reason: SIP;cause=200\r\n"), at)
+        done = parse(await phone.receive())
+        assert (done.status, done.cseq.method) == (200, "CANCEL") if isinstance(done, Response) else False
+        assert [cancel.get("reason") for cancel in cancels] == ["SIP;cause=200"]
+        server.answer(487)
+        assert (await phone.receive()).startswith(b"SIP/2.0 487 ")
+        assert net.user.unread == 0
+
+
+async def test_a_cancel_of_nothing_is_answered_481() -> None:
+    async with Net() as net, Datagrams() as phone:
+        phone.send(request("CANCEL", "z9hG4bK5", phone.port), net.at(Transport.UDP))
+        assert (await phone.receive()).startswith(b"SIP/2.0 481 ")
+
+
+async def test_a_refusal_is_sent_once_and_its_ack_goes_no_further() -> None:
+    async with Net() as net, Datagrams() as phone:
+        at = net.at(Transport.UDP)
+        phone.send(request("INVITE", "z9hG4bK6", phone.port), at)
+        server = await net.user.next_request()
+        server.refuse(407, fields=[("proxy-authenticate", 'Digest realm="example.org"')])
+        refusal = parse(await phone.receive())
+        assert len(net.layer) == 0
+        net.pass_time(40)
+        phone.send(request("ACK", "z9hG4bK6", phone.port, to_tag=refusal.to.tag), at)
+        phone.send(request("ACK", "z9hG4bK7", phone.port, to_tag="of-a-phone"), at)
+        assert (await net.user.next_ack()).to.tag == "of-a-phone"
+        assert net.user.unread == 0
+        assert phone.unread == 0
+
+
+async def test_an_ack_to_a_200_is_handed_up_and_sent_on_with_our_via() -> None:
+    async with Net() as net, Datagrams() as caller, Datagrams() as phone:
+        caller.send(request("ACK", "z9hG4bK8", caller.port, to_tag="b1"), net.at(Transport.UDP))
+        ack = await net.user.next_ack()
+        flow = net.endpoint.flow(f"udp:127.0.0.1:{phone.port}")
+        assert flow is not None
+        net.layer.forward_ack(ack, flow)
+        sent = parse(await phone.receive())
+        assert [via.partition(";")[0] for via in sent.values("via")] == [
+            f"SIP/2.0/UDP 127.0.0.1:{net.at(Transport.UDP)}",
+            f"SIP/2.0/UDP 127.0.0.1:{caller.port}",
+        ]
+
+
+async def test_every_200_to_an_invite_goes_through_and_a_late_failure_does_not() -> None:
+    async with Net() as net, Datagrams() as caller, Datagrams() as phone:
+        at = net.at(Transport.UDP)
+        caller.send(request("INVITE", "z9hG4bK9", caller.port), at)
+        server = await net.user.next_request()
+        net.layer.send(server.request.copy(), Hop(Transport.UDP, Address("127.0.0.1", phone.port)), net.user)
+        sent = await phone.receive()
+        for _ in range(2):
+            phone.send(response_to(sent, "200 OK"), at)
+            assert server.respond(await net.user.next_answer())
+            assert (await caller.receive()).startswith(b"SIP/2.0 200 ")
+        assert not server.answer(486)
+        assert server.status == 200
+
+
+async def test_a_cancelled_request_is_cancelled_behind_its_first_provisional_response() -> None:
+    async with Net() as net, Datagrams() as phone:
+        client = net.layer.send(our_request(), Hop(Transport.UDP, Address("127.0.0.1", phone.port)), net.user)
+        invite = await phone.receive()
+        client.cancel([("reason", 'SIP;cause=200;text="Call completed elsewhere"')])
+        assert phone.unread == 0
+        phone.send(response_to(invite, "180 Ringing"), net.at(Transport.UDP))
+        cancel = parse(await phone.receive())
+        assert isinstance(cancel, Request)
+        assert (cancel.method, cancel.via.branch, cancel.cseq.number) == ("CANCEL", parse(invite).via.branch, 1)
+        assert cancel.get("reason") == 'SIP;cause=200;text="Call completed elsewhere"'
+        phone.send(response_to(bytes(cancel), "200 OK"), net.at(Transport.UDP))
+        assert (await net.user.next_answer()).status == 180
+        net.pass_time(40)
+        assert await net.user.next_failure() is Failure.CANCELLED
+        assert len(net.layer) == 0
+
+
+async def test_a_request_that_nobody_answers_fails_after_32_seconds() -> None:
+    async with Net() as net, Datagrams() as phone:
+        net.layer.send(our_request("MESSAGE"), Hop(Transport.UDP, Address("127.0.0.1", phone.port)), net.user)
+        await phone.receive()
+        net.pass_time(32.1)
+        assert await net.user.next_failure() is Failure.TIMEOUT
+
+
+async def test_answers_go_to_the_port_of_via_where_rport_is_not_asked_for() -> None:
+    async with Net() as net, Datagrams() as sender, Datagrams() as listener:
+        asked = request("OPTIONS", "z9hG4bK10", listener.port).replace(b";rport", b"")
+        sender.send(asked, net.at(Transport.UDP))
+        server = await net.user.next_request()
+        assert server.flow.remote.port == sender.port
+        server.answer(200)
+        assert (await listener.receive()).startswith(b"SIP/2.0 200 ")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status"),
+    [
+        (lambda text: text.replace(b"SIP/2.0\r\nVia", b"SIP/3.0\r\nVia"), 505),
+        (lambda text: text.replace(b"CSeq: 1 OPTIONS", b"CSeq: 1 INVITE"), 400),
+        (lambda text: text.replace(b"Call-ID", b"X-Call-ID"), 400),
+        (lambda text: text.replace(b"sip:bob@example.org SIP", b"tel:+4930 SIP"), 416),
+    ],
+)
+async def test_what_is_wrong_with_a_request_is_said_and_goes_no_further(
+    wrong: Callable[[bytes], bytes], status: int
+) -> None:
+    async with Net() as net, Datagrams() as phone:
+        phone.send(wrong(request("OPTIONS", "z9hG4bK11", phone.port)), net.at(Transport.UDP))
+        assert (await phone.receive()).startswith(b"SIP/2.0 %d " % status)
+        assert net.user.unread == 0
+
+
+async def test_no_sip_is_dropped_and_what_follows_is_read() -> None:
+    async with Net() as net, Datagrams() as phone:
+        for junk in (b"\r\n\r\n", b"", b"\x00\x01\x00\x00", b"GET / HTTP/1.1\r\n\r\n", bytes(range(256))):
+            phone.send(junk, net.at(Transport.UDP))
+        phone.send(request("OPTIONS", "z9hG4bK12", phone.port), net.at(Transport.UDP))
+        assert (await net.user.next_request()).request.method == "OPTIONS"
+        assert phone.unread == 0
+
+
+async def test_a_user_who_raises_is_answered_500_for() -> None:
+    async with Net() as net, Datagrams() as phone:
+        net.user.broken = True
+        phone.send(request("OPTIONS", "z9hG4bK13", phone.port), net.at(Transport.UDP))
+        assert (await phone.receive()).startswith(b"SIP/2.0 500 ")
+
+
+async def test_one_source_gets_half_of_the_room_and_503_beyond() -> None:
+    async with Net(room=20) as net, Datagrams() as phone:
+        for number in range(12):
+            phone.send(request("INVITE", f"z9hG4bKf{number}", phone.port), net.at(Transport.UDP))
+        refusals = [parse(await phone.receive()) for _ in range(2)]
+        assert [refusal.get("retry-after") for refusal in refusals] == ["5", "5"]
+        assert len(net.layer) == 10
+        assert net.user.unread == 10
+
+
+async def test_an_alarm_rings_in_time_unless_cancelled() -> None:
+    async with Net() as net:
+        rung: list[str] = []
+        net.layer.after(1.0, lambda: rung.append("one"))
+        net.layer.after(1.0, lambda: rung.append("cancelled")).cancel()
+        net.layer.after(2.0, lambda: rung.append("two"))
+        net.pass_time(0.9)
+        assert rung == []
+        net.pass_time(0.2)
+        assert rung == ["one"]
+        net.pass_time(1.0)
+        assert rung == ["one", "two"]
