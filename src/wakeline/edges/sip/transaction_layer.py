@@ -81,7 +81,12 @@ class TransactionLayer:
 
     def attach(self, endpoint: Endpoint) -> None:
         """Send through these sockets."""
-        self.outlet.endpoint = endpoint
+        self.outlet.attach(endpoint)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Return the sockets."""
+        return self.outlet.endpoint
 
     def send(
         self, request: Request, to: Flow | Hop, user: ClientUser, *, mark: str = "", prepare: Prepare | None = None
