@@ -68,6 +68,7 @@ def forget_secrets(*, context: Ctx) -> None:
     context.printer.result(done, lambda: facts((("credentials forgotten", done.credentials), ("master key", done.key))))
     context.printer.remark("Upload the credentials again; what waits for them goes out then.")
     context.printer.remark("Connected Bitrix24 portals, if there are any, are dead until they are connected anew.")
+    context.printer.remark("SIP users, if there are any, are forgotten: `wakeline sip user add` makes them anew.")
 
 
 def _read(file: Path) -> str:

@@ -22,11 +22,11 @@ class SipBindings(Protocol):
     def of(self, aor: str) -> list[Binding]:
         """Return the bindings of an AoR that are kept, highest q first, of equals the one that registered last.
 
-        At once: between this and the caller's next step no REGISTER comes.
+        At once: between this and the caller's next step no REGISTER comes. Raises StoreUnavailable.
         """
 
     def by_gruu(self, gruu: str) -> Binding | None:
-        """Return the binding that has this public GRUU; of several the one that registered last."""
+        """Return the binding that has this public GRUU; of several the one that registered last. Raises StoreUnavailable."""
 
     async def by_token(self, app: int, token: str) -> list[Binding]:
         """Return the bindings that are woken by this token through this app."""

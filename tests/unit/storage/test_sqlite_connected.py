@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -28,6 +23,7 @@ from connected_nouns import (
     rule,
     write,
 )
+from killed import lived
 from portal_nouns import TOKEN, some_application
 from portal_nouns import application as portal_application
 from storing import NOW, ToldClock, some_app
@@ -328,25 +324,11 @@ asyncio.run(main())
 """
 
 
-def lived(folder: Path, lines: int) -> list[int]:
-    """Let a process live until it has said so many lines, kill it, and return the turns that it said are kept."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    with subprocess.Popen(
-        [sys.executable, "-c", LIVING, str(folder)], stdout=subprocess.PIPE, env=environment, text=True
-    ) as child:
-        assert child.stdout is not None
-        said = [child.stdout.readline() for _ in range(lines)]
-        time.sleep(0.0007 * lines)  # the kill has to come at no particular point of a commit
-        child.send_signal(signal.SIGKILL)
-        said += child.stdout.readlines()
-    return [int(line.split()[1]) for line in said if line.startswith("kept ") and line.endswith("\n")]
-
-
 @pytest.mark.faults
 async def test_nothing_that_was_kept_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
     turns: list[int] = []
     for lines in (7, 12):
-        turns += await asyncio.to_thread(lived, tmp_path, lines)
+        turns += await asyncio.to_thread(lived, LIVING, lines, str(tmp_path))
 
         store = await opened(tmp_path)
         hook, oauth = store.installations.all()

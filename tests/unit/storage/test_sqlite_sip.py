@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 from structlog.testing import capture_logs
 
+from killed import lived
 from sip_nouns import ALICE, BOB, binding, message, user, voip
 from storing import HOUR, NOW, ToldClock, some_app
 from wakeline.config import Storage
@@ -280,6 +281,49 @@ async def test_a_deleted_app_lets_go_of_more_than_a_batch_and_of_what_is_on_its_
 
     assert {(each.app, each.device) for aor in (BOB, ALICE) for each in store.sip_bindings.of(aor)} == {(0, "")}
     assert await store.sip_bindings.by_token(other.id, "v") == []
+
+
+LIVING = """
+import asyncio, sys
+from pathlib import Path
+from sip_nouns import binding, message
+from storing import some_app, sqlite_store
+from wakeline.model.sip.binding import BindingChange
+
+async def main():
+    store = sqlite_store(Path(sys.argv[1]))
+    await store.open()
+    await some_app(store)
+    turn = int(sys.argv[2])
+    while True:
+        phones = [binding("phone", aor=f"sip:{turn}-{number}@example.org", cseq=turn) for number in range(5)]
+        await asyncio.gather(
+            *(store.sip_bindings.change(BindingChange(aor=each.aor, put=(each,))) for each in phones),
+            store.sip_messages.put(message(f"{turn} 1")),
+        )
+        print("kept", turn, flush=True)
+        turn += 1
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.faults
+async def test_nothing_that_was_kept_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
+    said: list[int] = []
+    for first, lines in ((0, 9), (1000, 14)):
+        turns = await asyncio.to_thread(lived, LIVING, lines, str(tmp_path), str(first))
+        assert turns[:1] == [first]
+        said += turns
+
+    store = await opened(tmp_path)
+    kept = [each.key for each in await store.sip_messages.waiting(BOB, "phone", now=NOW, limit=100_000)]
+    assert set(kept) >= {f"{turn} 1" for turn in said}
+    assert kept == sorted(kept, key=lambda key: int(key.split()[0]))
+    for turn in said:
+        found = [store.sip_bindings.of(f"sip:{turn}-{number}@example.org") for number in range(5)]
+        assert [[each.cseq for each in phones] for phones in found] == [[turn]] * 5
+    await store.close()
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -16,9 +16,9 @@ import msgspec
 from wakeline.edges.rest.moments import moment
 from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
 from wakeline.edges.rest.shapes import PRINTABLE, PageQuery, Strict, View
+from wakeline.edges.rest.sip_forgetting import forget_phones
 from wakeline.model.errors import InvalidRequest, NotFound
 from wakeline.model.key import Scope
-from wakeline.model.sip.binding import BindingChange
 from wakeline.model.sip.user import SipUser
 from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.digest import secret_hash
@@ -118,9 +118,7 @@ async def remove(call: Call) -> Answer:
     name, domain = named
     await call.ports.sip.users.delete(name, domain)
     aor = f"{_SCHEME}{name}@{domain}"
-    uids = tuple(each.uid for each in call.ports.sip.bindings.of(aor))
-    if uids:
-        await call.ports.sip.bindings.change(BindingChange(aor=aor, removed=uids))
+    await forget_phones(call.ports.sip, aor, [each.uid for each in call.ports.sip.bindings.of(aor)])
     return Answer(status=204)
 
 

@@ -6,6 +6,7 @@ from wakeline.edges.rest import device_views
 from wakeline.edges.rest.device_views import DeviceView
 from wakeline.edges.rest.operations import Answer, Call, Operation
 from wakeline.edges.rest.shapes import View
+from wakeline.edges.rest.sip_forgetting import forget_phones
 from wakeline.model.errors import NotFound
 from wakeline.model.key import Scope
 
@@ -37,8 +38,10 @@ async def show(call: Call) -> Answer:
 
 
 async def erase(call: Call) -> Answer:
-    """Forget a user and the devices that are only theirs."""
+    """Forget a user and the devices that are only theirs; of a SIP address also the phones that are woken through the app."""
     user = call.path["user"]
+    phones = [each.uid for each in call.ports.sip.bindings.of(user) if each.app == call.app.id]
+    await forget_phones(call.ports.sip, user, phones)
     devices = await call.ports.devices.erase_user(call.app.id, user)
     if not devices:
         raise _unknown(call)

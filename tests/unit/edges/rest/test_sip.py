@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sip_nouns import ALICE, BOB, binding, voip
+from sip_nouns import ALICE, BOB, binding, message, voip
 from storing import DAY, HOUR
 from unit.edges.rest.gateway import Gateway, opened
 from wakeline.config import Settings, Sip
@@ -112,6 +112,8 @@ class TestUsers:
     async def test_who_are_forgotten_are_reached_no_more(self, gateway: Gateway) -> None:
         await gateway.call("PUT", f"{USERS}/bob@example.org", json={})
         await registered(gateway, phone(gateway, "a"), phone(gateway, "b"), phone(gateway, aor=ALICE))
+        await gateway.store.sip_messages.put(message("c1 1", "a", "b"))
+        await gateway.store.sip_messages.put(message("c1 1", "phone", aor=ALICE))
 
         removed = await gateway.call("DELETE", f"{USERS}/bob@example.org")
 
@@ -119,7 +121,22 @@ class TestUsers:
         assert gateway.store.sip_users.get("bob", "example.org") is None
         assert gateway.store.sip_bindings.of(BOB) == []
         assert len(gateway.store.sip_bindings.of(ALICE)) == 1
+        assert [await gateway.store.sip_messages.count(aor) for aor in (BOB, ALICE)] == [0, 1]
         assert (await gateway.call("DELETE", f"{USERS}/bob@example.org")).status_code == 404
+
+    async def test_of_an_app_who_are_erased_leave_no_phone_that_it_wakes(self, gateway: Gateway) -> None:
+        await gateway.with_app()
+        target = {"kind": "apns", "value": "ab" * 32, "topic": "com.acme.chat"}
+        device = {"user": BOB, "targets": [target]}
+        await gateway.call("PUT", "/v1/apps/acme-chat/devices/7f", json=device)
+        await registered(gateway, phone(gateway, "a", app=1, device="7f", push=voip()), phone(gateway, "b", app=2))
+        await gateway.store.sip_messages.put(message("c1 1", "a"))
+
+        erased = await gateway.call("DELETE", f"/v1/apps/acme-chat/users/{BOB}")
+
+        assert (erased.status_code, erased.json()["devices"]) == (200, 1)
+        assert [each.uid for each in gateway.store.sip_bindings.of(BOB)] == ["b"]
+        assert await gateway.store.sip_messages.count(BOB) == 0
 
     async def test_are_the_administrators_matter(self, gateway: Gateway) -> None:
         await gateway.with_app()
