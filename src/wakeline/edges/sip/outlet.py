@@ -26,8 +26,19 @@ class Outlet:
     """Sends through an endpoint, which is set before anything is sent."""
 
     def __init__(self) -> None:
-        self.endpoint: Endpoint | None = None
+        self._attached: Endpoint | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def attach(self, endpoint: Endpoint) -> None:
+        """Send through these sockets."""
+        self._attached = endpoint
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Return the sockets."""
+        if self._attached is None:
+            raise LocalProtocolError("The transaction layer has no sockets")
+        return self._attached
 
     def reached(
         self, request: Request, to: Flow | Hop, then: Callable[[Flow], None], failed: Callable[[], None]
@@ -37,7 +48,7 @@ class Outlet:
             then(to)
             return
         large = to.transport is Transport.UDP and len(request.to_bytes()) > LARGE
-        flow = None if large else self._sockets.at_hand(to)
+        flow = None if large else self.endpoint.at_hand(to)
         if flow is not None:
             then(flow)
         else:
@@ -59,15 +70,9 @@ class Outlet:
         for task in self._tasks:
             task.cancel()
 
-    @property
-    def _sockets(self) -> Endpoint:
-        if self.endpoint is None:
-            raise LocalProtocolError("The transaction layer has no sockets")
-        return self.endpoint
-
     async def _reach(self, hop: Hop, then: Callable[[Flow], None], failed: Callable[[], None], *, large: bool) -> None:
         try:
-            flow = await (self._by_tcp(hop) if large else self._sockets.reach(hop))
+            flow = await (self._by_tcp(hop) if large else self.endpoint.reach(hop))
         except TransportError as error:
             _log.debug("sip.unreachable", hop=str(hop.address), reason=str(error))
             failed()
@@ -76,13 +81,13 @@ class Outlet:
 
     async def _by_tcp(self, hop: Hop) -> Flow:
         try:
-            return await self._sockets.reach(Hop(Transport.TCP, hop.address))
+            return await self.endpoint.reach(Hop(Transport.TCP, hop.address))
         except TransportError:
-            return await self._sockets.reach(hop)
+            return await self.endpoint.reach(hop)
 
     async def _reply(self, hop: Hop, data: bytes) -> None:
         try:
-            (await self._sockets.reach(hop)).send(data)
+            (await self.endpoint.reach(hop)).send(data)
         except TransportError as error:
             _log.debug("sip.response_not_sent", reason=str(error))
 
