@@ -79,7 +79,6 @@ class CatchingUp:
         self._wake = wake
         self._fill = fill
         self._looked: dict[int, float] = {}
-        self._mirrors: dict[int, bool] = {}
         self._waited: set[int] = set()
         self._settled: set[int] = set()
         self._changed: set[int] = set()
@@ -98,7 +97,6 @@ class CatchingUp:
         self._changed.discard(installation)
         self._waited.discard(installation)
         self._looked.pop(installation, None)
-        self._mirrors.pop(installation, None)
         self._turns.forget(installation)
 
     async def run(self) -> None:
@@ -155,10 +153,8 @@ class CatchingUp:
         return Found(events or 0, horizon)
 
     async def _reach(self, installation: Installation, horizon: int) -> None:
-        """Write that all before `horizon` is known; a mirror that is empty, or only now became one, is filled."""
-        was_mirror = self._mirrors.get(installation.id, installation.mirror)
-        self._mirrors[installation.id] = installation.mirror
-        if installation.mirror and not (installation.reached and was_mirror):
+        """Write that all before `horizon` is known; a mirror that was not read whole since it became one is filled."""
+        if installation.mirror and not installation.filled:
             self._fill(installation.id)
         if installation.reached or not installation.mirror:
             await self._installations.reach(installation.id, horizon)

@@ -4,16 +4,18 @@ A portal is read while it is in use, and events of it are read beside this. Rule
 newer     what we learnt after the reading began is left as it is: it is at least as new as what was read, or its event is to come
 gone      a record of ours between the ends of a page that the page has not is deleted, unless we learnt of it since
 resumed   what was read is kept page by page; if the portal cannot be reached, the reading goes on where it stopped. A mirror that
-          was never filled to the end is not `reached`, so that the next process fills it anew
-refused   a kind that the application may not read is left out, and said to be
+          was not read to the end since it became one is not `filled`, so that the next process fills it anew
+refused   a kind that the application may not read is left out, and said to be; a portal that only now became the mirror has none of
+          it then, for what is here was another portal's
 
-Nothing here is deleted for a refusal or an answer that ends early. Users are never deleted, on either side: who left is inactive.
+Nothing else is deleted for a refusal or an answer that ends early. Users are never deleted, on either side: who left is inactive.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -116,6 +118,11 @@ def _mirror(installations: Installations, number: int) -> Installation:
     return installation
 
 
+def _settled(there: datetime) -> int:
+    """Return up to when all was read that happened at a portal whose time was this (Unix ms)."""
+    return int(there.timestamp() * 1000) - SETTLING
+
+
 class _Filling:
     """One filling. `began` is when it began, by our clock (Unix ms): what we learnt after it is newer."""
 
@@ -158,18 +165,29 @@ class _Filling:
 
     async def _all(self) -> None:
         there = await self._patiently(partial(portal_time, self._client))
+        is_new = not _mirror(self._installations, self.number).filled
         await self._part(USERS, self._users)
         for kind in KINDS:
-            await self._part(kind.record.value, partial(self._kind, kind))
-        reached = int(there.timestamp() * 1000) - SETTLING
-        await self._patiently(partial(self._installations.reach, self.number, reached))
+            is_read = await self._part(kind.record.value, partial(self._kind, kind))
+            if is_new and not is_read:
+                empty = partial(self._records.fill, kind.record, (), after=0, last=None, began=self.began)
+                await self._patiently(empty)
+        await self._patiently(partial(self._installations.reach, self.number, _settled(there)))
+        await self._patiently(self._is_full)
 
-    async def _part(self, name: str, read: Callable[[], Awaitable[None]]) -> None:
+    async def _part(self, name: str, read: Callable[[], Awaitable[None]]) -> bool:
+        """Read one part; False: we may not."""
         try:
             await self._patiently(read)
         except PortalRefused as error:
             self._refused.append(f"{name}: {error.detail}")
             _log.warning("bitrix24.mirror_part_refused", installation=self.number, part=name, cause=error.detail)
+            return False
+        return True
+
+    async def _is_full(self) -> None:
+        known = _mirror(self._installations, self.number)
+        await self._installations.change(msgspec.structs.replace(known, filled=self.began), of=known)
 
     async def _patiently(self, step: Callable[[], Awaitable[T]]) -> T:
         """Do a step, again and again while the portal or the store cannot; a step goes on where it stopped."""

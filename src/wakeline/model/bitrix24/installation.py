@@ -74,7 +74,8 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     `BY_MEMBER_ID` while the id is not known.
     `mirror`: its users and records are kept in our own portal's store, of at most one installation.
     `telephony`: calls that go through us are registered there. `offline`: its queue of offline events is ours.
-    `cause` says why it is not active; `reached`: everything that happened there before is known here.
+    `cause` says why it is not active; `reached`: everything that happened there before is known here. `filled`: when the mirror was
+    read whole; 0: it was not since it became one.
     """
 
     id: int
@@ -93,10 +94,13 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     state: InstallationState = InstallationState.WAITING
     cause: str = ""
     reached: int = 0
+    filled: int = 0
     created: int = 0
 
     def __post_init__(self) -> None:
-        """Put the portal's id into a prefix that waited for it."""
+        """Put the portal's id into a prefix that waited for it; what is no mirror has been filled with nothing."""
+        if not self.mirror and self.filled:
+            msgspec.structs.force_setattr(self, "filled", 0)
         if self.member_id and self.prefix == BY_MEMBER_ID:
             msgspec.structs.force_setattr(self, "prefix", f"{self.member_id}:")
 

@@ -562,14 +562,18 @@ class TestFirst:
     async def test_one_that_was_reached_is_filled_anew_when_it_becomes_the_mirror(self, world: Connected) -> None:
         listening = Listening(world, await world.webhook(), 0)
         await listening.look()
+        # It becomes the mirror while no gateway runs.
         await world.store.installations.change(msgspec.structs.replace(listening.installation, mirror=True))
-        listening.looking.ring(listening.number)
-        await listening.look_twice()
-        listening.looking.ring(listening.number)
+        listening.another_process()
         await listening.look()
-
         assert listening.filled == [listening.number]
         assert listening.installation.reached == world.clock.now() - SETTLING
+
+        full = msgspec.structs.replace(listening.installation, filled=world.clock.now())
+        await world.store.installations.change(full)
+        await listening.look_twice()
+
+        assert listening.filled == [listening.number]
 
     async def test_a_mirror_hears_of_every_kind_and_others_of_what_rules_want(self, world: Connected) -> None:
         mirror = Listening(world, await world.webhook(mirror=True, reached=world.clock.now()), 0)

@@ -226,11 +226,35 @@ async def test_a_kind_that_we_may_not_read_is_named_and_left_as_it_is(mirror: Mi
     assert progress.done["tasks.task"] == TASKS
 
 
+async def test_nothing_of_another_portal_is_left_in_what_we_may_not_read(mirror: Mirror) -> None:
+    await mirror.fill()
+    installations, before = mirror.world.store.installations, mirror.installation
+    await installations.change(msgspec.structs.replace(before, mirror=False))
+    mirror.number = (await mirror.world.webhook(mirror=True)).id
+    mirror.world.clock.advance(60)
+    mirror.world.script("crm.lead.list", ScriptedAnswer(status=403, reason="insufficient_scope", times=9))
+
+    progress = await mirror.fill()
+
+    assert "crm.lead: " in progress.cause
+    assert await mirror.numbers(RecordKind.LEAD) == []
+    assert len(await mirror.numbers(RecordKind.DEAL)) == DEALS
+
+
 async def test_a_mirror_is_reached_when_it_is_full(mirror: Mirror) -> None:
     began = mirror.world.clock.now()
     await mirror.fill()
 
-    assert mirror.installation.reached == began - SETTLING
+    assert (mirror.installation.reached, mirror.installation.filled) == (began - SETTLING, began)
+
+
+async def test_what_ceases_to_be_the_mirror_is_to_be_filled_when_it_becomes_it_again(mirror: Mirror) -> None:
+    await mirror.fill()
+    installations = mirror.world.store.installations
+    await installations.change(msgspec.structs.replace(mirror.installation, mirror=False))
+    await installations.change(msgspec.structs.replace(mirror.installation, mirror=True))
+
+    assert mirror.installation.filled == 0
 
 
 async def test_one_that_was_not_filled_to_the_end_is_not_reached(mirror: Mirror) -> None:
@@ -240,7 +264,7 @@ async def test_one_that_was_not_filled_to_the_end_is_not_reached(mirror: Mirror)
 
     assert progress.cause
     assert mirror.installation.state is InstallationState.DEAD
-    assert mirror.installation.reached == 0
+    assert (mirror.installation.reached, mirror.installation.filled) == (0, 0)
 
 
 async def test_a_reading_that_is_stopped_says_so(mirror: Mirror) -> None:
