@@ -34,15 +34,6 @@ def is_woken_by(binding: Binding, app: int, token: str) -> bool:
     return binding.push is not None and binding.app == app and any(each.value == token for each in binding.push.tokens)
 
 
-def is_text(text: str) -> bool:
-    """Tell whether a text is one: of bytes that are no UTF-8 surrogates are left, and nothing is kept by such a name."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def refuse_broken_text(kept: BindingChange | WaitingMessage | SipUser) -> None:
     """Raise InvalidRequest for what cannot be kept as it came."""
     try:

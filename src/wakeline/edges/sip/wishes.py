@@ -12,6 +12,7 @@ from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.feature_caps import PNSREG, push_services
 from wakeline.wire.sip.headers import NameAddr, parse_name_addr
 from wakeline.wire.sip.message import Request
+from wakeline.wire.sip.pieces import is_utf8, readable
 from wakeline.wire.sip.push_params import PushAsked, push_of
 from wakeline.wire.sip.uri import SipUri, parse_uri
 
@@ -76,12 +77,14 @@ def read(request: Request) -> Asked:
     if everything and (len(contacts) > 1 or request.seconds("expires") != 0):
         raise Broken("Contact: * stands alone, with Expires: 0")
     path = tuple(request.values("path"))
+    if not all(map(is_utf8, (to.aor, request.call_id, *path, *(contact.text for contact in contacts)))):
+        raise Broken("An address of this REGISTER is no UTF-8")
     return Asked(
         aor=to.aor,
         domain=to.host,
         call_id=request.call_id,
         cseq=request.cseq.number,
-        user_agent=request.get("user-agent") or "",
+        user_agent=readable(request.get("user-agent") or ""),
         path=path,
         wants_gruu=request.has_option("supported", GRUU),
         everything=everything,

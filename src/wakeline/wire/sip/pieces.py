@@ -34,6 +34,20 @@ def encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def is_utf8(text: str) -> bool:
+    """Return whether text came from bytes that are UTF-8: what is not, can go on as it came, but not be kept or shown."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def readable(text: str) -> str:
+    """Return text with a mark in the place of bytes that are no UTF-8, for what is only shown."""
+    return text if text.isascii() else encode(text).decode("utf-8", "replace")
+
+
 def is_token(text: str) -> bool:
     """Return whether a text is a token."""
     return _TOKEN.fullmatch(text) is not None

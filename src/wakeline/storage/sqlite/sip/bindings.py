@@ -13,11 +13,12 @@ import msgspec
 
 from wakeline.model.sip.binding import Binding, BindingChange
 from wakeline.ports import Clock
-from wakeline.storage.sip import applied, in_order, is_text, is_woken_by, refuse_broken_text, without_app
+from wakeline.storage.sip import applied, in_order, is_woken_by, refuse_broken_text, without_app
 from wakeline.storage.sqlite.apps import SqliteApps
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.sip.rows import SQL, binding_of, forget, gruu_key, keep, leave_app, token_key
 from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.wire.sip.pieces import is_utf8
 
 BATCH = 200
 """Bindings forgotten in one transaction: some milliseconds at most."""
@@ -76,7 +77,7 @@ class SqliteSipBindings:
 
     def of(self, aor: str) -> list[Binding]:
         """Return the bindings of an AoR that are kept, highest q first, of equals the one that registered last."""
-        if not is_text(aor):
+        if not is_utf8(aor):
             return []
         bindings = [binding_of(facts) for (facts,) in self._reader.all(SQL["bindings"], (aor,))]
         for coming in self._on_their_way.get(aor, ()):

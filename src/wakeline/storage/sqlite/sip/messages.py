@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from wakeline.model.sip.waiting import WaitingMessage
-from wakeline.storage.sip import is_text, refuse_broken_text, to_each_once
+from wakeline.storage.sip import refuse_broken_text, to_each_once
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
 from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.wire.sip.pieces import is_utf8
 
 BATCH = 200
 """Messages forgotten in one transaction: some milliseconds at most."""
@@ -34,18 +35,18 @@ class SqliteSipMessages:
 
     async def waiting(self, aor: str, uid: str, *, now: int, limit: int) -> list[WaitingMessage]:
         """Return what a phone has not taken, in order; what has expired is left out."""
-        if not (is_text(aor) and is_text(uid)):
+        if not (is_utf8(aor) and is_utf8(uid)):
             return []
         return [_message(row) for row in self._reader.all(_SQL["waiting_messages"], (uid, aor, now, limit))]
 
     async def taken(self, uid: str, messages: Collection[int]) -> None:
         """Write that a phone took messages, on a full disk too if room can be made: it must not be given them again."""
-        if is_text(uid):
+        if is_utf8(uid):
             await self._writer.write(lambda tx: _take(tx, uid, messages), essential=True)
 
     async def count(self, aor: str) -> int:
         """Count what waits for an AoR."""
-        if not is_text(aor):
+        if not is_utf8(aor):
             return 0
         count: int = self._reader.one(_SQL["count_messages"], (aor,))[0]
         return count
