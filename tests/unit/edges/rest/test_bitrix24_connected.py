@@ -176,6 +176,24 @@ async def test_users_have_the_portals_id_before_their_number_unless_chosen_other
     assert (one.prefix, changed) == ("abc:", ["", "sales-", "abc:"])
 
 
+@pytest.mark.parametrize(("prefix", "mixes"), [("acme", True), ("acme7", True), ("", False), ("acme-", False)])
+async def test_users_of_two_portals_are_never_called_the_same_in_one_app(
+    gateway: Gateway, prefix: str, mixes: bool
+) -> None:
+    await connected(gateway, prefix="acme")
+    await connected(gateway, APPLICATION, prefix="acme")  # the same portal, and the same users
+    other = {**APPLICATION, "domain": "emca.bitrix24.com"}
+
+    answer = await gateway.call("POST", ALL, json={**other, "prefix": prefix})
+    if mixes:
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (409, "/prefix")
+        shown = await connected(gateway, other)
+        answer = await gateway.call("PATCH", f"{ALL}/{shown['id']}", json={"prefix": prefix})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (409, "/prefix")
+    else:
+        assert answer.status_code == 201
+
+
 async def test_one_portal_is_mirrored_and_the_next_is_told_which(gateway: Gateway) -> None:
     first = await connected(gateway, mirror=True)
     await gateway.call("POST", ALL, json=APPLICATION)

@@ -98,6 +98,7 @@ async def connect(call: Call) -> Answer:
         telephony=new.telephony,
         created=call.now,
     )
+    way_in.users_of_its_own(call, installation)
     if isinstance(access, WebhookAccess):
         installation = await call.ports.connected.portals.verify(installation)
     kept = await call.ports.connected.installations.create(installation)
@@ -117,6 +118,8 @@ async def change(call: Call) -> Answer:
         way_in.no_other_mirror(call, one)
     access = way_in.changed(call, one, given.pop("url", None), given.pop("client_secret", None))
     changed = msgspec.structs.replace(one, **given, access=access)
+    if given.keys() & {"app", "prefix"}:
+        way_in.users_of_its_own(call, changed)
     if isinstance(access, WebhookAccess) and access != one.access:
         changed = _same_portal(one, await call.ports.connected.portals.verify(changed))
     await call.ports.connected.installations.change(changed, of=one)

@@ -1,4 +1,7 @@
-"""How we get into a portal, as an operator says it: read, judged, and compared with what is connected already."""
+"""How we get into a portal, as an operator says it: read, judged, and compared with what is connected already.
+
+The portals of one app have prefixes by which their users differ: whoever is named so by two would get the pushes of both.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,13 @@ import re
 from typing import Protocol
 
 from wakeline.edges.rest.operations import Call
-from wakeline.model.bitrix24.installation import Access, ApplicationAccess, Installation, WebhookAccess
+from wakeline.model.bitrix24.installation import (
+    BY_MEMBER_ID,
+    Access,
+    ApplicationAccess,
+    Installation,
+    WebhookAccess,
+)
 from wakeline.model.errors import AddressRefused, Conflict, InvalidRequest
 from wakeline.wire.bitrix24.endpoints import host_of, rest_endpoint, same_origin, webhook_address
 
@@ -108,6 +117,31 @@ def no_other_mirror(call: Call, but: Installation | None) -> None:
                 pointer="/mirror",
                 fix=f"Take it from that one first: `PATCH /v1/bitrix24/installations/{one.id}` with `mirror` false.",
             )
+
+
+def users_of_its_own(call: Call, wanted: Installation) -> None:
+    """Raise Conflict if a user of another portal may be called as one of this."""
+    for one in call.ports.connected.installations.all():
+        if one.id != wanted.id and one.app == wanted.app and not _is_same_portal(one, wanted) and _mixes(one, wanted):
+            raise Conflict(
+                f"users of the portal {one.id} ({host_of(one.client_endpoint)}) may be called the same in this app",
+                pointer="/prefix",
+                fix="Choose another prefix, or leave it to the portal's member id; or take another app.",
+            )
+
+
+def _is_same_portal(one: Installation, other: Installation) -> bool:
+    is_known = bool(one.member_id and other.member_id)
+    return one.member_id == other.member_id if is_known else same_origin(one.client_endpoint, other.client_endpoint)
+
+
+def _mixes(one: Installation, other: Installation) -> bool:
+    """Tell whether prefix and number can be the same text: `1` and 7 are what nothing and 17 are."""
+    if BY_MEMBER_ID in (one.prefix, other.prefix):
+        return False
+    short, long = sorted((one.prefix, other.prefix), key=len)
+    rest = long.removeprefix(short)
+    return long.startswith(short) and (not rest or (rest.isascii() and rest.isdigit()))
 
 
 def changed(call: Call, one: Installation, url: str | None, secret: str | None) -> Access:
