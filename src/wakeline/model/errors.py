@@ -148,6 +148,14 @@ class SecretNotReplayed(Conflict):
     resource = ""
 
 
+class TokenGone(RequestError):
+    """The push service has said that the token that was named is no more."""
+
+    code = "token_gone"
+    title = "The push token is no longer valid"
+    status = 410
+
+
 class BodyTooLarge(RequestError):
     """The body is longer than the edge reads."""
 

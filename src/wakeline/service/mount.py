@@ -4,6 +4,7 @@
     /oauth/...                                  its OAuth server
     /send/, /pub/, /bitrix24/send/, .../pub/    the push service of self-hosted portals
     /bitrix24/events/..., /bitrix24/oauth/...   the door of portals that we are connected to
+    /flexisip                                   what a Flexisip calls as its external-push-uri
     all else                                    our own REST API
 
 Doubled slashes do not count: clients join addresses that end in one with paths that begin with one.
@@ -29,6 +30,7 @@ class Door(Enum):
     OAUTH = auto()
     BROKER = auto()
     CONNECTED = auto()
+    FLEXISIP = auto()
 
 
 class Mount:
@@ -59,6 +61,8 @@ class Mount:
                 return Door.BROKER
             case ["bitrix24", name, _] if name in _CONNECTED:
                 return Door.CONNECTED
+            case ["flexisip"]:
+                return Door.FLEXISIP
             case _:
                 return Door.REST
 

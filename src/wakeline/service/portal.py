@@ -88,14 +88,15 @@ class Portal:
         self._connected.apply(settings)
         self.ports.settings = settings
 
-    def beside(self, rest: ASGIApp) -> Mount:
-        """Return one application that serves the portal's doors and the REST API."""
+    def beside(self, rest: ASGIApp, flexisip: ASGIApp) -> Mount:
+        """Return one application that serves the portal's doors, the REST API and the door of Flexisips."""
         doors: dict[Door, ASGIApp] = {
             Door.REST: rest,
             Door.PORTAL: self._door,
             Door.OAUTH: OAuthDoor(self.ports),
             Door.BROKER: self._broker,
             Door.CONNECTED: self._connected.door,
+            Door.FLEXISIP: flexisip,
         }
         return Mount(doors, lambda host: is_oauth_host(host, self.ports.settings.bitrix24))
 

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from wakeline.config import Bitrix24, Settings
 from wakeline.config.rules import sqlite_path
 from wakeline.edges import rest
+from wakeline.edges.flexisip import FlexisipDoor
 from wakeline.model.errors import ConfigError, StoreBusy
 from wakeline.model.route import ProviderKind
 from wakeline.observe.health import Health
@@ -65,7 +66,9 @@ class Gateway:
         self._clients.push_async_callback(self._portal.close)
         self._rest_ports = self._edge_ports(store, secrets)
         self._rest = rest.build(self._rest_ports)
-        self._app = self._portal.beside(self._rest)
+        flexisip = FlexisipDoor(self._rest_ports)
+        self._clients.push_async_callback(flexisip.close)
+        self._app = self._portal.beside(self._rest, flexisip)
         door = LocalDoor(self._rest)
         self._clients.push_async_callback(door.close)
         self._watch = Watch(
