@@ -19,6 +19,7 @@ from wakeline.cli.credential_views import REFUSED, end, now
 from wakeline.cli.failures import Refused
 from wakeline.cli.importing_bitrix24 import bitrix24
 from wakeline.cli.importing_devices import devices
+from wakeline.cli.importing_flexisip import flexisip
 from wakeline.cli.noun import noun
 from wakeline.cli.printing import table
 from wakeline.edges.rest.apps import AppList, NewApp
@@ -32,6 +33,7 @@ from wakeline.wire.credential_file import Expectation, Inspection, inspect
 app = noun("import", "Bring in what another push server left.")
 app.command(devices)
 app.command(bitrix24)
+app.command(flexisip)
 
 _FAILED = 1
 
