@@ -75,7 +75,7 @@ def test_what_is_written_is_a_settings_file(conf: Path, tmp_path: Path, capsys: 
 
 
 def test_what_does_not_go_together_is_said(conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    conf.write_text("[module::PushNotification]\napns-server=host/path\n")
+    conf.write_text("[module::PushNotification]\napns-server=https://:443\n")
     assert invoke("import", "flexisip", str(conf)) == 0
     assert "providers.apns.production" in capsys.readouterr().err
 

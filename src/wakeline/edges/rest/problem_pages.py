@@ -96,6 +96,14 @@ PAGES: dict[str, Page] = {
             "If it is lost, delete what was made and make another with a new `Idempotency-Key`.",
         ),
     ),
+    "token_gone": Page(
+        "The push token that a SIP proxy named is one that Apple or Google have called gone: the app was removed, or has a new "
+        "token. Nothing was sent.",
+        (
+            "Forget the registration that the token came with, and answer the caller that the phone cannot be reached.",
+            "The app registers with its new token when it is started the next time.",
+        ),
+    ),
     "body_too_large": Page(
         "The body is longer than this gateway reads: 1 MiB for JSON and forms, 64 KiB for a line of NDJSON.",
         (

@@ -46,7 +46,7 @@ Rule = Callable[[Asking], Verdict]
 
 
 def translate(text: str, app: str = "APP") -> list[Translated]:
-    """Return every setting of a flexisip.conf with what becomes of it; `app` is the slug of the app that its Firebase projects are for."""
+    """Return every setting of a flexisip.conf with what becomes of it; `app` is the slug of the app of its Firebase projects."""
     settings = read(text)
     known = last_of(settings)
     found = []
@@ -241,7 +241,9 @@ def _forced(asking: Asking) -> Verdict:
     found = seconds(asking.value)
     if not found:
         return _taken("Phones get the time that they ask for, within the bounds.")
-    return _changed("The longest and the usual time are this.", ("sip.max_expires", found), ("sip.default_expires", found))
+    return _changed(
+        "The longest and the usual time are this.", ("sip.max_expires", found), ("sip.default_expires", found)
+    )
 
 
 _OWN_STORE = "Registrations and messages are in the gateway's own store, and outlive a restart."
@@ -262,7 +264,9 @@ RULES: Mapping[tuple[str, str], Rule] = {
     (PUSH, "message-time-to-live"): _message_ttl,
     (PUSH, "max-queue-size"): _obsolete("Pushes wait on disk, and [queue] max_pending bounds them all."),
     (PUSH, "retransmission-count"): _obsolete("A push that gets no answer is sent again by itself, within its time."),
-    (PUSH, "retransmission-interval"): _obsolete("A push that gets no answer is sent again by itself, within its time."),
+    (PUSH, "retransmission-interval"): _obsolete(
+        "A push that gets no answer is sent again by itself, within its time."
+    ),
     (PUSH, "call-remote-push-interval"): _differs("Phones say it themselves: pn-call-remote-push-interval."),
     (PUSH, "display-from-uri"): _as_truth("sip.display_from_uri", "The caller's name and address in pushes."),
     (PUSH, "add-to-tag-filter"): _obsolete("110 never has a To tag, as RFC 3261 asks."),
@@ -296,7 +300,9 @@ RULES: Mapping[tuple[str, str], Rule] = {
     (ROUTER, "message-fork-late"): _differs("Messages wait for sleeping phones in any case."),
     (ROUTER, "fork-no-global-decline"): _differs("A 6xx ends the call everywhere, as RFC 3261 says."),
     (ROUTER, "treat-decline-as-urgent"): _differs("A 603 ends the call everywhere at once, as RFC 3261 says."),
-    (ROUTER, "treat-all-as-urgent"): _obsolete("The best answer goes out when all phones have answered, or at the timeout."),
+    (ROUTER, "treat-all-as-urgent"): _obsolete(
+        "The best answer goes out when all phones have answered, or at the timeout."
+    ),
     (ROUTER, "call-fork-timeout"): _as_seconds(
         "sip.call_fork_timeout", "How long a call waits for a phone.", LONGEST_CALL
     ),
@@ -318,7 +324,9 @@ RULES: Mapping[tuple[str, str], Rule] = {
     (REGISTRAR, "reg-domains"): _as_words("sip.domains", "Domains whose users register here."),
     (REGISTRAR, "max-contacts-by-aor"): _as_number("sip.max_contacts", "Phones of one user."),
     (REGISTRAR, "max-contacts-per-registration"): _differs("It is [sip] max_contacts, too."),
-    (REGISTRAR, "unique-id-parameters"): _obsolete("A phone is +sip.instance, else its push parameters, else its address."),
+    (REGISTRAR, "unique-id-parameters"): _obsolete(
+        "A phone is +sip.instance, else its push parameters, else its address."
+    ),
     (REGISTRAR, "enable-gruu"): _differs("A phone that supports gruu always gets one."),
     (REGISTRAR, "register-expire-randomizer-max"): _obsolete("Phones get the time that they ask for."),
     (REGISTRAR, "max-expires"): _as_seconds("sip.max_expires", "Longest registration."),
@@ -335,7 +343,9 @@ RULES: Mapping[tuple[str, str], Rule] = {
     (AUTHENTICATION, "enabled"): _authentication,
     (AUTHENTICATION, "auth-domains"): _as_words("sip.domains", "Domains whose users have passwords."),
     (AUTHENTICATION, "trusted-hosts"): _as_words("sip.peers", "Who needs no password."),
-    (AUTHENTICATION, "db-implementation"): _differs("Users are made by `wakeline sip user add`, or known by [sip] auth_url."),
+    (AUTHENTICATION, "db-implementation"): _differs(
+        "Users are made by `wakeline sip user add`, or known by [sip] auth_url."
+    ),
     (TRUSTED, "trusted-hosts"): _as_words("sip.peers", "Who needs no password."),
 }
 """By section and name."""

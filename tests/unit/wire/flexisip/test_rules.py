@@ -12,9 +12,7 @@ from wakeline.wire.flexisip.settings import Becomes, Translated, merged, read
 
 def one(section: str, name: str, value: str, more: str = "") -> Translated:
     [found] = [
-        each
-        for each in translate(f"[module::{section}]\n{name}={value}\n{more}", "acme")
-        if each.setting.name == name
+        each for each in translate(f"[module::{section}]\n{name}={value}\n{more}", "acme") if each.setting.name == name
     ]
     return found
 
@@ -40,7 +38,17 @@ def test_a_backslash_at_the_end_of_the_file_ends_the_reading() -> None:
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("90", 90), ("90s", 90), ("10min", 600), ("7 d", 604_800), ("1h", 3600), ("500ms", 0), ("x", None), ("", None), ("-1", None)],
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("10min", 600),
+        ("7 d", 604_800),
+        ("1h", 3600),
+        ("500ms", 0),
+        ("x", None),
+        ("", None),
+        ("-1", None),
+    ],
 )
 def test_a_time_is_read_with_its_unit(text: str, found: int | None) -> None:
     assert seconds(text) == found
@@ -57,7 +65,12 @@ def test_a_time_is_read_with_its_unit(text: str, found: int | None) -> None:
         ("Router", "message-accept-timeout", "5", {"sip.message_accept_timeout": 5}),
         ("Router", "message-accept-timeout", "soon", {}),
         ("Router", "permit-self-generated-provisional-response", "false", {"sip.push_sent": False}),
-        ("Registrar", "reg-domains", "example.org sip.example.org", {"sip.domains": ("example.org", "sip.example.org")}),
+        (
+            "Registrar",
+            "reg-domains",
+            "example.org sip.example.org",
+            {"sip.domains": ("example.org", "sip.example.org")},
+        ),
         ("Registrar", "reg-domains", "*", {}),
         ("Registrar", "max-contacts-by-aor", "15", {"sip.max_contacts": 15}),
         ("Registrar", "max-contacts-by-aor", "0", {}),
@@ -69,10 +82,25 @@ def test_a_time_is_read_with_its_unit(text: str, found: int | None) -> None:
         ("Authentication", "enabled", "false", {"sip.auth": "none"}),
         ("Authentication", "trusted-hosts", "192.0.2.1 2001:db8::1", {"sip.peers": ("192.0.2.1", "2001:db8::1")}),
         ("PushNotification", "display-from-uri", "true", {"sip.display_from_uri": True}),
-        ("PushNotification", "apple-certificate-dir", "/etc/flexisip/apn", {"credentials.directory": "/etc/flexisip/apn"}),
-        ("PushNotification", "apns-server", "api.push.apple.com", {"providers.apns.production": "https://api.push.apple.com:443"}),
+        (
+            "PushNotification",
+            "apple-certificate-dir",
+            "/etc/flexisip/apn",
+            {"credentials.directory": "/etc/flexisip/apn"},
+        ),
+        (
+            "PushNotification",
+            "apns-server",
+            "api.push.apple.com",
+            {"providers.apns.production": "https://api.push.apple.com:443"},
+        ),
         ("PushNotification", "apns-dev-server", "h:2197", {"providers.apns.sandbox": "https://h:2197"}),
-        ("PushNotification", "firebase-service-accounts", "8123:/a.json 9:/b.json", {"sip.senders": ("8123:acme", "9:acme")}),
+        (
+            "PushNotification",
+            "firebase-service-accounts",
+            "8123:/a.json 9:/b.json",
+            {"sip.senders": ("8123:acme", "9:acme")},
+        ),
         ("PushNotification", "firebase-projects-api-keys", "8123:AIzaSecret", {"sip.senders": ("8123:acme",)}),
         ("PushNotification", "enabled", "false", {}),
     ],
@@ -88,7 +116,10 @@ def test_a_proxy_is_one_url_for_both_push_services() -> None:
         "providers.apns.proxy": url,
         "providers.fcm.proxy": url,
     }
-    assert sets("PushNotification", "https-proxy-host", "proxy.example")["providers.fcm.proxy"] == "http://proxy.example:3128"
+    assert (
+        sets("PushNotification", "https-proxy-host", "proxy.example")["providers.fcm.proxy"]
+        == "http://proxy.example:3128"
+    )
     assert sets("PushNotification", "https-proxy-host", "") == {}
 
 
