@@ -94,6 +94,7 @@ class Registering:
             self.store.credentials,
             self.clock,
             lambda: self.settings.sender_apps,
+            lambda: False,
         )
         registrar = Registrar(
             lambda: self.settings,
@@ -156,6 +157,10 @@ class Registering:
     async def firebase(self, slug: str = "phone-app", project: str = "acme-fire") -> App:
         """Make an app with a service account of this project."""
         return await self._credential(slug, CredentialKind.FCM_SERVICE_ACCOUNT, (Environment.PRODUCTION,), (project,))
+
+    async def vapid(self, slug: str = "phone-app", key: str = "BNcVapidKey") -> App:
+        """Make an app with a VAPID key."""
+        return await self._credential(slug, CredentialKind.VAPID_KEY, (Environment.PRODUCTION,), (), key)
 
     async def _credential(
         self, slug: str, kind: CredentialKind, worlds: tuple[Environment, ...], topics: tuple[str, ...], key: str = ""

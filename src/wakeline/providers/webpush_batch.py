@@ -14,7 +14,7 @@ from wakeline import __version__
 from wakeline.model.device import Recipient
 from wakeline.model.outcome import Outcome
 from wakeline.ports import Shipment
-from wakeline.wire.webpush import Prepared, Subscription
+from wakeline.wire.webpush import OF_A_BODY, Prepared, Subscription
 
 
 class Batch:
@@ -64,10 +64,10 @@ class Post(NamedTuple):
         """Return until when it may be answered, on the monotonic clock."""
         return self.batch.shipment.deadline
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """Return its headers but for the authorization."""
-        return self.batch.headers
+    def headers(self, body: bytes) -> dict[str, str]:
+        """Return its headers but for the authorization; those that tell of a body only if there is one."""
+        headers = self.batch.headers
+        return headers if body else {name: value for name, value in headers.items() if name not in OF_A_BODY}
 
     def body(self, subscription: Subscription, entropy: bytes) -> bytes:
         """Return its encrypted body."""

@@ -159,7 +159,7 @@ class WebPushSender:
         if left <= 0:
             return outcomes.lost(Loss.NOT_WRITTEN, detail=_LATE)
         body = post.body(subscription, os.urandom(webpush.ENTROPY_BYTES))
-        headers = post.headers | {"authorization": self._authorize()}
+        headers = post.headers(body) | {"authorization": self._authorize()}
         try:
             answer = await self._http.post(subscription.endpoint, body, headers, timeout=left)
         except TransportError as error:

@@ -38,6 +38,18 @@ async def test_a_push_is_accepted_and_the_browser_reads_it(rig: Rig) -> None:
     assert int(request["headers"]["ttl"]) in range(3598, 3601)
 
 
+async def test_an_endpoint_without_keys_gets_an_empty_push(rig: Rig) -> None:
+    credential = rig.vapid_key()
+    browser = await rig.subscribe(credential[0].public_key)
+    endpoint = browser.value.partition(" ")[0]
+    results = await rig.send(rig.open_webpush(credential), f"{endpoint}  ")
+    assert results.only.status == 201
+    (request,) = await rig.requests(provider="webpush")
+    assert request["headers"].get("content-length") == "0"
+    assert "content-encoding" not in request["headers"]
+    assert "content-type" not in request["headers"]
+
+
 async def test_a_broadcast_reaches_every_browser_by_one_token_over_few_connections(rig: Rig) -> None:
     credential = rig.vapid_key()
     browsers = [await rig.subscribe(credential[0].public_key) for _ in range(40)]

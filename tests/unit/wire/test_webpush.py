@@ -146,6 +146,13 @@ def test_a_subscription_is_stored_in_one_form_and_read_back() -> None:
     assert webpush.read_subscription(value) == taken == SUBSCRIPTION
 
 
+def test_an_endpoint_without_keys_is_stored_and_read_back_and_nothing_is_encrypted_for_it() -> None:
+    taken = webpush.bare(ENDPOINT, pointer="")
+    assert webpush.read_subscription(webpush.written(taken)) == taken
+    assert taken.bare
+    assert not SUBSCRIPTION.bare
+
+
 @pytest.mark.parametrize(
     "value", ["", "token", f"{ENDPOINT} {POINT}", f"{ENDPOINT}  {POINT} {AUTH}", f"x {POINT} {AUTH}"]
 )

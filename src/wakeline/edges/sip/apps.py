@@ -23,7 +23,7 @@ from wakeline.model.route import Environment, ProviderKind
 from wakeline.model.sip.push import PushParams, PushProvider, PushToken
 from wakeline.pipeline.coverage import choose, missing, need_of
 from wakeline.ports import Apps, Clock, Credentials
-from wakeline.wire import apns
+from wakeline.wire import apns, webpush
 
 VOIP = "voip"
 
@@ -43,15 +43,21 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PushApps:
-    """Looks apps up. `senders` are Firebase project numbers and the slugs of their apps."""
+    """Looks apps up. `senders`: Firebase project numbers and the slugs of their apps; `allow_http`: see `[providers.webpush]`."""
 
     def __init__(
-        self, apps: Apps, credentials: Credentials, clock: Clock, senders: Callable[[], Mapping[str, str]]
+        self,
+        apps: Apps,
+        credentials: Credentials,
+        clock: Clock,
+        senders: Callable[[], Mapping[str, str]],
+        allow_http: Callable[[], bool],
     ) -> None:
         self._apps = apps
         self._credentials = credentials
         self._clock = clock
         self._senders = senders
+        self._allow_http = allow_http
 
     def cover(self, push: PushParams) -> Covered | str:
         """Return who wakes a phone with these parameters, or why nobody does."""
@@ -61,7 +67,7 @@ class PushApps:
             case PushProvider.FCM:
                 return self._firebase(push)
             case PushProvider.WEBPUSH:
-                return "Web Push subscriptions without keys are not served"
+                return self._webpush(push)
             case other:
                 assert_never(other)
 
@@ -71,7 +77,8 @@ class PushApps:
 
     def promise(self, provider: PushProvider) -> Promise:
         """Return what is promised of a service that is served."""
-        return Promise(provider=provider)
+        key = self._of_browsers() if provider is PushProvider.WEBPUSH else ""
+        return Promise(provider=provider, vapid=key if isinstance(key, str) else key.public_key)
 
     def _serves(self, provider: PushProvider) -> bool:
         match provider:
@@ -83,7 +90,7 @@ class PushApps:
             case PushProvider.FCM:
                 return any(self._firebase_credentials())
             case PushProvider.WEBPUSH:
-                return False
+                return isinstance(self._of_browsers(), Credential)
             case other:
                 assert_never(other)
 
@@ -109,6 +116,30 @@ class PushApps:
             return found
         app, project = found
         return Covered(app=app, targets=(TargetClaim(kind=TargetKind.FCM, value=token, topic=project),))
+
+    def _webpush(self, push: PushParams) -> Covered | str:
+        """Return the app of a subscription, which says an endpoint and no more (RFC 8599 section 12)."""
+        credential = self._of_browsers()
+        try:
+            subscription = webpush.bare(push.prid, pointer="/pn-prid", allow_http=self._allow_http())
+        except InvalidRequest as error:
+            return error.detail
+        app = self._apps.by_id(credential.app) if isinstance(credential, Credential) else None
+        if app is None:
+            return str(credential)
+        target = TargetClaim(kind=TargetKind.WEBPUSH, value=webpush.written(subscription), topic=subscription.origin)
+        return Covered(app=app, targets=(target,))
+
+    def _of_browsers(self) -> Credential | str:
+        """Return the VAPID key that phones subscribe with, or why there is none: they do not say for which app."""
+        keys = [each for each in self._all() if each.kind is CredentialKind.VAPID_KEY]
+        if len({each.app for each in keys}) == 1:
+            return keys[-1]
+        return (
+            "Several apps have a VAPID key, and a phone does not say which is its own"
+            if keys
+            else "No app has a VAPID key"
+        )
 
     def _project(self, named: str) -> tuple[App, str] | str:
         """Return the app and id of a project that a phone named by id or number, or why there is none."""

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from wakeline.wire.webpush.answer import read
 from wakeline.wire.webpush.check import check, judge, measure, validate
-from wakeline.wire.webpush.request import BODY_LIMIT, ENTROPY_BYTES, LIMIT, Prepared, prepare
-from wakeline.wire.webpush.subscription import Subscription, origin_of, read_subscription, subscription, written
+from wakeline.wire.webpush.request import BODY_LIMIT, ENTROPY_BYTES, LIMIT, OF_A_BODY, Prepared, prepare
+from wakeline.wire.webpush.subscription import Subscription, bare, origin_of, read_subscription, subscription, written
 from wakeline.wire.webpush.vapid import expiry, vapid
 
 __all__ = [
     "BODY_LIMIT",
     "ENTROPY_BYTES",
     "LIMIT",
+    "OF_A_BODY",
     "Prepared",
     "Subscription",
+    "bare",
     "check",
     "expiry",
     "judge",

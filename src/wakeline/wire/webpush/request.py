@@ -40,6 +40,8 @@ ENTROPY_BYTES = SALT_BYTES + 32
 """What one body takes: the salt and the seed of the sender's key. Never the same twice."""
 
 _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}").fullmatch
+OF_A_BODY = frozenset({"content-encoding", "content-type"})
+"""Header fields of a push that is not empty."""
 _SENT_AS: Fields = ((b"content-encoding", b"aes128gcm"), (b"content-type", b"application/octet-stream"))
 _URGENCY = {Priority.HIGH: "high", Priority.NORMAL: "normal", Priority.LOW: "low"}
 _BACKGROUND_URGENCY = {Priority.HIGH: "normal", Priority.NORMAL: "low", Priority.LOW: "very-low"}
@@ -75,7 +77,12 @@ class Prepared(msgspec.Struct, eq=False):
         return found.plaintext(badge)
 
     def body(self, subscription: Subscription, locale: str, entropy: bytes, badge: int | None = None) -> bytes:
-        """Return the encrypted body for a device; `entropy` is ENTROPY_BYTES of a secret source, used for this body alone."""
+        """Return the encrypted body for a device; `entropy` is ENTROPY_BYTES of a secret source, used for this body alone.
+
+        For one without keys it is empty.
+        """
+        if subscription.bare:
+            return b""
         return encrypted(self.plaintext(locale, badge), subscription, entropy)
 
     def headers(self, authorization: bytes = b"") -> Fields:

@@ -32,7 +32,11 @@ _COPY = "Register exactly what the browser's `subscription.toJSON()` gives."
 
 
 class Subscription(msgspec.Struct, frozen=True):
-    """One browser, or one UnifiedPush app. `p256dh`: its public key, an uncompressed point; `auth`: the shared secret."""
+    """One browser, or one UnifiedPush app. `p256dh`: its public key, an uncompressed point; `auth`: the shared secret.
+
+    Both are empty where a phone gave an endpoint alone (RFC 8599 section 12): nothing can be encrypted for it, so that its pushes
+    are empty, and wake it.
+    """
 
     endpoint: str
     p256dh: bytes
@@ -41,6 +45,11 @@ class Subscription(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         """Leave endpoint and secret out: a repr ends in logs and tracebacks."""
         return f"Subscription(origin={self.origin!r})"
+
+    @property
+    def bare(self) -> bool:
+        """Return whether it is an endpoint without keys."""
+        return not self.p256dh
 
     @property
     def origin(self) -> str:
@@ -77,6 +86,12 @@ def subscription(endpoint: str, p256dh: str, auth: str, *, pointer: str, allow_h
     )
 
 
+def bare(endpoint: str, *, pointer: str, allow_http: bool = False) -> Subscription:
+    """Return a subscription without keys, checked; `pointer` is the JSON Pointer of the endpoint. Raises InvalidRequest."""
+    _check_endpoint(endpoint, pointer, allow_http=allow_http)
+    return Subscription(endpoint=endpoint, p256dh=b"", auth=b"")
+
+
 def written(subscription: Subscription) -> str:
     """Return the one form in which a subscription is stored as the value of a target: endpoint, p256dh and auth."""
     return f"{subscription.endpoint} {encoded(subscription.p256dh)} {encoded(subscription.auth)}"
@@ -91,6 +106,8 @@ def read_subscription(value: str) -> Subscription:
     parts = value.split(" ")
     if len(parts) != 3:
         raise InvalidRequest("this is no stored subscription: endpoint, p256dh and auth, one space between", fix=_COPY)
+    if not parts[1] and not parts[2]:
+        return bare(parts[0], pointer="", allow_http=True)
     return subscription(*parts, pointer="", allow_http=True)
 
 

@@ -168,6 +168,39 @@ async def test_section_11_the_project_of_fcm_finds_the_app() -> None:
         ]
 
 
+async def test_section_12_a_subscription_of_web_push_is_its_endpoint_and_we_say_our_key() -> None:
+    async with Registering() as edge:
+        app = await edge.vapid()
+        push = "pn-provider=webpush;pn-prid=https%3A%2F%2Fpush.example.net%2Fsub%2F1%3Fa%3Db"
+        answer = await edge.register(contact(push))
+        assert answer.all("feature-caps") == ['*;+sip.pns="webpush";+sip.vapid="BNcVapidKey"']
+        device = await edge.store.devices.get(app.id, INSTANCE)
+        assert device is not None
+        (target,) = device.targets
+        assert (target.kind, target.topic) == (TargetKind.WEBPUSH, "https://push.example.net")
+        assert target.value.strip() == "https://push.example.net/sub/1?a=b"
+        assert (await edge.register(contact("pn-provider"), cseq=2)).all("feature-caps") == answer.all("feature-caps")
+
+
+@pytest.mark.parametrize("endpoint", ["http://push.example.net/1", "nonsense", "https://u:p@push.example.net/"])
+async def test_section_12_what_is_no_endpoint_wakes_nobody(endpoint: str) -> None:
+    async with Registering() as edge:
+        await edge.vapid()
+        assert "feature-caps" not in await edge.register(contact(f"pn-provider=webpush;pn-prid={endpoint}"))
+        (bound,) = edge.bindings()
+        assert "endpoint" in bound.why_not
+
+
+async def test_section_12_of_several_keys_none_is_anybody_s() -> None:
+    async with Registering() as edge:
+        await edge.vapid()
+        await edge.vapid("other-app")
+        await edge.register(contact("pn-provider=webpush;pn-prid=https://push.example.net/1"))
+        (bound,) = edge.bindings()
+        assert "VAPID" in bound.why_not
+        assert (await edge.register(contact("pn-provider=webpush"), cseq=2)).status == 555
+
+
 async def test_a_phone_that_no_app_covers_is_registered_and_it_is_said_why_it_is_not_woken() -> None:
     async with Registering() as edge:
         await edge.apple("phone-app", "org.example.other")
