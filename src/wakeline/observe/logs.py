@@ -6,6 +6,7 @@ Loggers are not cached: a reload that changes level or format is in force for th
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -52,7 +53,7 @@ def configure(settings: Logs, stream: TextIO | None = None) -> None:
 
 def _renderers(*, console: bool, colors: bool) -> list[Processor]:
     if console:
-        return [structlog.dev.ConsoleRenderer(colors=colors)]
+        return [structlog.dev.ConsoleRenderer(colors=colors), _printable]
     return [_in_order, structlog.processors.JSONRenderer(serializer=_to_json)]
 
 
@@ -62,7 +63,16 @@ def _in_order(_logger: object, _method: str, line: MutableMapping[str, Any]) -> 
 
 
 def _to_json(line: Any, **_: Any) -> str:
-    return msgspec.json.encode(line, enc_hook=str).decode()
+    try:
+        return msgspec.json.encode(line, enc_hook=str).decode()
+    except UnicodeEncodeError:
+        text = json.dumps(line, default=str, ensure_ascii=False, separators=(",", ":"))
+        return _printable(None, "", text)
+
+
+def _printable(_logger: object, _method: str, line: str) -> str:
+    """Put a mark in the place of what a peer said in no known encoding: a line must not fail because of what it tells of."""
+    return line.encode("utf-8", "replace").decode()
 
 
 class _Library(logging.Handler):

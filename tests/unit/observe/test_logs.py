@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 import msgspec
@@ -45,6 +47,18 @@ def test_console_is_text() -> None:
     structlog.get_logger().info("push_settled", app="acme")
     assert "push_settled" in out.getvalue()
     assert not out.getvalue().startswith("{")
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_a_peer_said_in_no_known_encoding_fails_no_line(form: Literal["json", "console"]) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    configure(Logs(format=form), out)
+    structlog.get_logger().info("sip.refused", call_id="a\udcffb", at=Path("x"), uid="\u00fc")
+    out.seek(0)
+    (line,) = out.read().splitlines()
+    assert "a?b" in line
+    assert "\u00fc" in line
+    assert form == "console" or msgspec.json.decode(line)["at"] == "x"
 
 
 def test_the_level_takes_effect_for_loggers_that_exist_already() -> None:

@@ -19,7 +19,7 @@ import msgspec
 from wakeline.model.sip.push import PushParams, PushProvider, PushTexts, PushToken
 from wakeline.wire.sip.headers import NameAddr, bracketed
 from wakeline.wire.sip.message import Message, Request
-from wakeline.wire.sip.pieces import Params, parse_params, unescape, unquote, without_params
+from wakeline.wire.sip.pieces import Params, is_utf8, parse_params, readable, unescape, unquote, without_params
 
 MAX_VALUE = 4096
 """Longest parameter that is read; a subscription of Web Push takes some hundred characters."""
@@ -87,7 +87,7 @@ def push_asked(params: Params) -> PushAsked | None:
     legacy = "pn-provider" not in params
     if legacy and "pn-tok" not in params:
         return None
-    provider = unescape(params.get("pn-type" if legacy else "pn-provider") or "").lower()
+    provider = readable(unescape(params.get("pn-type" if legacy else "pn-provider") or "")).lower()
     if not legacy and "pn-prid" not in params:
         return PushQuery(provider)
     try:
@@ -101,7 +101,10 @@ def _text(params: Params, name: str) -> str:
     value = params.get(name) or ""
     if len(value) > MAX_VALUE:
         raise _Unusable(f"{name} is longer than {MAX_VALUE} characters")
-    return unescape(unquote(value))
+    text = unescape(unquote(value))
+    if not is_utf8(text):
+        raise _Unusable(f"{name} is no UTF-8")
+    return text
 
 
 def _standard(params: Params, provider: str) -> PushParams:

@@ -43,3 +43,19 @@ async def test_an_address_in_another_encoding_is_refused(where: str) -> None:
 
         assert answer.status == 400
         assert sip.bindings() == []
+
+
+@pytest.mark.parametrize("name", ["pn-provider", "pn-prid", "pn-param", "pn-msg-str"])
+async def test_push_parameters_that_hide_another_encoding_are_not_served(name: str) -> None:
+    said = {"pn-provider": "fcm", "pn-param": "acme-fire", "pn-prid": "token"} | {name: "%FF%FE"}
+    async with Registering() as sip:
+        await sip.firebase()
+        answer = await sip.register(contact(";".join(map("=".join, said.items()))))
+
+        assert answer.status == 555
+        assert sip.bindings() == []
+
+
+async def test_a_service_asked_for_in_another_encoding_is_not_served() -> None:
+    async with Registering() as sip:
+        assert (await sip.register(contact("pn-provider=%FF"))).status == 555
