@@ -62,9 +62,6 @@ class Proxy:
     def __init__(self) -> None:
         self.came: list[tuple[Request, Caller]] = []
 
-    def vouches(self, request: Request) -> bool:
-        return "route" in request
-
     def request(self, server: ServerTransaction, caller: Caller) -> None:
         self.came.append((server.request, caller))
         server.answer(202)

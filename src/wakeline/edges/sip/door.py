@@ -2,7 +2,7 @@
 
     REGISTER                          asked for a password, then the registrar
     outside a dialog                  asked for a password, then the proxy
-    within a dialog                   the proxy, which knows it by the route that it gave; without that it is asked as others are
+    within a dialog (To has a tag)    the proxy, which lets nothing through but what bears a route that it gave
     SUBSCRIBE for `reg`               489: it would show push parameters (RFC 8599 section 13), and phones have GRUUs
 
 Rule: whoever is not believed costs no memory and wakes nobody: what is refused before that is answered and forgotten.
@@ -32,11 +32,8 @@ _log = structlog.get_logger()
 class Onward(Protocol):
     """The proxy. Its methods return at once and may raise Refused and Broken."""
 
-    def vouches(self, request: Request) -> bool:
-        """Tell whether a request bears a route that only who is in a dialog through us can know. Raises Broken."""
-
     def request(self, server: ServerTransaction, caller: Caller) -> None:
-        """Take a request of somebody who is believed; `caller` says nothing of one that is vouched for."""
+        """Take a request of somebody who is believed; one within a dialog is anybody's, and wakes nobody."""
 
     def ack(self, request: Request, flow: Flow) -> None:
         """Take an ACK to a 2xx."""
@@ -60,7 +57,7 @@ class Door:
     def request(self, server: ServerTransaction) -> None:
         """Take a new request."""
         request = server.request
-        if request.to.tag and request.method != "REGISTER" and self._vouched(request):
+        if request.to.tag and request.method != "REGISTER":
             self._pass_on(server, Caller())
             return
         if request.method == "INVITE":
@@ -86,12 +83,6 @@ class Door:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _vouched(self, request: Request) -> bool:
-        try:
-            return self._onward.vouches(request)
-        except Broken:
-            return False  # who sent it is asked as others are, and then told what is wrong with it
 
     async def _serve(self, server: ServerTransaction) -> None:
         request = server.request
