@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from enum import StrEnum
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -109,6 +110,7 @@ class Flow(Protocol):
         """Send one message. Raises FlowGone."""
 
 
+@lru_cache(maxsize=1024)
 def numeric(host: str) -> bool:
     """Return whether a host is an IP address, so that nobody need be asked for one."""
     try:

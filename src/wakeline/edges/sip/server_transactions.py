@@ -14,10 +14,11 @@ import structlog
 from wakeline.edges.sip.flows import Flow, FlowGone
 from wakeline.edges.sip.matching import Key, Tags
 from wakeline.edges.sip.outlet import Outlet
+from wakeline.edges.sip.sources import Sources
 from wakeline.wire.sip.message import Request, Response
 from wakeline.wire.sip.responses import answer
 from wakeline.wire.sip.timers import NEVER, Timers
-from wakeline.wire.sip.transactions import InviteServer, NonInviteServer, Server, Todo
+from wakeline.wire.sip.transactions import InviteServer, NonInviteServer, Server, State, Todo
 
 _log = structlog.get_logger()
 
@@ -40,6 +41,10 @@ class Owner(Protocol):
         """Return the maker of tags."""
 
     @property
+    def sources(self) -> Sources:
+        """Return the counts of who asks how much."""
+
+    @property
     def outlet(self) -> Outlet:
         """Return the way out."""
 
@@ -47,7 +52,19 @@ class Owner(Protocol):
 class Kept:
     """What is kept of a request: see the module."""
 
-    __slots__ = ("_owner", "armed", "flow", "key", "last", "machine", "request", "status", "user", "via_port")
+    __slots__ = (
+        "_awaits_ack",
+        "_owner",
+        "armed",
+        "flow",
+        "key",
+        "last",
+        "machine",
+        "request",
+        "status",
+        "user",
+        "via_port",
+    )
 
     def __init__(self, owner: Owner, key: Key, request: Request, flow: Flow) -> None:
         self._owner = owner
@@ -58,6 +75,7 @@ class Kept:
         self.last = b""
         self.status = 0
         self.armed = NEVER
+        self._awaits_ack = False
         self.user: ServerTransaction | None = None
         kind = InviteServer if request.method == "INVITE" else NonInviteServer
         self.machine: Server = kind(owner.now(), reliable=flow.transport.reliable, timers=owner.timers)
@@ -82,6 +100,7 @@ class Kept:
         if not isinstance(self.machine, InviteServer):
             return False
         todos = self.machine.ack(self._owner.now())
+        self._await_no_ack()
         self._owner.changed(self)
         return Todo.TELL in todos
 
@@ -95,6 +114,7 @@ class Kept:
         self._send()
         if response.is_final:
             self.request = self.user = None
+            self._await_ack()
         self._owner.changed(self)
         return True
 
@@ -118,8 +138,21 @@ class Kept:
                     self.last = answer(self.request, 100).to_bytes(stream=self.flow.transport.reliable)
                     self._send()
                 case _:
+                    self._await_no_ack()
                     _log.debug("sip.transaction_unfinished", method=self.key[2], status=self.status)
         self._owner.changed(self)
+
+    def _await_ack(self) -> None:
+        """Count a failed INVITE over UDP, and leave its answer alone where too many of that source are without ACK."""
+        if isinstance(self.machine, InviteServer) and self.machine.state is State.COMPLETED and self.machine.repeats:
+            self._awaits_ack = True
+            if not self._owner.sources.awaits_ack(self.flow.remote.host):
+                self.machine.hush()
+
+    def _await_no_ack(self) -> None:
+        if self._awaits_ack:
+            self._awaits_ack = False
+            self._owner.sources.awaits_no_ack(self.flow.remote.host)
 
     def _send(self) -> None:
         if self.flow.open:

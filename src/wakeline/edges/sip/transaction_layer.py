@@ -14,7 +14,6 @@ Who uses it implements `User` for what comes, and `ClientUser` for what it sends
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -26,6 +25,7 @@ from wakeline.edges.sip.flows import Flow, Hop
 from wakeline.edges.sip.matching import Key, Tags, new_branch, server_key, stamp, stamp_received
 from wakeline.edges.sip.outlet import Outlet
 from wakeline.edges.sip.server_transactions import Kept, ServerTransaction
+from wakeline.edges.sip.sources import Sources
 from wakeline.edges.sip.timekeeper import Alarm, Timekeeper
 from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.faults import fault
@@ -68,11 +68,10 @@ class TransactionLayer:
         self._user = user
         self._clock = clock
         self._timers = timers or Timers()
-        self._room = room
         self._servers: dict[Key, Kept] = {}
         self._clients: dict[tuple[str, str], ClientTransaction] = {}
         self._on_flow: dict[str, set[ClientTransaction]] = {}
-        self._sources: Counter[str] = Counter()
+        self.sources = Sources(room)
         self._time = Timekeeper(clock)
         self.tags = Tags()
         self.outlet = Outlet()
@@ -179,10 +178,10 @@ class TransactionLayer:
             self._ack(request, flow, kept)
         elif kept is not None:
             kept.repeated()
-        elif len(self._servers) >= self._room or self._sources[flow.remote.host] >= self._room // 2:
-            self.outlet.send(back, self._overloaded(request))
-        else:
+        elif self.sources.admits(flow.remote.host):
             self._new(key, request, flow, back)
+        else:
+            self.outlet.send(back, self._overloaded(request))
 
     def _ack(self, request: Request, flow: Flow, kept: Kept | None) -> None:
         if kept is not None:
@@ -193,7 +192,7 @@ class TransactionLayer:
 
     def _new(self, key: Key, request: Request, flow: Flow, back: Flow) -> None:
         kept = self._servers[key] = Kept(self, key, request, back)
-        self._sources[kept.flow.remote.host] += 1
+        self.sources.began(flow.remote.host)
         server = kept.user = ServerTransaction(self, kept, request, flow)
         self._time.changed(kept)
         try:
@@ -280,11 +279,8 @@ class TransactionLayer:
             self._forget_client(item)
 
     def _forget_server(self, kept: Kept) -> None:
-        if self._servers.pop(kept.key, None) is None:
-            return
-        self._sources[kept.flow.remote.host] -= 1
-        if not self._sources[kept.flow.remote.host]:
-            del self._sources[kept.flow.remote.host]
+        if self._servers.pop(kept.key, None) is not None:
+            self.sources.ended(kept.flow.remote.host)
 
     def _forget_client(self, client: ClientTransaction) -> None:
         self._clients.pop((client.branch, client.request.method), None)

@@ -216,6 +216,15 @@ class InviteServer(_Machine):
             self._end_at = now + self._timers.patience
         return _SEND
 
+    @property
+    def repeats(self) -> bool:
+        """Return whether the answer is repeated until its ACK comes."""
+        return self._repeat_at != NEVER
+
+    def hush(self) -> None:
+        """Repeat the answer only when the INVITE is repeated."""
+        self._repeat_at = NEVER
+
     def ack(self, now: float) -> Todos:
         """Take an ACK that has the INVITE's branch: ours to keep, but for one to a 2xx from an old client."""
         if self.state is State.COMPLETED:

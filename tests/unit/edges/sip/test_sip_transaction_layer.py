@@ -9,6 +9,7 @@ import pytest
 from sip_wire import Datagrams, Net, our_request, request, response_to
 from wakeline.edges.sip.client_transactions import Failure
 from wakeline.edges.sip.flows import Address, Hop, Transport
+from wakeline.edges.sip.sources import UNACKNOWLEDGED
 from wakeline.wire.sip.message import Request, Response, parse
 
 pytestmark = pytest.mark.anyio
@@ -219,6 +220,26 @@ async def test_one_source_gets_half_of_the_room_and_503_beyond() -> None:
         assert [refusal.get("retry-after") for refusal in refusals] == ["5", "5"]
         assert len(net.layer) == 10
         assert net.user.unread == 10
+
+
+async def test_whoever_acknowledges_nothing_gets_one_answer_for_one_request() -> None:
+    async with Net() as net, Datagrams() as phone:
+        at = net.at(Transport.UDP)
+        for number in range(UNACKNOWLEDGED + 1):
+            phone.send(request("INVITE", f"z9hG4bKu{number}", phone.port), at)
+            (await net.user.next_request()).answer(404)
+            await phone.receive()
+        net.pass_time(0.6)
+        again = [parse(await phone.receive()).via.branch for _ in range(UNACKNOWLEDGED)]
+        assert set(again) == {f"z9hG4bKu{number}" for number in range(UNACKNOWLEDGED)}
+        for number in range(UNACKNOWLEDGED + 1):
+            phone.send(request("ACK", f"z9hG4bKu{number}", phone.port), at)
+        phone.send(request("INVITE", "z9hG4bKagain", phone.port), at)
+        (await net.user.next_request()).answer(404)
+        await phone.receive()
+        net.pass_time(0.6)
+        assert parse(await phone.receive()).via.branch == "z9hG4bKagain"
+        assert phone.unread == 0
 
 
 async def test_an_alarm_rings_in_time_unless_cancelled() -> None:
