@@ -53,7 +53,8 @@ def configure(settings: Logs, stream: TextIO | None = None) -> None:
 
 def _renderers(*, console: bool, colors: bool) -> list[Processor]:
     if console:
-        return [structlog.dev.ConsoleRenderer(colors=colors), _printable]
+        renderer = structlog.dev.ConsoleRenderer(colors=colors)
+        return [lambda logger, method, line: _printable(renderer(logger, method, line))]
     return [_in_order, structlog.processors.JSONRenderer(serializer=_to_json)]
 
 
@@ -67,10 +68,10 @@ def _to_json(line: Any, **_: Any) -> str:
         return msgspec.json.encode(line, enc_hook=str).decode()
     except UnicodeEncodeError:
         text = json.dumps(line, default=str, ensure_ascii=False, separators=(",", ":"))
-        return _printable(None, "", text)
+        return _printable(text)
 
 
-def _printable(_logger: object, _method: str, line: str) -> str:
+def _printable(line: str) -> str:
     """Put a mark in the place of what a peer said in no known encoding: a line must not fail because of what it tells of."""
     return line.encode("utf-8", "replace").decode()
 
