@@ -29,7 +29,7 @@ _STAMP = 20
 _WINDOW = 64
 """Requests over UDP overtake each other: a count may be so much lower than the highest."""
 
-_PAIR = re.compile(r'[ \t]*([A-Za-z0-9\-]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^\s",]*)[ \t]*(?:,|$)', re.DOTALL)
+_PAIR = re.compile(r'[ \t]*([A-Za-z0-9\-]+)[ \t]*=[ \t]*("(?:[^"\\]++|\\.)*+"|[^\s",]*+)[ \t]*(?:,|$)', re.DOTALL)
 _HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}  # MD5 is what most phones can (RFC 8760 section 2)
 _COUNT = re.compile(r"[0-9A-Fa-f]{8}")
 

@@ -7,7 +7,7 @@ that may come once come once, lengths agree, the method is the same in both plac
 from __future__ import annotations
 
 from wakeline.wire.sip.broken import Broken
-from wakeline.wire.sip.headers import parse_via, whole_number
+from wakeline.wire.sip.headers import parse_via
 from wakeline.wire.sip.message import VERSION, Message, Request
 
 MAX_VIAS = 32
@@ -30,36 +30,27 @@ def fault(message: Message) -> Broken | None:
 
 def _check_fields(message: Message) -> None:
     """Read what every hop reads."""
-    names = message.names()
-    if len(set(names)) != len(names):
+    if message.has_repeats:
+        names = message.names()
         for name in _ONCE:
             if names.count(name) > 1:
                 raise Broken(f"There is more than one {name}")
     _check_vias(message)
     _ = message.from_, message.to, message.call_id, message.cseq
-    _check_length(message)
+    length = message.content_length
+    if length is not None and length != len(message.body):
+        raise Broken("Content-Length is more than there is")
 
 
 def _check_vias(message: Message) -> None:
     _ = message.via
-    if (message.get("via") or "").find(",") < 0 and message.names().count("via") == 1:
+    if not message.has_repeats and "," not in (message.get("via") or ""):
         return
     vias = message.values("via")
     if len(vias) > MAX_VIAS:
         raise Broken("There are more than 32 Via")
     for via in vias:
         parse_via(via)
-
-
-def _check_length(message: Message) -> None:
-    length = message.get("content-length")
-    if length is None:
-        return
-    number = whole_number(length)
-    if number is None:
-        raise Broken("Content-Length is no number")
-    if number != len(message.body):
-        raise Broken("Content-Length is more than there is")
 
 
 def _check_request(request: Request) -> None:

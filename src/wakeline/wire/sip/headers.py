@@ -1,13 +1,11 @@
 """Values of header fields that a proxy and registrar read: Via, name-addr, CSeq (RFC 3261 sections 20 and 25.1).
 
-Each keeps what it was read from in `text`, so that a proxy that changes one parameter changes nothing else. Parameters are parsed
-when somebody asks for them: of most values nobody does.
+Each keeps what it was read from in `text`, so that a proxy that changes one parameter changes nothing else.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cached_property
 
 import msgspec
 
@@ -18,29 +16,25 @@ MAGIC_COOKIE = "z9hG4bK"
 """How a branch begins that names a transaction (RFC 3261 section 8.1.1.7)."""
 
 _VIA = re.compile(
-    r"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]+"
-    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)(?:[ \t]*:[ \t]*([0-9]{1,5}))?[ \t]*(?:;(.*))?",
-    re.IGNORECASE | re.DOTALL,
+    r"[sS][iI][pP][ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+([A-Za-z0-9\-.!%*_+`'~]++)[ \t]++"
+    r"(\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_.\-]++)(?:[ \t]*+:[ \t]*+([0-9]{1,5}+))?[ \t]*+(?:;(.*))?",
+    re.DOTALL,
 )
-_BRACKETED = re.compile(r'((?:"(?:[^"\\]|\\.)*"|[^"<;])*)<([^>]*)>[ \t]*(?:;(.*))?', re.DOTALL)
-_ADDR_SPEC = re.compile(r"[^\s\"<>]+")
-_CSEQ = re.compile(r"([0-9]{1,10})[ \t]+([A-Za-z0-9\-.!%*_+`'~]+)")
+_BRACKETED = re.compile(r'((?:"(?:[^"\\]++|\\.)*+"|[^"<;]++)*+)<([^>]*+)>[ \t]*+(?:;(.*))?', re.DOTALL)
+_ADDR_SPEC = re.compile(r"[^\s\"<>]++")
+_CSEQ = re.compile(r"([0-9]{1,10})[ \t]++([A-Za-z0-9\-.!%*_+`'~]++)")
+_NONE: Params = {}
 _QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?|\.[0-9]{1,3}")
 
 
-class Via(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+class Via(msgspec.Struct, frozen=True, kw_only=True):
     """One hop. `transport` in upper case, `host` in lower; `port` is None where the transport's own is meant."""
 
     text: str
     transport: str
     host: str
     port: int | None
-    param_text: str
-
-    @cached_property
-    def params(self) -> Params:
-        """Return the parameters."""
-        return parse_params(self.param_text)
+    params: Params
 
     @property
     def branch(self) -> str:
@@ -106,7 +100,7 @@ def parse_via(text: str) -> Via:
         transport=transport.upper(),
         host=host.lower(),
         port=port_number(port) if port else None,
-        param_text=params or "",
+        params=parse_params(params) if params else _NONE,
     )
 
 
@@ -117,21 +111,17 @@ def port_number(digits: str) -> int:
     return int(digits)
 
 
-class NameAddr(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+class NameAddr(msgspec.Struct, frozen=True, kw_only=True):
     """A URI with a display name and parameters: From, To, Contact, Route. `uri` as it came (`*` for all contacts).
 
-    `display` is what it says, unquoted. `param_text` are the parameters of the header field, not those of the URI.
+    `display` is what it says, unquoted.
     """
 
     text: str
     display: str
     uri: str
-    param_text: str
-
-    @cached_property
-    def params(self) -> Params:
-        """Return the parameters of the header field."""
-        return parse_params(self.param_text)
+    params: Params
+    """Those of the header field, not those of the URI."""
 
     def __repr__(self) -> str:
         """Leave out parameters: a repr ends in logs, and those of a URI may be push tokens."""
@@ -167,12 +157,17 @@ def parse_name_addr(text: str) -> NameAddr:
     parts = bracketed(text)
     if parts is not None:
         display, uri, params = parts
-        return NameAddr(text=text, display=unquote(display.strip()), uri=uri.strip(), param_text=params or "")
+        return NameAddr(
+            text=text,
+            display=unquote(display.strip()),
+            uri=uri.strip(),
+            params=parse_params(params) if params else _NONE,
+        )
     uri, _, params = text.partition(";")
     uri = uri.strip()
     if not _ADDR_SPEC.fullmatch(uri):
         raise Broken("An address cannot be read")
-    return NameAddr(text=text, display="", uri=uri, param_text=params)
+    return NameAddr(text=text, display="", uri=uri, params=parse_params(params) if params else _NONE)
 
 
 def bracketed(text: str) -> tuple[str, str, str | None] | None:
@@ -201,7 +196,8 @@ def parse_cseq(text: str) -> CSeq:
 
 def whole_number(text: str) -> int | None:
     """Read a number; a larger one than 2**32-1 is that (RFC 3261 section 20.19 for seconds); None if it is none."""
-    text = text.strip()
     if not text.isascii() or not text.isdigit():
-        return None
+        text = text.strip(" \t")
+        if not text.isascii() or not text.isdigit():
+            return None
     return min(int(text), 2**32 - 1) if len(text) <= 20 else 2**32 - 1

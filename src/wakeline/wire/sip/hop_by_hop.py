@@ -25,7 +25,7 @@ def cancel_of(request: Request, fields: Iterable[tuple[str, str]] = ()) -> Reque
     return cancel
 
 
-def _after(request: Request, method: str, to: list[bytes]) -> Request:
+def _after(request: Request, method: str, to: list[str]) -> Request:
     made = Request(method, request.uri, VERSION, [], [], b"")
     made.append("via", request.via.text)
     made.append_lines("route", request.lines("route"))

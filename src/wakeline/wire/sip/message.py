@@ -1,9 +1,9 @@
 """A SIP message: requests and responses, read lazily and written byte for byte (RFC 3261 section 7).
 
-A message is its start line, its header fields in order, each as the bytes of its line, and its body. Reading finds the lines and
-the keys of their names and nothing else. A value is cut out, decoded and parsed when somebody asks, and the parsed ones that every
-hop asks for are kept until their field is changed. Writing joins the lines: what was not touched leaves as it came, with its
-spelling, spacing, folds and bytes that are no UTF-8.
+A message is its start line, its header fields in order, each as the line that came, and its body. Reading decodes the header once
+(with surrogateescape, which loses nothing), finds the lines and the keys of their names, and nothing else. A value is cut out and
+parsed when somebody asks, and the parsed ones that every hop asks for are kept until their field is changed. Writing joins the
+lines: what was not touched leaves as it came, with its spelling, spacing, folds and bytes that are no UTF-8.
 
 A message belongs to one holder, who may change it; whoever wants another makes a `copy()`, which costs one list.
 
@@ -41,11 +41,13 @@ from wakeline.wire.sip.uri import SipUri, parse_uri
 
 MAX_MESSAGE = 65_536
 MAX_FIELDS = 256
+MAX_LINES = 2048
 VERSION = "SIP/2.0"
 
-_FOLD = re.compile(rb"\r\n[ \t]+")
-_VERSION = re.compile(rb"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
-_STATUS = re.compile(rb"(SIP/[0-9]+\.[0-9]+) ([1-6][0-9][0-9])(?: (.*))?", re.IGNORECASE | re.DOTALL)
+_SPACE = re.compile(r"[\x00-\x20\x7f]")
+_FOLD = re.compile(r"\r\n[ \t]+")
+_VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
+_STATUS = re.compile(r"(SIP/[0-9]+\.[0-9]+) ([1-6][0-9][0-9])(?: (.*))?", re.IGNORECASE | re.DOTALL)
 
 
 class Message(ABC):
@@ -53,24 +55,27 @@ class Message(ABC):
 
     __slots__ = ("_body", "_index", "_keys", "_lines", "_read", "version")
 
-    def __init__(self, version: str, keys: list[str], lines: list[bytes], body: bytes) -> None:
+    _index: dict[str, int] | None
+    """Where the first field of each name stands, in a message that was read and not changed in its order. Never changed itself."""
+
+    def __init__(self, version: str, keys: list[str], lines: list[str], body: bytes) -> None:
         self.version = version
         self._keys = keys
         self._lines = lines
         self._body = body
-        self._index: dict[str, int] | None = None
+        self._index = None
         self._read: dict[str, Any] = {}
 
     # Reading
 
     def __contains__(self, name: str) -> bool:
         """Return whether there is a field of this name (its key: lower case, long form)."""
-        return name in self._positions()
+        return self._at(name) >= 0
 
     def get(self, name: str) -> str | None:
         """Return the value of the first field of a name, unfolded, without the space around it."""
-        at = self._positions().get(name)
-        return None if at is None else _value(self._lines[at])
+        at = self._at(name)
+        return None if at < 0 else _value(self._lines[at])
 
     def all(self, name: str) -> list[str]:
         """Return the values of all fields of a name."""
@@ -93,7 +98,7 @@ class Message(ABC):
         """Return the keys of all fields, in order."""
         return list(self._keys)
 
-    def lines(self, name: str) -> list[bytes]:
+    def lines(self, name: str) -> list[str]:
         """Return the fields of a name as their lines came, without the last CRLF."""
         return [self._lines[at] for at in self._places(name)]
 
@@ -147,16 +152,34 @@ class Message(ABC):
         value = self.first("route")
         return None if value is None else parse_name_addr(value)
 
+    @property
+    def content_length(self) -> int | None:
+        """Return what Content-Length says; None if there is none. Raises Broken if it is no number."""
+        return self._number("content-length")
+
     def seconds(self, name: str) -> int | None:
         """Return a field that is a number of seconds (Expires, Min-Expires); None if it is absent or no number."""
         value = self.get(name)
         return None if value is None else whole_number(value.partition(";")[0])
 
+    @property
+    def has_repeats(self) -> bool:
+        """Return whether any name has more than one field."""
+        index = self._index
+        return len(set(self._keys) if index is None else index) != len(self._keys)
+
     # Changing
 
     def set(self, name: str, value: str) -> None:
         """Put one field in place of all of its name: where the first stands, else at the end."""
-        self.replace(name, [value])
+        at = self._at(name)
+        if at < 0:
+            self.append(name, value)
+        elif self.has_repeats:
+            self.replace(name, [value])
+        else:
+            self._lines[at] = _line(name, value)
+            self._read.pop(name, None)
 
     def replace(self, name: str, values: Iterable[str]) -> None:
         """Put these fields in place of all of a name: where the first stands, else at the end."""
@@ -174,7 +197,7 @@ class Message(ABC):
 
     def prepend(self, name: str, value: str) -> None:
         """Add a field before the first of its name, else before all."""
-        at = self._positions().get(name, 0)
+        at = max(self._at(name), 0)
         self._keys.insert(at, name)
         self._lines.insert(at, _line(name, value))
         self._changed(name)
@@ -185,7 +208,7 @@ class Message(ABC):
         self._lines.append(_line(name, value))
         self._changed(name)
 
-    def append_lines(self, name: str, lines: Iterable[bytes]) -> None:
+    def append_lines(self, name: str, lines: Iterable[str]) -> None:
         """Add fields of a name at the end, as another message has them."""
         for line in lines:
             self._keys.append(name)
@@ -198,8 +221,8 @@ class Message(ABC):
 
     def remove_first(self, name: str) -> None:
         """Take away the first item of a list; what else its field holds stays. Raises Broken."""
-        at = self._positions().get(name)
-        if at is None:
+        at = self._at(name)
+        if at < 0:
             return
         rest = split_values(_value(self._lines[at]))[1:]
         if rest:
@@ -222,32 +245,32 @@ class Message(ABC):
     def to_bytes(self, *, stream: bool = False) -> bytes:
         """Return the message as it goes out; `stream` adds a Content-Length where there is none (RFC 3261 section 18.3)."""
         lines = [self._start_line(), *self._lines]
-        if stream and "content-length" not in self._positions():
-            lines.append(b"Content-Length: %d" % len(self._body))
-        lines += (b"", self._body)
-        return b"\r\n".join(lines)
+        if stream and "content-length" not in self:
+            lines.append(f"Content-Length: {len(self._body)}")
+        lines += ("", "")
+        return encode("\r\n".join(lines)) + self._body
 
     def __bytes__(self) -> bytes:
         """Return the message as it goes out in a datagram."""
         return self.to_bytes()
 
     @abstractmethod
-    def _start_line(self) -> bytes:
+    def _start_line(self) -> str:
         """Return the start line, without its CRLF."""
 
     # Inside
 
-    def _positions(self) -> dict[str, int]:
-        """Return where the first field of each name stands."""
+    def _at(self, name: str) -> int:
+        """Return where the first field of a name stands; -1 if there is none."""
         index = self._index
-        if index is None:
-            keys = self._keys
-            index = self._index = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
-        return index
+        if index is not None:
+            return index.get(name, -1)
+        keys = self._keys
+        return keys.index(name) if name in keys else -1
 
     def _places(self, name: str) -> list[int]:
-        start = self._positions().get(name)
-        if start is None:
+        start = self._at(name)
+        if start < 0:
             return []
         keys = self._keys
         return [at for at in range(start, len(keys)) if keys[at] == name]
@@ -255,8 +278,19 @@ class Message(ABC):
     def _needed(self, name: str) -> str:
         value = self.first(name) if name == "via" else self.get(name)
         if not value:
-            raise Broken(f"{spelt(name).decode()} is missing")
+            raise Broken(f"{spelt(name)} is missing")
         return value
+
+    def _number(self, name: str) -> int | None:
+        if name in self._read:
+            found: int | None = self._read[name]
+            return found
+        value = self.get(name)
+        number = None if value is None else whole_number(value)
+        if number is None and value is not None:
+            raise Broken(f"{spelt(name)} is no number")
+        self._read[name] = number
+        return number
 
     def _address(self, name: str) -> NameAddr:
         found: NameAddr | None = self._read.get(name)
@@ -285,9 +319,9 @@ class Request(Message):
         uri: str,
         version: str,
         keys: list[str],
-        lines: list[bytes],
+        lines: list[str],
         body: bytes,
-        start: bytes | None = None,
+        start: str | None = None,
     ) -> None:
         super().__init__(version, keys, lines, body)
         self.method = method
@@ -323,12 +357,9 @@ class Request(Message):
     @property
     def max_forwards(self) -> int | None:
         """Return Max-Forwards; None if there is none. Raises Broken."""
-        value = self.get("max-forwards")
-        if value is None:
-            return None
-        number = whole_number(value)
-        if number is None or number > 255:
-            raise Broken("Max-Forwards is no number up to 255")
+        number = self._number("max-forwards")
+        if number is not None and number > 255:
+            raise Broken("Max-Forwards is more than 255")
         return number
 
     def copy(self) -> Request:
@@ -340,9 +371,9 @@ class Request(Message):
         made._read = self._read.copy()
         return made
 
-    def _start_line(self) -> bytes:
+    def _start_line(self) -> str:
         if self._start is None:
-            self._start = encode(f"{self.method} {self._uri} {self.version}")
+            self._start = f"{self.method} {self._uri} {self.version}"
         return self._start
 
     def __repr__(self) -> str:
@@ -361,9 +392,9 @@ class Response(Message):
         phrase: str,
         version: str,
         keys: list[str],
-        lines: list[bytes],
+        lines: list[str],
         body: bytes,
-        start: bytes | None = None,
+        start: str | None = None,
     ) -> None:
         super().__init__(version, keys, lines, body)
         self.status = status
@@ -398,9 +429,9 @@ class Response(Message):
         made._start = None  # noqa: SLF001 - one of us
         return made
 
-    def _start_line(self) -> bytes:
+    def _start_line(self) -> str:
         if self._start is None:
-            self._start = encode(f"{self.version} {self.status} {self.phrase}")
+            self._start = f"{self.version} {self.status} {self.phrase}"
         return self._start
 
     def __repr__(self) -> str:
@@ -419,71 +450,87 @@ def parse(data: bytes) -> Request | Response:
     end = data.find(b"\r\n\r\n")
     if end < 0:
         raise Broken("The header has no end")
-    start, *lines = data[:end].split(b"\r\n")
-    if data.count(b"\n", 0, end) != len(lines) or data.count(b"\r", 0, end) != len(lines):
-        raise Broken("A line of the header ends with half of CRLF")
-    if any(map(_is_fold, lines)):
+    lines = _lines_of(decode(data[:end]))
+    start = lines.pop(0)
+    if len(lines) > MAX_LINES:
+        raise Broken("The header has too many lines")
+    try:
+        keys = _keys_of(lines)
+    except Broken:
+        # A folded line has no name either. Hardly anybody folds, so nobody else pays for it.
         lines = _unbroken(lines)
+        keys = _keys_of(lines)
     if len(lines) > MAX_FIELDS:
         raise Broken("The message has more than 256 header fields")
-    try:
-        keys = [KEYS[line[: line.index(b":")]] for line in lines]
-    except ValueError:
-        raise Broken("A line of the header has no colon") from None
     message = _started(start, keys, lines, data[end + 4 :])
+    message._index = dict(zip(keys[::-1], range(len(keys) - 1, -1, -1), strict=True))  # noqa: SLF001 - the message is being made
     _cut_body(message)
     return message
 
 
-def _is_fold(line: bytes) -> bool:
-    return line[:1] in (b" ", b"\t")
+def _lines_of(header: str) -> list[str]:
+    """Split at each CRLF. `splitlines` is faster, and splits at more: what it lost shows when the lines are joined again."""
+    lines = header.splitlines()
+    if not lines or "\r\n".join(lines) != header:
+        lines = header.split("\r\n")
+        if header.count("\n") != len(lines) - 1 or header.count("\r") != len(lines) - 1:
+            raise Broken("A line of the header ends with half of CRLF")
+    return lines
 
 
-def _unbroken(lines: list[bytes]) -> list[bytes]:
+def _keys_of(lines: list[str]) -> list[str]:
+    """Return the key of each line's name. Raises Broken."""
+    return [KEYS[name if colon else ""] for name, colon, _ in [line.partition(":") for line in lines]]
+
+
+def _unbroken(lines: list[str]) -> list[str]:
     """Put folded lines together again, as they came (RFC 3261 section 7.3.1)."""
-    whole: list[bytes] = []
+    whole: list[str] = []
     for line in lines:
-        if not _is_fold(line):
+        if not line.startswith((" ", "\t")):
             whole.append(line)
         elif whole:
-            whole[-1] += b"\r\n" + line
+            whole[-1] = f"{whole[-1]}\r\n{line}"
         else:
             raise Broken("The start line is folded")
     return whole
 
 
-def _started(start: bytes, keys: list[str], lines: list[bytes], body: bytes) -> Request | Response:
-    status = _STATUS.fullmatch(start)
-    if status is not None:
-        return Response(int(status[2]), decode(status[3] or b""), decode(status[1]).upper(), keys, lines, body, start)
-    method, _, rest = start.partition(b" ")
-    uri, _, version = rest.rstrip(b" \t").rpartition(b" ")
-    if not uri or _VERSION.fullmatch(version) is None or not is_token(decode(method)):
+def _started(start: str, keys: list[str], lines: list[str], body: bytes) -> Request | Response:
+    if start[:4].upper() == "SIP/":
+        status = _STATUS.fullmatch(start)
+        if status is None:
+            raise Broken("The status line is none")
+        return Response(int(status[2]), status[3] or "", status[1].upper(), keys, lines, body, start)
+    method, _, rest = start.partition(" ")
+    uri, _, version = rest.rstrip(" \t").rpartition(" ")
+    if not uri or not (version == VERSION or _VERSION.fullmatch(version)) or not is_token(method):
         raise Broken("The start line is none")
-    return Request(decode(method), decode(uri), decode(version).upper(), keys, lines, body, start)
+    return Request(method, uri, version.upper(), keys, lines, body, start)
 
 
 def _cut_body(message: Message) -> None:
-    length = whole_number(message.get("content-length") or "")
+    try:
+        length = message.content_length
+    except Broken:
+        return
     if length is not None and length < len(message.body):
-        message._body = message.body[:length]  # noqa: SLF001 - the message is being made here
+        message._body = message.body[:length]  # noqa: SLF001 - the message is being made
 
 
-def _value(line: bytes) -> str:
-    value = line[line.index(b":") + 1 :]
-    if b"\n" in value:
-        value = _FOLD.sub(b" ", value)
-    return decode(value.strip(b" \t"))
+def _value(line: str) -> str:
+    value = line[line.index(":") + 1 :].strip(" \t")
+    return _FOLD.sub(" ", value).strip(" ") if "\n" in value else value
 
 
-def _line(name: str, value: str) -> bytes:
+def _line(name: str, value: str) -> str:
     if "\r" in value or "\n" in value:
         raise LocalProtocolError(f"A value for {name} holds a line break")
-    return spelt(name) + b": " + encode(value)
+    return f"{spelt(name)}: {value}"
 
 
 def _one_word(uri: str) -> str:
-    if uri.split() != [uri]:
+    if not uri or _SPACE.search(uri):
         raise LocalProtocolError("A Request-URI has no whitespace")
     return uri
 

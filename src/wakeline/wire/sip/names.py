@@ -44,31 +44,31 @@ Request-Disposition Require Retry-After Route RSeq Server Service-Route Session-
 Subscription-State Supported Target-Dialog Timestamp To Unsupported User-Agent Via Warning WWW-Authenticate
 """.split()  # noqa: SIM905 - seventy names read best as text
 
-_SPELT = {name.lower(): name.encode() for name in _KNOWN}
-_NAME = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]+")
+_SPELT = {name.lower(): name for name in _KNOWN}
+_NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 """A token (RFC 3261 section 25.1)."""
 
 
-class _Keys(dict[bytes, str]):
+class _Keys(dict[str, str]):
     """Keys by usual spellings. Any other is worked out each time it is seen: peers cannot make this grow."""
 
-    def __missing__(self, name: bytes) -> str:
+    def __missing__(self, name: str) -> str:
         """Work out the key of a name that is not spelt as usual. Raises Broken."""
-        stripped = name.rstrip(b" \t")
+        stripped = name.rstrip(" \t")
         if _NAME.fullmatch(stripped) is None:
             raise Broken("The name of a header field is no token")
-        lower = stripped.decode("ascii").lower()
+        lower = stripped.lower()
         return _COMPACT.get(lower, lower)
 
 
 KEYS = _Keys()
 """The key of a name as it came, without its colon. Raises Broken where the name is no token."""
 for _name in _KNOWN:
-    KEYS[_name.encode()] = KEYS[_name.lower().encode()] = KEYS[_name.title().encode()] = _name.lower()
+    KEYS[_name] = KEYS[_name.lower()] = KEYS[_name.title()] = _name.lower()
 for _letter, _key in _COMPACT.items():
-    KEYS[_letter.encode()] = KEYS[_letter.upper().encode()] = _key
+    KEYS[_letter] = KEYS[_letter.upper()] = _key
 
 
-def spelt(key: str) -> bytes:
+def spelt(key: str) -> str:
     """Return the name to write for a key."""
-    return _SPELT.get(key) or key.title().encode("ascii")
+    return _SPELT.get(key) or key.title()

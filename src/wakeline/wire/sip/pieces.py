@@ -11,17 +11,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
 
 from wakeline.wire.sip.broken import Broken
 
+T = TypeVar("T")
+
 Params = Mapping[str, str | None]
 
-_QUOTED = r'"(?:[^"\\]|\\.)*"'
-_ITEM = re.compile(rf'(?:{_QUOTED}|<[^>"]*(?:{_QUOTED}[^>"]*)*>|[^,"<])*', re.DOTALL)
-_PARAM = re.compile(rf'(?:{_QUOTED}|[^;"])*', re.DOTALL)
+_QUOTED = r'"(?:[^"\\]++|\\.)*+"'
+_ITEM = re.compile(rf'(?:{_QUOTED}|<(?:{_QUOTED}|[^>"]++)*+>|[^,"<]++)*+', re.DOTALL)
+_PARAM = re.compile(rf'(?:{_QUOTED}|[^;"]++)*+', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _PERCENT = re.compile(r"((?:%[0-9A-Fa-f]{2})+)")
+
+
+class lazy(Generic[T]):  # noqa: N801 - a decorator, beside functools.cached_property
+    """A property that is worked out once. `functools.cached_property` takes a lock each time it does (until Python 3.12)."""
+
+    def __init__(self, work: Callable[[Any], T]) -> None:
+        self._work = work
+        self.__doc__ = work.__doc__
+
+    def __get__(self, instance: Any, _: type) -> T:
+        """Work it out, and leave it where the instance finds it without asking here again."""
+        found = instance.__dict__[self._work.__name__] = self._work(instance)
+        return found
 
 
 def decode(data: bytes) -> str:

@@ -8,22 +8,20 @@ be escaped. Whitespace, quotes, angle brackets and control characters are never 
 from __future__ import annotations
 
 import re
-from functools import cached_property
 
 import msgspec
 
 from wakeline.wire.sip.broken import Broken
-from wakeline.wire.sip.pieces import Params, parse_params
+from wakeline.wire.sip.pieces import Params, lazy, parse_params
 
 UNSUPPORTED_SCHEME = 416
 
 _SIP = re.compile(
-    r"(sips?):(?:([^@:\s<>\"\x00-\x1f]+)(?::([^@\s<>\"\x00-\x1f]*))?@)?"
-    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)(?::([0-9]{1,5}))?"
-    r"(;[^?\s<>\"\x00-\x1f]*)?(?:\?([^\s<>\"\x00-\x1f]*))?",
-    re.IGNORECASE,
+    r"([sS][iI][pP][sS]?):(?:([^@:<>\"\x00-\x20\x7f]++)(?::([^@<>\"\x00-\x20\x7f]*+))?@)?"
+    r"(\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_.\-]++)(?::([0-9]{1,5}+))?"
+    r"(;[^?<>\"\x00-\x20\x7f]*+)?(?:\?([^<>\"\x00-\x20\x7f]*+))?"
 )
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"\x00-\x1f]+")
+_OTHER = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+:[^<>\"\x00-\x20\x7f]++")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _BARE_IN_USER = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()&=+$,;?/")
 """What needs no escape in a user part: unreserved and user-unreserved."""
@@ -48,7 +46,7 @@ class SipUri(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Leave out parameters: a repr ends in logs, and they may be push tokens."""
         return f"SipUri({self.bare})"
 
-    @cached_property
+    @lazy
     def params(self) -> Params:
         """Return the parameters."""
         return parse_params(self.param_text)
@@ -88,7 +86,7 @@ def parse_uri(text: str) -> SipUri:
     """Read a SIP or SIPS URI. Raises Broken: 416 if it is a URI of another scheme, else 400."""
     match = _SIP.fullmatch(text)
     if match is None:
-        if _SCHEME.fullmatch(text) and not text[:5].lower().startswith(("sip:", "sips:")):
+        if _OTHER.fullmatch(text) and not text[:5].lower().startswith(("sip:", "sips:")):
             raise Broken("The scheme of the URI is not served here", UNSUPPORTED_SCHEME)
         raise Broken("The URI cannot be read")
     scheme, user, password, host, port, params, headers = match.groups()

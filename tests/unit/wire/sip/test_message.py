@@ -101,7 +101,7 @@ def test_the_first_route_of_a_list_goes_and_the_others_stay() -> None:
     assert message.route is not None
     assert message.route.uri == "sip:one.example.org;lr"
     message.remove_first("route")
-    assert message.lines("route") == [b"Route: <sip:two.example.org;lr>", b"Route: <sip:three.example.org;lr>"]
+    assert message.lines("route") == ["Route: <sip:two.example.org;lr>", "Route: <sip:three.example.org;lr>"]
     message.remove_first("route")
     message.remove_first("route")
     message.remove_first("route")
