@@ -106,9 +106,10 @@ def parse_via(text: str) -> Via:
 
 def port_number(digits: str) -> int:
     """Read a port. Raises Broken."""
-    if len(digits) > 5 or not digits.isascii() or not digits.isdigit() or not 0 < int(digits) < 65_536:
+    port = int(digits) if len(digits) <= 5 and digits.isascii() and digits.isdigit() else 0
+    if not 0 < port < 65_536:
         raise Broken("A port is none")
-    return int(digits)
+    return port
 
 
 class NameAddr(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,12 +155,12 @@ def parse_name_addr(text: str) -> NameAddr:
 
     Without angle brackets parameters belong to the header field (RFC 3261 section 20.10).
     """
-    parts = bracketed(text)
-    if parts is not None:
-        display, uri, params = parts
+    match = _BRACKETED.fullmatch(text) if "<" in text else None
+    if match is not None:
+        display, uri, params = match.groups()
         return NameAddr(
             text=text,
-            display=unquote(display.strip()),
+            display=unquote(display.strip()) if display else "",
             uri=uri.strip(),
             params=parse_params(params) if params else _NONE,
         )

@@ -44,6 +44,10 @@ MAX_FIELDS = 256
 MAX_LINES = 2048
 VERSION = "SIP/2.0"
 
+_COUNTED = range(MAX_FIELDS)
+_METHODS = frozenset({"ACK", "BYE", "CANCEL", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "REGISTER"})
+"""Those that come all day need no look at their characters."""
+
 _SPACE = re.compile(r"[\x00-\x20\x7f]")
 _FOLD = re.compile(r"\r\n[ \t]+")
 _VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
@@ -112,7 +116,7 @@ class Message(ABC):
         """Return the topmost Via. Raises Broken."""
         found: Via | None = self._read.get("via")
         if found is None:
-            found = self._read["via"] = parse_via(self._needed("via"))
+            found = self._read["via"] = parse_via(first_value(self._needed("via")))
         return found
 
     @property
@@ -276,7 +280,8 @@ class Message(ABC):
         return [at for at in range(start, len(keys)) if keys[at] == name]
 
     def _needed(self, name: str) -> str:
-        value = self.first(name) if name == "via" else self.get(name)
+        at = self._at(name)
+        value = "" if at < 0 else _value(self._lines[at])
         if not value:
             raise Broken(f"{spelt(name)} is missing")
         return value
@@ -463,9 +468,14 @@ def parse(data: bytes) -> Request | Response:
     if len(lines) > MAX_FIELDS:
         raise Broken("The message has more than 256 header fields")
     message = _started(start, keys, lines, data[end + 4 :])
-    message._index = dict(zip(keys[::-1], range(len(keys) - 1, -1, -1), strict=True))  # noqa: SLF001 - the message is being made
+    message._index = _first_places(keys)  # noqa: SLF001 - the message is being made
     _cut_body(message)
     return message
+
+
+def _first_places(keys: list[str]) -> dict[str, int]:
+    places = dict(zip(keys, _COUNTED, strict=False))
+    return places if len(places) == len(keys) else dict(zip(keys[::-1], range(len(keys) - 1, -1, -1), strict=True))
 
 
 def _lines_of(header: str) -> list[str]:
@@ -497,14 +507,18 @@ def _unbroken(lines: list[str]) -> list[str]:
 
 
 def _started(start: str, keys: list[str], lines: list[str], body: bytes) -> Request | Response:
-    if start[:4].upper() == "SIP/":
+    if start.startswith(("SIP/", "sip/")):
         status = _STATUS.fullmatch(start)
         if status is None:
             raise Broken("The status line is none")
         return Response(int(status[2]), status[3] or "", status[1].upper(), keys, lines, body, start)
     method, _, rest = start.partition(" ")
     uri, _, version = rest.rstrip(" \t").rpartition(" ")
-    if not uri or not (version == VERSION or _VERSION.fullmatch(version)) or not is_token(method):
+    if (
+        not uri
+        or not (version == VERSION or _VERSION.fullmatch(version))
+        or not (method in _METHODS or is_token(method))
+    ):
         raise Broken("The start line is none")
     return Request(method, uri, version.upper(), keys, lines, body, start)
 

@@ -106,7 +106,7 @@ def split_params(text: str) -> list[str]:
 def parse_params(text: str) -> Params:
     """Return the parameters of `;a=b;c`, whose first semicolon may be missing. Raises Broken."""
     params: dict[str, str | None] = {}
-    for part in split_params(text):
+    for part in text.split(";") if '"' not in text else _parts(text, _PARAM):
         name, equals, value = part.partition("=")
         name = name.strip().lower()
         if name:
