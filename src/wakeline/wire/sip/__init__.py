@@ -1,6 +1,7 @@
 """SIP without sockets and clocks: bytes in, values out; values in, bytes out (RFC 3261 and what belongs to it).
 
 message   a request or response: lazy, in order, and what nobody touched leaves as it came, byte for byte
+fields    what both share: header fields and a body
 names     names of header fields, their compact forms and spellings
 headers   values of header fields: Via, name-addr (From, To, Contact, Route), CSeq
 uri       SIP URIs: parts, address-of-record, comparison

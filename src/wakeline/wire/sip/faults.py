@@ -7,8 +7,9 @@ that may come once come once, lengths agree, the method is the same in both plac
 from __future__ import annotations
 
 from wakeline.wire.sip.broken import Broken
+from wakeline.wire.sip.fields import Message
 from wakeline.wire.sip.headers import parse_via
-from wakeline.wire.sip.message import VERSION, Message, Request
+from wakeline.wire.sip.message import VERSION, Request
 
 MAX_VIAS = 32
 

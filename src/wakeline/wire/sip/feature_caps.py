@@ -7,7 +7,7 @@ understood as well.
 
 from __future__ import annotations
 
-from wakeline.wire.sip.message import Message
+from wakeline.wire.sip.fields import Message
 from wakeline.wire.sip.pieces import Params, parse_params, unquote
 
 PNS = "+sip.pns"

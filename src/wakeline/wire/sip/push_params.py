@@ -17,8 +17,9 @@ import re
 import msgspec
 
 from wakeline.model.sip.push import PushParams, PushProvider, PushTexts, PushToken
+from wakeline.wire.sip.fields import Message
 from wakeline.wire.sip.headers import NameAddr, bracketed
-from wakeline.wire.sip.message import Message, Request
+from wakeline.wire.sip.message import Request
 from wakeline.wire.sip.pieces import Params, is_utf8, parse_params, readable, unescape, unquote, without_params
 
 MAX_VALUE = 4096

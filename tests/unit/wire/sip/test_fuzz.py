@@ -10,10 +10,11 @@ from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.digest import parse_credentials
 from wakeline.wire.sip.faults import fault
 from wakeline.wire.sip.feature_caps import push_services
+from wakeline.wire.sip.fields import Message
 from wakeline.wire.sip.framing import BrokenStream, Framer, KeepAlive
 from wakeline.wire.sip.gruu import gruu_of, public_gruu
 from wakeline.wire.sip.headers import parse_name_addr, parse_via
-from wakeline.wire.sip.message import Message, Request, parse
+from wakeline.wire.sip.message import Request, parse
 from wakeline.wire.sip.pieces import decode, encode, parse_params, quote, split_values, unquote
 from wakeline.wire.sip.push_params import hidden, hide, push_of
 from wakeline.wire.sip.responses import answer

@@ -1,0 +1,289 @@
+"""What requests and responses share: header fields and a body. `message` says how they are kept and why.
+
+A field is two things at one place: its key in `_keys`, its line in `_lines`. Values are cut out of lines when they are asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+from wakeline.model.errors import LocalProtocolError
+from wakeline.wire.sip.broken import Broken
+from wakeline.wire.sip.headers import CSeq, NameAddr, Via, parse_cseq, parse_name_addr, parse_via, whole_number
+from wakeline.wire.sip.names import spelt
+from wakeline.wire.sip.pieces import encode, first_value, split_values
+
+_FOLD = re.compile(r"\r\n[ \t]+")
+
+
+class Message(ABC):
+    """What requests and responses share: header fields and a body."""
+
+    __slots__ = ("_body", "_index", "_keys", "_lines", "_read", "version")
+
+    _index: dict[str, int] | None
+    """Where the first field of each name stands, in a message that was read and not changed in its order. Never changed itself."""
+
+    def __init__(self, version: str, keys: list[str], lines: list[str], body: bytes) -> None:
+        self.version = version
+        self._keys = keys
+        self._lines = lines
+        self._body = body
+        self._index = None
+        self._read: dict[str, Any] = {}
+
+    # Reading
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether there is a field of this name (its key: lower case, long form)."""
+        return self._at(name) >= 0
+
+    def get(self, name: str) -> str | None:
+        """Return the value of the first field of a name, unfolded, without the space around it."""
+        at = self._at(name)
+        return None if at < 0 else _value(self._lines[at])
+
+    def all(self, name: str) -> list[str]:
+        """Return the values of all fields of a name."""
+        return [_value(self._lines[at]) for at in self._places(name)]
+
+    def values(self, name: str) -> list[str]:
+        """Return the items of a list (Contact, Route, Supported, ...) over all its fields. Raises Broken."""
+        return [item for value in self.all(name) for item in split_values(value)]
+
+    def first(self, name: str) -> str | None:
+        """Return the first item of a list; None if there is no such field or it is empty. Raises Broken."""
+        value = self.get(name)
+        return (first_value(value) or None) if value else None
+
+    def has_option(self, name: str, option: str) -> bool:
+        """Return whether a list of option tags (Supported, Require, Proxy-Require) has this one. Raises Broken."""
+        return any(item.lower() == option for item in self.values(name))
+
+    def names(self) -> list[str]:
+        """Return the keys of all fields, in order."""
+        return list(self._keys)
+
+    def lines(self, name: str) -> list[str]:
+        """Return the fields of a name as their lines came, without the last CRLF."""
+        return [self._lines[at] for at in self._places(name)]
+
+    @property
+    def body(self) -> bytes:
+        """Return the body."""
+        return self._body
+
+    @property
+    def via(self) -> Via:
+        """Return the topmost Via. Raises Broken."""
+        found: Via | None = self._read.get("via")
+        if found is None:
+            found = self._read["via"] = parse_via(first_value(self._needed("via")))
+        return found
+
+    @property
+    def from_(self) -> NameAddr:
+        """Return From. Raises Broken."""
+        return self._address("from")
+
+    @property
+    def to(self) -> NameAddr:
+        """Return To. Raises Broken."""
+        return self._address("to")
+
+    @property
+    def cseq(self) -> CSeq:
+        """Return CSeq. Raises Broken."""
+        found: CSeq | None = self._read.get("cseq")
+        if found is None:
+            found = self._read["cseq"] = parse_cseq(self._needed("cseq"))
+        return found
+
+    @property
+    def call_id(self) -> str:
+        """Return the Call-ID. Raises Broken."""
+        found: str | None = self._read.get("call-id")
+        if found is None:
+            found = self._read["call-id"] = self._needed("call-id")
+        return found
+
+    @property
+    def contacts(self) -> list[NameAddr]:
+        """Return all Contacts; `*` has the URI `*`. Raises Broken."""
+        return [parse_name_addr(value) for value in self.values("contact")]
+
+    @property
+    def route(self) -> NameAddr | None:
+        """Return the topmost Route. Raises Broken."""
+        value = self.first("route")
+        return None if value is None else parse_name_addr(value)
+
+    @property
+    def content_length(self) -> int | None:
+        """Return what Content-Length says; None if there is none. Raises Broken if it is no number."""
+        return self._number("content-length")
+
+    def seconds(self, name: str) -> int | None:
+        """Return a field that is a number of seconds (Expires, Min-Expires); None if it is absent or no number."""
+        value = self.get(name)
+        return None if value is None else whole_number(value.partition(";")[0])
+
+    @property
+    def has_repeats(self) -> bool:
+        """Return whether any name has more than one field."""
+        index = self._index
+        return len(set(self._keys) if index is None else index) != len(self._keys)
+
+    # Changing
+
+    def set(self, name: str, value: str) -> None:
+        """Put one field in place of all of its name: where the first stands, else at the end."""
+        at = self._at(name)
+        if at < 0:
+            self.append(name, value)
+        elif self.has_repeats:
+            self.replace(name, [value])
+        else:
+            self._lines[at] = _line(name, value)
+            self._read.pop(name, None)
+
+    def replace(self, name: str, values: Iterable[str]) -> None:
+        """Put these fields in place of all of a name: where the first stands, else at the end."""
+        lines = [_line(name, value) for value in values]
+        places = self._places(name)
+        at = places[0] if places else len(self._keys)
+        self._cut(name)
+        self._keys[at:at] = [name] * len(lines)
+        self._lines[at:at] = lines
+
+    def set_first(self, name: str, value: str) -> None:
+        """Put an item in place of the first of a list. Raises Broken."""
+        self.remove_first(name)
+        self.prepend(name, value)
+
+    def prepend(self, name: str, value: str) -> None:
+        """Add a field before the first of its name, else before all."""
+        at = max(self._at(name), 0)
+        self._keys.insert(at, name)
+        self._lines.insert(at, _line(name, value))
+        self._changed(name)
+
+    def append(self, name: str, value: str) -> None:
+        """Add a field at the end."""
+        self._keys.append(name)
+        self._lines.append(_line(name, value))
+        self._changed(name)
+
+    def append_lines(self, name: str, lines: Iterable[str]) -> None:
+        """Add fields of a name at the end, as another message has them."""
+        for line in lines:
+            self._keys.append(name)
+            self._lines.append(line)
+        self._changed(name)
+
+    def remove(self, name: str) -> None:
+        """Take away all fields of a name."""
+        self._cut(name)
+
+    def remove_first(self, name: str) -> None:
+        """Take away the first item of a list; what else its field holds stays. Raises Broken."""
+        at = self._at(name)
+        if at < 0:
+            return
+        rest = split_values(_value(self._lines[at]))[1:]
+        if rest:
+            self._lines[at] = _line(name, ", ".join(rest))
+        else:
+            del self._keys[at], self._lines[at]
+        self._changed(name)
+
+    def set_body(self, body: bytes, content_type: str | None = None) -> None:
+        """Put another body in; no type leaves Content-Type as it is, or takes it away if the body is empty."""
+        self._body = body
+        if not body:
+            self.remove("content-type")
+        elif content_type is not None:
+            self.set("content-type", content_type)
+        self.set("content-length", str(len(body)))
+
+    # Writing
+
+    def to_bytes(self, *, stream: bool = False) -> bytes:
+        """Return the message as it goes out; `stream` adds a Content-Length where there is none (RFC 3261 section 18.3)."""
+        lines = [self._start_line(), *self._lines]
+        if stream and "content-length" not in self:
+            lines.append(f"Content-Length: {len(self._body)}")
+        lines += ("", "")
+        return encode("\r\n".join(lines)) + self._body
+
+    def __bytes__(self) -> bytes:
+        """Return the message as it goes out in a datagram."""
+        return self.to_bytes()
+
+    @abstractmethod
+    def _start_line(self) -> str:
+        """Return the start line, without its CRLF."""
+
+    # Inside
+
+    def _at(self, name: str) -> int:
+        """Return where the first field of a name stands; -1 if there is none."""
+        index = self._index
+        if index is not None:
+            return index.get(name, -1)
+        keys = self._keys
+        return keys.index(name) if name in keys else -1
+
+    def _places(self, name: str) -> list[int]:
+        start = self._at(name)
+        if start < 0:
+            return []
+        keys = self._keys
+        return [at for at in range(start, len(keys)) if keys[at] == name]
+
+    def _needed(self, name: str) -> str:
+        at = self._at(name)
+        value = "" if at < 0 else _value(self._lines[at])
+        if not value:
+            raise Broken(f"{spelt(name)} is missing")
+        return value
+
+    def _number(self, name: str) -> int | None:
+        if name in self._read:
+            found: int | None = self._read[name]
+            return found
+        value = self.get(name)
+        number = None if value is None else whole_number(value)
+        if number is None and value is not None:
+            raise Broken(f"{spelt(name)} is no number")
+        self._read[name] = number
+        return number
+
+    def _address(self, name: str) -> NameAddr:
+        found: NameAddr | None = self._read.get(name)
+        if found is None:
+            found = self._read[name] = parse_name_addr(self._needed(name))
+        return found
+
+    def _cut(self, name: str) -> None:
+        for at in reversed(self._places(name)):
+            del self._keys[at], self._lines[at]
+        self._changed(name)
+
+    def _changed(self, name: str) -> None:
+        self._index = None
+        self._read.pop(name, None)
+
+
+def _value(line: str) -> str:
+    value = line[line.index(":") + 1 :].strip(" \t")
+    return _FOLD.sub(" ", value).strip(" ") if "\n" in value else value
+
+
+def _line(name: str, value: str) -> str:
+    if "\r" in value or "\n" in value:
+        raise LocalProtocolError(f"A value for {name} holds a line break")
+    return f"{spelt(name)}: {value}"
