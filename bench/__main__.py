@@ -29,6 +29,7 @@ from bench import (
     portal,
     post,
     reasons,
+    registrations,
     registry,
     report,
     roundtrip,
@@ -63,6 +64,7 @@ class _Size(NamedTuple):
     start_rounds: int
     queued: int
     registered: int
+    phones: int
     loop: loop.Size
 
 
@@ -86,6 +88,7 @@ _FULL = _Size(
     start_rounds=3,
     queued=1_000_000,
     registered=10_000_000,
+    phones=1_000_000,
     loop=loop.Size(requests=20_000, devices=100_000, imported=50_000, jobs=100_000, idle=5.0),
 )
 _QUICK = _Size(
@@ -108,6 +111,7 @@ _QUICK = _Size(
     start_rounds=1,
     queued=20_000,
     registered=100_000,
+    phones=20_000,
     loop=loop.Size(requests=2_000, devices=2_000, imported=2_000, jobs=5_000, idle=1.0),
 )
 _NEEDED = {"h2load": "nghttp2-client", "cc": "gcc", "pkg-config": "pkg-config libnghttp2-dev libssl-dev"}
@@ -164,6 +168,7 @@ _AGAIN: dict[str, Callable[[Machine, Path, _Size], Figure]] = {
     "call-latency": _calls_again,
     "lanes": _lanes_again,
     "loop": lambda here, directory, size: loop.measure(here, directory, size.loop),
+    "registrations": lambda here, directory, size: registrations.measure(here, directory, phones=size.phones),
     "portal": lambda _, directory, size: portal.measure(directory, rounds=size.rounds, events=size.events),
     "start": lambda here, directory, size: starting.measure(
         here, directory, rounds=size.start_rounds, jobs=size.queued
@@ -183,6 +188,7 @@ def _measure(here: Machine, found: Found, directory: Path, size: _Size) -> tuple
         memory.measure(alone, figures[0]),
         starting.measure(here, _made(directory, "start"), rounds=size.start_rounds, jobs=size.queued),
         registry.measure(here, _made(directory, "registry"), devices=size.registered),
+        registrations.measure(here, _made(directory, "registrations"), phones=size.phones),
         loop.measure(here, _made(directory, "loop"), size.loop),
         portal.measure(_made(directory, "portal"), rounds=size.rounds, events=size.events),
     ]

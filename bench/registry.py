@@ -115,14 +115,14 @@ def _work(machine: Machine, what: str, directory: Path, devices: int, looks: int
 
 async def _fill(directory: Path, devices: int) -> _Filled:
     cpu, started, early = time.process_time(), time.monotonic(), 0
-    async with _opened(directory, alone=True) as store:
+    async with opened(directory, alone=True) as store:
         app = await store.apps.create(gateway.APP, "", 0)
         for first in range(0, devices, _AT_ONCE):
             numbers = range(first, min(first + _AT_ONCE, devices))
             await store.devices.take_in([_claim(app.id, number) for number in numbers])
             if not early and numbers.stop >= devices // 10:
-                early = _resident()
-        late = _resident()
+                early = resident_here()
+        late = resident_here()
         await store.keeper.checkpoint()
         size = store.devices_path.stat().st_size
     return _Filled(time.process_time() - cpu, time.monotonic() - started, size, early, late)
@@ -131,16 +131,16 @@ async def _fill(directory: Path, devices: int) -> _Filled:
 async def _look(directory: Path, devices: int, looks: int) -> _Looked:
     draw = random.Random(8)  # noqa: S311 - no secret: which users are looked up
     users = [draw.randrange(devices) for _ in range(_COLD + looks)]
-    async with _opened(directory, alone=False) as store:
+    async with opened(directory, alone=False) as store:
         app = store.apps.all()[0].id
         _forget(store.devices_path)
-        before = _resident()
+        before = resident_here()
         cold, _ = await _timed(store, app, users[:_COLD])
         _read(store.devices_path)
         cpu, started = time.process_time(), time.monotonic()
         took, found = await _timed(store, app, users[_COLD:])
-        cpu, wall, after = time.process_time() - cpu, time.monotonic() - started, _resident()
-    return _Looked(cold[0], _part(cold, 0.99), _part(took, 0.5), _part(took, 0.99), found, cpu, wall, before, after)
+        cpu, wall, after = time.process_time() - cpu, time.monotonic() - started, resident_here()
+    return _Looked(cold[0], part(cold, 0.99), part(took, 0.5), part(took, 0.99), found, cpu, wall, before, after)
 
 
 async def _timed(store: SqliteStore, app: int, users: Sequence[int]) -> tuple[list[float], int]:
@@ -150,16 +150,18 @@ async def _timed(store: SqliteStore, app: int, users: Sequence[int]) -> tuple[li
         begun = time.perf_counter()
         reached = await store.devices.candidates_of_users(app, [_user(number)])
         took.append(time.perf_counter() - begun)
-        found += [one.value for one in reached] == [_token(number)]
+        found += [one.value for one in reached] == [token(number)]
     return took, found
 
 
-def _part(took: Sequence[float], part: float) -> float:
-    return sorted(took)[int(len(took) * part)]
+def part(took: Sequence[float], share: float) -> float:
+    """The time within which this share was done."""
+    return sorted(took)[int(len(took) * share)]
 
 
 @asynccontextmanager
-async def _opened(directory: Path, *, alone: bool) -> AsyncIterator[SqliteStore]:
+async def opened(directory: Path, *, alone: bool) -> AsyncIterator[SqliteStore]:
+    """Give the store below a directory, with a master key of its own."""
     secrets = Keys(SecretsSection(master_key_file=str(directory / "master.key")), create=True)
     store = SqliteStore(directory / "wakeline.db", clock=SystemClock(), secrets=secrets, alone=alone)
     await store.open()
@@ -186,7 +188,7 @@ def _read(path: Path) -> None:
 
 
 def _claim(app: int, number: int) -> DeviceClaim:
-    target = TargetClaim(kind=TargetKind.APNS, value=_token(number), topic=gateway.TOPIC)
+    target = TargetClaim(kind=TargetKind.APNS, value=token(number), topic=gateway.TOPIC)
     return DeviceClaim(app=app, device_id=f"device-{number:08d}", users=(_user(number),), targets=(target,), at=1)
 
 
@@ -194,12 +196,13 @@ def _user(number: int) -> str:
     return f"user-{number:08d}"
 
 
-def _token(number: int) -> str:
+def token(number: int) -> str:
     """Tokens come in no order, as Apple's do."""
     return f"{number * 0x9E3779B97F4A7C15 % (1 << 64):016x}" * 4
 
 
-def _resident() -> int:
+def resident_here() -> int:
+    """Bytes of this process that are in memory."""
     return resident(os.getpid(), "VmRSS")
 
 
