@@ -75,7 +75,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     `mirror`: its users and records are kept in our own portal's store, of at most one installation.
     `telephony`: calls that go through us are registered there. `offline`: its queue of offline events is ours.
     `cause` says why it is not active; `reached`: everything that happened there before is known here. `filled`: when the mirror was
-    read whole; 0: it was not since it became one.
+    read whole; 0: it was not since it became one, or since the portal let us in again (nobody tells us later what was deleted).
     """
 
     id: int
@@ -98,8 +98,8 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     created: int = 0
 
     def __post_init__(self) -> None:
-        """Put the portal's id into a prefix that waited for it; what is no mirror has been filled with nothing."""
-        if not self.mirror and self.filled:
+        """Put the portal's id into a prefix that waited for it; what is no mirror, or a dead one, is not filled."""
+        if self.filled and (not self.mirror or self.state is InstallationState.DEAD):
             msgspec.structs.force_setattr(self, "filled", 0)
         if self.member_id and self.prefix == BY_MEMBER_ID:
             msgspec.structs.force_setattr(self, "prefix", f"{self.member_id}:")

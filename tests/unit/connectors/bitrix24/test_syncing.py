@@ -248,11 +248,15 @@ async def test_a_mirror_is_reached_when_it_is_full(mirror: Mirror) -> None:
     assert (mirror.installation.reached, mirror.installation.filled) == (began - SETTLING, began)
 
 
-async def test_what_ceases_to_be_the_mirror_is_to_be_filled_when_it_becomes_it_again(mirror: Mirror) -> None:
+@pytest.mark.parametrize("away", [{"mirror": False}, {"state": InstallationState.DEAD}])
+async def test_what_is_the_mirror_again_or_alive_again_is_to_be_filled_again(
+    mirror: Mirror, away: dict[str, object]
+) -> None:
     await mirror.fill()
     installations = mirror.world.store.installations
-    await installations.change(msgspec.structs.replace(mirror.installation, mirror=False))
-    await installations.change(msgspec.structs.replace(mirror.installation, mirror=True))
+    await installations.change(msgspec.structs.replace(mirror.installation, **away))
+    back: dict[str, object] = {"mirror": True, "state": InstallationState.ACTIVE}
+    await installations.change(msgspec.structs.replace(mirror.installation, **back))
 
     assert mirror.installation.filled == 0
 
