@@ -51,7 +51,7 @@ class PushApps:
         credentials: Credentials,
         clock: Clock,
         senders: Callable[[], Mapping[str, str]],
-        allow_http: Callable[[], bool],
+        allow_http: Callable[[], bool] = lambda: False,
     ) -> None:
         self._apps = apps
         self._credentials = credentials
