@@ -13,6 +13,7 @@ import msgspec
 
 from wakeline.config import Settings
 from wakeline.edges.rest.caller import Caller
+from wakeline.edges.rest.ports import RestPorts
 from wakeline.edges.sip.apps import Covered, PushApps
 from wakeline.model.app import App
 from wakeline.model.device import TargetClaim, TargetKind, TargetState
@@ -94,6 +95,18 @@ class Delegate:
                 return reply
             case WakelineError():
                 raise result
+
+
+def delegate_of(ports: RestPorts) -> Delegate:
+    """Return the delegate over the parts of the REST edge."""
+    apps = PushApps(
+        ports.apps,
+        ports.credentials,
+        ports.clock,
+        lambda: ports.settings.sip.sender_apps,
+        lambda: ports.settings.providers.webpush.allow_http,
+    )
+    return Delegate(apps, ports.devices, ports.pipeline)
 
 
 class WokenView(msgspec.Struct, frozen=True, kw_only=True):

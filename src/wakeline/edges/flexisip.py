@@ -17,14 +17,13 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from wakeline.config import Settings
-from wakeline.edges.delegated import Delegate, Wake, lifetime
+from wakeline.edges.delegated import Wake, delegate_of, lifetime
 from wakeline.edges.rest import head, problems, reading, writing
 from wakeline.edges.rest.auth import Gate
 from wakeline.edges.rest.caller import Caller
 from wakeline.edges.rest.operations import Answer
 from wakeline.edges.rest.ports import RestPorts
 from wakeline.edges.rest.sending import check_open
-from wakeline.edges.sip.apps import PushApps
 from wakeline.model.errors import InvalidRequest, MethodNotAllowed, NotAllowed, WakelineError
 from wakeline.model.key import Scope as KeyScope
 from wakeline.observe.masking import masked_token
@@ -46,8 +45,7 @@ class FlexisipDoor:
         """Nothing is read yet."""
         self._ports = ports
         self._gate = Gate(ports)
-        apps = PushApps(ports.apps, ports.credentials, ports.clock, lambda: ports.settings.sip.sender_apps)
-        self._delegate = Delegate(apps, ports.devices, ports.pipeline)
+        self._delegate = delegate_of(ports)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""

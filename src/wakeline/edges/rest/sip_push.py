@@ -10,11 +10,10 @@ from typing import Annotated, assert_never
 
 import msgspec
 
-from wakeline.edges.delegated import Delegate, Wake, WokenView, lifetime
+from wakeline.edges.delegated import Wake, WokenView, delegate_of, lifetime
 from wakeline.edges.rest.operations import Answer, Call, Idempotent, Operation, Reach
 from wakeline.edges.rest.sending import check_open
 from wakeline.edges.rest.shapes import PRINTABLE, Strict
-from wakeline.edges.sip.apps import PushApps
 from wakeline.model.errors import InvalidRequest, NoCredential, Overloaded, PayloadTooLarge, TokenGone
 from wakeline.model.key import Scope
 from wakeline.model.sip.push import PushParams
@@ -82,8 +81,7 @@ async def push(call: Call) -> Answer:
         idempotency=call.idempotency,
         request_id=call.request_id,
     )
-    apps = PushApps(ports.apps, ports.credentials, ports.clock, lambda: ports.settings.sip.sender_apps)
-    _, reply = await Delegate(apps, ports.devices, ports.pipeline).take(wake, call.caller)
+    _, reply = await delegate_of(ports).take(wake, call.caller)
     return Answer(status=reply.status, body=reply.body)
 
 
