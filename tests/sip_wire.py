@@ -99,12 +99,14 @@ class Net:
         server_tls: ssl.SSLContext | None = None,
         client_tls: ssl.SSLContext | None = None,
         room: int = 1000,
+        host: str = LOOPBACK,
+        port: int = 0,
     ) -> None:
         self.user = Notes()
         self.clock = HandClock()
         self.layer = TransactionLayer(self.user, clock=self.clock, timers=Timers(), room=room)
         self.endpoint = Endpoint(
-            [Bind(transport, Address(LOOPBACK, 0)) for transport in transports],
+            [Bind(transport, Address(host, port)) for transport in transports],
             self.layer,
             clock=self.clock,
             server_tls=server_tls,

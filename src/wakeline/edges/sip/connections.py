@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Protocol
+from typing import Protocol, cast
 
 from wakeline.edges.sip.flows import Address, FlowGone, Transport
 from wakeline.wire.sip.framing import PONG, BrokenStream, Framed, Framer, KeepAlive
@@ -114,9 +114,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the stream."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("A connection is a stream")
-        self._stream = transport
+        self._stream = cast("asyncio.Transport", transport)  # uvloop's are no subclass
         self._remote = _address(transport.get_extra_info("peername"))
         ours = _address(transport.get_extra_info("sockname"))
         listens = self._listens_at

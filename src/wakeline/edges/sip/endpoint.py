@@ -21,10 +21,11 @@ import structlog
 
 from wakeline.edges.sip.connections import Connection
 from wakeline.edges.sip.datagrams import DatagramFlow, DatagramSocket
-from wakeline.edges.sip.flows import Address, Flow, Hop, Transport, numeric
+from wakeline.edges.sip.flows import Address, Flow, FlowGone, Hop, Transport, numeric
 from wakeline.edges.sip.inbox import Inbox
-from wakeline.model.errors import ConnectFailed, TimedOut
+from wakeline.model.errors import ConfigError, ConnectFailed, TimedOut
 from wakeline.wire.sip.framing import BrokenStream
+from wakeline.wire.sip.stun import is_stun, stun_answer
 
 CONNECT = 4.0
 """Seconds to open a connection."""
@@ -92,7 +93,7 @@ class Endpoint:
         """Where it listens, once started."""
 
     async def start(self) -> None:
-        """Bind all. Raises OSError, and nothing is bound."""
+        """Bind all. Raises OSError or ConfigError, and nothing is bound."""
         try:
             for bind in self._binds:
                 if bind.transport is Transport.UDP:
@@ -211,7 +212,7 @@ class Endpoint:
     async def _bind_stream(self, bind: Bind) -> None:
         tls = self._server_tls if bind.transport is Transport.TLS else None
         if bind.transport is Transport.TLS and tls is None:
-            raise ConnectFailed("A tls: address needs a certificate")
+            raise ConfigError("a tls: address needs a certificate", fix="Set sip.tls_certificate and sip.tls_key.")
         listening = _bound(bind.address, socket.SOCK_STREAM)
         host, port = listening.getsockname()[:2]
         self._note(bind.transport, Address(host, port))
@@ -239,9 +240,18 @@ class Endpoint:
         return Connection(self, transport, self._serial, at=at)
 
     def _datagram(self, flow: DatagramFlow, data: bytes) -> None:
-        if data.strip(b"\r\n\0"):
+        if is_stun(data):
+            self._stun(flow, data)
+        elif data.strip(b"\r\n\0"):
             self._inbox.datagram(flow, data)
         else:
+            self._listener.alive(flow)
+
+    def _stun(self, flow: DatagramFlow, data: bytes) -> None:
+        answer = stun_answer(data, flow.remote.host, flow.remote.port)
+        if answer is not None:
+            with contextlib.suppress(FlowGone):
+                flow.send(answer)
             self._listener.alive(flow)
 
     # --- connections.Owner -------------------------------------------------------------------------------------------

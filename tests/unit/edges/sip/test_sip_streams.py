@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from importlib.util import find_spec
 
 import pytest
 import trustme
@@ -12,7 +13,15 @@ from wakeline.edges.sip.client_transactions import Failure
 from wakeline.edges.sip.flows import Address, Hop, Transport
 from wakeline.wire.sip.message import Response, parse
 
-pytestmark = pytest.mark.anyio
+LOOPS = [
+    pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
+    pytest.param(
+        ("asyncio", {"use_uvloop": True}),
+        id="uvloop",
+        marks=pytest.mark.skipif(find_spec("uvloop") is None, reason="the extra uvloop is not installed"),
+    ),
+]
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", LOOPS)]
 
 TCP = (Transport.TCP,)
 BOTH = (Transport.UDP, Transport.TCP)
