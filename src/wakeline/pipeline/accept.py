@@ -19,6 +19,7 @@ from wakeline.model.notification import NotificationRequest
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Lane
 from wakeline.pipeline.draft import Drafting
+from wakeline.pipeline.hearing import Heard, Hearing
 from wakeline.pipeline.limits import UserLimits
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.preview import Previewing, PreviewResult
@@ -49,6 +50,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """One request: `reply` makes the answer that is kept for repeats of `idempotency`.
 
     `keeps_unserved`: it is kept, with its failures, even if the app can reach nobody: the caller's protocol has no word for that.
+    `heard` is told what became of it, of one that is to one device; where it fails here already, `Taken.failures` say so.
     """
 
     request: NotificationRequest
@@ -56,13 +58,17 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     reply: Callable[[Taken], Reply]
     request_id: str = ""
     keeps_unserved: bool = False
+    heard: Heard | None = None
 
 
 class Accept:
     """The door of the story."""
 
-    def __init__(self, parts: Parts, table: RouteTable, limits: UserLimits, remembered: Remembered) -> None:
+    def __init__(
+        self, parts: Parts, table: RouteTable, limits: UserLimits, remembered: Remembered, hearing: Hearing
+    ) -> None:
         self._parts = parts
+        self._hearing = hearing
         self._drafting = Drafting(parts, table, limits, remembered)
         self._previewing = Previewing(parts, table, self._drafting)
         self._together = Together(self._drafts_if_room, self._commit)
@@ -126,6 +132,8 @@ class Accept:
             if isinstance(ready, Ready):
                 taken = _taken(ready)
                 admissions.append(_admission(ready, submission, taken))
+                if submission.heard is not None:
+                    self._hearing.listen(taken.key, submission.heard)
                 kept.append((len(answers), ready))
                 answers.append(taken)
             else:
@@ -137,6 +145,7 @@ class Accept:
         except WakelineError:
             for _, ready in kept:
                 self._drafting.refund(ready.charges)
+                self._hearing.forget(ready.notification.key)
             raise
         self._tell(answers, kept, verdicts)
         return answers
@@ -156,6 +165,7 @@ class Accept:
                 counts[notification.lane] = counts.get(notification.lane, 0) + deliveries
             else:
                 self._drafting.refund(ready.charges)
+                self._hearing.forget(ready.notification.key)
                 answers[place] = _repeated(verdict)
         for lane, deliveries in counts.items():
             self._parts.meter.accepted(lane.name.lower(), deliveries)

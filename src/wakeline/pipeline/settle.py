@@ -30,6 +30,7 @@ from wakeline.pipeline import report, verdicts
 from wakeline.pipeline.apart import by_notification, plainly
 from wakeline.pipeline.batch import Batch, Doubt, Report, entry, row
 from wakeline.pipeline.flight import doubtful
+from wakeline.pipeline.hearing import Hearing
 from wakeline.pipeline.load import Load
 from wakeline.pipeline.parts import Parts
 from wakeline.ports import AcceptedRun, Settlement, TargetVerdict
@@ -50,10 +51,11 @@ LONGEST_BACKOFF = 10.0
 
 
 class Settle:
-    """Gathers and writes. `wake` is called when the first result of a batch comes in."""
+    """Gathers and writes. `wake` is called when the first result of a batch comes in; `hearing` is told of each at once."""
 
     def __init__(self, parts: Parts, wake: Callable[[], None]) -> None:
         self._parts = parts
+        self.hearing = Hearing()
         self._wake = wake
         self._batch = Batch()
         self._cut: deque[Batch] = deque()
@@ -78,6 +80,9 @@ class Settle:
         fresh = load.settle(indexes)
         if not fresh:
             return 0
+        if self.hearing:
+            for index in fresh:
+                self.hearing.tell(load.key(index), _ACCEPTED)
         if load.job.chunk:
             packed = entry(load, DeliveryState.ACCEPTED, attempt.number, 0, at)
             runs = [(first, packed * count) for first, count in load.runs(fresh)]
@@ -97,6 +102,7 @@ class Settle:
         """End a delivery in a final state; `attempt` if a request was made."""
         if not load.settle((index,)):
             return
+        self.hearing.tell(load.key(index), outcome)
         tries = attempt.number if attempt is not None else load.job.attempt - 1
         if load.job.chunk:
             packed = entry(load, state, tries, outcome.code or outcome.status, at)

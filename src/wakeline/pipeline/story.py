@@ -101,7 +101,7 @@ class Pipeline:
         self.dispatch = Dispatch(parts, self.table, self.settle, answers, claims, self.canary, self._wake)
         self.fanout = Fanout(parts, self.table, self.dispatch, remembered)
         self.maintain = Maintain(parts, self.table, self.settle, self.dispatch, claims, self.checks, self._limits)
-        self.accept = Accept(parts, self.table, self._limits, remembered)
+        self.accept = Accept(parts, self.table, self._limits, remembered, self.settle.hearing)
         self.undo = Undo(parts, self.table, self.settle, self.watch)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[str] = set()

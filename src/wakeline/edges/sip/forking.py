@@ -1,0 +1,396 @@
+"""A fork: one request to all phones of an address-of-record, those that are awake and those that have to be woken.
+
+    awake                      asked at once
+    asleep, with a push        woken; held until it registers (RFC 8599 section 5.6.2) or gives a sign of life where it was
+    asleep, connection open    both at once: whichever is faster
+    asleep, no push            480, which counts if nobody does better
+    registers while it rings   asked as well (late fork), with `[sip] fork_late`
+
+The first 2xx goes to the caller at once and ends the others (`Reason: ... Call completed elsewhere`), a 6xx ends them too; else the
+best response goes on when all have ended (RFC 3261 section 16.7). Who did not wake in time counts as 480. A phone of Apple's that
+was woken by a VoIP push when the caller gave up or somebody else answered is called and cancelled all the same: iOS ends apps
+that were woken for no call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+import msgspec
+
+from wakeline.config import Sip
+from wakeline.edges.sip.branch import UNREACHED, Branch, status_of
+from wakeline.edges.sip.bucket import Bucket
+from wakeline.edges.sip.client_transactions import ClientTransaction, Failure
+from wakeline.edges.sip.decisions import decided
+from wakeline.edges.sip.dialog_routes import DialogRoutes
+from wakeline.edges.sip.flows import Flow, Hop
+from wakeline.edges.sip.server_transactions import ServerTransaction
+from wakeline.edges.sip.timekeeper import Alarm
+from wakeline.edges.sip.transaction_layer import TransactionLayer
+from wakeline.edges.sip.waking import Wakes
+from wakeline.edges.sip.ways import addressed, can_be_woken, connection_to, is_registered, way_to
+from wakeline.model.sip.binding import Binding
+from wakeline.ports import Clock
+from wakeline.wire.flexisip.payloads import Occasion
+from wakeline.wire.sip.broken import Broken
+from wakeline.wire.sip.message import Request, Response
+from wakeline.wire.sip.push_params import hide
+from wakeline.wire.sip.responses import answer, best
+
+TIMER_C = 185.0
+"""Seconds that a phone may ring without another word (RFC 3261 section 16.6 step 11: more than three minutes)."""
+_ELSEWHERE = (("reason", 'SIP;cause=200;text="Call completed elsewhere"'),)
+_DECLINED = (("reason", 'SIP;cause=600;text="Busy Everywhere"'),)
+
+Fields = Sequence[tuple[str, str]]
+
+
+class ForkPorts(msgspec.Struct, kw_only=True):
+    """What forks speak to."""
+
+    layer: TransactionLayer
+    bucket: Bucket
+    wakes: Wakes
+    routes: DialogRoutes
+    clock: Clock
+    settings: Callable[[], Sip]
+
+
+class Asked(msgspec.Struct, kw_only=True):
+    """What is asked of the phones: `request` as it goes on, but for where to. `occasion` None: nobody is woken for it.
+
+    `mark` ends the branches, `direct`: see `DialogRoutes.record`; `patience` is how long phones may take to wake, in seconds.
+    `gruu`: it is for the phone alone that has this one (RFC 5627).
+    """
+
+    request: Request
+    aor: str
+    occasion: Occasion | None
+    mark: str
+    direct: bool
+    patience: float
+    gruu: str = ""
+
+
+class Fork:
+    """Implements `bucket.Waiting` and `client_transactions.ClientUser`. `ended` is told the final status, once."""
+
+    def __init__(self, ports: ForkPorts, server: ServerTransaction, asked: Asked, ended: Callable[[int], None]) -> None:
+        self._ports = ports
+        self._server = server
+        self._asked = asked
+        self._ended = ended
+        self._branches: list[Branch] = []
+        self._of: dict[ClientTransaction, Branch] = {}
+        self._over = False
+        self._given_up = False
+        self._declined = False
+        self._reason: Fields = ()
+        self._told = False
+        self._began = ports.layer.now()
+        self._bucket_alarm: Alarm | None = None
+        self._ring_alarm: Alarm | None = None
+
+    @property
+    def _is_call(self) -> bool:
+        return self._asked.request.method == "INVITE"
+
+    def start(self, bindings: Iterable[Binding]) -> None:
+        """Ask phones, and wake those that sleep. It is in the bucket already."""
+        if self._is_call:
+            self._server.on_cancel = self._cancelled
+            self._server.answer(100)
+        self._bucket_alarm = self._ports.layer.after(self._asked.patience, self._waited)
+        for binding in bindings:
+            self._add(binding)
+        self._look()
+
+    # --- bucket.Waiting ----------------------------------------------------------------------------------------------
+
+    def registered(self, binding: Binding) -> None:
+        """Ask a phone that registered, once."""
+        if self._asked.gruu not in ("", binding.gruu):
+            return
+        branch = next((each for each in self._branches if each.is_of(binding)), None)
+        if self._over or self._given_up:
+            if branch is not None and branch.held and not self._is_on_its_way(branch, binding):
+                self._call_and_cancel(branch, binding)
+        elif self._declined:
+            return
+        elif branch is None:
+            if self._ports.settings().fork_late:
+                self._release(self._new(binding), binding)
+        elif branch.may_be_asked_again and not self._is_on_its_way(branch, binding):
+            self._release(branch, binding)
+
+    def left(self, uid: str) -> None:
+        """Wait no more for a phone that left (RFC 8599 section 5.5)."""
+        for branch in self._branches:
+            if branch.binding.uid == uid and branch.held:
+                self._end(branch, 480, "it is registered no more")
+        self._look()
+
+    def alive(self, flow: Flow) -> None:
+        """Ask a phone that is awake where it was: some do not register when a push wakes them."""
+        for branch in self._branches:
+            if branch.held and branch.binding.flow == flow.name and not self._over and not self._given_up:
+                self._release(branch, branch.binding)
+
+    # --- phones ------------------------------------------------------------------------------------------------------
+
+    def _new(self, binding: Binding) -> Branch:
+        branch = Branch(binding)
+        self._branches.append(branch)
+        return branch
+
+    def _add(self, binding: Binding) -> None:
+        branch = self._new(binding)
+        registered = is_registered(binding, self._ports.clock.now())
+        flows = self._ports.layer.endpoint
+        if self._asked.occasion is not None and can_be_woken(binding):
+            self._hold(branch, self._asked.occasion)
+            connection = connection_to(binding, flows) if registered else None
+            if connection is not None:
+                self._send(branch, connection)
+        elif registered and (way := way_to(binding, flows)) is not None:
+            self._send(branch, way)
+        else:
+            self._end(branch, 480, binding.why_not or "it is away, and cannot be woken")
+
+    def _hold(self, branch: Branch, occasion: Occasion) -> None:
+        branch.held = True
+        self._ports.bucket.expect(branch.binding.flow, self)
+        decided("held", call_id=self._asked.request.call_id, aor=self._asked.aor, uid=branch.binding.device)
+        delay = (branch.binding.push and branch.binding.push.timeout) or 0.0
+        if delay > 0:
+            self._ports.layer.after(delay, partial(self._wake, branch, occasion))
+        else:
+            self._wake(branch, occasion)
+
+    def _wake(self, branch: Branch, occasion: Occasion) -> None:
+        if not branch.held or self._over or self._given_up:
+            return
+        branch.wake = self._ports.wakes.wake(
+            branch.binding,
+            self._asked.request,
+            occasion,
+            self._began + self._asked.patience - self._ports.layer.now(),
+            pushed=self._pushed,
+            not_woken=partial(self._not_woken, branch),
+        )
+
+    def _pushed(self) -> None:
+        """Tell the caller that a phone is being woken, once, unless it has heard better or would end the call by it."""
+        if self._told or not self._is_call or self._over or self._given_up or self._server.status > 100:
+            return
+        settings = self._ports.settings()
+        program = self._asked.request.get("user-agent") or ""
+        if settings.push_sent and not program.startswith(settings.push_sent_not_to):
+            self._told = True
+            self._server.answer(110)
+
+    def _not_woken(self, branch: Branch, why: str) -> None:
+        if branch.held and branch.client is not None:
+            branch.held = False  # it may be awake, and was asked
+        elif branch.held:
+            self._end(branch, 480, why)
+            self._look()
+
+    def _is_on_its_way(self, branch: Branch, binding: Binding) -> bool:
+        """Tell whether the phone was asked where it is, and only did not answer yet."""
+        client = branch.client
+        return client is not None and not client.over and client.flow is not None and client.flow.name == binding.flow
+
+    def _release(self, branch: Branch, binding: Binding) -> None:
+        branch.held = False
+        branch.binding = binding
+        branch.result = None
+        decided("released", call_id=self._asked.request.call_id, aor=self._asked.aor, uid=binding.device)
+        try:
+            way = way_to(binding, self._ports.layer.endpoint)
+        except Broken as wrong:
+            self._end(branch, 480, wrong.detail)
+            return
+        if way is None:
+            self._end(branch, 480, "its connection is closed")
+        else:
+            self._send(branch, way)
+        self._look()
+
+    def _send(self, branch: Branch, way: Flow | Hop) -> None:
+        try:
+            request = addressed(self._asked.request, branch.binding)
+        except Broken as wrong:
+            self._end(branch, 480, wrong.detail)
+            return
+        client = self._ports.layer.send(request, way, self, mark=self._asked.mark, prepare=self._record)
+        self._of[client] = branch
+        branch.client = client
+
+    def _record(self, request: Request, flow: Flow) -> None:
+        self._ports.routes.record(request, self._server.flow, flow, direct=self._asked.direct)
+
+    def _call_and_cancel(self, branch: Branch, binding: Binding) -> None:
+        """Let a phone show the call that it was woken for, and end it."""
+        branch.held = False
+        if not branch.must_be_called:
+            return
+        branch.binding = binding
+        way = way_to(binding, self._ports.layer.endpoint)
+        if way is not None:
+            self._send(branch, way)
+        if branch.client is not None:
+            branch.client.cancel(self._reason)
+            decided(
+                "called_and_cancelled", call_id=self._asked.request.call_id, aor=self._asked.aor, uid=binding.device
+            )
+
+    # --- client_transactions.ClientUser ------------------------------------------------------------------------------
+
+    def answered(self, client: ClientTransaction, response: Response) -> None:
+        """Take a response of a phone."""
+        branch = self._of[client]
+        try:
+            hide(response)
+        except Broken:
+            return
+        if response.status == 100:
+            return
+        if not response.is_final:
+            self._provisional(branch, response)
+        elif response.status < 300:
+            self._success(branch, response)
+        elif branch.client is client and branch.open:
+            if branch.held and response.status in UNREACHED:
+                branch.client = None
+            else:
+                self._failure(branch, response)
+
+    def failed(self, client: ClientTransaction, failure: Failure) -> None:
+        """Take it that a phone will not answer; one that is being woken may have gone from where it was asked."""
+        branch = self._of[client]
+        if branch.client is not client or not branch.open:
+            return
+        if failure is not Failure.CANCELLED and branch.held:
+            branch.client = None
+            return
+        self._end(branch, status_of(failure), failure.value)
+        self._look()
+
+    def _provisional(self, branch: Branch, response: Response) -> None:
+        branch.held = False
+        self._ring_on()
+        if not self._over and not self._given_up:
+            self._server.respond(response)
+
+    def _success(self, branch: Branch, response: Response) -> None:
+        """Pass it on at once, whatever else was said (RFC 3261 section 16.7 step 5)."""
+        branch.end(response)
+        self._server.respond(response)
+        if not self._over:
+            self._end_others(_ELSEWHERE)
+            self._finish(response.status)
+
+    def _failure(self, branch: Branch, response: Response) -> None:
+        branch.end(response)
+        if response.status >= 600 and not self._declined:
+            self._declined = True
+            self._end_others(_DECLINED)
+        self._look()
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def _cancelled(self, cancel: Request) -> None:
+        """The caller gives up (RFC 3261 section 16.10): who waits gets nothing later, who rings is told to stop."""
+        if self._over or self._given_up:
+            return
+        self._given_up = True
+        self._end_others([("reason", value) for value in cancel.all("reason")])
+        self._look()
+
+    def _end_others(self, reason: Fields) -> None:
+        self._reason = reason
+        for branch in self._branches:
+            if not branch.open:
+                continue
+            rings = branch.rings
+            if branch.client is not None:
+                branch.client.cancel(reason)
+            if branch.wake is not None:
+                branch.wake.end(take_back=True)
+            if branch.held and self._must_be_called(branch):
+                branch.result = 487  # held on: it is called and cancelled when it registers
+            elif not rings:
+                branch.end(487)
+
+    def _must_be_called(self, branch: Branch) -> bool:
+        return self._is_call and branch.must_be_called and self._ports.settings().call_after_cancel
+
+    def _end(self, branch: Branch, status: int, why: str) -> None:
+        branch.end(status)
+        decided(
+            "not_reached",
+            call_id=self._asked.request.call_id,
+            aor=self._asked.aor,
+            uid=branch.binding.device,
+            status=status,
+            why=why,
+        )
+
+    def _waited(self) -> None:
+        """The bucket's time is over: who sleeps still counts as away; who rings goes on."""
+        for branch in self._branches:
+            if self._over:
+                branch.held = False
+            elif branch.open and (branch.held or not self._is_call) and not branch.rings:
+                self._end(branch, 480, "it did not wake in time")
+            branch.held = branch.held and branch.open
+        self._look()
+        if self._over:
+            self._leave_bucket()
+
+    def _ring_on(self) -> None:
+        if self._is_call and not self._over:
+            if self._ring_alarm is not None:
+                self._ring_alarm.cancel()
+            self._ring_alarm = self._ports.layer.after(TIMER_C, self._rung_out)
+
+    def _rung_out(self) -> None:
+        """Timer C (RFC 3261 section 16.8)."""
+        if not self._over:
+            self._end_others(())
+            self._look()
+
+    def _look(self) -> None:
+        """Answer if everybody has ended."""
+        if self._over or any(branch.open for branch in self._branches):
+            return
+        if self._given_up:
+            self._server.answer(487)
+            self._finish(487)
+            return
+        results = [branch.result for branch in self._branches]
+        ours = [answer(self._server.request, each) for each in results if isinstance(each, int)]
+        chosen = best([*(each for each in results if isinstance(each, Response)), *ours])
+        status = 480 if chosen is None else chosen.status
+        if chosen is None or any(chosen is each for each in ours):
+            self._server.answer(status)
+        else:
+            self._server.respond(chosen)
+        self._finish(status)
+
+    def _finish(self, status: int) -> None:
+        self._over = True
+        decided("answered", call_id=self._asked.request.call_id, aor=self._asked.aor, status=status)
+        if self._ring_alarm is not None:
+            self._ring_alarm.cancel()
+        if not any(branch.held for branch in self._branches):
+            self._leave_bucket()
+        self._ended(status)
+
+    def _leave_bucket(self) -> None:
+        if self._bucket_alarm is not None:
+            self._bucket_alarm.cancel()
+        self._ports.bucket.take(self._asked.aor, self, {branch.binding.flow for branch in self._branches})

@@ -1,0 +1,295 @@
+"""The proxy: where a request goes (RFC 3261 section 16).
+
+    within a dialog             where the route says that we gave (`dialog_routes`); without one: nowhere
+    to an address-of-record     to its phones, those that sleep too (`forking`); a message is kept for them (`messages`)
+    to a GRUU                   to that phone
+    to a peer                   on, with a Route or a domain that is the peer's address
+    to us                       OPTIONS is answered
+    to anybody else             403: this is no relay
+
+Who sent it is known already (`door`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from hashlib import blake2b
+
+import msgspec
+
+from wakeline.config import Sip
+from wakeline.edges.sip.authentication import Caller
+from wakeline.edges.sip.bucket import Bucket
+from wakeline.edges.sip.call_records import CallRecords
+from wakeline.edges.sip.decisions import decided
+from wakeline.edges.sip.dialog_routes import DialogRoutes, hop_of_route
+from wakeline.edges.sip.flows import Flow, Hop
+from wakeline.edges.sip.forking import Asked, Fork, ForkPorts
+from wakeline.edges.sip.messages import Messages
+from wakeline.edges.sip.occasions import occasion_of
+from wakeline.edges.sip.peers import Peers
+from wakeline.edges.sip.refusals import Refused
+from wakeline.edges.sip.relaying import Relay
+from wakeline.edges.sip.server_transactions import ServerTransaction
+from wakeline.edges.sip.transaction_layer import TransactionLayer
+from wakeline.edges.sip.waking import Wakes
+from wakeline.edges.sip.ways import MAX_FORWARDS, addressed, way_to
+from wakeline.model.sip.binding import Binding, BindingChange
+from wakeline.ports import Clock
+from wakeline.ports.bitrix24_connector import CallJournal
+from wakeline.ports.sip import SipBindings, SipMessages
+from wakeline.wire.sip.broken import Broken
+from wakeline.wire.sip.gruu import gruu_of
+from wakeline.wire.sip.message import Request
+from wakeline.wire.sip.push_params import hide
+from wakeline.wire.sip.uri import SipUri
+
+LONGEST_CALL_WAIT = 90
+"""Seconds: nobody holds on for longer, whatever `call_fork_timeout` says."""
+OTHER_WAIT = 10.0
+"""Seconds that anything but a call waits: its sender gives up after 32 s, and wants to hear why before that (RFC 8599 5.6.2)."""
+_METHODS = (
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, REFER, INFO, UPDATE, PRACK, PUBLISH"
+)
+
+
+class ProxyPorts(msgspec.Struct, kw_only=True):
+    """What the proxy speaks to. `secret` signs its routes and marks; the same after a restart."""
+
+    bindings: SipBindings
+    messages: SipMessages
+    wakes: Wakes
+    journal: CallJournal
+    clock: Clock
+    settings: Callable[[], Sip]
+    peers: Callable[[], Peers]
+    secret: bytes
+
+
+class Proxy:
+    """Implements `door.Onward`. `registered` hears of registrations."""
+
+    def __init__(self, ports: ProxyPorts) -> None:
+        self._ports = ports
+        self._routes = DialogRoutes(ports.secret)
+        self._bucket = Bucket()
+        self._records = CallRecords(ports.journal, ports.clock)
+        self._messages: Messages
+        self._forks: ForkPorts
+        self._layer: TransactionLayer
+
+    def attach(self, layer: TransactionLayer) -> None:
+        """Send through this."""
+        ports = self._ports
+        self._layer = layer
+        self._forks = ForkPorts(
+            layer=layer,
+            bucket=self._bucket,
+            wakes=ports.wakes,
+            routes=self._routes,
+            clock=ports.clock,
+            settings=ports.settings,
+        )
+        self._messages = Messages(layer, ports.messages, ports.bindings, ports.wakes, ports.clock, ports.settings)
+
+    async def close(self) -> None:
+        """End what is under way."""
+        await self._messages.close()
+        await self._records.close()
+        await self._ports.wakes.close()
+
+    # --- door.Onward -------------------------------------------------------------------------------------------------
+
+    def request(self, server: ServerTransaction, caller: Caller) -> None:
+        """Send a request on, or answer it. Raises Refused and Broken."""
+        request = server.request.copy()
+        mark = self._mark(request)
+        self._check(request, mark)
+        if request.method == "INVITE" and not request.to.tag:
+            decided("called", call_id=request.call_id, aor=request.target.aor, caller=caller.aor, peer=int(caller.peer))
+        if request.to.tag:
+            self._within_dialog(server, request, mark)
+            return
+        self._take_own_routes(request, server.flow)
+        target = request.target
+        if "route" in request or not self._is_ours(target, server.flow):
+            self._to_peer(server, request, mark)
+        elif target.user:
+            self._to_user(server, request, mark)
+        else:
+            _to_us(server)
+
+    def ack(self, request: Request, flow: Flow) -> None:
+        """Send an ACK to a 2xx on (RFC 3261 section 13.2.2.4); one that leads nowhere is dropped."""
+        made = request.copy()
+        try:
+            _count_hop(made)
+            way = self._way_within(made)
+            hide(made)
+        except (Refused, Broken) as refused:
+            decided("ack_dropped", call_id=request.call_id, source=flow.remote.host, why=refused.detail)
+            return
+        self._layer.forward_ack(made, way)
+
+    def alive(self, flow: Flow) -> None:
+        """Let go what waits for a phone that is awake."""
+        self._bucket.alive(flow)
+        self._messages.alive(flow)
+
+    def lost(self, flow: Flow) -> None:
+        """Requests over a connection that is closed are ended by the transaction layer."""
+
+    def registered(self, change: BindingChange) -> None:
+        """Let go what waited for phones that registered and were told so."""
+        self._bucket.registered(change)
+        self._messages.registered(change)
+
+    # --- what is wrong with it ---------------------------------------------------------------------------------------
+
+    def _check(self, request: Request, mark: str) -> None:
+        """Refuse what may not go on (RFC 3261 section 16.3)."""
+        if request.max_forwards == 0:
+            raise Refused(483, "It made too many hops")
+        if any(f".{mark}" in via for via in request.all("via")):
+            raise Refused(482, "It was here before")
+        extensions = request.values("proxy-require")
+        if extensions:
+            names = ", ".join(extensions)
+            raise Refused(420, f"{names} is asked of proxies", fields=(("unsupported", names),))
+        _count_hop(request)
+
+    def _mark(self, request: Request) -> str:
+        """Return what is the same when a request comes back unchanged, and nobody else can write (RFC 3261 section 16.6 step 8)."""
+        parts = (request.uri, request.from_.tag, request.to.tag, request.call_id, request.get("cseq") or "")
+        said = "\0".join((*parts, *request.all("route"), *request.all("proxy-authorization")))
+        key = self._ports.secret[:64]
+        return blake2b(said.encode(errors="surrogateescape"), key=key, digest_size=6).hexdigest()
+
+    # --- within a dialog ---------------------------------------------------------------------------------------------
+
+    def _within_dialog(self, server: ServerTransaction, request: Request, mark: str) -> None:
+        way = self._way_within(request)
+        if request.method == "BYE":
+            self._records.hung_up(request.call_id)
+        hide(request)
+        Relay(self._layer, server).start(request, way, mark=mark)
+
+    def _way_within(self, request: Request) -> Flow | Hop:
+        """Return where a request of a dialog goes; its routes of ours are taken off. Raises Refused and Broken."""
+        taken = self._routes.take(request)
+        if taken is None:
+            raise Refused(403, "It belongs to no dialog that began here")
+        further = hop_of_route(request)
+        gruu = gruu_of(request.target) if further is None else None
+        binding = self._ports.bindings.by_gruu(gruu) if gruu else None
+        if binding is not None:
+            request.uri = addressed(request, binding).uri
+            for value in reversed(binding.path):
+                request.prepend("route", value)
+            way = way_to(binding, self._layer.endpoint)
+            if way is not None:
+                return way
+        flow = self._layer.endpoint.flow(taken.flow) if taken.flow else None
+        if flow is not None and flow.open:
+            return flow
+        if binding is not None:
+            raise Refused(480, "The phone has no connection")
+        return Hop.of(further or request.target)
+
+    # --- outside of dialogs ------------------------------------------------------------------------------------------
+
+    def _take_own_routes(self, request: Request, flow: Flow) -> None:
+        """Take off what the sender wrote to get here (RFC 3261 section 16.4)."""
+        while (uri := hop_of_route(request)) is not None and self._is_ours(uri, flow):
+            request.remove_first("route")
+
+    def _is_ours(self, uri: SipUri, flow: Flow) -> bool:
+        """Tell whether a URI is of one of our domains, or names this machine."""
+        settings = self._ports.settings()
+        if uri.host in settings.domains or (settings.public_host and uri.host == settings.public_host.lower()):
+            return True
+        here = flow.local
+        port = uri.port or flow.transport.default_port
+        return uri.host.removeprefix("[").removesuffix("]") == here.host and port == here.port
+
+    def _to_peer(self, server: ServerTransaction, request: Request, mark: str) -> None:
+        hop = Hop.of(hop_of_route(request) or request.target)
+        if not self._ports.peers().covers(hop.address.host):
+            raise Refused(403, f"{hop.address.host} is neither a domain of ours nor a peer")
+        hide(request)
+        came, direct = server.flow, _is_direct(server.request)
+        Relay(self._layer, server).start(
+            request, hop, mark=mark, prepare=lambda out, goes: self._routes.record(out, came, goes, direct=direct)
+        )
+
+    def _to_user(self, server: ServerTransaction, request: Request, mark: str) -> None:
+        target = request.target
+        gruu = gruu_of(target)
+        aor = target.aor
+        hide(request)
+        occasion = occasion_of(request)
+        settings = self._ports.settings()
+        is_call = request.method == "INVITE"
+        asked = Asked(
+            request=request,
+            aor=aor,
+            occasion=occasion,
+            mark=mark,
+            direct=_is_direct(server.request),
+            patience=float(min(settings.call_fork_timeout, LONGEST_CALL_WAIT)) if is_call else OTHER_WAIT,
+            gruu=gruu or "",
+        )
+        if Messages.keeps(request):
+            self._messages.take(server, asked, self._found(asked))
+            return
+        records = self._records
+        fork = Fork(
+            self._forks, server, asked, partial(records.answered, request.call_id) if is_call else _nobody_wants_to_know
+        )
+        self._bucket.put(aor, fork)
+        try:
+            bindings = self._found(asked)
+        except Refused:
+            self._bucket.take(aor, fork, ())
+            raise
+        if is_call:
+            records.began(request, aor, bindings)
+        fork.start(bindings)
+
+    def _found(self, asked: Asked) -> list[Binding]:
+        """Return the phones that a request is for; of `sips:` only those that registered over TLS (RFC 5630). Raises Refused."""
+        bindings = [each for each in self._ports.bindings.of(asked.aor) if asked.gruu in ("", each.gruu)]
+        if not bindings:
+            raise Refused(404, "It has no phone that is registered")
+        if not asked.request.target.secure:
+            return bindings
+        safe = [each for each in bindings if each.flow.startswith("tls:")]
+        if not safe:
+            raise Refused(480, "No phone is registered over TLS", fields=(("warning", _NO_SIPS),))
+        return safe
+
+
+_NO_SIPS = '380 wakeline "SIPS Not Allowed"'
+
+
+def _count_hop(request: Request) -> None:
+    left = request.max_forwards
+    request.set("max-forwards", str(MAX_FORWARDS if left is None else left - 1))
+
+
+def _is_direct(request: Request) -> bool:
+    """Tell whether who sent a request made it: there is one Via."""
+    return len(request.values("via")) == 1
+
+
+def _nobody_wants_to_know(_: int) -> None:
+    """Only calls are in anybody's journal."""
+
+
+def _to_us(server: ServerTransaction) -> None:
+    """Answer what is meant for this machine itself (RFC 3261 section 11)."""
+    if server.request.method == "OPTIONS":
+        server.answer(200, fields=[("allow", _METHODS), ("supported", "path, outbound, gruu")])
+    else:
+        server.answer(404)
