@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """One run of the command line."""
+    """One run of the command line; `program` is the name it was called by."""
 
-    def __init__(self, config: Path | None, printer: Printer) -> None:
+    def __init__(self, config: Path | None, printer: Printer, *, program: str = "wakeline") -> None:
         self._config = config
         self.printer = printer
+        self.program = program
 
     def load(self) -> Loaded:
         """Read the settings. Raises ConfigError."""

@@ -48,11 +48,18 @@ Bring a copy of the store back, while no gateway runs.
 It starts held, since what waits in it may have been sent meanwhile; `wakeline queue release` lets it go once you have looked.
 """
 
+_PUSH = """\
+Push to a phone by its SIP push parameters (RFC 8599), and say what the push service answered.
+
+Flags, last lines and exit codes are those of Flexisip's `flexisip_pusher`, a program that comes along.
+"""
+
 NOUNS: tuple[tuple[str, str, str], ...] = (
     ("serve", "wakeline.cli.serve:serve", _SERVE),
     ("demo", "wakeline.cli.demo:demo", _DEMO),
     ("simulate", "wakeline.cli.simulate:simulate", _SIMULATE),
     ("send", "wakeline.cli.send:send", "Send a notification."),
+    ("push", "wakeline.cli.pusher.command:push", _PUSH),
     ("explain", "wakeline.cli.explain:explain", "Say why a push did or did not arrive."),
     ("doctor", "wakeline.cli.doctor:doctor", "Say what works and what does not."),
     ("app", "wakeline.cli.apps:app", "Mobile applications."),

@@ -21,6 +21,7 @@ from wakeline.config import Bitrix24, Settings
 from wakeline.config.rules import sqlite_path
 from wakeline.edges import rest
 from wakeline.edges.flexisip import FlexisipDoor
+from wakeline.model.credential import Credential, CredentialSecret
 from wakeline.model.errors import ConfigError, StoreBusy
 from wakeline.model.route import ProviderKind
 from wakeline.observe.health import Health
@@ -122,6 +123,11 @@ class Gateway:
         """Keep what lies in the directory of credential files, until cancelled."""
         await self._watch.run()
 
+    async def lend(self) -> list[tuple[Credential, CredentialSecret]]:
+        """Return all credentials with their secrets, for pushes of a command on its own. Raises SecretError."""
+        known = self._parts.credentials
+        return [(one, await known.secret(one.id)) for one in known.all()]
+
     async def close(self) -> None:
         """Write what is only in memory and close outbound connections; the store stays open."""
         await self._rest.close()
@@ -192,13 +198,21 @@ class Gateway:
         )
 
     def _providers(self, settings: Settings) -> dict[ProviderKind, Provider]:
-        """Build each provider; hosts written in the settings may be private, Google's token endpoint may not."""
-        fcm = settings.providers.fcm
-        # Plain http is judged by the provider: `check_token_uri` permits it for hosts of `token_hosts` alone.
-        guard = Guard(resolve=system_resolver, configured=frozenset(fcm.token_hosts), allow_http=True)
-        http = GuardedClient(guard, ca_file=fcm.ca_file, proxy=fcm.proxy)
+        providers, http = make_providers(settings, self._clock)
         self._clients.push_async_callback(http.aclose)
-        return {kind: build(settings.providers, self._clock, http) for kind, build in PROVIDERS.items()}
+        return providers
+
+
+def make_providers(settings: Settings, clock: Clock) -> tuple[dict[ProviderKind, Provider], GuardedClient]:
+    """Build each provider, and the client that asks for access tokens: to be closed after them.
+
+    Hosts written in the settings may be private, Google's token endpoint may not.
+    """
+    fcm = settings.providers.fcm
+    # Plain http is judged by the provider: `check_token_uri` permits it for hosts of `token_hosts` alone.
+    guard = Guard(resolve=system_resolver, configured=frozenset(fcm.token_hosts), allow_http=True)
+    http = GuardedClient(guard, ca_file=fcm.ca_file, proxy=fcm.proxy)
+    return {kind: build(settings.providers, clock, http) for kind, build in PROVIDERS.items()}, http
 
 
 @contextlib.asynccontextmanager
@@ -229,6 +243,12 @@ async def offline(settings: Settings) -> AsyncIterator[ASGIApp]:
     """Give the API on a store that no gateway serves: it answers and keeps, and sends nothing."""
     async with opened(settings, alone=True) as gateway:
         yield gateway.app
+
+
+async def lent(settings: Settings) -> list[tuple[Credential, CredentialSecret]]:
+    """Return the credentials of a store that no gateway serves, with their secrets. Raises as `opened` does, SecretError."""
+    async with opened(settings, alone=True) as gateway:
+        return await gateway.lend()
 
 
 async def _own(store: SqliteStore, directory: Path, secrets: master_key.Keys) -> None:
