@@ -6,7 +6,7 @@ import asyncio
 from types import TracebackType
 from typing import Any, Self
 
-from storing import ToldClock
+from storing import Store, ToldClock
 from wakeline.config import Sip
 from wakeline.edges.sip.apps import PushApps
 from wakeline.edges.sip.authentication import Authenticator, Caller
@@ -77,12 +77,12 @@ class Proxy:
 
 
 class Registering:
-    """Everything that registers. `changes` are those that were told to whoever waits for phones."""
+    """Everything that registers. `changes` are those that were told to whoever waits for phones; `store` is an open one."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, clock: ToldClock | None = None, store: Store | None = None, **settings: Any) -> None:
         self.settings = Sip(**{"domains": ("example.org",), "auth": "none", **settings})
-        self.clock = ToldClock()
-        self.store = MemoryStore(self.clock, Sealer(b"m" * 32))
+        self.clock = clock or ToldClock()
+        self.store = store or MemoryStore(self.clock, Sealer(b"m" * 32))
         self.wire = Wire()
         self.proxy = Proxy()
         self.changes: list[BindingChange] = []
