@@ -9,9 +9,17 @@ import pytest
 
 from sip_registering import AOR, APNS, FCM, INSTANCE, TOKEN, Registering, contact
 from storing import ToldClock, sqlite_store
+from wakeline.model.sip.binding import BindingChange
 from wakeline.storage.sqlite import SqliteStore
 
 pytestmark = pytest.mark.anyio
+
+
+class Crowd(Registering):
+    """Many phones at once: an answer on the connection may be another phone's."""
+
+    def _registered(self, change: BindingChange) -> None:
+        self.changes.append(change)
 
 
 async def opened(folder: Path, clock: ToldClock) -> SqliteStore:
@@ -46,7 +54,7 @@ async def test_a_restart_keeps_the_phone_its_token_and_its_gruu(tmp_path: Path) 
 async def test_phones_that_register_at_once_are_all_there_and_share_commits(tmp_path: Path) -> None:
     clock = ToldClock()
     store = await opened(tmp_path, clock)
-    async with Registering(clock=clock, store=store) as sip:
+    async with Crowd(clock=clock, store=store) as sip:
         await sip.firebase()
         commits = 0
 
@@ -63,6 +71,7 @@ async def test_phones_that_register_at_once_are_all_there_and_share_commits(tmp_
         registered = [sip.bindings(f"sip:user{n}@example.org") for n in range(12)]
         assert [[each.device for each in phone] for phone in registered] == [[f"urn:uuid:{n}"] for n in range(12)]
         assert 0 < commits < 12
+        assert len(sip.changes) == 12
 
 
 async def test_a_phone_that_leaves_is_gone_after_a_restart_too(tmp_path: Path) -> None:
