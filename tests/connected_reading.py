@@ -9,7 +9,7 @@ import msgspec
 from connected_portal import Connected
 from stories.post import Post
 from wakeline.connectors.bitrix24.reading import Reading, ReadingPorts, reading
-from wakeline.model.bitrix24.inbox import EventState, Origin, ReceivedEvent, identity_of, subject_of
+from wakeline.model.bitrix24.inbox import EventState, Origin, ReceivedEvent, identity_of, identity_of_next, subject_of
 from wakeline.model.bitrix24.installation import Installation
 from wakeline.model.bitrix24.rule import Rule
 from wakeline.model.ids import parse_key
@@ -137,6 +137,22 @@ class ReadingWorld:
         assert await self.world.store.event_inbox.put([one]) == [True]
         [newest] = await self.world.store.event_inbox.recorded(installation=self.installation.id, limit=1)
         return newest.id
+
+    async def happens_again(self, number: int) -> int:
+        """Have what an event told of happen once more in the same second; returns the id of the event that tells it."""
+        known = await self.event(number)
+        again = msgspec.structs.replace(
+            known, id=0, identity=identity_of_next(known.identity), state=EventState.WAITING, notifications=(), cause=""
+        )
+        assert await self.world.store.event_inbox.put([again]) == [True]
+        [newest] = await self.world.store.event_inbox.recorded(installation=self.installation.id, limit=1)
+        return newest.id
+
+    async def drained(self, number: int) -> int:
+        """Have a deal change, and its event worked off; returns the event's id."""
+        happened = await self.happens(number)
+        await self.drain()
+        return happened
 
     async def drain(self) -> None:
         """Work off what is due."""

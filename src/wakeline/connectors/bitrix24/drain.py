@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from wakeline.connectors.bitrix24 import folding, kinds, mirroring
+from wakeline.connectors.bitrix24.echoes import Echoes
 from wakeline.connectors.bitrix24.fetching import Fetching, Findings, Found
 from wakeline.connectors.bitrix24.folding import Plan
 from wakeline.connectors.bitrix24.kinds import Change
@@ -85,6 +86,7 @@ class Drain:
         self._mirror = mirror
         self._sending = sending
         self._placed = placed
+        self._echoes = Echoes()
 
     async def go(self, installation: Installation, *, aside: bool = False) -> Went:
         """Work off some of the events that are due, calls first. Raises StoreUnavailable; events wait then as before.
@@ -185,6 +187,8 @@ class Drain:
         if not one.rules:
             return verdict
         found = _found(one, known.findings)
+        if echoed := self._echoes.of(one, found):
+            return msgspec.structs.replace(verdict, causes=(f"nothing has changed since event {echoed}",))
         rules = one.rules
         if (found.refused or found.gone) and not one.is_call:
             # Rules that do not look at the record do not miss it.

@@ -74,3 +74,8 @@ def subject_of(event: str, data: bytes) -> bytes:
 def identity_of(subject: bytes, at: int) -> bytes:
     """Return what two deliveries of one event have in common: what it is about, and the second in which it was raised."""
     return hashlib.sha256(subject + (at // 1000).to_bytes(8)).digest()[:16]
+
+
+def identity_of_next(identity: bytes) -> bytes:
+    """Return the identity of what happened once more to the same in the same second."""
+    return hashlib.sha256(identity + b"next").digest()[:16]

@@ -134,6 +134,22 @@ async def test_updates_of_one_record_become_one_push(world: ReadingWorld) -> Non
         assert event.cause == f"one with event {last}, which is later"
 
 
+async def test_a_second_change_within_a_second_is_a_push_and_a_repetition_is_none(world: ReadingWorld) -> None:
+    await world.rule()
+    world.deal(7, TITLE="first")
+    numbers = [await world.happens(7)]
+    await world.drain()
+    for title in ("first", "second"):
+        world.deal(7, TITLE=title)
+        numbers.append(await world.happens_again(numbers[-1]))
+        await world.drain()
+
+    assert [await world.titles(number) for number in numbers] == [["first"], [], ["second"]]
+    assert (await world.event(numbers[1])).cause == f"nothing has changed since event {numbers[0]}"
+    world.world.clock.advance(1)
+    assert len(await world.titles(await world.drained(7))) == 1
+
+
 async def test_what_an_operator_wants_once_more_is_not_folded(world: ReadingWorld) -> None:
     await world.rule()
     again = await world.happens(7, origin=Origin.RESENT)

@@ -76,6 +76,26 @@ async def test_the_same_event_twice_is_answered_twice_and_kept_once() -> None:
     assert len(await portal.events()) == 2
 
 
+async def test_a_record_that_changes_twice_in_a_second_is_told_twice_and_repetitions_are_not(store: Store) -> None:
+    portal = await installed(store=store)
+    second = {"ts": 1_795_000_000}
+
+    async def count(name: str) -> int:
+        assert (await portal.event(name, {"FIELDS": {"ID": "7"}}, **second)).status_code == 200
+        return sum(event.event == name for event in await portal.events())
+
+    assert [await count("ONCRMDEALUPDATE"), await count("ONCRMDEALUPDATE")] == [1, 1]
+    portal.clock.advance(0.4)
+    assert [await count("ONCRMDEALUPDATE"), await count("ONCRMDEALUPDATE")] == [2, 2]
+    portal.clock.advance(0.4)
+    assert await count("ONCRMDEALUPDATE") == 3
+    portal.clock.advance(60)
+    assert await count("ONCRMDEALUPDATE") == 3
+    assert await count("ONCRMDEALADD") == 1
+    portal.clock.advance(0.4)
+    assert await count("ONCRMDEALADD") == 1
+
+
 @pytest.mark.parametrize(
     "forged",
     [

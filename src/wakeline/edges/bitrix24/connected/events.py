@@ -2,6 +2,8 @@
 
 Rule: an event that is not kept is answered 503, and lost to us until the next catching up, for Bitrix24 posts it once. Of what
 was posted only the event's own data is kept: tokens are not.
+Portals say when by the second, so a record that changes twice within one is told twice in the same words. What comes in again soon
+after the first is therefore kept as one more update: whoever reads it sees whether anything has changed.
 Source: Bitrix24 REST, "Event handling".
 """
 
@@ -9,11 +11,12 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+import msgspec
 import structlog
 
 from wakeline.edges.bitrix24.connected.ports import ConnectedPorts
 from wakeline.edges.bitrix24.connected.refused import Refused
-from wakeline.model.bitrix24.inbox import ReceivedEvent, identity_of, subject_of
+from wakeline.model.bitrix24.inbox import ReceivedEvent, identity_of, identity_of_next, subject_of
 from wakeline.model.bitrix24.installation import Installation
 from wakeline.model.errors import StorageError
 from wakeline.wire.bitrix24.event_data import canonical, record_of
@@ -21,6 +24,11 @@ from wakeline.wire.bitrix24.posted import PostedEvent
 
 _FAST = 86_400_000
 """Milliseconds that a portal's clock may be ahead of ours; a time after that would hide all that comes before it."""
+
+_SOON, _LATE = 50, 3_000
+"""Milliseconds after which the same words may tell of another change, and after which they are a repetition."""
+_MOST_IN_A_SECOND = 5
+_UPDATE = "UPDATE"
 
 _log = structlog.get_logger()
 
@@ -36,7 +44,7 @@ class Events:
         """Keep an event. Raises Refused if it cannot be kept."""
         event = received(installation, posted, self._ports.clock.now())
         try:
-            await self._ports.inbox.put([event])
+            await self._keep(event)
         except StorageError as error:
             _log.error(
                 "bitrix24.connected.event_not_kept",
@@ -50,6 +58,18 @@ class Events:
                 HTTPStatus.SERVICE_UNAVAILABLE, "INTERNAL_SERVER_ERROR", "The event could not be kept"
             ) from None
         self._ports.portals.ring(installation.id)
+
+    async def _keep(self, event: ReceivedEvent) -> None:
+        """Keep an event, unless it is there already. Raises StorageError."""
+        inbox, identity = self._ports.inbox, event.identity
+        for _ in range(_MOST_IN_A_SECOND):
+            [is_new] = await inbox.put([msgspec.structs.replace(event, identity=identity)])
+            if is_new or not (event.record and event.event.endswith(_UPDATE)):
+                return
+            known = await inbox.by_identity(event.installation, identity)
+            if known is None or not _SOON <= event.received - known.received <= _LATE:
+                return
+            identity = identity_of_next(identity)
 
 
 def received(installation: Installation, posted: PostedEvent, now: int) -> ReceivedEvent:
