@@ -53,7 +53,7 @@ class Portal(threading.Thread):
     def _post(self, http: httpx2.Client, number: int) -> bool:
         """Post an event until it is answered; False: it is time to stop."""
         form = {
-            "event": "ONCRMDEALUPDATE",
+            "event": "ONCRMDEALADD",
             "data[FIELDS][ID]": str(number),
             "ts": "1790000000",
             "auth[member_id]": PORTAL,
