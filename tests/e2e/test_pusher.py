@@ -414,3 +414,18 @@ def test_another_project_than_the_gateways_is_said_so(pusher: Pusher, stack: Sta
 
     assert ended.code == 1
     assert "other-project" in ended.err
+
+
+def test_of_several_projects_the_settings_say_which_one_a_number_is(stored: Pusher) -> None:
+    account = json.loads(stored.account.read_bytes()) | {"project_id": "other-project"}
+    stored.account.write_text(json.dumps(account))
+    stored.run("app", "create", "other")
+    stored.run("credential", "add", str(stored.account), "--app", "other")
+    phone = ("--pn-provider", "fcm", "--pn-param", "98765", "--pn-prid", "phone-of-other")
+
+    unknown = stored.wakeline(*phone)
+    stored.config.write_text(f'{stored.config.read_text()}\n[sip]\nsenders = ["98765:other"]\n')
+    known = stored.wakeline(*phone)
+
+    assert (unknown.code, known.code) == (1, 0), (unknown.err, known.err)
+    assert received(stored.fake, "phone-of-other")["path"] == "/v1/projects/other-project/messages:send"

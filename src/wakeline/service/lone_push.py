@@ -30,11 +30,15 @@ _PATIENCE = 30.0
 
 
 class Lent(msgspec.Struct, frozen=True, kw_only=True):
-    """A credential to push with, and where it is from, in words. `any_project`: it is meant, whatever a phone names."""
+    """A credential to push with, and where it is from, in words.
+
+    `app`: the slug of its app, if it is of a store. `any_project`: it is meant, whatever Firebase project a phone names.
+    """
 
     credential: Credential
     secret: CredentialSecret
     where: str
+    app: str = ""
     any_project: bool = False
 
 
@@ -63,6 +67,7 @@ class LonePushes:
             number: msgspec.structs.replace(one, credential=msgspec.structs.replace(one.credential, id=number))
             for number, one in enumerate(lent, start=1)
         }
+        self._sender_apps = settings.sip.sender_apps
         self._clock = SystemClock()
         self._keys = KeyMaker(self._clock.now, 0)
         self._providers, self._http = make_providers(settings, self._clock)
@@ -101,7 +106,8 @@ class LonePushes:
         await self._http.aclose()
 
     def _choice(self, need: Need) -> Choice | None:
-        meant = [one.credential for one in self._lent.values() if one.any_project]
+        app = self._sender_apps.get(need.topic)
+        meant = [one.credential for one in self._lent.values() if one.any_project or (app and one.app == app)]
         return fitting([one.credential for one in self._lent.values()], need, self._clock.now(), meant=meant)
 
     def _sender(self, route: Route, lent: Lent) -> Sender:
@@ -148,8 +154,8 @@ def fitting(
 ) -> Choice | None:
     """Return the credential for a push; `now` in Unix ms.
 
-    A phone may name its Firebase project by a number, which no service account bears: then it is the one that is `meant` by whoever
-    sends, else the only one there is.
+    A phone may name its Firebase project by a number, which no service account bears: then it is the one that is `meant`
+    by whoever sends or by the settings, else the only one there is.
     """
     found = choose(credentials, need, now)
     if found is not None or need.provider is not ProviderKind.FCM:

@@ -21,6 +21,7 @@ from wakeline.config import Bitrix24, Settings
 from wakeline.config.rules import sqlite_path
 from wakeline.edges import rest
 from wakeline.edges.flexisip import FlexisipDoor
+from wakeline.model.app import App
 from wakeline.model.credential import Credential, CredentialSecret
 from wakeline.model.errors import ConfigError, StoreBusy
 from wakeline.model.route import ProviderKind
@@ -123,10 +124,11 @@ class Gateway:
         """Keep what lies in the directory of credential files, until cancelled."""
         await self._watch.run()
 
-    async def lend(self) -> list[tuple[Credential, CredentialSecret]]:
-        """Return all credentials with their secrets, for pushes of a command on its own. Raises SecretError."""
+    async def lend(self) -> list[tuple[App, Credential, CredentialSecret]]:
+        """Return all credentials with their apps and secrets, for pushes of a command on its own. Raises SecretError."""
         known = self._parts.credentials
-        return [(one, await known.secret(one.id)) for one in known.all()]
+        apps = self._parts.apps.all()
+        return [(app, one, await known.secret(one.id)) for app in apps for one in known.of_app(app.id)]
 
     async def close(self) -> None:
         """Write what is only in memory and close outbound connections; the store stays open."""
@@ -245,8 +247,8 @@ async def offline(settings: Settings) -> AsyncIterator[ASGIApp]:
         yield gateway.app
 
 
-async def lent(settings: Settings) -> list[tuple[Credential, CredentialSecret]]:
-    """Return the credentials of a store that no gateway serves, with their secrets. Raises as `opened` does, SecretError."""
+async def lent(settings: Settings) -> list[tuple[App, Credential, CredentialSecret]]:
+    """Return the credentials of a store that no gateway serves. Raises as `opened` does, SecretError."""
     async with opened(settings, alone=True) as gateway:
         return await gateway.lend()
 

@@ -72,7 +72,7 @@ def planned(params: PushParams, form: Form | None = None) -> Plan | Outcome:
         (("--pn-provider", "wp10", "--pn-param", "x", "--pn-prid", "y"), "The push service 'wp10' is not served"),
         (
             ("--pn-provider", "webpush", "--pn-prid", "https://push"),
-            "Web Push subscriptions without keys are not served",
+            "this tool pushes to apns, apns.dev and fcm",
         ),
         ((*STANDARD, "--pn-prid", TOKEN, "--customPayload", "[1]"), "--customPayload is no JSON object"),
         ((*STANDARD, "--pn-prid", TOKEN, "--key", "absent.pem"), "The file absent.pem cannot be read"),

@@ -71,7 +71,7 @@ def _asked(params: Params) -> PushParams:
     match asked:
         case PushParams():
             if asked.provider is PushProvider.WEBPUSH:
-                raise Unusable("Web Push subscriptions without keys are not served")
+                raise Unusable("this tool pushes to apns, apns.dev and fcm")
             return asked
         case PushQuery():
             raise Unusable("trying to use standard push notifications but couldn't find any pn-prid")

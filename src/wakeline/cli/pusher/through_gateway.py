@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import msgspec
 
@@ -37,17 +38,29 @@ _ACCEPTED = frozenset({DeliveryState.ACCEPTED, DeliveryState.ACKNOWLEDGED, Deliv
 
 
 class ThroughGateway:
-    """Sends through the gateway; `apps` are the apps of its credentials, by the credentials' ids here."""
+    """Sends through the gateway. `apps` are the apps of its credentials, by the credentials' ids here."""
 
-    def __init__(self, gateway: Client, credentials: list[Credential], apps: dict[int, str], *, preview: bool) -> None:
+    def __init__(
+        self,
+        gateway: Client,
+        credentials: list[Credential],
+        apps: Mapping[int, str],
+        senders: Mapping[str, str],
+        *,
+        preview: bool,
+    ) -> None:
         self._gateway = gateway
         self._credentials = credentials
         self._apps = apps
+        self._senders = senders
         self._preview = preview
 
     @classmethod
-    async def of(cls, gateway: Client, *, preview: bool) -> ThroughGateway:
-        """Look what the gateway has. `preview`: ask for each request as it is written."""
+    async def of(cls, gateway: Client, senders: Mapping[str, str], *, preview: bool) -> ThroughGateway:
+        """Look what the gateway has.
+
+        `senders`: numbers of Firebase projects and the slugs of their apps; `preview`: ask for each request as it is written.
+        """
         credentials: list[Credential] = []
         apps: dict[int, str] = {}
         listed: AppList = await gateway.call("app.list")
@@ -67,7 +80,7 @@ class ThroughGateway:
                         not_after=None if one.not_after is None else int(one.not_after.timestamp() * 1000),
                     )
                 )
-        return cls(gateway, credentials, apps, preview=preview)
+        return cls(gateway, credentials, apps, senders, preview=preview)
 
     def serves(self, provider: ProviderKind) -> bool:
         """See `Way`."""
@@ -91,7 +104,10 @@ class ThroughGateway:
         return Said(outcome=outcome, request=shown, credential=f"app {app} of the gateway that runs")
 
     def _choice(self, plan: Plan) -> Choice | None:
-        return fitting(self._credentials, need_for(plan.lone()), time.time_ns() // 1_000_000)
+        need = need_for(plan.lone())
+        app = self._senders.get(need.topic)
+        meant = [one for one in self._credentials if app and self._apps[one.id] == app]
+        return fitting(self._credentials, need, time.time_ns() // 1_000_000, meant=meant)
 
     async def _shown(self, app: str, request: NotificationRequest) -> Preview | None:
         shown: PreviewView = await self._gateway.call(

@@ -82,7 +82,7 @@ async def way(
         else:
             gateway, looked = await _stored(opened, settings)
             if gateway is not None:
-                through = await ThroughGateway.of(gateway, preview=report.debug)
+                through = await ThroughGateway.of(gateway, settings.sip.sender_apps, preview=report.debug)
                 if any(map(through.covers, plans)) or not left:
                     yield through
                     return
@@ -123,7 +123,9 @@ async def _stored(opened: contextlib.AsyncExitStack, settings: Settings) -> tupl
             pass  # a gateway that was starting when we looked answers by now
         else:
             where = f"a credential of the store {store}"
-            return None, Looked(lent=tuple(Lent(credential=one, secret=secret, where=where) for one, secret in found))
+            return None, Looked(
+                lent=tuple(Lent(app=app.slug, credential=one, secret=secret, where=where) for app, one, secret in found)
+            )
     return await opened.enter_async_context(connect(settings)), Looked()
 
 
