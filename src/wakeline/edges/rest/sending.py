@@ -34,6 +34,7 @@ from wakeline.model.notification import NotificationRequest
 from wakeline.observe.health import Phase
 from wakeline.pipeline import Submission, Taken
 from wakeline.ports import IdempotencyKey, Replayed, Reply
+from wakeline.ports.bitrix24_connector import CallBegan
 
 _BREATH = 50
 """Wrong lines after which others get their turn; right ones wait for a commit anyway."""
@@ -105,16 +106,22 @@ async def send(call: Call) -> Answer:
 
 
 async def _taken(call: Call, submissions: Sequence[Submission]) -> list[Taken | Replayed | WakelineError]:
-    """Take a batch; calls are noted before anybody hears yes. Raises StoreUnavailable.
+    """Take a batch; calls are noted before anybody hears yes, and what could not be noted is an error. Raises StoreUnavailable.
 
     They ring already: who is told that his call could not be noted says it again, and it is the same call.
     """
     results = await call.ports.pipeline.accept.accept(call.app, submissions)
-    pairs = zip(submissions, results, strict=True)
-    taken = [one.request for one, result in pairs if one.request.call is not None and isinstance(result, _KEPT)]
-    began = [each for request in taken if (each := calls.rings(call.ports, call.app, request)) is not None]
-    if began and call.ports.calls is not None:
-        await call.ports.calls.began(began)
+    begun: dict[int, CallBegan] = {}
+    for place, (one, result) in enumerate(zip(submissions, results, strict=True)):
+        if one.request.call is not None and isinstance(result, _KEPT):
+            rings = calls.rings(call.ports, call.app, one.request)
+            begun |= {} if rings is None else {place: rings}
+    if not begun or call.ports.calls is None:
+        return results
+    try:
+        await call.ports.calls.began([*begun.values()])
+    except StorageError as error:
+        return [error if place in begun else result for place, result in enumerate(results)]
     return results
 
 

@@ -141,6 +141,12 @@ async def test_nobody_hears_yes_to_a_call_that_could_not_be_noted(
     monkeypatch.setattr(office.store.outbox, "put", put)
 
     assert (await ring(office)).json()["code"] == "store_unavailable"
+    lines = [{**RINGING, "call": {"id": "c2"}}, {"to": {"users": ["p:7"]}, "alert": {"title": "Hi"}}]
+    content = b"\n".join(json.dumps(line).encode() for line in lines)
+    answer = await office.call("POST", PATH, content=content, headers={"content-type": "application/x-ndjson"})
+    said = answer.json()
+    assert [line["line"] for line in said["accepted"]] == [2]
+    assert [(line["line"], line["problem"]["code"]) for line in said["rejected"]] == [(1, "store_unavailable")]
 
 
 async def test_calls_of_a_stream_are_noted(office: Gateway) -> None:
