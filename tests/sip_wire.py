@@ -240,6 +240,9 @@ class Stream:
     async def receive_bytes(self, count: int) -> bytes:
         return await asyncio.wait_for(self._both[0].readexactly(count), PATIENCE)
 
+    async def receive_until(self, end: bytes) -> bytes:
+        return await asyncio.wait_for(self._both[0].readuntil(end), PATIENCE)
+
     async def end(self) -> None:
         """Wait until the other side has closed."""
         while await asyncio.wait_for(self._both[0].read(65_536), PATIENCE):

@@ -15,6 +15,7 @@ from wakeline.model.errors import ConfigError
 
 Problem = tuple[str, str]
 
+_SIP_TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 _LONGEST_RING = 90
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
 
@@ -145,7 +146,7 @@ def _sip_listen(sip: Sip) -> Iterator[Problem]:
         except ConfigError as error:
             yield "sip.listen", error.detail
         else:
-            if transport == "tls" and not sip.tls_certificate:
+            if transport in ("tls", "wss") and not sip.tls_certificate:
                 yield "sip.tls_certificate", f"{text} needs a certificate"
 
 
@@ -157,8 +158,9 @@ def sip_address(text: str) -> tuple[str, str, int]:
         ipaddress.ip_address(host)
     except (ConfigError, ValueError):
         transport = ""
-    if transport not in ("udp", "tcp", "tls"):
-        raise ConfigError(f"{text!r} is not udp:, tcp: or tls: and an address and port, such as udp:0.0.0.0:5060")
+    if transport not in _SIP_TRANSPORTS:
+        kinds = ", ".join(f"{kind}:" for kind in _SIP_TRANSPORTS)
+        raise ConfigError(f"{text!r} is none of {kinds} with an address and port, such as udp:0.0.0.0:5060")
     return transport, host, port
 
 

@@ -261,7 +261,7 @@ class Sip(_Section, frozen=True):
     """The SIP edge: a registrar and proxy that wakes phones. Off unless `listen` names an address."""
 
     listen: tuple[str, ...] = ()
-    """Where SIP is spoken: udp:HOST:PORT, tcp:HOST:PORT, tls:HOST:PORT."""
+    """Where SIP is spoken: udp:HOST:PORT, tcp:HOST:PORT, tls:HOST:PORT; to web pages: ws:HOST:PORT, wss:HOST:PORT."""
     domains: tuple[str, ...] = ()
     """Domains whose users are registered here; requests to any other are not relayed."""
     public_host: str = ""
@@ -304,7 +304,7 @@ class Sip(_Section, frozen=True):
     call_after_cancel: bool = True
     """A phone woken by a voip push gets INVITE and CANCEL also if the caller gave up: iOS ends apps that were woken for no call."""
     tls_certificate: str = ""
-    """PEM file: certificate and chain for tls: addresses."""
+    """PEM file: certificate and chain for tls: and wss: addresses."""
     tls_key: str = ""
     """PEM file: its private key."""
 

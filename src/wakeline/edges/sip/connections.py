@@ -1,4 +1,4 @@
-"""A TCP or TLS connection: messages cut out of the stream, keep-alives answered, and the end of peers that are none.
+"""A TCP, TLS or WebSocket connection: messages cut out of the stream, keep-alives answered, and the end of peers that are none.
 
 The connection that a phone registered over is the way to it (RFC 5626): nobody can connect to a phone behind a NAT. It stays open
 as long as it lives, however silent: the kernel probes it, which wakes no radio more often than the phone's own keep-alives do.
@@ -13,7 +13,8 @@ import socket
 from typing import Protocol, cast
 
 from wakeline.edges.sip.flows import Address, FlowGone, Transport
-from wakeline.wire.sip.framing import PONG, BrokenStream, Framed, Framer, KeepAlive
+from wakeline.wire.sip.framing import PONG, BrokenStream, Framer, KeepAlive
+from wakeline.wire.sip.websocket import Heard, Say, WebSocketFramer
 
 GREETING = 30.0
 UNREAD = 1024 * 1024
@@ -51,7 +52,8 @@ class Connection(asyncio.Protocol):
         self._kind = transport
         self._serial = serial
         self._listens_at = at
-        self._framer = Framer()
+        self._web = WebSocketFramer() if transport.web else None
+        self._framer = self._web or Framer()
         self._stream: asyncio.Transport | None = None
         self._remote = self._local = Address("", 0)
         self._greeting: asyncio.TimerHandle | None = None
@@ -66,7 +68,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def transport(self) -> Transport:
-        """Return TCP or TLS."""
+        """Return what it runs over."""
         return self._kind
 
     @property
@@ -91,7 +93,7 @@ class Connection(asyncio.Protocol):
         if self._stream.get_write_buffer_size() > UNREAD:
             self.abort()
             raise FlowGone("The peer does not read")
-        self._stream.write(data)
+        self._stream.write(data if self._web is None else self._web.wrap(data))
 
     def close(self) -> None:
         """Send what is left, then end it."""
@@ -141,8 +143,10 @@ class Connection(asyncio.Protocol):
         self._expect_nothing()
         self._owner.lost(self)
 
-    def _take(self, item: Framed) -> None:
+    def _take(self, item: Heard) -> None:
         match item:
+            case Say(data, last):
+                self._say(data, last=last)
             case bytes():
                 self._owner.framed(self, item)
             case KeepAlive.PING:
@@ -153,6 +157,13 @@ class Connection(asyncio.Protocol):
             case BrokenStream():
                 self._owner.broken(self, item)
                 self.close()
+
+    def _say(self, data: bytes, *, last: bool) -> None:
+        """Write what the WebSocket has to say for itself."""
+        if self._stream is not None and self.open:
+            self._stream.write(data)
+        if last:
+            self.close()
 
     def _pong(self) -> None:
         """Answer a keep-alive (RFC 5626 section 3.5.1); a peer that reads no answers is hung up on by `send`."""

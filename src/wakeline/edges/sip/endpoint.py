@@ -1,4 +1,4 @@
-"""The sockets of the SIP edge: listeners over UDP, TCP and TLS, connections to others, and flows found by their names.
+"""The sockets of the SIP edge: listeners over UDP, TCP, TLS and WebSocket, connections to others, and flows found by their names.
 
 What comes in goes through the inbox to `Listener.received`, one message at a time. What goes out takes a flow: that of a request
 that came, that of a registered phone by its name (`flow`), or that of a hop (`at_hand`, else `reach`). Connections are shared: a
@@ -183,8 +183,10 @@ class Endpoint:
         raise ConnectFailed(f"No UDP socket of ours reaches {address.host}")
 
     async def _open(self, hop: Hop) -> Connection:
-        tls = self._client_tls if hop.transport is Transport.TLS else None
-        if hop.transport is Transport.TLS and tls is None:
+        if hop.transport.web:
+            raise ConnectFailed("Web pages connect to us; nobody can connect to them")
+        tls = self._client_tls if hop.transport.secure else None
+        if hop.transport.secure and tls is None:
             raise ConnectFailed("TLS to others is not set up")
         address = hop.address
         try:
@@ -210,9 +212,11 @@ class Endpoint:
         self._note(Transport.UDP, datagrams.bound)
 
     async def _bind_stream(self, bind: Bind) -> None:
-        tls = self._server_tls if bind.transport is Transport.TLS else None
-        if bind.transport is Transport.TLS and tls is None:
-            raise ConfigError("a tls: address needs a certificate", fix="Set sip.tls_certificate and sip.tls_key.")
+        tls = self._server_tls if bind.transport.secure else None
+        if bind.transport.secure and tls is None:
+            raise ConfigError(
+                "a tls: or wss: address needs a certificate", fix="Set sip.tls_certificate and sip.tls_key."
+            )
         listening = _bound(bind.address, socket.SOCK_STREAM)
         host, port = listening.getsockname()[:2]
         self._note(bind.transport, Address(host, port))

@@ -26,6 +26,8 @@ class Transport(StrEnum):
     UDP = "udp"
     TCP = "tcp"
     TLS = "tls"
+    WS = "ws"
+    WSS = "wss"
 
     @property
     def reliable(self) -> bool:
@@ -34,8 +36,21 @@ class Transport(StrEnum):
 
     @property
     def default_port(self) -> int:
-        """Return the port that is meant where none is written (RFC 3261 section 19.1.2)."""
-        return 5061 if self is Transport.TLS else 5060
+        """Return the port that is meant where none is written (RFC 3261 section 19.1.2, RFC 7118 section 5.4)."""
+        return _PORTS.get(self, 5060)
+
+    @property
+    def secure(self) -> bool:
+        """Return whether it is encrypted."""
+        return self in (Transport.TLS, Transport.WSS)
+
+    @property
+    def web(self) -> bool:
+        """Return whether messages are wrapped as WebSocket messages (RFC 7118)."""
+        return self in (Transport.WS, Transport.WSS)
+
+
+_PORTS = {Transport.TLS: 5061, Transport.WS: 80, Transport.WSS: 443}
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -68,7 +83,7 @@ class Hop(msgspec.Struct, frozen=True):
 
 def _transport(uri: SipUri) -> Transport:
     if uri.secure:
-        return Transport.TLS
+        return Transport.WSS if uri.transport == "ws" else Transport.TLS
     if not uri.transport:
         return Transport.UDP
     try:

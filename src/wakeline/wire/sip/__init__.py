@@ -7,6 +7,7 @@ headers   values of header fields: Via, name-addr (From, To, Contact, Route), CS
 uri       SIP URIs: parts, address-of-record, comparison
 pieces    lists, parameters and quoted strings, of which all of those consist
 framing   where messages begin and end on a stream, and keep-alives between them
+websocket, stun   the same on a WebSocket, and keep-alives between datagrams
 faults    what must be right in a message before anybody acts on it
 feature_caps, push_params, gruu   pushes: what a phone asks for, what it is told, what others see of it
 digest    authentication

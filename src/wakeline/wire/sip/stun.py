@@ -1,7 +1,7 @@
 """STUN as a keep-alive between SIP datagrams: who asks for their address is told it (RFC 5626 section 8, RFC 5389).
 
-A phone behind a NAT that registered over UDP sends a Binding Request every half minute: the NAT keeps its mapping, and the answer says
-whether that has changed, so that the phone registers again. SIP begins with a letter, STUN with two zero bits.
+A phone behind a NAT that registered over UDP sends a Binding Request every half minute: the NAT keeps its mapping, and the answer
+says whether that has changed, so that the phone registers again. SIP begins with a letter, STUN with two zero bits.
 """
 
 from __future__ import annotations

@@ -192,3 +192,32 @@ async def test_hops_with_names_are_looked_up() -> None:
     async with Net() as net, Datagrams() as phone:
         net.layer.send(our_request("OPTIONS"), Hop(Transport.UDP, Address("localhost", phone.port)), net.user)
         assert parse(await phone.receive()).cseq.method == "OPTIONS"
+
+
+async def test_a_web_page_registers_over_websocket_and_is_called_over_it() -> None:
+    async with Net((Transport.WS,)) as net, Stream(net.at(Transport.WS)) as page:
+        page.send(
+            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
+        )
+        assert (await page.receive_until(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        register = request("REGISTER", "z9hG4bK1", 9, transport="WS").replace(b"127.0.0.1:9", b"df7jal23ls0d.invalid")
+        page.send(b"\x81\xfe" + len(register).to_bytes(2) + bytes(4) + register)
+        server = await net.user.next_request()
+        assert server.flow.name.startswith(f"ws:127.0.0.1:{page.port}#")
+        server.answer(200)
+        assert (await page.receive_bytes(4))[:2] == b"\x81\x7e"
+        await page.receive_until(b"\r\n\r\n")
+        net.layer.send(our_request("MESSAGE"), server.flow, net.user)
+        await page.receive_bytes(4)
+        sent = parse(await page.receive_until(b"\r\n\r\n"))
+        assert (sent.via.transport, sent.via.port) == ("WS", net.at(Transport.WS))
+        page.send(b"\x88\x80" + bytes(4))
+        await page.end()
+        assert (await net.user.next_lost()).name == server.flow.name
+
+
+async def test_nobody_connects_to_a_web_page() -> None:
+    async with Net((Transport.WS,)) as net:
+        net.layer.send(our_request("MESSAGE"), Hop(Transport.WS, Address("127.0.0.1", net.at(Transport.WS))), net.user)
+        assert await net.user.next_failure() is Failure.UNREACHABLE
