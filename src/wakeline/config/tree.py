@@ -280,6 +280,8 @@ class Sip(_Section, frozen=True):
     """Seconds that a message waits for an answer of a phone before its sender is told 202 and it is kept."""
     message_delivery_timeout: WholeSeconds = 604_800
     """Seconds that a message is kept for a sleeping phone."""
+    max_waiting: Positive = 1000
+    """Messages that wait for one address-of-record; more are refused with 480."""
     min_expires: WholeSeconds = 60
     """Shortest registration that is granted, seconds; a shorter wish is answered 423."""
     default_expires: WholeSeconds = 3600

@@ -46,7 +46,8 @@ class Courier:
         self._aor, self._uid = phone
         self._told = told
         self._spawn = spawn
-        self._busy = False
+        self.busy = False
+        """On its way: a phone has one courier at a time."""
         self._again = False
         self._client: ClientTransaction | None = None
         self._answer: asyncio.Future[Response | None] | None = None
@@ -54,8 +55,8 @@ class Courier:
     def go(self, flow: str) -> None:
         """Bring what waits; the phone is at this flow now. What is on its way to another one is brought here."""
         self._again = True
-        if not self._busy:
-            self._busy = True
+        if not self.busy:
+            self.busy = True
             self._spawn(self._bring())
         elif self._client is not None and self._client.flow is not None and self._client.flow.name != flow:
             self._end(None)
@@ -88,7 +89,7 @@ class Courier:
         except WakelineError as error:
             _log.warning("sip.message_not_delivered", aor=self._aor, reason=error.detail)
         finally:
-            self._busy = False
+            self.busy = False
 
     async def _bring_all(self) -> None:
         """Bring what waits, until nothing does or the phone is not there."""

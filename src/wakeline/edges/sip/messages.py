@@ -30,7 +30,7 @@ from wakeline.edges.sip.timekeeper import Alarm
 from wakeline.edges.sip.transaction_layer import TransactionLayer
 from wakeline.edges.sip.waking import Wakes
 from wakeline.edges.sip.ways import can_be_woken, connection_to, is_registered
-from wakeline.model.errors import WakelineError
+from wakeline.model.errors import InvalidRequest, WakelineError
 from wakeline.model.sip.binding import Binding, BindingChange
 from wakeline.model.sip.waiting import WaitingMessage
 from wakeline.ports import Clock
@@ -121,11 +121,18 @@ class Messages:
 
     async def _take(self, server: ServerTransaction, asked: Asked, bindings: Sequence[Binding]) -> None:
         now = self._clock.now()
-        message = self._message(asked, bindings, now)
         try:
+            message = self._message(asked, bindings, now)
+            if await self._store.count(asked.aor) >= self._settings().max_waiting:
+                decided("not_kept", call_id=message.call_id, aor=asked.aor, why="Too many messages wait")
+                server.answer(480)
+                return
             kept = await self._store.put(message)
+        except InvalidRequest as error:
+            server.answer(400, phrase=error.detail)
+            return
         except WakelineError as error:
-            _log.warning("sip.message_not_kept", call_id=message.call_id, reason=error.detail)
+            _log.warning("sip.message_not_kept", call_id=asked.request.call_id, reason=error.detail)
             server.answer(500, fields=(_RETRY_AFTER,))
             return
         if kept.at != now or kept.id in self._senders:
@@ -182,8 +189,13 @@ class Messages:
         return courier
 
     def _send_off(self, key: Phone, way: Coroutine[None, None, None]) -> None:
-        """Let a courier go its way; it is forgotten when it is back."""
-        self._spawn(way).add_done_callback(lambda _: self._couriers.pop(key, None))
+        """Let a courier go its way; it is forgotten when it is back, unless it was sent off once more the moment it came."""
+        self._spawn(way).add_done_callback(lambda _: self._back(key))
+
+    def _back(self, key: Phone) -> None:
+        courier = self._couriers.get(key)
+        if courier is not None and not courier.busy:
+            del self._couriers[key]
 
     def _told(self, message: WaitingMessage, response: Response) -> None:
         """Hear that a phone took a message, or will have none of it."""
