@@ -31,22 +31,21 @@ def fault(message: Message) -> Broken | None:
 
 def _check_fields(message: Message) -> None:
     """Read what every hop reads."""
-    if message.has_repeats:
+    repeats = message.has_repeats
+    if repeats:
         names = message.names()
         for name in _ONCE:
             if names.count(name) > 1:
                 raise Broken(f"There is more than one {name}")
-    _check_vias(message)
-    _ = message.from_, message.to, message.call_id, message.cseq
+    _ = message.via, message.from_, message.to, message.call_id, message.cseq
+    if repeats or "," in (message.get("via") or ""):
+        _check_vias(message)
     length = message.content_length
     if length is not None and length != len(message.body):
         raise Broken("Content-Length is more than there is")
 
 
 def _check_vias(message: Message) -> None:
-    _ = message.via
-    if not message.has_repeats and "," not in (message.get("via") or ""):
-        return
     vias = message.values("via")
     if len(vias) > MAX_VIAS:
         raise Broken("There are more than 32 Via")

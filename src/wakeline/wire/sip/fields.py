@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wakeline.model.errors import LocalProtocolError
@@ -22,29 +22,30 @@ _FOLD = re.compile(r"\r\n[ \t]+")
 class Message(ABC):
     """What requests and responses share: header fields and a body."""
 
-    __slots__ = ("_body", "_index", "_keys", "_lines", "_read", "version")
+    __slots__ = ("_body", "_firsts", "_keys", "_lines", "_read", "version")
 
-    _index: dict[str, int] | None
-    """Where the first field of each name stands, in a message that was read and not changed in its order. Never changed itself."""
+    _firsts: Mapping[str, str] | None
+    """The first line of each name, in a message that was read and not changed."""
 
     def __init__(self, version: str, keys: list[str], lines: list[str], body: bytes) -> None:
         self.version = version
         self._keys = keys
         self._lines = lines
         self._body = body
-        self._index = None
+        self._firsts = None
         self._read: dict[str, Any] = {}
 
     # Reading
 
     def __contains__(self, name: str) -> bool:
         """Return whether there is a field of this name (its key: lower case, long form)."""
-        return self._at(name) >= 0
+        return name in (self._keys if self._firsts is None else self._firsts)
 
     def get(self, name: str) -> str | None:
         """Return the value of the first field of a name, unfolded, without the space around it."""
-        at = self._at(name)
-        return None if at < 0 else _value(self._lines[at])
+        firsts = self._firsts
+        line = self._first_line(name) if firsts is None else firsts.get(name)
+        return None if line is None else _value(line)
 
     def all(self, name: str) -> list[str]:
         """Return the values of all fields of a name."""
@@ -134,8 +135,8 @@ class Message(ABC):
     @property
     def has_repeats(self) -> bool:
         """Return whether any name has more than one field."""
-        index = self._index
-        return len(set(self._keys) if index is None else index) != len(self._keys)
+        firsts = self._firsts
+        return len(set(self._keys) if firsts is None else firsts) != len(self._keys)
 
     # Changing
 
@@ -148,7 +149,7 @@ class Message(ABC):
             self.replace(name, [value])
         else:
             self._lines[at] = _line(name, value)
-            self._read.pop(name, None)
+            self._changed(name)
 
     def replace(self, name: str, values: Iterable[str]) -> None:
         """Put these fields in place of all of a name: where the first stands, else at the end."""
@@ -193,7 +194,8 @@ class Message(ABC):
         at = self._at(name)
         if at < 0:
             return
-        rest = split_values(_value(self._lines[at]))[1:]
+        value = _value(self._lines[at])
+        rest = split_values(value)[1:] if "," in value else []
         if rest:
             self._lines[at] = _line(name, ", ".join(rest))
         else:
@@ -231,11 +233,12 @@ class Message(ABC):
 
     def _at(self, name: str) -> int:
         """Return where the first field of a name stands; -1 if there is none."""
-        index = self._index
-        if index is not None:
-            return index.get(name, -1)
         keys = self._keys
         return keys.index(name) if name in keys else -1
+
+    def _first_line(self, name: str) -> str | None:
+        at = self._at(name)
+        return None if at < 0 else self._lines[at]
 
     def _places(self, name: str) -> list[int]:
         start = self._at(name)
@@ -245,8 +248,7 @@ class Message(ABC):
         return [at for at in range(start, len(keys)) if keys[at] == name]
 
     def _needed(self, name: str) -> str:
-        at = self._at(name)
-        value = "" if at < 0 else _value(self._lines[at])
+        value = self.get(name)
         if not value:
             raise Broken(f"{spelt(name)} is missing")
         return value
@@ -274,12 +276,12 @@ class Message(ABC):
         self._changed(name)
 
     def _changed(self, name: str) -> None:
-        self._index = None
+        self._firsts = None
         self._read.pop(name, None)
 
 
 def _value(line: str) -> str:
-    value = line[line.index(":") + 1 :].strip(" \t")
+    value = line.partition(":")[2].strip(" \t")
     return _FOLD.sub(" ", value).strip(" ") if "\n" in value else value
 
 

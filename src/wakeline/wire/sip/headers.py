@@ -197,8 +197,9 @@ def parse_cseq(text: str) -> CSeq:
 
 def whole_number(text: str) -> int | None:
     """Read a number; a larger one than 2**32-1 is that (RFC 3261 section 20.19 for seconds); None if it is none."""
+    if len(text) < 10 and text.isdigit() and text.isascii():
+        return int(text)
+    text = text.strip(" \t")
     if not text.isascii() or not text.isdigit():
-        text = text.strip(" \t")
-        if not text.isascii() or not text.isdigit():
-            return None
+        return None
     return min(int(text), 2**32 - 1) if len(text) <= 20 else 2**32 - 1

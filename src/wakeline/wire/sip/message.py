@@ -20,7 +20,7 @@ A message belongs to one holder, who may change it; whoever wants another makes 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 from wakeline.model.errors import LocalProtocolError
@@ -35,7 +35,6 @@ MAX_FIELDS = 256
 MAX_LINES = 2048
 VERSION = "SIP/2.0"
 
-_COUNTED = range(MAX_FIELDS)
 _METHODS = frozenset({"ACK", "BYE", "CANCEL", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "REGISTER"})
 """Those that come all day need no look at their characters."""
 
@@ -103,7 +102,7 @@ class Request(Message):
         made = Request(
             self.method, self._uri, self.version, self._keys.copy(), self._lines.copy(), self._body, self._start
         )
-        made._index = self._index
+        made._firsts = self._firsts
         made._read = self._read.copy()
         return made
 
@@ -154,7 +153,7 @@ class Response(Message):
         made = Response(
             self.status, self.phrase, self.version, self._keys.copy(), self._lines.copy(), self._body, self._start
         )
-        made._index = self._index
+        made._firsts = self._firsts
         made._read = self._read.copy()
         return made
 
@@ -183,10 +182,10 @@ def parse(data: bytes) -> Request | Response:
     """
     if len(data) > MAX_MESSAGE:
         raise Broken("The message is larger than 64 KiB", 513)
-    end = data.find(b"\r\n\r\n")
-    if end < 0:
+    header, end, body = data.partition(b"\r\n\r\n")
+    if not end:
         raise Broken("The header has no end")
-    lines = _lines_of(decode(data[:end]))
+    lines = _lines_of(decode(header))
     start = lines.pop(0)
     if len(lines) > MAX_LINES:
         raise Broken("The header has too many lines")
@@ -198,15 +197,15 @@ def parse(data: bytes) -> Request | Response:
         keys = _keys_of(lines)
     if len(lines) > MAX_FIELDS:
         raise Broken("The message has more than 256 header fields")
-    message = _started(start, keys, lines, data[end + 4 :])
-    message._index = _first_places(keys)  # noqa: SLF001 - the message is being made
+    message = _started(start, keys, lines, body)
+    message._firsts = _first_lines(keys, lines)  # noqa: SLF001 - the message is being made
     _cut_body(message)
     return message
 
 
-def _first_places(keys: list[str]) -> dict[str, int]:
-    places = dict(zip(keys, _COUNTED, strict=False))
-    return places if len(places) == len(keys) else dict(zip(keys[::-1], range(len(keys) - 1, -1, -1), strict=True))
+def _first_lines(keys: list[str], lines: list[str]) -> Mapping[str, str]:
+    firsts = dict(zip(keys, lines, strict=True))
+    return firsts if len(firsts) == len(keys) else dict(zip(keys[::-1], lines[::-1], strict=True))
 
 
 def _lines_of(header: str) -> list[str]:

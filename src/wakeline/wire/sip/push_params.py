@@ -31,6 +31,7 @@ _LONGEST_REPEAT = 30.0
 _APPLE = re.compile(r"([^.]+)\.(.+?)(?:\.((?:voip|remote)(?:&(?:voip|remote))*))?")
 _LEGACY_APPLE = re.compile(r"(.+?)(\.voip)?(?:\.(prod|dev))?")
 _TOKEN = re.compile(r"[0-9A-Fa-f]{64,200}")
+_SECONDS = re.compile(r"-?[0-9]{1,6}")
 _TEXTS = {
     "pn-msg-str": "message",
     "pn-call-str": "call",
@@ -99,7 +100,9 @@ def push_asked(params: Params) -> PushAsked | None:
 
 def _text(params: Params, name: str) -> str:
     """Return a parameter unescaped; empty if it is absent."""
-    value = params.get(name) or ""
+    value = params.get(name)
+    if not value:
+        return ""
     if len(value) > MAX_VALUE:
         raise _Unusable(f"{name} is longer than {MAX_VALUE} characters")
     text = unescape(unquote(value))
@@ -177,7 +180,7 @@ def _made(
 def _seconds(params: Params, name: str) -> float | None:
     """Read seconds as Flexisip does: less than none is none, what is no number was not said."""
     value = _text(params, name)
-    if not re.fullmatch(r"-?[0-9]{1,6}", value):
+    if not value or not _SECONDS.fullmatch(value):
         return None
     return max(0.0, float(value))
 
