@@ -216,6 +216,15 @@ class Agent:
         assert came.status == status, came
         return came
 
+    async def final(self, status: int) -> Response:
+        """Return the next final response, which has this status."""
+        came = await self.next()
+        while isinstance(came, Response) and came.status == 100:
+            came = await self.next()
+        assert isinstance(came, Response), came
+        assert came.status == status, came
+        return came
+
     async def request(self, method: str) -> Request:
         """Return the next request, which has this method."""
         came = await self.next()

@@ -89,7 +89,7 @@ class Messages:
         self._wakes = wakes
         self._clock = clock
         self._settings = settings
-        self._senders: dict[int, _Sender] = {}
+        self.senders: dict[int, _Sender] = {}
         self._couriers: dict[Phone, Courier] = {}
         self._sleeping: OrderedDict[str, dict[Phone, None]] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -135,11 +135,11 @@ class Messages:
             _log.warning("sip.message_not_kept", call_id=asked.request.call_id, reason=error.detail)
             server.answer(500, fields=(_RETRY_AFTER,))
             return
-        if kept.at != now or kept.id in self._senders:
+        if kept.at != now or kept.id in self.senders:
             server.answer(202)  # sent again: it is kept already
             return
         decided("kept", call_id=message.call_id, aor=asked.aor, phones=len(kept.uids))
-        sender = self._senders[kept.id] = _Sender(server, len(kept.uids))
+        sender = self.senders[kept.id] = _Sender(server, len(kept.uids))
         wait = self._settings().message_accept_timeout
         sender.alarm = self._layer.after(wait, partial(self._accept, kept.id, server))
         for binding in bindings:
@@ -163,7 +163,7 @@ class Messages:
 
     def _accept(self, message: int, server: ServerTransaction) -> None:
         """Tell the sender that it is kept: no phone took it yet."""
-        self._senders.pop(message, None)
+        self.senders.pop(message, None)
         server.answer(202)
 
     def _reach(self, binding: Binding, asked: Asked, seconds: float) -> None:
@@ -199,9 +199,9 @@ class Messages:
 
     def _told(self, message: WaitingMessage, response: Response) -> None:
         """Hear that a phone took a message, or will have none of it."""
-        sender = self._senders.get(message.id)
+        sender = self.senders.get(message.id)
         if sender is not None and sender.told(response):
-            del self._senders[message.id]
+            del self.senders[message.id]
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

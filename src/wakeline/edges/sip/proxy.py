@@ -73,9 +73,9 @@ class Proxy:
     def __init__(self, ports: ProxyPorts) -> None:
         self._ports = ports
         self._routes = DialogRoutes(ports.secret)
-        self._bucket = Bucket()
+        self.bucket = Bucket()
         self._records = CallRecords(ports.journal, ports.clock)
-        self._messages: Messages
+        self.messages: Messages
         self._forks: ForkPorts
         self._layer: TransactionLayer
 
@@ -85,17 +85,17 @@ class Proxy:
         self._layer = layer
         self._forks = ForkPorts(
             layer=layer,
-            bucket=self._bucket,
+            bucket=self.bucket,
             wakes=ports.wakes,
             routes=self._routes,
             clock=ports.clock,
             settings=ports.settings,
         )
-        self._messages = Messages(layer, ports.messages, ports.bindings, ports.wakes, ports.clock, ports.settings)
+        self.messages = Messages(layer, ports.messages, ports.bindings, ports.wakes, ports.clock, ports.settings)
 
     async def close(self) -> None:
         """End what is under way."""
-        await self._messages.close()
+        await self.messages.close()
         await self._records.close()
         await self._ports.wakes.close()
 
@@ -134,16 +134,16 @@ class Proxy:
 
     def alive(self, flow: Flow) -> None:
         """Let go what waits for a phone that is awake."""
-        self._bucket.alive(flow)
-        self._messages.alive(flow)
+        self.bucket.alive(flow)
+        self.messages.alive(flow)
 
     def lost(self, flow: Flow) -> None:
         """Requests over a connection that is closed are ended by the transaction layer."""
 
     def registered(self, change: BindingChange) -> None:
         """Let go what waited for phones that registered and were told so."""
-        self._bucket.registered(change)
-        self._messages.registered(change)
+        self.bucket.registered(change)
+        self.messages.registered(change)
 
     # --- what is wrong with it ---------------------------------------------------------------------------------------
 
@@ -241,17 +241,17 @@ class Proxy:
             gruu=gruu or "",
         )
         if Messages.keeps(request):
-            self._messages.take(server, asked, self._found(asked))
+            self.messages.take(server, asked, self._found(asked))
             return
         records = self._records
         fork = Fork(
             self._forks, server, asked, partial(records.answered, request.call_id) if is_call else _nobody_wants_to_know
         )
-        self._bucket.put(aor, fork)
+        self.bucket.put(aor, fork)
         try:
             bindings = self._found(asked)
         except Refused:
-            self._bucket.take(aor, fork, ())
+            self.bucket.take(aor, fork, ())
             raise
         if is_call:
             records.began(request, aor, bindings)

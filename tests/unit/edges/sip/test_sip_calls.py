@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from sip_calling import BOB, TOKEN, Agent, Calling, voip
+from sip_calling import BOB, TOKEN, Agent, Calling, Wired, firebase, voip
+from stories.post import unregistered
+from wakeline.edges.sip.flows import Transport
+from wakeline.edges.sip.waking import TOKEN_GONE
+from wakeline.wire.outcomes import fcm
 
 pytestmark = pytest.mark.anyio
 
@@ -31,3 +37,292 @@ async def test_a_call_waits_for_a_phone_that_sleeps_until_its_push_makes_it_regi
         assert not any(b"pn-" in data for data in alice.heard)
         await bob.silence()
         assert BOB in {each.aor for each in edge.bindings()}
+
+
+async def test_a_phone_that_does_not_wake_counts_as_away_when_the_time_is_over() -> None:
+    async with Calling(call_fork_timeout=20) as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        invite = alice.call()
+        await alice.response(100)
+        await alice.response(110)
+        edge.pass_time(19)
+        await alice.silence()
+        edge.pass_time(2)
+        alice.acknowledge(invite, await alice.response(480))
+        await bob.register(voip())
+        await bob.silence()
+        assert len(edge.proxy.bucket) == 0
+
+
+async def test_a_token_that_the_push_service_calls_gone_ends_the_call_at_once_and_leaves_the_registration() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        edge.world.apple.to_all = unregistered(edge.world.clock.now() + 1)
+        alice.call()
+        await alice.response(100)
+        await alice.response(110)
+        await alice.response(480)
+        await edge.until(lambda: edge.bindings()[0].push is None)
+        [left] = edge.bindings()
+        assert left.why_not == TOKEN_GONE
+        assert left.app == 0
+
+
+async def test_a_push_that_is_refused_ends_the_call_at_once_and_the_token_stays() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(firebase())
+        edge.world.google.to_all = fcm(400, b'{"error": {"status": "INVALID_ARGUMENT"}}')
+        alice.call()
+        await alice.response(100)
+        await alice.response(110)
+        await alice.response(480)
+        assert edge.bindings()[0].push is not None
+
+
+async def test_a_push_that_cannot_even_be_kept_ends_the_call_at_once() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        edge.world.disk.low = True
+        alice.call()
+        await alice.response(100)
+        await alice.response(480)
+
+
+async def test_a_caller_who_gives_up_before_the_push_was_sent_wakes_nobody() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        edge.world.apple.capacity = 0
+        invite = alice.call()
+        await alice.response(100)
+        await alice.response(110)
+        alice.cancel(invite)
+        assert {(await alice.next()).get("cseq"), (await alice.next()).get("cseq")} == {"1 CANCEL", "1 INVITE"}
+        for _ in range(5):
+            await edge.world.step()
+        edge.world.apple.capacity = 100
+        await edge.world.run()
+        assert edge.world.apple.sent == []
+        await bob.register(voip())
+        await bob.silence()
+
+
+@pytest.mark.parametrize(("push", "shown"), [(voip(), True), (firebase(), False)])
+async def test_a_caller_who_gave_up_is_shown_by_a_phone_that_was_woken_by_a_voip_push_and_by_no_other(
+    push: str, *, shown: bool
+) -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(push)
+        invite = alice.call()
+        await alice.response(100)
+        await alice.response(110)
+        await edge.pushes()
+        alice.cancel(invite, ("reason", 'SIP;cause=487;text="Gone"'))
+        assert (await alice.response(200)).cseq.method == "CANCEL"
+        alice.acknowledge(invite, await alice.response(487))
+        await bob.register(push)
+        if shown:
+            call = await bob.request("INVITE")
+            bob.answer(call, 180)
+            assert (await bob.request("CANCEL")).get("reason") == 'SIP;cause=487;text="Gone"'
+            bob.answer(call, 487)
+            await bob.request("ACK")
+        await bob.silence()
+        await alice.silence()
+
+
+async def test_no_phone_is_shown_a_call_that_is_over_where_the_settings_say_so() -> None:
+    async with Calling(call_after_cancel=False) as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        invite = alice.call()
+        await alice.response(100)
+        await alice.response(110)
+        await edge.pushes()
+        alice.cancel(invite)
+        await alice.response(200)
+        await alice.response(487)
+        await bob.register(voip())
+        await bob.silence()
+
+
+async def test_a_caller_who_gives_up_while_it_rings_ends_the_ringing() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register()
+        invite = alice.call()
+        call = await bob.request("INVITE")
+        bob.answer(call, 180)
+        await alice.response(100)
+        await alice.response(180)
+        alice.cancel(invite)
+        await alice.response(200)
+        bob.answer(await bob.request("CANCEL"), 200)
+        bob.answer(call, 487)
+        await bob.request("ACK")
+        alice.acknowledge(invite, await alice.response(487))
+        await alice.silence()
+
+
+async def test_a_phone_that_registers_twice_is_called_once() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        alice.call()
+        await edge.pushes()
+        await bob.register(voip())
+        await bob.request("INVITE")
+        await bob.register(voip())
+        await bob.silence()
+
+
+async def test_a_phone_that_leaves_is_waited_for_no_more() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        alice.call()
+        await edge.pushes()
+        await bob.register(voip(), expires=0)
+        await alice.response(100)
+        await alice.response(110)
+        await alice.response(480)
+
+
+async def test_a_sign_of_life_from_where_the_phone_was_lets_the_call_go() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        alice.call()
+        await edge.pushes()
+        bob.keep_alive()
+        await bob.request("INVITE")
+
+
+async def test_a_call_to_nobody_is_answered_404_and_waits_for_nobody() -> None:
+    async with Calling() as edge, Agent(edge) as alice:
+        alice.call()
+        await alice.response(404)
+        assert len(edge.proxy.bucket) == 0
+
+
+@pytest.mark.parametrize(("program", "settings"), [("LinphoneiOS/4.1 (iPhone)", {}), ("Zoiper", {"push_sent": False})])
+async def test_programs_that_end_a_call_by_110_do_not_hear_of_pushes(program: str, settings: dict[str, Any]) -> None:
+    async with Calling(**settings) as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        alice.call(BOB, ("user-agent", program))
+        await alice.response(100)
+        await edge.pushes()
+        await bob.register(voip())
+        bob.answer(await bob.request("INVITE"), 180)
+        await alice.response(180)
+
+
+async def test_a_phone_whose_connection_is_open_is_called_and_woken_at_once() -> None:
+    both = (Transport.UDP, Transport.TCP)
+    async with Calling(both) as edge, Agent(edge) as alice, Wired(edge, "bob") as bob:
+        await bob.register(voip())
+        alice.call()
+        call = await bob.request("INVITE")
+        assert await edge.pushes() == [TOKEN]
+        bob.answer(call, 200)
+        await bob.register(voip())
+        await bob.silence()
+
+
+async def test_a_phone_whose_connection_is_closed_is_called_over_the_one_that_its_push_brings() -> None:
+    both = (Transport.UDP, Transport.TCP)
+    async with Calling(both) as edge, Agent(edge) as alice, Wired(edge, "bob") as bob:
+        await bob.register(voip())
+        await bob.hang()
+        invite = alice.call()
+        await edge.pushes()
+        await bob.connect()
+        await bob.register(voip())
+        call = await bob.request("INVITE")
+        bob.answer(call, 200)
+        await alice.response(100)
+        await alice.response(110)
+        ok = await alice.response(200)
+        alice.acknowledge(invite, ok)
+        await bob.request("ACK")
+        bob.hang_up(call, bob.answer(call, 200))
+        again = await alice.response(200)
+        assert again.cseq.method == "INVITE"
+        bye = await alice.request("BYE")
+        alice.answer(bye, 200)
+        assert (await bob.response(200)).cseq.method == "BYE"
+
+
+async def test_a_phone_that_went_to_sleep_with_the_call_on_its_way_is_called_again_where_it_wakes() -> None:
+    both = (Transport.UDP, Transport.TCP)
+    async with Calling(both) as edge, Agent(edge) as alice, Wired(edge, "bob") as bob:
+        await bob.register(voip())
+        alice.call()
+        await bob.request("INVITE")
+        await bob.hang()
+        await edge.pushes()
+        await bob.connect()
+        await bob.register(voip())
+        bob.answer(await bob.request("INVITE"), 200)
+        await alice.response(100)
+        await alice.response(110)
+        await alice.response(200)
+
+
+async def test_calls_are_in_the_journal_from_their_invite_to_their_end() -> None:
+    async with Calling() as edge, Agent(edge, "4930123456") as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        invite = alice.call()
+        await edge.pushes()
+        await bob.register(voip())
+        call = await bob.request("INVITE")
+        bob.answer(call, 200)
+        for status in (100, 110):
+            await alice.response(status)
+        ok = await alice.response(200)
+        alice.acknowledge(invite, ok)
+        edge.world.clock.advance(42)
+        alice.within(ok, "BYE")
+        await edge.until(lambda: bool(edge.journal.over))
+        [begun], [over] = edge.journal.begun, edge.journal.over
+        assert (begun.users, begun.phone, begun.line, begun.call_id) == ((BOB,), "4930123456", "bob", invite.call_id)
+        assert (over.status, over.duration, over.user) == (200, 42, BOB)
+
+
+async def test_a_call_that_nobody_took_ends_in_the_journal_with_its_status() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        invite = alice.call()
+        await edge.pushes()
+        alice.cancel(invite)
+        await edge.until(lambda: bool(edge.journal.over))
+        assert [(each.status, each.duration, each.user) for each in edge.journal.over] == [(487, 0, "")]
+
+
+async def test_a_phone_that_rings_for_ever_is_told_to_stop() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register()
+        alice.call()
+        call = await bob.request("INVITE")
+        bob.answer(call, 180)
+        await alice.response(100)
+        await alice.response(180)
+        edge.pass_time(185.1)
+        await bob.request("CANCEL")
+        bob.answer(call, 487)
+        await bob.request("ACK")
+        await alice.response(487)
+
+
+async def test_an_invite_for_an_open_dialog_passes_in_both_directions() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register()
+        invite = alice.call()
+        call = await bob.request("INVITE")
+        said = bob.answer(call, 200)
+        await alice.response(100)
+        ok = await alice.response(200)
+        alice.acknowledge(invite, ok)
+        await bob.request("ACK")
+        held = alice.within(ok, "INVITE")
+        again = await bob.request("INVITE")
+        assert again.cseq.number == held.cseq.number
+        bob.answer(again, 200)
+        await alice.response(100)
+        await alice.response(200)
+        bob.hang_up(call, said)
+        await alice.request("BYE")
