@@ -10,7 +10,7 @@ import re
 import msgspec
 
 from wakeline.wire.sip.broken import Broken
-from wakeline.wire.sip.pieces import Params, parse_params, unquote
+from wakeline.wire.sip.pieces import Params, parse_params, port_number, unquote
 
 MAGIC_COOKIE = "z9hG4bK"
 """How a branch begins that names a transaction (RFC 3261 section 8.1.1.7)."""
@@ -42,20 +42,9 @@ class Via(msgspec.Struct, frozen=True, kw_only=True):
         return self.params.get("branch") or ""
 
     @property
-    def received(self) -> str | None:
-        """Return the address that it really came from, if the next hop wrote it (RFC 3261 section 18.2.1)."""
-        return self.params.get("received")
-
-    @property
     def wants_rport(self) -> bool:
         """Return whether the sender asks to be answered at the port that it sent from (RFC 3581)."""
         return "rport" in self.params
-
-    @property
-    def rport(self) -> int | None:
-        """Return the port that it really came from, if the next hop wrote it. Raises Broken."""
-        value = self.params.get("rport")
-        return port_number(value) if value else None
 
     @property
     def sent_by(self) -> str:
@@ -102,14 +91,6 @@ def parse_via(text: str) -> Via:
         port=port_number(port) if port else None,
         params=parse_params(params) if params else _NONE,
     )
-
-
-def port_number(digits: str) -> int:
-    """Read a port. Raises Broken."""
-    port = int(digits) if len(digits) <= 5 and digits.isascii() and digits.isdigit() else 0
-    if not 0 < port < 65_536:
-        raise Broken("A port is none")
-    return port
 
 
 class NameAddr(msgspec.Struct, frozen=True, kw_only=True):

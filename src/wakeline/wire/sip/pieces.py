@@ -116,11 +116,6 @@ def parse_params(text: str) -> Params:
     return params
 
 
-def format_params(params: Params) -> str:
-    """Return parameters as `;a=b;c`."""
-    return "".join(f";{name}" if value is None else f";{name}={value}" for name, value in params.items())
-
-
 def without_params(text: str, drop: Callable[[str], bool]) -> str:
     """Return `head;a=b;c` without the parameters whose lower-case names `drop` names; all else as it came. Raises Broken."""
     head, semicolon, rest = text.partition(";")
@@ -128,6 +123,14 @@ def without_params(text: str, drop: Callable[[str], bool]) -> str:
         return text
     kept = [part for part in split_params(rest) if not drop(part.partition("=")[0].strip().lower())]
     return ";".join([head, *kept])
+
+
+def port_number(digits: str) -> int:
+    """Read a port. Raises Broken."""
+    port = int(digits) if len(digits) <= 5 and digits.isascii() and digits.isdigit() else 0
+    if not 0 < port < 65_536:
+        raise Broken("A port is none")
+    return port
 
 
 def quote(text: str) -> str:

@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from wakeline.wire.sip.broken import Broken
-from wakeline.wire.sip.pieces import Params, lazy, parse_params
+from wakeline.wire.sip.pieces import Params, lazy, parse_params, port_number
 
 UNSUPPORTED_SCHEME = 416
 
@@ -96,17 +96,10 @@ def parse_uri(text: str) -> SipUri:
         user=user or "",
         password=password,
         host=host.lower(),
-        port=_port(port) if port else None,
+        port=port_number(port) if port else None,
         param_text=params or "",
         headers=headers or "",
     )
-
-
-def _port(digits: str) -> int:
-    port = int(digits)
-    if not 0 < port < 65_536:
-        raise Broken("The port of the URI is none")
-    return port
 
 
 def canonical_user(user: str) -> str:

@@ -56,7 +56,6 @@ def read_all(message: Message) -> None:
     for read in (
         lambda: message.via.params,
         lambda: message.via.came_from("192.0.2.1", 9),
-        lambda: message.via.rport,
         lambda: (message.from_.tag, message.from_.instance, message.from_.q),
         lambda: message.to.tag,
         lambda: message.cseq,
