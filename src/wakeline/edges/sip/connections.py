@@ -9,13 +9,16 @@ than `UNREAD` bytes lie unread: what we send them is sent no more.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+from collections.abc import Sequence
 from typing import Protocol, cast
 
 from wakeline.edges.sip.flows import Address, FlowGone, Transport
 from wakeline.wire.sip.framing import PONG, BrokenStream, Framer, KeepAlive
 from wakeline.wire.sip.websocket import Heard, Say, WebSocketFramer
 
+PIECE = 16_384
 GREETING = 30.0
 UNREAD = 1024 * 1024
 _PROBES = (("TCP_KEEPIDLE", 120), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
@@ -58,6 +61,8 @@ class Connection(asyncio.Protocol):
         self._remote = self._local = Address("", 0)
         self._greeting: asyncio.TimerHandle | None = None
         self._closing = False
+        self._paused = False
+        self._rest = b""
         self.reached_as: set[Address] = set()
         """By which addresses it was asked for; kept by the endpoint."""
 
@@ -109,8 +114,8 @@ class Connection(asyncio.Protocol):
 
     def resume(self) -> None:
         """Read on."""
-        if self.open and self._stream is not None:
-            self._stream.resume_reading()
+        if self.open:
+            asyncio.get_running_loop().call_soon(self._read_on)
 
     # --- asyncio.Protocol --------------------------------------------------------------------------------------------
 
@@ -127,15 +132,39 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand over what is whole."""
-        found = self._framer.feed(data)
+        self._rest += data
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Work off one piece; what is beyond has its turn later, so that a read full of keep-alives holds nobody up."""
+        piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
+        found = self._framer.feed(piece)
         for item in found:
             self._take(item)
         if found:
             self._expect_nothing()
+            self._answer_keep_alives(found)
+        if not self.open:
+            return
         if self._framer.waiting and self._greeting is None:
             self._expect()
-        if self._stream is not None and self._owner.crowded(self):
+        if self._owner.crowded(self):
+            self._pause()
+        elif self._rest:
+            self._pause()
+            asyncio.get_running_loop().call_soon(self._read_on)
+        else:
+            self._read_again()
+
+    def _pause(self) -> None:
+        if self._stream is not None and not self._paused:
+            self._paused = True
             self._stream.pause_reading()
+
+    def _read_again(self) -> None:
+        if self._stream is not None and self._paused:
+            self._paused = False
+            self._stream.resume_reading()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Tell the endpoint."""
@@ -149,11 +178,8 @@ class Connection(asyncio.Protocol):
                 self._say(data, last=last)
             case bytes():
                 self._owner.framed(self, item)
-            case KeepAlive.PING:
-                self._pong()
-                self._owner.alive(self)
-            case KeepAlive.PONG:
-                self._owner.alive(self)
+            case KeepAlive():
+                return
             case BrokenStream():
                 self._owner.broken(self, item)
                 self.close()
@@ -165,12 +191,13 @@ class Connection(asyncio.Protocol):
         if last:
             self.close()
 
-    def _pong(self) -> None:
-        """Answer a keep-alive (RFC 5626 section 3.5.1); a peer that reads no answers is hung up on by `send`."""
-        try:
-            self.send(PONG)
-        except FlowGone:
-            return
+    def _answer_keep_alives(self, found: Sequence[Heard]) -> None:
+        """Answer a ping (RFC 5626 section 3.5.1), many at once with one pong; a peer that reads none is hung up on by `send`."""
+        if KeepAlive.PING in found:
+            with contextlib.suppress(FlowGone):
+                self.send(PONG)
+        if any(isinstance(item, KeepAlive) for item in found):
+            self._owner.alive(self)
 
     def _expect(self) -> None:
         """Wait for the rest of what began, or for the first message; a peer that is between messages may be silent."""

@@ -18,6 +18,11 @@ from wakeline.model.errors import LocalProtocolError, TransportError
 from wakeline.wire.sip.message import Request, Response
 
 LARGE = 1300
+TRY_TCP = 1.0
+"""Seconds that a call is held up by a peer that may not speak TCP: a firewall that drops says nothing."""
+WITHOUT_TCP = 600.0
+"""Seconds for which that is remembered."""
+_REMEMBERED = 1000
 
 _log = structlog.get_logger()
 
@@ -27,6 +32,7 @@ class Outlet:
 
     def __init__(self) -> None:
         self._attached: Endpoint | None = None
+        self._without_tcp: dict[Address, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def attach(self, endpoint: Endpoint) -> None:
@@ -80,9 +86,17 @@ class Outlet:
             then(flow)
 
     async def _by_tcp(self, hop: Hop) -> Flow:
+        """Return a connection to a hop that was meant to be reached over UDP; who accepts none is not asked again for a while."""
+        now = asyncio.get_running_loop().time()
+        if self._without_tcp.get(hop.address, 0.0) > now:
+            return await self.endpoint.reach(hop)
         try:
-            return await self.endpoint.reach(Hop(Transport.TCP, hop.address))
-        except TransportError:
+            async with asyncio.timeout(TRY_TCP):
+                return await self.endpoint.reach(Hop(Transport.TCP, hop.address))
+        except (TransportError, TimeoutError):
+            if len(self._without_tcp) >= _REMEMBERED:
+                self._without_tcp.clear()
+            self._without_tcp[hop.address] = now + WITHOUT_TCP
             return await self.endpoint.reach(hop)
 
     async def _reply(self, hop: Hop, data: bytes) -> None:
