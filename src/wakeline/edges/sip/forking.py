@@ -17,22 +17,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-import msgspec
-
-from wakeline.config import Sip
+from wakeline.edges.sip.alerting import LAST_WORD_COUNTS, interval, last_word
+from wakeline.edges.sip.asking import Asked, ForkPorts
 from wakeline.edges.sip.branch import UNREACHED, Branch, status_of
-from wakeline.edges.sip.bucket import Bucket
 from wakeline.edges.sip.client_transactions import ClientTransaction, Failure
 from wakeline.edges.sip.decisions import decided
-from wakeline.edges.sip.dialog_routes import DialogRoutes
 from wakeline.edges.sip.flows import Flow, Hop
 from wakeline.edges.sip.server_transactions import ServerTransaction
 from wakeline.edges.sip.timekeeper import Alarm
-from wakeline.edges.sip.transaction_layer import TransactionLayer
-from wakeline.edges.sip.waking import Wakes
 from wakeline.edges.sip.ways import addressed, can_be_woken, connection_to, is_registered, way_to
 from wakeline.model.sip.binding import Binding
-from wakeline.ports import Clock
 from wakeline.wire.flexisip.payloads import Occasion
 from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.message import Request, Response
@@ -45,33 +39,6 @@ _ELSEWHERE = (("reason", 'SIP;cause=200;text="Call completed elsewhere"'),)
 _DECLINED = (("reason", 'SIP;cause=600;text="Busy Everywhere"'),)
 
 Fields = Sequence[tuple[str, str]]
-
-
-class ForkPorts(msgspec.Struct, kw_only=True):
-    """What forks speak to."""
-
-    layer: TransactionLayer
-    bucket: Bucket
-    wakes: Wakes
-    routes: DialogRoutes
-    clock: Clock
-    settings: Callable[[], Sip]
-
-
-class Asked(msgspec.Struct, kw_only=True):
-    """What is asked of the phones: `request` as it goes on, but for where to. `occasion` None: nobody is woken for it.
-
-    `mark` ends the branches, `direct`: see `DialogRoutes.record`; `patience` is how long phones may take to wake, in seconds.
-    `gruu`: it is for the phone alone that has this one (RFC 5627).
-    """
-
-    request: Request
-    aor: str
-    occasion: Occasion | None
-    mark: str
-    direct: bool
-    patience: float
-    gruu: str = ""
 
 
 class Fork:
@@ -170,8 +137,11 @@ class Fork:
             self._wake(branch, occasion)
 
     def _wake(self, branch: Branch, occasion: Occasion) -> None:
+        """Send a push; to a phone that rings by alerts one after the other."""
         if not branch.held or self._over or self._given_up:
             return
+        if branch.wake is not None:
+            branch.wake.end(take_back=False)
         branch.wake = self._ports.wakes.wake(
             branch.binding,
             self._asked.request,
@@ -180,6 +150,9 @@ class Fork:
             pushed=self._pushed,
             not_woken=partial(self._not_woken, branch),
         )
+        seconds = interval(branch.binding, occasion)
+        if seconds:
+            self._ports.layer.after(seconds, partial(self._wake, branch, occasion))
 
     def _pushed(self) -> None:
         """Tell the caller that a phone is being woken, once, unless it has heard better or would end the call by it."""
@@ -386,11 +359,40 @@ class Fork:
         decided("answered", call_id=self._asked.request.call_id, aor=self._asked.aor, status=status)
         if self._ring_alarm is not None:
             self._ring_alarm.cancel()
+        for branch in self._branches:
+            self._ring_off(branch, status)
         if not any(branch.held for branch in self._branches):
             self._leave_bucket()
         self._ended(status)
+
+    def _ring_off(self, branch: Branch, status: int) -> None:
+        """Tell a phone that rang by alerts, and never woke, how the call ended."""
+        occasion = self._asked.occasion
+        if (
+            occasion is None
+            or branch.wake is None
+            or branch.client is not None
+            or not interval(branch.binding, occasion)
+        ):
+            return
+        self._ports.wakes.wake(
+            branch.binding,
+            self._asked.request,
+            last_word(status),
+            LAST_WORD_COUNTS,
+            pushed=_no_more,
+            not_woken=_no_matter,
+        )
 
     def _leave_bucket(self) -> None:
         if self._bucket_alarm is not None:
             self._bucket_alarm.cancel()
         self._ports.bucket.take(self._asked.aor, self, {branch.binding.flow for branch in self._branches})
+
+
+def _no_more() -> None:
+    """The call is over: nobody hears of this push."""
+
+
+def _no_matter(_: str) -> None:
+    """The call is over: nobody waits for this push."""

@@ -20,10 +20,10 @@ from functools import partial
 import structlog
 
 from wakeline.config import Sip
+from wakeline.edges.sip.asking import Asked
 from wakeline.edges.sip.courier import Courier
 from wakeline.edges.sip.decisions import decided
 from wakeline.edges.sip.flows import Flow
-from wakeline.edges.sip.forking import Asked
 from wakeline.edges.sip.occasions import TYPING, content_type
 from wakeline.edges.sip.server_transactions import ServerTransaction
 from wakeline.edges.sip.timekeeper import Alarm

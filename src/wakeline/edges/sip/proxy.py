@@ -19,13 +19,14 @@ from hashlib import blake2b
 import msgspec
 
 from wakeline.config import Sip
+from wakeline.edges.sip.asking import Asked, ForkPorts
 from wakeline.edges.sip.authentication import Caller
 from wakeline.edges.sip.bucket import Bucket
 from wakeline.edges.sip.call_records import CallRecords
 from wakeline.edges.sip.decisions import decided
 from wakeline.edges.sip.dialog_routes import DialogRoutes, hop_of_route
-from wakeline.edges.sip.flows import Flow, Hop
-from wakeline.edges.sip.forking import Asked, Fork, ForkPorts
+from wakeline.edges.sip.flows import Flow, Hop, numeric
+from wakeline.edges.sip.forking import Fork
 from wakeline.edges.sip.messages import Messages
 from wakeline.edges.sip.occasions import occasion_of
 from wakeline.edges.sip.peers import Peers
@@ -206,12 +207,19 @@ class Proxy:
 
     def _is_ours(self, uri: SipUri, flow: Flow) -> bool:
         """Tell whether a URI is of one of our domains, or names this machine."""
-        settings = self._ports.settings()
-        if uri.host in settings.domains or (settings.public_host and uri.host == settings.public_host.lower()):
-            return True
+        host = uri.host.removeprefix("[").removesuffix("]")
         here = flow.local
-        port = uri.port or flow.transport.default_port
-        return uri.host.removeprefix("[").removesuffix("]") == here.host and port == here.port
+        if host == here.host and (uri.port or flow.transport.default_port) == here.port:
+            return True
+        settings = self._ports.settings()
+        if uri.host not in settings.domains and uri.host != settings.public_host.lower():
+            return False
+        # A PBX may listen beside us, at another port of the same address.
+        return (
+            uri.port is None
+            or not numeric(host)
+            or any(uri.port == bind.address.port for bind in self._layer.endpoint.bound)
+        )
 
     def _to_peer(self, server: ServerTransaction, request: Request, mark: str) -> None:
         hop = Hop.of(hop_of_route(request) or request.target)

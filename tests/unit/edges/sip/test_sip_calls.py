@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sip_calling import BOB, TOKEN, Agent, Calling, Wired, firebase, voip
+from sip_calling import BOB, BUNDLE, TOKEN, Agent, Calling, Wired, firebase, voip
 from stories.post import unregistered
 from wakeline.edges.sip.flows import Transport
 from wakeline.edges.sip.waking import TOKEN_GONE
@@ -326,3 +326,44 @@ async def test_an_invite_for_an_open_dialog_passes_in_both_directions() -> None:
         await alice.response(200)
         bob.hang_up(call, said)
         await alice.request("BYE")
+
+
+def _by_alerts(seconds: int) -> str:
+    token = f"pn-prid={'c3' * 32}"
+    return f";pn-provider=apns;pn-param=ABCD1234.{BUNDLE}.remote;{token};pn-call-remote-push-interval={seconds}"
+
+
+async def test_a_phone_without_voip_pushes_rings_by_alerts_until_a_last_one_says_that_the_call_was_missed() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(_by_alerts(5))
+        invite = alice.call()
+        await alice.response(100)
+        await alice.response(110)
+        await edge.pushes(1)
+        edge.pass_time(5.1)
+        await edge.pushes(2)
+        alice.cancel(invite)
+        await alice.response(200)
+        await alice.response(487)
+        await edge.pushes(3)
+        edge.pass_time(11)
+        await edge.world.run()
+        sent = [await edge.world.store.ledger.notification(each.notification) for each in edge.world.apple.sent]
+        keys = [each.content.apns.raw["aps"]["alert"]["loc-key"] for each in sent if each and each.content.apns.raw]
+        assert keys == ["IC_MSG", "IC_MSG", "Missing call"]
+        assert len({each.content.collapse_id for each in sent if each}) == 1
+
+
+async def test_a_phone_that_asks_for_no_repetition_is_pushed_once() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(_by_alerts(0))
+        invite = alice.call()
+        await alice.response(100)
+        await edge.pushes(1)
+        edge.pass_time(31)
+        await alice.response(110)
+        alice.cancel(invite)
+        await alice.response(200)
+        await alice.response(487)
+        await edge.world.run()
+        assert len(edge.world.apple.sent) == 1

@@ -169,3 +169,13 @@ async def test_push_parameters_reach_nobody_else() -> None:
         await alice.response(180)
         await alice.response(200)
         assert not any(b"secret" in data for agent in (alice, bob) for data in agent.heard)
+
+
+async def test_a_pbx_beside_us_on_the_same_machine_is_not_us() -> None:
+    both = (LOOPBACK, DOMAIN)
+    async with Calling(peers=(LOOPBACK,), domains=both) as edge, Agent(edge) as alice, Agent(edge, "pbx") as pbx:
+        alice.call(f"sip:100@{LOOPBACK}:{pbx.port}")
+        await pbx.request("INVITE")
+        alice.call(f"sip:100@{LOOPBACK}:{edge.at()}")
+        await alice.response(100)
+        await alice.response(404)
