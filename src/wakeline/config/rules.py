@@ -96,7 +96,8 @@ def _providers(settings: Settings) -> Iterator[Problem]:
     yield from _url("providers.apns.sandbox", apns.sandbox, ("https",))
     yield from _url("providers.fcm.base_url", fcm.base_url, ("https",))
     webpush = settings.providers.webpush
-    for section, proxy in (("apns", apns.proxy), ("fcm", fcm.proxy), ("webpush", webpush.proxy)):
+    proxies = {"apns": apns.proxy, "fcm": fcm.proxy, "webpush": webpush.proxy, "http": settings.providers.http.proxy}
+    for section, proxy in proxies.items():
         if proxy:
             yield from _url(f"providers.{section}.proxy", proxy, ("http",))
     if webpush.contact and not webpush.contact.startswith(("mailto:", "https://")):

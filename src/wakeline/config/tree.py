@@ -134,14 +134,32 @@ class WebPush(_Section, frozen=True):
     """True lets pushes go without TLS."""
 
 
+class Http(_Section, frozen=True):
+    """External push URIs: programs that send pushes on, called as Flexisip calls them. Each app has its own as a credential."""
+
+    ca_file: str = ""
+    """PEM file of certificate authorities trusted besides the system's."""
+    proxy: str = ""
+    """HTTP proxy, `http://[user:password@]host:port`."""
+    max_connections: Positive = 8
+    """Connections per app; each carries one push at a time."""
+    request_timeout: Seconds = 30.0
+    """Seconds an answer may take; calls are held to their ring time as well."""
+    allow_private: bool = False
+    """True lets such URIs name private addresses, such as a program on this machine."""
+    allow_http: bool = False
+    """True lets pushes go without TLS."""
+
+
 class Providers(_Section, frozen=True):
     """The push services."""
 
     apns: Apns = Apns()
     fcm: Fcm = Fcm()
     webpush: WebPush = WebPush()
+    http: Http = Http()
 
-    def of(self, provider: ProviderKind) -> Apns | Fcm | WebPush:
+    def of(self, provider: ProviderKind) -> Apns | Fcm | WebPush | Http:
         """Return the section of a push service."""
         match provider:
             case ProviderKind.APNS:
@@ -150,6 +168,8 @@ class Providers(_Section, frozen=True):
                 return self.fcm
             case ProviderKind.WEBPUSH:
                 return self.webpush
+            case ProviderKind.HTTP:
+                return self.http
 
 
 class Limits(_Section, frozen=True):

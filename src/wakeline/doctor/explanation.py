@@ -14,6 +14,7 @@ COMPANY = {
     ProviderKind.APNS: "Apple",
     ProviderKind.FCM: "Google",
     ProviderKind.WEBPUSH: "the browser's push service",
+    ProviderKind.HTTP: "the external push URI",
 }
 
 PHONE_DECIDES = (

@@ -42,6 +42,8 @@ def _source(kind: str) -> Source:
             return Source.FCM
         case TargetKind.WEBPUSH:
             return Source.WEBPUSH
+        case TargetKind.HTTP:
+            return Source.HTTP
         case _:
             return Source.APNS
 

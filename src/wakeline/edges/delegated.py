@@ -27,6 +27,9 @@ from wakeline.ports import Devices, IdempotencyKey, Replayed, Reply
 from wakeline.wire.flexisip.payloads import Occasion, Push, request
 from wakeline.wire.flexisip.placeholders import token_for
 
+_WHOLE = frozenset({TargetKind.HTTP, TargetKind.WEBPUSH})
+"""Kinds of target that stand for all tokens of a phone."""
+
 _FOR_REGISTERING = 3600
 """Seconds that a push is good for that only asks for a registration."""
 
@@ -136,7 +139,7 @@ def _target(covered: Covered, wake: Wake) -> TargetClaim:
     """Return the token that this push goes to. Raises InvalidRequest."""
     token = token_for(wake.params, wake.push.occasion)
     for target in covered.targets:
-        if token is not None and target.value.lower() == token.value.lower():
+        if token is not None and (target.kind in _WHOLE or target.value.lower() == token.value.lower()):
             return target
     raise _no_token()
 

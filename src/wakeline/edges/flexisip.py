@@ -113,6 +113,7 @@ def _push_of(found: Asked, settings: Settings, now: int) -> Push:
         uuid=found.uid,
         from_uri=found.from_uri,
         from_name=found.from_name,
+        to_uri=found.to_uri,
     )
 
 

@@ -16,6 +16,7 @@ class CredentialKind(StrEnum):
     APNS_CERTIFICATE = "apns_certificate"
     FCM_SERVICE_ACCOUNT = "fcm_service_account"
     VAPID_KEY = "vapid_key"
+    EXTERNAL_PUSH = "external_push"
 
     @property
     def provider(self) -> ProviderKind:
@@ -27,6 +28,8 @@ class CredentialKind(StrEnum):
                 return ProviderKind.FCM
             case CredentialKind.VAPID_KEY:
                 return ProviderKind.WEBPUSH
+            case CredentialKind.EXTERNAL_PUSH:
+                return ProviderKind.HTTP
 
 
 class Grade(StrEnum):
@@ -56,7 +59,8 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     """A stored credential without its secret.
 
     `environments`: for an APNs key or certificate the worlds it may speak to; `topics`: bundle ids (a certificate's exact
-    topics, suffixes included) or the FCM project id; empty for a team-scoped APNs key: it covers every bundle id.
+    topics, suffixes included) or the FCM project id; empty for a team-scoped APNs key: it covers every bundle id. An external
+    push URI covers the bundle ids and projects that it names, or all.
     `public_key`: of a VAPID key, as browsers want it (`applicationServerKey`: 65 bytes in base64url without padding).
     `not_after`, `created` in Unix ms; `revision` grows with each replacement, so that a hot swap is seen.
     """
@@ -87,7 +91,8 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 class CredentialSecret(msgspec.Struct, frozen=True, kw_only=True):
     """The secret half, as it is sealed: normal forms, so that no sender parses a caller's file again.
 
-    `private_key`: PKCS#8 PEM without password; `certificates`: leaf first, PEM; the rest is of a service account.
+    `private_key`: PKCS#8 PEM without password, or what `wire.flexisip.external` writes of an external push URI;
+    `certificates`: leaf first, PEM; the rest is of a service account.
     """
 
     kind: CredentialKind

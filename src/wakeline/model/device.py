@@ -30,6 +30,7 @@ class TargetKind(StrEnum):
     APNS_CONTROLS = "apns-controls"
     FCM = "fcm"
     WEBPUSH = "webpush"
+    HTTP = "http"
 
     @property
     def provider(self) -> ProviderKind:
@@ -39,6 +40,8 @@ class TargetKind(StrEnum):
                 return ProviderKind.FCM
             case TargetKind.WEBPUSH:
                 return ProviderKind.WEBPUSH
+            case TargetKind.HTTP:
+                return ProviderKind.HTTP
             case _:
                 return ProviderKind.APNS
 

@@ -13,6 +13,8 @@ class ProviderKind(StrEnum):
     APNS = "apns"
     FCM = "fcm"
     WEBPUSH = "webpush"
+    HTTP = "http"
+    """A program of somebody's that sends on: an external push URI, as Flexisip calls it."""
 
 
 class Environment(StrEnum):

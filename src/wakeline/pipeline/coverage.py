@@ -2,8 +2,9 @@
 
 A .p8 key's topics are bundle ids and cover every push type; without topics it speaks for the whole team. A certificate
 speaks for exactly the topics in it, suffixes included (Apple: "Establishing a certificate-based connection to APNs").
-A service account speaks for its project, a VAPID key for every push service that browsers use (RFC 8292). An exact topic
-beats a team-wide key; what works beats what has failed.
+A service account speaks for its project, a VAPID key for every push service that browsers use (RFC 8292), an external push URI
+for the bundle ids and projects that were named with it, or for all. An exact topic beats a team-wide key; what works beats
+what has failed.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ def missing(credentials: Iterable[Credential], need: Need) -> str:
     """Say what it would take to cover a need that nothing covers."""
     if need.provider is ProviderKind.WEBPUSH:
         return "It would take a VAPID key: `wakeline credential vapid` makes one, and browsers subscribe with its public half."
+    if need.provider is ProviderKind.HTTP:
+        return "It would take an external push URI as a credential of the app."
     fitting = (one for one in credentials if one.provider is need.provider and need.environment in one.environments)
     if not need.topic and any(fitting):
         return (
@@ -132,6 +135,8 @@ def _covered(credential: Credential, need: Need) -> str | None:
     """Return the bundle id, project or origin that this credential covers for the need, or None."""
     if need.provider is ProviderKind.WEBPUSH:
         return need.topic
+    if need.provider is ProviderKind.HTTP:
+        return _external(credential, need.topic)
     if need.provider is ProviderKind.FCM:
         project = need.topic or next(iter(credential.topics), "")
         return project if project in credential.topics else None
@@ -139,3 +144,10 @@ def _covered(credential: Credential, need: Need) -> str | None:
         return None
     topic = topic_with(need.rule, need.topic, credential)
     return topic.removesuffix(need.rule.suffix) if topic else None
+
+
+def _external(credential: Credential, topic: str) -> str | None:
+    """Return the topic of a route to an external push URI: one that serves all needs none."""
+    if not credential.topics:
+        return ""
+    return topic if topic in credential.topics else None

@@ -49,7 +49,7 @@ class LiveCheck:
             return outcome
         if outcome.action in STOPS and self._canary.refuted(credential, outcome):
             return outcome
-        if credential.provider is ProviderKind.WEBPUSH:
+        if credential.provider in (ProviderKind.WEBPUSH, ProviderKind.HTTP):
             await self._release(self._held(credential))
         elif outcome.outcome_class in _SOUND:
             await self._sound(credential, route.environment, "")

@@ -17,6 +17,7 @@ from wakeline.model.errors import InvalidRequest
 from wakeline.model.notification import PushType, RawTarget
 from wakeline.model.route import ProviderKind
 from wakeline.wire import apns, fcm, webpush
+from wakeline.wire.flexisip import external
 from wakeline.wire.webpush.registration import told
 
 _VALUE_LIMIT = 4096
@@ -26,9 +27,9 @@ _KINDS = {kind.value: kind for kind in TargetKind}
 _FCM_WORDS = ("fid", "fcm_topic", "condition")
 
 TARGET_KINDS: dict[PushType, tuple[TargetKind, ...]] = {
-    PushType.ALERT: (TargetKind.APNS, TargetKind.FCM, TargetKind.WEBPUSH),
-    PushType.BACKGROUND: (TargetKind.APNS, TargetKind.FCM, TargetKind.WEBPUSH),
-    PushType.CALL: (TargetKind.APNS_VOIP, TargetKind.FCM, TargetKind.APNS, TargetKind.WEBPUSH),
+    PushType.ALERT: (TargetKind.APNS, TargetKind.FCM, TargetKind.WEBPUSH, TargetKind.HTTP),
+    PushType.BACKGROUND: (TargetKind.APNS, TargetKind.FCM, TargetKind.WEBPUSH, TargetKind.HTTP),
+    PushType.CALL: (TargetKind.APNS_VOIP, TargetKind.FCM, TargetKind.APNS, TargetKind.WEBPUSH, TargetKind.HTTP),
     PushType.LIVEACTIVITY: (TargetKind.APNS_LIVEACTIVITY,),
     PushType.LOCATION: (TargetKind.APNS_LOCATION,),
     PushType.COMPLICATION: (TargetKind.APNS_COMPLICATION,),
@@ -79,6 +80,9 @@ def _spelled(target: RawTarget, pointer: str, *, allow_http: bool) -> RawTarget:
         case ProviderKind.WEBPUSH:
             return _subscription(target, pointer, allow_http=allow_http)
         case ProviderKind.FCM:
+            return target
+        case ProviderKind.HTTP:
+            external.read_phone(target.token, f"{pointer}/value")
             return target
 
 

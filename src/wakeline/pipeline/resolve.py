@@ -44,7 +44,7 @@ class Wait(NamedTuple):
 def kinds_for(push_type: PushType, settings: AppSettings) -> tuple[TargetKind, ...]:
     """Return the kinds of target for a push type, the best first."""
     if push_type is PushType.CALL and settings.calls_by is CallsBy.ALERT:
-        return TargetKind.APNS, TargetKind.FCM, TargetKind.WEBPUSH
+        return TargetKind.APNS, TargetKind.FCM, TargetKind.WEBPUSH, TargetKind.HTTP
     return TARGET_KINDS[push_type]
 
 

@@ -17,7 +17,7 @@ from wakeline.wire.outcomes import Refusal, ours
 CALL_WAITS = (0.5, 1.0, 2.0, 4.0)
 """Seconds before the second, third ... attempt of a call; the last one repeats."""
 
-FIRST_WAIT = {ProviderKind.FCM: 10.0, ProviderKind.APNS: 60.0, ProviderKind.WEBPUSH: 10.0}
+FIRST_WAIT = {ProviderKind.FCM: 10.0, ProviderKind.APNS: 60.0, ProviderKind.WEBPUSH: 10.0, ProviderKind.HTTP: 10.0}
 """Seconds before the second attempt of anything else."""
 
 UNREACHED_WAIT = 1.0

@@ -12,6 +12,7 @@ from wakeline.model.route import ProviderKind
 from wakeline.ports import Clock, HttpClient, Provider
 from wakeline.providers.apns import ApnsProvider
 from wakeline.providers.fcm import FcmProvider
+from wakeline.providers.http import HttpProvider
 from wakeline.providers.webpush import WebPushProvider
 
 Build = Callable[[config.Providers, Clock, HttpClient], Provider]
@@ -20,6 +21,7 @@ PROVIDERS: Mapping[ProviderKind, Build] = {
     ProviderKind.APNS: lambda settings, clock, _: ApnsProvider(settings.apns, clock),
     ProviderKind.FCM: lambda settings, clock, http: FcmProvider(settings.fcm, clock, http),
     ProviderKind.WEBPUSH: lambda settings, clock, _: WebPushProvider(settings.webpush, clock),
+    ProviderKind.HTTP: lambda settings, clock, _: HttpProvider(settings.http, clock),
 }
 
-__all__ = ["PROVIDERS", "ApnsProvider", "Build", "FcmProvider", "WebPushProvider"]
+__all__ = ["PROVIDERS", "ApnsProvider", "Build", "FcmProvider", "HttpProvider", "WebPushProvider"]

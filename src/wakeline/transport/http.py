@@ -1,4 +1,4 @@
-"""The HTTP/1.1 client of the slow paths (OAuth tokens, webhooks): one POST, verified TLS, only where the guard allows.
+"""The HTTP/1.1 client of the slow paths (OAuth tokens, webhooks): one request, verified TLS, only where the guard allows.
 
 It stands on httpcore2, the connection layer of httpx2, because that one documents its network backend as a place to
 plug into: there the guard resolves, judges and pins the addresses of every new connection, while pool, SNI, `Host` and
@@ -83,13 +83,22 @@ class GuardedClient:
         Raises AddressRefused (the guard), ConnectFailed (no connection, or its TLS failed), TimedOut, and
         TransportError (the connection broke, the answer breaks HTTP or is longer than `max_answer`).
         """
+        return await self._request("POST", url, body, headers, timeout)
+
+    async def get(self, url: str, headers: Mapping[str, str], *, timeout: float) -> HttpAnswer:
+        """GET, as `post`."""
+        return await self._request("GET", url, b"", headers, timeout)
+
+    async def _request(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str], timeout: float
+    ) -> HttpAnswer:
         origin, target = read_url(url)
         self._guard.check_origin(origin)
         try:
             async with asyncio.timeout(timeout):
                 if self._proxied:
                     await self._judge_for_proxy(origin)
-                return await self._exchange(origin, target, body, headers, timeout)
+                return await self._exchange(method, origin, target, body, headers, timeout)
         except httpcore2.ConnectTimeout as error:
             raise ConnectFailed(f"{origin}: no connection within {min(timeout, _CONNECT_SECONDS):g} s") from error
         except (TimeoutError, httpcore2.TimeoutException) as error:
@@ -103,14 +112,18 @@ class GuardedClient:
             await self._guard.addresses(origin.host, origin.port)
 
     async def _exchange(
-        self, origin: Origin, target: str, body: bytes, headers: Mapping[str, str], limit: float
+        self, method: str, origin: Origin, target: str, body: bytes, headers: Mapping[str, str], limit: float
     ) -> HttpAnswer:
         url = httpcore2.URL(
             scheme=origin.scheme, host=origin.bracketed, port=origin.port, target=target.encode("ascii")
         )
         extensions = {"timeout": {"connect": min(limit, _CONNECT_SECONDS)}, "sni_hostname": origin.host}
         async with self._pool.stream(
-            "POST", url, headers=list(headers.items()), content=body, extensions=extensions
+            method,
+            url,
+            headers=list(headers.items()),
+            content=body if method == "POST" else None,
+            extensions=extensions,
         ) as answer:
             received = await _bounded(answer.aiter_stream(), origin, self._max_answer)
             return HttpAnswer(status=answer.status, headers=_joined(answer.headers), body=received)

@@ -105,8 +105,10 @@ async def test_renewing_a_registration_is_a_new_push_each_time(flexisip: Gateway
 
 
 async def test_what_we_fill_in_we_understand(flexisip: Gateway) -> None:
-    push = Push(occasion=Occasion.CALL, ttl=30, at=0, call_id="a b&c", uuid="<urn:uuid:1>", from_name="Ö & co")
-    uri = fill(URI.format(key=flexisip.admin), values(voip(topic="com.acme.chat"), push, to_uri="sip:bob@example.org"))
+    push = Push(
+        occasion=Occasion.CALL, ttl=30, at=0, call_id="a b&c", uuid="<urn:uuid:1>", from_name="Ö & co", to_uri="sip:b"
+    )
+    uri = fill(URI.format(key=flexisip.admin), values(voip(topic="com.acme.chat"), push))
     found = await kept(flexisip, await flexisip.client.get(uri))
     raw = found.content.apns.raw
     assert raw is not None

@@ -16,6 +16,7 @@ from wakeline.model.device import BrowserSubscription, SubscriptionKeys, TargetC
 from wakeline.model.errors import InvalidRequest
 from wakeline.model.route import Environment, ProviderKind
 from wakeline.wire import apns, fcm, webpush
+from wakeline.wire.flexisip import external
 from wakeline.wire.webpush.registration import told
 
 LONGEST = 4096
@@ -29,6 +30,7 @@ class TargetBody(Strict, frozen=True, kw_only=True):
     """One target. `topic`: the bundle id of an APNs target; `project`: the project id of an FCM target.
 
     Both may be left out where the app's credential has only one. `environment` is APNs': `sandbox` for development builds.
+    Of a target behind an external push URI `value` are its placeholders, as in a query: `token=...&type=apple&app-id=...`.
     Of a Web Push subscription `value` is the endpoint with `keys` beside it, or the browser's own object, as such or as text.
     """
 
@@ -57,6 +59,8 @@ def claim(kind: TargetKind, said: TargetBody, pointer: str, *, allow_http: bool)
             return _fcm(kind, said, _token(said, pointer), pointer)
         case ProviderKind.WEBPUSH:
             return _webpush(kind, said, pointer, allow_http=allow_http)
+        case ProviderKind.HTTP:
+            return _http(kind, said, _token(said, pointer), pointer)
         case other:
             assert_never(other)
 
@@ -105,6 +109,18 @@ def _fcm(kind: TargetKind, said: TargetBody, token: str, pointer: str) -> Target
             fix="Register the phone's own token; send to a topic as `fcm_topic` of a raw target.",
         )
     return TargetClaim(kind=kind, value=token, topic=said.project or said.topic)
+
+
+def _http(kind: TargetKind, said: TargetBody, value: str, pointer: str) -> TargetClaim:
+    """Return a phone behind an external push URI; `topic` is the bundle id or project by which the URI is chosen, if several."""
+    if said.environment is not Environment.PRODUCTION:
+        raise InvalidRequest(
+            "an external push URI has one environment, production",
+            pointer=f"{pointer}/environment",
+            fix="Leave it out; `app-id` says .dev or .prod.",
+        )
+    external.read_phone(value, f"{pointer}/value")
+    return TargetClaim(kind=kind, value=value, topic=said.topic or said.project)
 
 
 def _webpush(kind: TargetKind, said: TargetBody, pointer: str, *, allow_http: bool) -> TargetClaim:

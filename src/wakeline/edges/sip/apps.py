@@ -24,6 +24,7 @@ from wakeline.model.sip.push import PushParams, PushProvider, PushToken
 from wakeline.pipeline.coverage import choose, missing, need_of
 from wakeline.ports import Apps, Clock, Credentials
 from wakeline.wire import apns, webpush
+from wakeline.wire.flexisip import external
 
 VOIP = "voip"
 
@@ -60,7 +61,14 @@ class PushApps:
         self._allow_http = allow_http
 
     def cover(self, push: PushParams) -> Covered | str:
-        """Return who wakes a phone with these parameters, or why nobody does."""
+        """Return who wakes a phone with these parameters, or why nobody does.
+
+        An external push URI that names the bundle id or project goes before our own sending, one for all goes last.
+        """
+        found = self._external(push, named=True) or self._own(push)
+        return found if isinstance(found, Covered) else self._external(push, named=False) or found
+
+    def _own(self, push: PushParams) -> Covered | str:
         match push.provider:
             case PushProvider.APNS | PushProvider.APNS_DEV:
                 return self._apple(push)
@@ -81,6 +89,8 @@ class PushApps:
         return Promise(provider=provider, vapid=key if isinstance(key, str) else key.public_key)
 
     def _serves(self, provider: PushProvider) -> bool:
+        if any(each.kind is CredentialKind.EXTERNAL_PUSH for each in self._all()):
+            return True
         match provider:
             case PushProvider.APNS | PushProvider.APNS_DEV:
                 return any(
@@ -116,6 +126,18 @@ class PushApps:
             return found
         app, project = found
         return Covered(app=app, targets=(TargetClaim(kind=TargetKind.FCM, value=token, topic=project),))
+
+    def _external(self, push: PushParams, *, named: bool) -> Covered | None:
+        """Return the app that has an external push URI for these parameters."""
+        for topic in (*(token.topic.removesuffix(f".{VOIP}") for token in push.tokens), push.param):
+            need = need_of(TargetKind.HTTP.value, Environment.PRODUCTION, topic, PushType.BACKGROUND)
+            choice = choose(self._all(), need, self._clock.now())
+            app = self._apps.by_id(choice.credential.app) if choice and bool(choice.topic) is named else None
+            if app is not None:
+                return Covered(
+                    app=app, targets=(TargetClaim(kind=TargetKind.HTTP, value=external.phone_of(push), topic=topic),)
+                )
+        return None
 
     def _webpush(self, push: PushParams) -> Covered | str:
         """Return the app of a subscription, which says an endpoint and no more (RFC 8599 section 12)."""

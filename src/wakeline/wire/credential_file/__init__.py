@@ -4,7 +4,7 @@ Rule: the kind is detected from the content, never from a file name. A caller's 
 decides where two kinds have the same bytes. `inspect` never raises for a bad file: a verdict of grade `refused` says what is
 wrong and what to do; `facts` and `secret` are there unless it is refused.
 
-    bytes -> { -> service_account (JSON), or a pair of keys -> vapid
+    bytes -> { -> service_account (JSON), or a pair of keys -> vapid, or an external push URI -> external_push
              AAAA...:APA91b -> a legacy FCM server key: refused, Google switched it off
              -----BEGIN, 0x30 -> contents (PEM; PKCS#12, DER) -> key + certificate -> apple_certificate
                                                                  key alone (.p8)   -> apns_key, or vapid if so called
@@ -17,6 +17,7 @@ from __future__ import annotations
 import msgspec
 
 from wakeline.model.credential import CredentialKind
+from wakeline.wire.credential_file import external_push
 from wakeline.wire.credential_file.apns_key import from_key
 from wakeline.wire.credential_file.apple_certificate import from_identity
 from wakeline.wire.credential_file.contents import contents, is_der, is_pem
@@ -41,6 +42,7 @@ _NAMES = {
     CredentialKind.APNS_CERTIFICATE: "an APNs certificate",
     CredentialKind.FCM_SERVICE_ACCOUNT: "an FCM service account",
     CredentialKind.VAPID_KEY: "a VAPID key",
+    CredentialKind.EXTERNAL_PUSH: "an external push URI",
 }
 
 
@@ -61,10 +63,7 @@ def _judged(data: bytes, expectation: Expectation) -> Inspection:
             f"The file has {len(data)} bytes; a credential has a few thousand. Upload the credential file itself."
         )
     if text.startswith(b"{"):
-        pair = read_pair(text)
-        if pair is not None:
-            return _mistaken(CredentialKind.VAPID_KEY, expectation) or from_pair(pair, expectation)
-        return _mistaken(CredentialKind.FCM_SERVICE_ACCOUNT, expectation) or from_json(text, expectation)
+        return _from_object(text, expectation)
     if is_legacy_key(text):
         return from_legacy_key()
     if is_app_plist(text):
@@ -75,6 +74,16 @@ def _judged(data: bytes, expectation: Expectation) -> Inspection:
         "This is no PEM text, no PKCS#12 file and no service account JSON. "
         "Apple's keys come as AuthKey_<key id>.p8, certificates as .p12 or .pem, Google's as a .json file."
     )
+
+
+def _from_object(text: bytes, expectation: Expectation) -> Inspection:
+    uri = external_push.read_file(text)
+    if uri is not None:
+        return _mistaken(CredentialKind.EXTERNAL_PUSH, expectation) or external_push.from_file(uri, expectation)
+    pair = read_pair(text)
+    if pair is not None:
+        return _mistaken(CredentialKind.VAPID_KEY, expectation) or from_pair(pair, expectation)
+    return _mistaken(CredentialKind.FCM_SERVICE_ACCOUNT, expectation) or from_json(text, expectation)
 
 
 def _from_contents(data: bytes, expectation: Expectation) -> Inspection:

@@ -65,7 +65,8 @@ class Push(msgspec.Struct, frozen=True, kw_only=True):
     """One push. `ttl` in seconds, `at` (now) in Unix ms.
 
     `from_uri` and `from_name` are the caller's, empty if pushes are not to bear them. `uuid` is the phone's `+sip.instance`.
-    `chat_room` is the address of a group chat. `custom` is what the app's own server adds; `badge`: alerts count 1, not 0.
+    `from_tag` and `to_uri` are the call's, for an external push URI. `chat_room` is the address of a group chat.
+    `custom` is what the app's own server adds; `badge`: alerts count 1, not 0.
     """
 
     occasion: Occasion
@@ -75,6 +76,8 @@ class Push(msgspec.Struct, frozen=True, kw_only=True):
     uuid: str = ""
     from_uri: str = ""
     from_name: str = ""
+    from_tag: str = ""
+    to_uri: str = ""
     chat_room: str = ""
     custom: dict[str, Any] = {}
     badge: bool = True
@@ -102,12 +105,25 @@ def request(params: PushParams, push: Push, to: Audience, form: Form | None = No
         to=to,
         type=made.type,
         call=made.call,
-        data=made.data,
+        data=made.data | placeholders(push),
         ttl=max(0, min(push.ttl, LONGEST_TTL)),
         collapse_id=made.collapse_id,
         apns=made.apns,
         fcm=made.fcm,
     )
+
+
+def placeholders(push: Push) -> dict[str, str]:
+    """Return what an external push URI may want to know (`external`); payloads of Apple and Google have their own fields for it."""
+    known = {
+        "call-id": push.call_id,
+        "from-name": push.from_name,
+        "from-tag": push.from_tag,
+        "from-uri": push.from_uri,
+        "to-uri": push.to_uri,
+        "uid": push.uuid,
+    }
+    return {name: value for name, value in known.items() if value}
 
 
 def content(params: PushParams, push: Push, form: Form | None = None) -> Content | None:

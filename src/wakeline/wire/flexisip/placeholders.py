@@ -97,7 +97,7 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda found: quote(values.get(found[1], ""), safe="", errors="surrogateescape"), template)
 
 
-def values(params: PushParams, push: Push, *, from_tag: str = "", to_uri: str = "") -> dict[str, str]:
+def values(params: PushParams, push: Push) -> dict[str, str]:
     """Return what Flexisip fills in for a push to a phone. The token is the one that this kind of push goes to."""
     token = token_for(params, push.occasion)
     found = {
@@ -107,9 +107,9 @@ def values(params: PushParams, push: Push, *, from_tag: str = "", to_uri: str = 
         "call-id": push.call_id,
         "event": _event(push.occasion),
         "from-name": push.from_name,
-        "from-tag": from_tag,
+        "from-tag": push.from_tag,
         "from-uri": push.from_uri,
-        "to-uri": to_uri,
+        "to-uri": push.to_uri,
         "uid": push.uuid,
     }
     if _is_apple(params.provider):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from wakeline.model.outcome import Outcome
 from wakeline.wire.outcomes.apns import APNS, apns
 from wakeline.wire.outcomes.entry import Entry, Source
+from wakeline.wire.outcomes.external import HTTP, external
 from wakeline.wire.outcomes.fcm import FCM, fcm
 from wakeline.wire.outcomes.network import NETWORK, Loss, lost
 from wakeline.wire.outcomes.oauth import OAUTH, oauth, token_uri_refused
@@ -16,7 +17,7 @@ from wakeline.wire.outcomes.ours import OURS, Refusal, ours, refusal_of_hold
 from wakeline.wire.outcomes.webpush import WEBPUSH, webpush
 
 TABLE: tuple[Entry, ...] = tuple(
-    entry for table in (OURS, APNS, FCM, WEBPUSH, OAUTH, NETWORK) for entry in table.entries
+    entry for table in (OURS, APNS, FCM, WEBPUSH, HTTP, OAUTH, NETWORK) for entry in table.entries
 )
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Source",
     "apns",
     "explain",
+    "external",
     "fcm",
     "lost",
     "oauth",

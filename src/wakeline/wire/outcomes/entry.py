@@ -19,6 +19,7 @@ class Source(StrEnum):
     APNS = "apns"
     FCM = "fcm"
     WEBPUSH = "webpush"
+    HTTP = "http"
     OAUTH = "oauth"
     NETWORK = "network"
     OURS = "ours"

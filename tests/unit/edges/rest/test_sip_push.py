@@ -14,7 +14,7 @@ from wakeline.model.device import TargetKind, TargetState
 from wakeline.model.ids import parse_key
 from wakeline.model.key import Scope
 from wakeline.model.notification import Notification, PushType
-from wakeline.model.route import Lane
+from wakeline.model.route import Lane, ProviderKind
 from wakeline.ports import TargetVerdict
 
 pytestmark = pytest.mark.anyio
@@ -124,6 +124,51 @@ async def test_a_project_number_is_found_by_the_settings() -> None:
         gateway, await gateway.call("POST", PATH, json={**GOOGLE, "pn_param": "8123", "type": "message"})
     )
     assert found.content.fcm.raw is not None
+
+
+async def external(gateway: Gateway, *topics: str, slug: str = "outside") -> None:
+    """Make an app whose pushes a program of somebody's sends."""
+    await gateway.store.apps.create(slug, slug, gateway.clock.now())
+    file = b'{"external_push_uri": "https://gw.example/?t=$token"}'
+    form = {"topics": ",".join(topics)} if topics else {}
+    answer = await gateway.call(
+        "POST", f"/v1/apps/{slug}/credentials", files={"file": ("push.json", file)}, data={**form, "check": "false"}
+    )
+    assert answer.status_code == 201, answer.text
+
+
+async def test_an_external_push_uri_for_all_serves_phones_that_nothing_else_serves(app: Gateway) -> None:
+    await external(app)
+    own = await app.call("POST", PATH, json=CALL)
+    unknown = {**CALL, "pn_param": "T.org.unknown.voip", "pn_prid": TOKEN, "from": "sip:al@example.org"}
+    found = await app.call("POST", PATH, json=unknown)
+    assert (own.json()["app"], found.json()["app"]) == ("acme-chat", "outside")
+    notification = await kept(app, found)
+    assert notification.content.data == {"call-id": "c1@example.org", "from-uri": "sip:al@example.org"}
+    route = next(route for route in app.store.routes.all() if route.app == notification.app)
+    assert (route.provider, route.topic) == (ProviderKind.HTTP, "")
+
+
+async def test_an_external_push_uri_for_a_bundle_id_goes_before_our_own_sending(app: Gateway) -> None:
+    await external(app, "com.acme.chat")
+    found = await app.call("POST", PATH, json=CALL)
+    assert found.json()["app"] == "outside"
+    google = await app.call("POST", PATH, json={**GOOGLE, "type": "message"})
+    assert google.json()["app"] == "acme-chat"
+
+
+async def test_a_phone_behind_an_external_push_uri_may_be_registered_as_any_device(app: Gateway) -> None:
+    await external(app)
+    device = "/v1/apps/outside/devices/phone"
+    target = {"kind": "http", "value": "token=t1&type=mine"}
+    answer = await app.call("PUT", device, json={"user": "bob", "targets": [target]})
+    assert answer.status_code == 201, answer.text
+    wrong = {"kind": "http", "value": "no phone"}
+    assert (await app.call("PUT", device, json={"user": "bob", "targets": [wrong]})).status_code == 422
+    sent = await app.call(
+        "POST", "/v1/apps/outside/notifications", json={"to": {"users": ["bob"]}, "alert": {"title": "Hello"}}
+    )
+    assert (sent.status_code, sent.json()["recipients"]) == (202, 1)
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,13 @@ PUSH = Push(
     uuid='"<urn:uuid:7f>"',
     from_uri="sip:alice@ex.org",
     from_name="Al & Ice",
+    from_tag="a73k",
+    to_uri="sip:bob@ex.org",
 )
 
 
 def filled(params: PushParams, push: Push = PUSH) -> str:
-    return fill(TEMPLATE, values(params, push, from_tag="a73k", to_uri="sip:bob@ex.org"))
+    return fill(TEMPLATE, values(params, push))
 
 
 def read(uri: str) -> dict[str, str]:
