@@ -20,7 +20,7 @@ from http import HTTPStatus
 import msgspec
 import structlog
 
-from wakeline.model.bitrix24.installation import BY_MEMBER_ID, Installation, InstallationState
+from wakeline.model.bitrix24.installation import Installation, InstallationState
 from wakeline.model.bitrix24.outbox import PortalWrite, WriteState
 from wakeline.model.errors import NotFound
 from wakeline.ports.bitrix24_connector import CallBegan, CallEnded, Installations, Outbox
@@ -182,7 +182,7 @@ def _number(text: str) -> int:
 
 
 def _is_interested(installation: Installation) -> bool:
-    is_open = installation.state is InstallationState.ACTIVE and installation.prefix != BY_MEMBER_ID
+    is_open = installation.state is InstallationState.ACTIVE and installation.names_users
     return installation.telephony and is_open
 
 

@@ -12,6 +12,8 @@ whole     `reached` moves, and the queue is cleared, only after all that was fou
 clocks    every moment is the portal's: it is asked for its time first. A look ends SETTLING before that, since what changed just
           now may be on its way to us; lists begin OVERLAP before `reached`, since a change may become visible after its moment
 first     a portal that was never read has no past: its events begin now. A mirror is filled first, and is reached then
+nameless  whose users have no names here yet (a webhook before its first event) would have pushes for nobody: what happens there is
+          found as soon as they have
 Source: Bitrix24 REST, "Offline events".
 """
 
@@ -114,6 +116,8 @@ class CatchingUp:
         installation = self._installations.by_id(number)
         if installation is None or installation.state is not InstallationState.ACTIVE:
             return None
+        if installation.reached and not (installation.names_users or installation.mirror):
+            return self._every()
         try:
             found = await self.look(installation)
         except PortalUnreachable as error:

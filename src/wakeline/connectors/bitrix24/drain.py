@@ -43,6 +43,7 @@ LONGEST_PAUSE = 3_600.0
 MOST_ATTEMPTS, GIVEN_UP_AFTER = 20, 86_400
 """A record of which the portal answers with a failure of its own is given up after so many attempts and seconds."""
 _LONGEST_CAUSE = 500
+_NAMELESS = "the portal's users have no names here before its first event or a prefix"
 
 Placed = Callable[[Installation, Mapping[str, object], int], Awaitable[None]]
 """Notes a call that a user began on the portal: the event's data, and when it was raised (Unix ms)."""
@@ -222,6 +223,8 @@ class Drain:
             return msgspec.structs.replace(verdict, failures=(*verdict.failures, f"{name}: {error.detail}"))
         if outcome.request is None:
             return msgspec.structs.replace(verdict, causes=(*verdict.causes, f"{name}: {outcome.cause}"))
+        if not installation.names_users:
+            return msgspec.structs.replace(verdict, failures=(*verdict.failures, f"{name}: {_NAMELESS}"))
         sent = Sent(rule=rule.rule.id, name=name, request=outcome.request)
         return msgspec.structs.replace(verdict, sent=(*verdict.sent, sent))
 

@@ -14,7 +14,6 @@ import msgspec
 from wakeline.config import Settings
 from wakeline.edges.bitrix24.audit import Finding, Grade
 from wakeline.model.bitrix24.installation import (
-    BY_MEMBER_ID,
     ApplicationAccess,
     Installation,
     InstallationState,
@@ -111,7 +110,7 @@ def _events(one: Installation, facts: ConnectedFacts) -> Iterator[Finding]:
         cause = "No application token of it is known, so that none of its events is believed."
         fix = f"`wakeline bitrix24 portal change {one.id} --application-token TOKEN`: its outgoing webhook shows it."
         yield _failed(one, cause, fix)
-    elif one.prefix == BY_MEMBER_ID:
+    elif not one.names_users:
         cause = "No event of it has come yet, and with the first one we learn its id, which its users have as prefix."
         fix = f"Change a record there, or choose a prefix: `wakeline bitrix24 portal change {one.id} --prefix TEXT`."
         yield _warning(one, cause, fix)
@@ -156,7 +155,8 @@ def _calls(one: Installation) -> Iterator[Finding]:
 
 def _delays(one: Installation, facts: ConnectedFacts) -> Iterator[Finding]:
     behind = facts.now - one.reached
-    if one.reached and behind > _MISSED * 1000 * facts.settings.bitrix24.catch_up_every:
+    is_looked_at = one.reached and (one.names_users or one.mirror)
+    if is_looked_at and behind > _MISSED * 1000 * facts.settings.bitrix24.catch_up_every:
         cause = f"What happened there in the last {behind // _MINUTE} minutes is known only as far as it told us."
         yield _warning(one, cause, f"`wakeline bitrix24 portal verify {one.id}` says why it cannot be asked.")
     for what, due in (("event", facts.events.get(one.id)), ("write", facts.writes.get(one.id))):

@@ -104,6 +104,11 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         if self.member_id and self.prefix == BY_MEMBER_ID:
             msgspec.structs.force_setattr(self, "prefix", f"{self.member_id}:")
 
+    @property
+    def names_users(self) -> bool:
+        """Whether it is known who of our registry its users are."""
+        return self.prefix != BY_MEMBER_ID
+
     def user(self, number: int) -> str:
         """Return the user of our registry who is this user of the portal."""
         return f"{self.prefix}{number}"

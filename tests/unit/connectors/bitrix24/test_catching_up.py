@@ -575,6 +575,22 @@ class TestFirst:
 
         assert listening.filled == [listening.number]
 
+    async def test_what_has_no_users_here_yet_is_found_as_soon_as_it_has(self, world: Connected) -> None:
+        listening = Listening(world, await world.webhook(member_id=""), 0)
+        await listening.rules("ONCRMDEALUPDATE")
+        await listening.look()
+        world.clock.advance(3600)
+        listening.work(Kind.DEAL, 7)
+        world.clock.advance(3600)
+        await listening.look()
+        assert await listening.told() == []
+
+        await world.store.installations.change(msgspec.structs.replace(listening.installation, member_id="abc"))
+        listening.looking.ring(listening.number)
+        await listening.look()
+
+        assert [event for event, _, _ in await listening.told()] == ["ONCRMDEALUPDATE"]
+
     async def test_a_mirror_hears_of_every_kind_and_others_of_what_rules_want(self, world: Connected) -> None:
         mirror = Listening(world, await world.webhook(mirror=True, reached=world.clock.now()), 0)
         for kind in (Kind.DEAL, Kind.LEAD, Kind.CONTACT, Kind.ACTIVITY, Kind.TASK):

@@ -199,6 +199,16 @@ async def test_a_rule_that_fails_does_not_keep_others_from_sending(world: Readin
     assert len(event.notifications) == 1
 
 
+async def test_pushes_for_users_who_have_no_names_yet_are_no_success(state: Path) -> None:
+    async with connected(state) as running:
+        world = ReadingWorld(running, await running.webhook(member_id=""))
+        await world.rule()
+        event = await world.event(await world.drained(7))
+
+        assert (event.state, event.notifications) == (EventState.FAILED, ())
+        assert "no names here before its first event" in event.cause
+
+
 async def test_a_record_that_is_gone_is_no_failure(world: ReadingWorld) -> None:
     await world.rule()
     await world.rule("blind", recipients=("7",), title="something happened")

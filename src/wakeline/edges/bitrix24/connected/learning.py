@@ -46,6 +46,7 @@ class Learning:
             if not known.member_id:
                 before, known = known, msgspec.structs.replace(known, member_id=auth.member_id)
                 await self._ports.installations.change(known, of=before)
+                self._ports.portals.connected(number)
                 _log.info("bitrix24.connected.portal_learnt", installation=number, member_id=auth.member_id)
             return is_same_portal(known, auth)
 

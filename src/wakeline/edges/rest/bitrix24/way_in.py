@@ -10,7 +10,6 @@ from typing import Protocol
 
 from wakeline.edges.rest.operations import Call
 from wakeline.model.bitrix24.installation import (
-    BY_MEMBER_ID,
     Access,
     ApplicationAccess,
     Installation,
@@ -137,7 +136,7 @@ def _is_same_portal(one: Installation, other: Installation) -> bool:
 
 def _mixes(one: Installation, other: Installation) -> bool:
     """Tell whether prefix and number can be the same text: `1` and 7 are what nothing and 17 are."""
-    if BY_MEMBER_ID in (one.prefix, other.prefix):
+    if not (one.names_users and other.names_users):
         return False
     short, long = sorted((one.prefix, other.prefix), key=len)
     rest = long.removeprefix(short)
