@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,14 +16,15 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from wakeline.config import Server, Settings
+from wakeline.config import Settings
 from wakeline.config.rules import listen_address
 from wakeline.edges.rest import HotRoute
-from wakeline.model.errors import ConfigError, ConnectFailed
+from wakeline.model.errors import ConnectFailed
 from wakeline.observe.names import LogEvent
 from wakeline.service import admin_socket
 from wakeline.service.connections import BoundedConnection, sweep
 from wakeline.service.hot_connection import over
+from wakeline.service.server_tls import server_context
 
 ADMIN_SCOPE = "wakeline.admin"
 """ASGI scope key that marks a connection of the administrator; nothing that comes over TCP bears it."""
@@ -112,7 +112,9 @@ def public(app: ASGIApp, settings: Settings, hot: HotRoute | None = None) -> Lis
     Raises ConnectFailed if the address is taken or not ours, ConfigError for a bad certificate.
     """
     server = settings.server
-    context = _context(server) if server.tls_certificate else None
+    context = None
+    if server.tls_certificate:
+        context = server_context("server", server.tls_certificate, server.tls_key)
     if settings.logs.access and server.trusted_proxies:
         hot = None  # a line names the client that the proxy names, which uvicorn reads on its way to the application
     config = _config(
@@ -143,21 +145,6 @@ def _config(app: ASGIApp, settings: Settings, **more: Any) -> uvicorn.Config:
         timeout_graceful_shutdown=_LAST_ANSWERS,
         **more,
     )
-
-
-def _context(server: Server) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    try:
-        # Without a password at hand OpenSSL would ask for one on the server's terminal.
-        context.load_cert_chain(server.tls_certificate, server.tls_key or None, password="")
-    except OSError as error:  # ssl.SSLError is one too
-        raise ConfigError(
-            f"server.tls_certificate: {server.tls_certificate} and its key cannot be used: {error.strerror or error}",
-            fix="Name readable PEM files: the certificate with its chain, and its own key without a password.",
-        ) from None
-    return context
 
 
 def _bind(listen: str) -> socket.socket:

@@ -39,6 +39,7 @@ from wakeline.service.ids import KeyMaker
 from wakeline.service.judging import Judge
 from wakeline.service.master_key import MasterKey
 from wakeline.service.portal import Portal
+from wakeline.service.sip import SipEdge
 from wakeline.storage.sqlite import SqliteStore
 from wakeline.transport.guard import Guard, system_resolver
 from wakeline.transport.http import GuardedClient
@@ -66,6 +67,8 @@ class Gateway:
         self._pipeline = Pipeline(self._parts)
         self._portal = Portal(settings, store, secrets, clock, pipeline=self._pipeline, metrics=self._metrics)
         self._clients.push_async_callback(self._portal.close)
+        self.sip = SipEdge(settings, store, secrets, clock, pipeline=self._pipeline, journal=self._portal.connector)
+        self._clients.push_async_callback(self.sip.stop)
         self._rest_ports = self._edge_ports(store, secrets)
         self._rest = rest.build(self._rest_ports)
         flexisip = FlexisipDoor(self._rest_ports)
@@ -92,6 +95,7 @@ class Gateway:
         await asyncio.to_thread(warm.once, self.settings.providers)
         await self._pipeline.start()
         self._portal.connector.begin()
+        await self.sip.start()
 
     def is_idle(self) -> bool:
         """Tell whether nobody waits for a push at this moment."""
@@ -99,6 +103,7 @@ class Gateway:
 
     async def drain(self, seconds: float) -> None:
         """Claim no more, wait for what is in flight, write it, give the rest back."""
+        await self.sip.stop()
         await self._portal.connector.end()
         await self._pipeline.stop(drain=seconds)
 
@@ -115,6 +120,7 @@ class Gateway:
             settings = msgspec.structs.replace(settings, server=server)
         providers = None if settings.providers == self.settings.providers else self._providers(settings)
         self._portal.apply(settings)
+        self.sip.apply(settings)
         self.settings = settings
         self._rest_ports.settings = settings
         self._rest_ports.probe = _probe(settings.bitrix24)
