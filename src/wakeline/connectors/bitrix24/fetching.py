@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from wakeline.connectors.bitrix24 import kinds
+from wakeline.connectors.bitrix24 import answers, kinds
 from wakeline.connectors.bitrix24.client import PortalClient
 from wakeline.connectors.bitrix24.connections import Connections
 from wakeline.connectors.bitrix24.kinds import BY_RECORD
@@ -85,11 +85,11 @@ class Fetching:
 
     async def _people(self, installation: int, numbers: Iterable[int]) -> tuple[dict[int, Fields], dict[int, Refusal]]:
         """Return users by number, and what the portal said of others."""
-        commands: dict[str, Call] = {f"u{number}": kinds.get_user(number) for number in numbers}
+        commands: dict[str, Call] = {f"u{number}": answers.get_user(number) for number in numbers}
         if not commands:
             return {}, {}
         answered = await self._connections.of(installation).batch(commands)
-        users = [user for result in answered.results.values() for user in kinds.users(result)]
+        users = [user for result in answered.results.values() for user in answers.users(result)]
         found = {kinds.number_of(user["ID"]): user for user in users if f"u{user['ID']}" in commands}
         return found, {int(key[1:]): refusal for key, refusal in answered.errors.items()}
 
@@ -145,13 +145,13 @@ class Fetching:
         kind = BY_RECORD[wish.record]
         refusal = answered.errors.get(key)
         if refusal is not None:
-            if kinds.is_no_method(refusal.code) and kind.entity_type and not by_item:
+            if answers.is_no_method(refusal.code) and kind.entity_type and not by_item:
                 return None
-            if kinds.is_missing(refusal.code, refusal.text):
+            if answers.is_missing(refusal.code, refusal.text):
                 return Found(gone=True)
             error = client.error(refusal, kind.get_method)
             return Found(trouble=error) if isinstance(error, PortalUnreachable) else Found(refused=error.detail)
-        read = kinds.record_of_item if by_item else kinds.record
+        read = answers.record_of_item if by_item else answers.record
         record = read(kind, answered.results.get(key), self._clock.now())
         if record is None or record.id != wish.number:
             return Found(gone=True)
@@ -177,7 +177,7 @@ def _commands(key: str, wish: Wish, *, by_item: bool) -> dict[str, Call]:
     commands: dict[str, Call] = {key: item or kind.get(wish.number)}
     if wish.responsible:
         reference = kind.responsible_in(key, of_item=item is not None)
-        commands[_user_key(key)] = kinds.USERS_METHOD, {"ID": reference}
+        commands[_user_key(key)] = answers.USERS_METHOD, {"ID": reference}
     return commands
 
 
@@ -192,12 +192,12 @@ def _number(record: Record | None) -> int:
 
 def _responsible(record: Record, answer: object) -> Fields | None:
     """Return the user who is responsible; a reference that led nowhere is answered with other users."""
-    return next((user for user in kinds.users(answer) if kinds.number_of(user["ID"]) == _number(record)), None)
+    return next((user for user in answers.users(answer) if kinds.number_of(user["ID"]) == _number(record)), None)
 
 
 def _unnamed(client: PortalClient, found: Found, refusal: Refusal) -> Found:
     """Return a record of which the portal does not say whose it is."""
-    error = client.error(refusal, kinds.USERS_METHOD)
+    error = client.error(refusal, answers.USERS_METHOD)
     if isinstance(error, PortalUnreachable):
         return msgspec.structs.replace(found, trouble=error)
     return msgspec.structs.replace(found, unnamed=error.detail)

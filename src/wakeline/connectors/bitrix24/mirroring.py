@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from wakeline.connectors.bitrix24 import kinds
+from wakeline.connectors.bitrix24 import answers, kinds
 from wakeline.connectors.bitrix24.fetching import Findings
 from wakeline.connectors.bitrix24.folding import Plan
 from wakeline.connectors.bitrix24.kinds import Change
@@ -51,7 +51,7 @@ class Mirror:
         """Keep users by Bitrix24's names; how they log in here stays."""
         for number, fields in {kinds.number_of(fields.get("ID")): fields for fields in users}.items():
             known = await self._access.user(number)
-            user = kinds.portal_user(fields, known, self._clock.now())
+            user = answers.portal_user(fields, known, self._clock.now())
             if user != known:
                 await self._access.put_user(user)
 

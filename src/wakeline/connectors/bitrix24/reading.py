@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from wakeline.connectors.bitrix24.connections import Connections
-from wakeline.connectors.bitrix24.drain import Drain, Placed
+from wakeline.connectors.bitrix24.drain import Drain
 from wakeline.connectors.bitrix24.fetching import Fetching
+from wakeline.connectors.bitrix24.judging import Placed
 from wakeline.connectors.bitrix24.mirroring import Mirror, Raise
 from wakeline.connectors.bitrix24.reader import Reader
 from wakeline.connectors.bitrix24.sending import Sending

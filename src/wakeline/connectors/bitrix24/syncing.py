@@ -22,10 +22,11 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from wakeline.connectors.bitrix24 import kinds
+from wakeline.connectors.bitrix24 import answers, kinds
+from wakeline.connectors.bitrix24.answers import USERS_METHOD
 from wakeline.connectors.bitrix24.client import PortalClient
 from wakeline.connectors.bitrix24.connections import Connections
-from wakeline.connectors.bitrix24.kinds import KINDS, USERS_METHOD, Kind
+from wakeline.connectors.bitrix24.kinds import KINDS, Kind
 from wakeline.connectors.bitrix24.late_events import SETTLING
 from wakeline.connectors.bitrix24.mirror_records import MirrorRecords
 from wakeline.connectors.bitrix24.walking import Walk, portal_time, walk
@@ -212,10 +213,10 @@ class _Filling:
     async def _users(self) -> None:
         done = 0
         async for reply in self._client.pages(USERS_METHOD, {"sort": "ID", "order": "ASC"}):
-            users = kinds.users(reply.result)
+            users = answers.users(reply.result)
             for fields in users:
                 known = await self._access.user(kinds.number_of(fields["ID"]))
-                await self._access.put_user(kinds.portal_user(fields, known, self._clock.now()))
+                await self._access.put_user(answers.portal_user(fields, known, self._clock.now()))
             done += len(users)
             self._told(USERS, done=done, total=reply.total)
 

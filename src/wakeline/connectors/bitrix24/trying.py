@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from wakeline.connectors.bitrix24 import folding
-from wakeline.connectors.bitrix24.drain import call_id, facts
 from wakeline.connectors.bitrix24.fetching import Fetching, Found
 from wakeline.connectors.bitrix24.folding import Plan
+from wakeline.connectors.bitrix24.judging import call_id, facts
 from wakeline.connectors.bitrix24.mirroring import Mirror
 from wakeline.connectors.bitrix24.rules import CompiledRule, compiled, variables
 from wakeline.model.bitrix24.inbox import ReceivedEvent

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from wakeline.connectors.bitrix24 import kinds, late_events
+from wakeline.connectors.bitrix24 import answers, late_events
 from wakeline.connectors.bitrix24.client import PortalClient
 from wakeline.connectors.bitrix24.kinds import Kind
 from wakeline.model.bitrix24.records import Record
@@ -58,7 +58,7 @@ async def walk(client: PortalClient, wanted: Walk, at: int) -> AsyncIterator[Str
                 yield Stretch(records=records, after=after, last=records[-1].id)
                 after = records[-1].id
         except PortalRefused as error:
-            if by_items or not wanted.kind.entity_type or not kinds.is_no_method(error.reason):
+            if by_items or not wanted.kind.entity_type or not answers.is_no_method(error.reason):
                 raise
             by_items = True
         else:
@@ -79,5 +79,5 @@ async def _pages(
         params = {"filter": conditions, "select": list(wanted.select or kind.select)}
         rows = client.rows(kind.list_method, params, after=after)
     async for page in rows:
-        if records := kinds.records(kind, page, at):
+        if records := answers.records(kind, page, at):
             yield records

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wakeline.connectors.bitrix24 import kinds
+from wakeline.connectors.bitrix24 import answers, kinds
 from wakeline.connectors.bitrix24.kinds import BY_RECORD, Change
 from wakeline.model.bitrix24.access import PortalUser
 from wakeline.model.bitrix24.records import RecordKind
@@ -73,7 +73,7 @@ def test_each_kind_has_an_event_for_each_change() -> None:
 
 def test_a_task_is_kept_by_its_older_names() -> None:
     answer = {"task": {"id": "9", "title": "Offer", "responsibleId": "7", "changedDate": "2026-01-01T00:00:00+00:00"}}
-    found = kinds.record(TASK, answer, NOW)
+    found = answers.record(TASK, answer, NOW)
     assert found is not None
     assert (found.id, found.changed) == (9, NOW)
     assert found.fields == {
@@ -99,7 +99,7 @@ def test_the_newer_answer_of_the_crm_is_kept_like_the_older_one() -> None:
             "fm": [{"id": 3, "typeId": "PHONE", "valueType": "WORK", "value": "+49301"}],
         }
     }
-    found = kinds.record_of_item(LEAD, answer, NOW)
+    found = answers.record_of_item(LEAD, answer, NOW)
     assert found is not None
     assert found.fields == {
         "ID": "5",
@@ -122,7 +122,7 @@ def test_only_the_crm_has_another_way_to_a_record() -> None:
 
 @pytest.mark.parametrize("answer", [[], None, "x", {"result": 1}, {"task": []}, {"task": {"title": "no id"}}])
 def test_an_answer_without_a_record_yields_none(answer: object) -> None:
-    assert kinds.record(TASK, answer, NOW) is None
+    assert answers.record(TASK, answer, NOW) is None
 
 
 def test_a_field_that_is_nested_without_end_is_cut() -> None:
@@ -130,16 +130,16 @@ def test_a_field_that_is_nested_without_end_is_cut() -> None:
     inner = row
     for _ in range(900):
         inner["UF"] = inner = {}
-    found = kinds.record(DEAL, row, NOW)
+    found = answers.record(DEAL, row, NOW)
     assert found is not None
-    assert repr(found.fields).count("UF") == kinds.DEEPEST + 1
+    assert repr(found.fields).count("UF") == answers.DEEPEST + 1
 
 
 def test_a_page_yields_its_records_and_leaves_out_what_is_none() -> None:
-    deals = kinds.records(DEAL, [{"ID": "1", "TITLE": "a"}, "x", {"TITLE": "no id"}, {"ID": "2"}], NOW)
+    deals = answers.records(DEAL, [{"ID": "1", "TITLE": "a"}, "x", {"TITLE": "no id"}, {"ID": "2"}], NOW)
     assert [one.id for one in deals] == [1, 2]
-    assert [one.id for one in kinds.records(TASK, {"tasks": [{"id": "4"}]}, NOW)] == [4]
-    assert kinds.records(TASK, [], NOW) == []
+    assert [one.id for one in answers.records(TASK, {"tasks": [{"id": "4"}]}, NOW)] == [4]
+    assert answers.records(TASK, [], NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -154,14 +154,14 @@ def test_a_page_yields_its_records_and_leaves_out_what_is_none() -> None:
     ],
 )
 def test_a_refusal_tells_whether_the_record_is_gone(code: str, text: str, missing: bool) -> None:
-    assert kinds.is_missing(code, text) is missing
+    assert answers.is_missing(code, text) is missing
 
 
 def test_a_user_of_a_portal_keeps_how_they_log_in_here() -> None:
     known = PortalUser(id=7, login="anna", password="hash", admin=True, name="Old", created=5)
-    [fields] = kinds.users([{"ID": "7", "ACTIVE": True, "NAME": "Anna", "UF_PHONE_INNER": 107}, {"NAME": "nobody"}])
-    user = kinds.portal_user(fields, known, NOW)
+    [fields] = answers.users([{"ID": "7", "ACTIVE": True, "NAME": "Anna", "UF_PHONE_INNER": 107}, {"NAME": "nobody"}])
+    user = answers.portal_user(fields, known, NOW)
     assert (user.login, user.password, user.admin, user.created) == ("anna", "hash", True, 5)
     assert (user.name, user.inner_phone, user.active) == ("Anna", "107", True)
-    [gone] = kinds.users([{"ID": "8", "ACTIVE": False}])
-    assert not kinds.portal_user(gone, None, NOW).active
+    [gone] = answers.users([{"ID": "8", "ACTIVE": False}])
+    assert not answers.portal_user(gone, None, NOW).active
