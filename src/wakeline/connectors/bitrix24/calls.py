@@ -20,6 +20,7 @@ from http import HTTPStatus
 import msgspec
 import structlog
 
+from wakeline.connectors.bitrix24 import kinds
 from wakeline.model.bitrix24.installation import Installation, InstallationState
 from wakeline.model.bitrix24.outbox import PortalWrite, WriteState
 from wakeline.model.errors import NotFound
@@ -76,7 +77,7 @@ class Calls:
 
     async def placed(self, installation: Installation, data: Mapping[str, object], at: int) -> None:
         """Note a call that a user began on the portal, as its event tells it (`at`, Unix ms). Raises StoreUnavailable."""
-        call, user = data.get("CALL_ID"), _number(str(data.get("USER_ID")))
+        call, user = data.get("CALL_ID"), kinds.number_of(data.get("USER_ID"))
         if installation.telephony and isinstance(call, str) and call and user:
             await self._put(installation.id, [self._finish(installation.id, call, user, at, register="")])
 
@@ -174,11 +175,7 @@ class Calls:
 
 def number_of(installation: Installation, user: str) -> int:
     """Return the number that a user of our registry has on a portal; 0: he is none of its users."""
-    return _number(user[len(installation.prefix) :]) if user.startswith(installation.prefix) else 0
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+    return kinds.number_of(user[len(installation.prefix) :]) if user.startswith(installation.prefix) else 0
 
 
 def _is_interested(installation: Installation) -> bool:

@@ -16,7 +16,7 @@ from storing import Store, ToldClock, sqlite_store
 from unit.edges.bitrix24.neighbour import CLERK, MEMBER, NAME, OAUTH, TOKEN, Neighbour, installed, opened, webhook
 from wakeline.edges.bitrix24.connected.door import LONGEST
 from wakeline.edges.bitrix24.connected.proof import is_proven
-from wakeline.edges.bitrix24.connected.turns import MOST_WAITING
+from wakeline.edges.bitrix24.connected.queues import MOST_WAITING
 from wakeline.model.bitrix24.inbox import Origin, ReceivedEvent
 from wakeline.model.bitrix24.installation import InstallationState
 from wakeline.model.errors import StoreUnavailable

@@ -21,7 +21,7 @@ from unit.edges.bitrix24.neighbour import (
     opened,
     webhook,
 )
-from wakeline.edges.bitrix24.connected.turns import MOST_WAITING
+from wakeline.edges.bitrix24.connected.queues import MOST_WAITING
 from wakeline.model.bitrix24.installation import ApplicationAccess, InstallationState, Tokens
 from wakeline.model.event import EventType
 

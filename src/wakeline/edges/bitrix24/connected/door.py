@@ -21,8 +21,8 @@ from wakeline.edges.bitrix24.connected.events import Events
 from wakeline.edges.bitrix24.connected.installing import LEARN_ANEW, Installing
 from wakeline.edges.bitrix24.connected.learning import Learning
 from wakeline.edges.bitrix24.connected.ports import ConnectedPorts
+from wakeline.edges.bitrix24.connected.queues import Queues
 from wakeline.edges.bitrix24.connected.refused import TOO_OFTEN, Refused, Unproven, of_error, too_often
-from wakeline.edges.bitrix24.connected.turns import Turns
 from wakeline.edges.rest import head, reading
 from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, InstallationState
 from wakeline.model.errors import BodyTooLarge, MalformedRequest, RemoteProtocolError, WakelineError
@@ -57,9 +57,9 @@ class ConnectedDoor:
     def __init__(self, ports: ConnectedPorts) -> None:
         """Nothing is received yet."""
         self._ports = ports
-        turns = Turns()
-        self._installing = Installing(ports, turns)
-        self._learning = Learning(ports, turns)
+        queues = Queues()
+        self._installing = Installing(ports, queues)
+        self._learning = Learning(ports, queues)
         self._events = Events(ports)
         self._arriving = Arriving(ports, self._installing)
 

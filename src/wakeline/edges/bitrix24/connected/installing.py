@@ -20,8 +20,8 @@ import structlog
 
 from wakeline.edges.bitrix24.connected.ports import ConnectedPorts
 from wakeline.edges.bitrix24.connected.proof import has_token, is_same_portal
+from wakeline.edges.bitrix24.connected.queues import Queues
 from wakeline.edges.bitrix24.connected.refused import Refused, Unproven, says_no
-from wakeline.edges.bitrix24.connected.turns import Turns
 from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, InstallationState, Tokens
 from wakeline.model.errors import WakelineError
 from wakeline.model.event import Event, EventData, EventType
@@ -44,14 +44,14 @@ _log = structlog.get_logger()
 class Installing:
     """Takes tokens that came from outside."""
 
-    def __init__(self, ports: ConnectedPorts, turns: Turns) -> None:
+    def __init__(self, ports: ConnectedPorts, queues: Queues) -> None:
         """Nothing is asked yet."""
         self._ports = ports
-        self._turns = turns
+        self._queues = queues
 
     async def posted(self, number: int, auth: Auth) -> None:
         """Take the tokens that a portal posted. Raises Refused, and WakelineError if it cannot be asked about them."""
-        async with self._turns.of(number):
+        async with self._queues.of(number):
             known, access = self._application(number)
             if known.state is InstallationState.ACTIVE and _has_them(access, auth):
                 return
@@ -70,7 +70,7 @@ class Installing:
 
         `server`: the OAuth server's address if none is known yet; empty: Bitrix24's usual one.
         """
-        async with self._turns.of(number):
+        async with self._queues.of(number):
             known, _ = self._application(number)
             asked = msgspec.structs.replace(known, server_endpoint=known.server_endpoint or server)
             found = await self._ports.portals.redeem(asked, code)
@@ -80,7 +80,7 @@ class Installing:
 
     async def removed(self, number: int) -> None:
         """Know that the portal has taken our application away: its tokens are void, and it is asked nothing any more."""
-        async with self._turns.of(number):
+        async with self._queues.of(number):
             known, access = self._application(number)
             if access.tokens is not None:
                 await self._ports.installations.keep_tokens(number, None, instead_of=access.tokens.refresh)

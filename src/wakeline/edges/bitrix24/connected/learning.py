@@ -16,7 +16,7 @@ import structlog
 
 from wakeline.edges.bitrix24.connected.ports import ConnectedPorts
 from wakeline.edges.bitrix24.connected.proof import has_token, is_proven, is_same_portal
-from wakeline.edges.bitrix24.connected.turns import Turns
+from wakeline.edges.bitrix24.connected.queues import Queues
 from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, InstallationState, Tokens
 from wakeline.wire.bitrix24.posted import Auth
 
@@ -26,10 +26,10 @@ _log = structlog.get_logger()
 class Learning:
     """Recognises portals, also those that were not heard before."""
 
-    def __init__(self, ports: ConnectedPorts, turns: Turns) -> None:
+    def __init__(self, ports: ConnectedPorts, queues: Queues) -> None:
         """Nothing is asked yet."""
         self._ports = ports
-        self._turns = turns
+        self._queues = queues
 
     async def is_proven(self, installation: Installation, auth: Auth) -> bool:
         """Tell whether the portal of this installation posted this. Raises WakelineError, Refused (too many at once)."""
@@ -39,7 +39,7 @@ class Learning:
         return _could_vouch(installation, auth) and await self._learn_token(installation.id, auth)
 
     async def _learn_portal(self, number: int, auth: Auth) -> bool:
-        async with self._turns.of(number):
+        async with self._queues.of(number):
             known = self._ports.installations.by_id(number)
             if known is None or not has_token(known, auth):
                 return False
@@ -51,7 +51,7 @@ class Learning:
             return is_same_portal(known, auth)
 
     async def _learn_token(self, number: int, auth: Auth) -> bool:
-        async with self._turns.of(number):
+        async with self._queues.of(number):
             known = self._ports.installations.by_id(number)
             if known is None or known.application_token or not _could_vouch(known, auth):
                 return known is not None and is_proven(known, auth)

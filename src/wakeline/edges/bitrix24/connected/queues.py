@@ -1,4 +1,4 @@
-"""Whose turn it is: what asks a portal, or changes an installation after asking, happens one after the other for each of them.
+"""Queues at portals: what asks a portal, or changes an installation after asking, happens one after the other for each of them.
 
 Rule: two installations at the same moment end as one of the two, never as a mixture; and however many strangers come with tokens,
 one question at a time is asked for an installation, and only so many wait.
@@ -15,7 +15,7 @@ from wakeline.edges.bitrix24.connected.refused import too_often
 MOST_WAITING = 64
 
 
-class Turns:
+class Queues:
     """A queue for each installation; one that nobody stands in is forgotten."""
 
     def __init__(self) -> None:
