@@ -66,12 +66,12 @@ class Kept:
         "via_port",
     )
 
-    def __init__(self, owner: Owner, key: Key, request: Request, flow: Flow) -> None:
+    def __init__(self, owner: Owner, key: Key, request: Request, flow: Flow, via_port: int) -> None:
         self._owner = owner
         self.key = key
         self.request: Request | None = request
         self.flow = flow
-        self.via_port = request.via.port or flow.transport.default_port
+        self.via_port = via_port
         self.last = b""
         self.status = 0
         self.armed = NEVER

@@ -171,7 +171,7 @@ class TransactionLayer:
             client.received(response)
 
     def _request(self, request: Request, flow: Flow) -> None:
-        key = server_key(request)
+        key, via_port = server_key(request), request.via.port or flow.transport.default_port
         back = stamp_received(request, flow)
         kept = self._servers.get(key)
         if request.method == "ACK":
@@ -179,7 +179,7 @@ class TransactionLayer:
         elif kept is not None:
             kept.repeated()
         elif self.sources.admits(flow.remote.host):
-            self._new(key, request, flow, back)
+            self._new(Kept(self, key, request, back, via_port), request, flow)
         else:
             self.outlet.send(back, self._overloaded(request))
 
@@ -190,14 +190,14 @@ class TransactionLayer:
         elif request.to.tag != self.tags.stateless(request):
             self._user.ack(request, flow)
 
-    def _new(self, key: Key, request: Request, flow: Flow, back: Flow) -> None:
-        kept = self._servers[key] = Kept(self, key, request, back)
+    def _new(self, kept: Kept, request: Request, flow: Flow) -> None:
+        self._servers[kept.key] = kept
         self.sources.began(flow.remote.host)
         server = kept.user = ServerTransaction(self, kept, request, flow)
         self._time.changed(kept)
         try:
             if request.method == "CANCEL":
-                self._cancel(server, key)
+                self._cancel(server, kept.key)
             else:
                 self._user.request(server)
         except Exception:  # noqa: BLE001 - whoever asked is told all the same
