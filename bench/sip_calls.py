@@ -64,7 +64,7 @@ async def _round(running: Gateway, proxy: int, number: int, registers: int, call
         began, before = time.monotonic(), running.cpu_seconds()
         await paced(phones.register, registers, A_SECOND)
         between = running.cpu_seconds()
-        await paced(phones.call, calls, CALLS_A_SECOND)
+        await paced(lambda number: phones.call(number % registers), calls, CALLS_A_SECOND)
         after = running.cpu_seconds()
     finally:
         phones.close()
