@@ -58,21 +58,29 @@ class Binding(msgspec.Struct, frozen=True):
         return {"event_type": "offline", "auth_connector": CONNECTOR}
 
 
-async def bind(connections: Connections, rules: Rules, installation: Installation) -> tuple[str, ...]:
-    """Have the portal post the events of our rules to us; returns the events that are bound, none with a webhook.
+class Bound(msgspec.Struct, frozen=True):
+    """The events that a portal posts to us, and whether some of them, or of those that it queues, are `new`."""
+
+    events: tuple[str, ...] = ()
+    new: bool = False
+
+
+async def bind(connections: Connections, rules: Rules, installation: Installation) -> Bound:
+    """Have the portal post the events of our rules to us; with a webhook it posts none that we bound.
 
     Raises InvalidRequest (nobody knows how the portal reaches us), PortalClosed, PortalRefused, PortalUnreachable.
     """
     if isinstance(installation.access, WebhookAccess):
-        return ()
+        return Bound()
     client = connections.of(installation.id)
     handler = handler_address(connections, installation)
     wanted = await _wanted(client, rules, installation)
     want = {Binding(event, handler) for event in wanted} | {Binding(event) for event in wanted if _queued(event)}
     have = set(_ours((await client.call("event.get")).result, installation))
-    bound = (have & want) | await _change(client, have - want, want - have)
+    made = await _change(client, have - want, want - have)
+    bound = (have & want) | made
     await _note_queue(connections, installation, queued=any(not one.handler for one in bound))
-    return tuple(sorted(one.event for one in bound if one.handler))
+    return Bound(tuple(sorted(one.event for one in bound if one.handler)), bool(made))
 
 
 def handler_address(connections: Connections, installation: Installation) -> str:

@@ -111,6 +111,8 @@ class Connector:
             fill=self._syncing.begin,
         )
         self._binding = Turns(clock, self._bind_again, name="binding")
+        self._bound: set[int] = set()
+        """Portals that have known from the moment on at which we knew which events we want."""
         self._tasks: list[asyncio.Task[None]] = []
 
     # --- its life
@@ -169,7 +171,7 @@ class Connector:
     async def bind(self, installation: Installation) -> tuple[str, ...]:
         """See `ports.Portals`."""
         self.connected(installation.id)
-        return await binding.bind(self._connections, self._rules, installation)
+        return (await binding.bind(self._connections, self._rules, installation)).events
 
     def connected(self, installation: int) -> None:
         """See `ports.Portals`."""
@@ -183,6 +185,7 @@ class Connector:
         self._worker.forget(installation)
         self._catching_up.forget(installation)
         self._binding.forget(installation)
+        self._bound.discard(installation)
 
     def check(self, rule: Rule) -> None:
         """See `ports.Portals`."""
@@ -227,12 +230,18 @@ class Connector:
         if installation is None or installation.state is not InstallationState.ACTIVE:
             return None
         try:
-            await binding.bind(self._connections, self._rules, installation)
+            bound = await binding.bind(self._connections, self._rules, installation)
         except PortalUnreachable as error:
+            self._bound.discard(number)
             return max(BIND_AGAIN, error.retry_after or 0.0)
         except (InvalidRequest, PortalClosed, PortalRefused) as error:
             # Nothing that time mends: it is tried again with the next rule, or start.
             _log.warning("bitrix24.events_not_bound", installation=number, cause=error.detail, fix=error.fix)
+            return None
+        if bound.new and number not in self._bound:
+            # They were wanted before now, and nobody queued them.
+            self._catching_up.ring(number)
+        self._bound.add(number)
         return None
 
     async def _renew(self) -> None:

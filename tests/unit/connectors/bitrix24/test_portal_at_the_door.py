@@ -46,7 +46,7 @@ class Connector:
         return await installing.redeem(self._world.connections, installation, code)
 
     async def bind(self, installation: Installation) -> tuple[str, ...]:
-        return await binding.bind(self._world.connections, self._world.store.portal_rules, installation)
+        return (await binding.bind(self._world.connections, self._world.store.portal_rules, installation)).events
 
     def connected(self, installation: int) -> None:
         self.rings.append(installation)

@@ -22,7 +22,7 @@ async def rule(world: Connected, event: str, **more: object) -> None:
 
 
 async def bound(world: Connected, installation: Installation) -> tuple[str, ...]:
-    return await bind(world.connections, world.store.portal_rules, world.kept(installation))
+    return (await bind(world.connections, world.store.portal_rules, world.kept(installation))).events
 
 
 def there(world: Connected) -> set[tuple[str, str, str]]:

@@ -160,13 +160,13 @@ async def test_events_are_bound_and_taken_back(portal: Portal, connections: Conn
     rules = portal.store.portal_rules
     rule = await rules.create(Rule(id=0, name="r", event="ONCRMDEALUPDATE", recipients=("1",)))
 
-    assert "ONCRMDEALUPDATE" in await bind(connections, rules, installation)
-    assert "ONCRMDEALUPDATE" in await bind(connections, rules, installation)
+    assert "ONCRMDEALUPDATE" in (await bind(connections, rules, installation)).events
+    assert "ONCRMDEALUPDATE" in (await bind(connections, rules, installation)).events
     handlers = (await connections.of(installation.id).call("event.get")).result
     assert isinstance(handlers, list)
     assert sorted(row["offline"] for row in handlers if row["event"] == "ONCRMDEALUPDATE") == [0, 1]
     assert portal.store.installations.all()[0].offline
 
     await rules.delete(rule.id)
-    assert "ONCRMDEALUPDATE" not in await bind(connections, rules, installation)
+    assert "ONCRMDEALUPDATE" not in (await bind(connections, rules, installation)).events
     assert not portal.store.installations.all()[0].offline
