@@ -78,14 +78,14 @@ def port(running: Gateway) -> int:
 
 async def test_a_phone_that_sleeps_is_woken_also_after_a_restart(edge: Gateway, fake: Simulator) -> None:
     async with Stream(port(edge)) as stream:
-        await Agent(stream, "bob").register("before")
+        await Agent(stream, "bob").register("asleep")
     assert edge.json("device", "show", PHONE, "--app", APP)["user"] == "sip:bob@example.org"
     edge.kill()
     edge.start()
     async with Stream(port(edge)) as calling, Stream(port(edge)) as woken:
         alice, bob = Agent(calling, "alice"), Agent(woken, "bob")
         assert (await alice.proven(call(contact=f"<sip:alice@{LOOPBACK}>"))).status == 100
-        sent = until(lambda: fake.requests(TOKEN), "the phone is woken")
+        sent = until(lambda: fake.requests(TOKEN) or None, "the phone is woken")
         assert [(one["headers"]["apns-push-type"], one["body"]["aps"]["loc-key"]) for one in sent] == [
             ("voip", "IC_MSG")
         ]
