@@ -116,7 +116,12 @@ _QUICK = _Size(
     phones=20_000,
     loop=loop.Size(requests=2_000, devices=2_000, imported=2_000, jobs=5_000, idle=1.0),
 )
-_NEEDED = {"h2load": "nghttp2-client", "cc": "gcc", "pkg-config": "pkg-config libnghttp2-dev libssl-dev"}
+_NEEDED = {
+    "h2load": "nghttp2-client",
+    "cc": "gcc",
+    "pkg-config": "pkg-config libnghttp2-dev libssl-dev",
+    "sipp": "sip-tester",
+}
 
 
 def main() -> int:
