@@ -31,7 +31,7 @@ class Asked(msgspec.Struct, kw_only=True):
     """What is asked of the phones: `request` as it goes on, but for where to. `occasion` None: nobody is woken for it.
 
     `mark` ends the branches, `direct`: see `DialogRoutes.record`; `patience` is how long phones may take to wake, in seconds.
-    `gruu`: it is for the phone alone that has this one (RFC 5627).
+    `gruu`: it is for the phone alone that has this one (RFC 5627). `caller`: who asks, or from which address.
     """
 
     request: Request
@@ -41,3 +41,4 @@ class Asked(msgspec.Struct, kw_only=True):
     direct: bool
     patience: float
     gruu: str = ""
+    caller: str = ""

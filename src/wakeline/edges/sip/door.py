@@ -58,7 +58,7 @@ class Door:
         """Take a new request."""
         request = server.request
         if request.to.tag and request.method != "REGISTER":
-            self._pass_on(server, Caller())
+            self._within_dialog(server)
             return
         if request.method == "INVITE":
             server.on_cancel = lambda _: _given_up(server)
@@ -98,11 +98,16 @@ class Door:
         """Return who sent a request; None: it was refused."""
         try:
             return await self._authenticator.caller(server.request, server.flow.remote.host)
-        except Broken as wrong:
-            server.refuse(wrong.answer, phrase=wrong.detail)
-        except Refused as refused:
-            server.refuse(refused.answer, phrase=refused.phrase, fields=refused.fields)
+        except (Refused, Broken) as refused:
+            _refuse(server, refused)
         return None
+
+    def _within_dialog(self, server: ServerTransaction) -> None:
+        """Nobody is asked for a password; so who has no part in a dialog of ours is forgotten like one who has none."""
+        try:
+            self._onward.request(server, Caller())
+        except (Refused, Broken) as refused:
+            _refuse(server, refused)
 
     async def _hand_over(self, server: ServerTransaction, caller: Caller) -> None:
         if server.request.method != "REGISTER":
@@ -134,6 +139,14 @@ def _event(request: Request) -> str:
 def _given_up(server: ServerTransaction) -> None:
     """A caller gives up while we find out who it is."""
     server.answer(487)
+
+
+def _refuse(server: ServerTransaction, refused: Refused | Broken) -> None:
+    """Answer somebody whom nobody believes, once: it costs no memory, and a forged address gets one message for one."""
+    if isinstance(refused, Broken):
+        server.refuse(refused.answer, phrase=refused.detail)
+    else:
+        server.refuse(refused.answer, phrase=refused.phrase, fields=refused.fields)
 
 
 def _answer(server: ServerTransaction, refused: Refused | Broken) -> None:

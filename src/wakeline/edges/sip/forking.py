@@ -356,7 +356,8 @@ class Fork:
 
     def _finish(self, status: int) -> None:
         self._over = True
-        decided("answered", call_id=self._asked.request.call_id, aor=self._asked.aor, status=status)
+        asked = self._asked
+        decided("answered", call_id=asked.request.call_id, aor=asked.aor, caller=asked.caller, status=status)
         if self._ring_alarm is not None:
             self._ring_alarm.cancel()
         for branch in self._branches:

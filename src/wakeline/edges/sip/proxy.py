@@ -44,7 +44,7 @@ from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.gruu import gruu_of
 from wakeline.wire.sip.message import Request
 from wakeline.wire.sip.push_params import hide
-from wakeline.wire.sip.uri import SipUri
+from wakeline.wire.sip.uri import SipUri, canonical_user
 
 LONGEST_CALL_WAIT = 90
 """Seconds: nobody holds on for longer, whatever `call_fork_timeout` says."""
@@ -107,8 +107,6 @@ class Proxy:
         request = server.request.copy()
         mark = self._mark(request)
         self._check(request, mark)
-        if request.method == "INVITE" and not request.to.tag:
-            decided("called", call_id=request.call_id, aor=request.target.aor, caller=caller.aor, peer=int(caller.peer))
         if request.to.tag:
             self._within_dialog(server, request, mark)
             return
@@ -117,7 +115,7 @@ class Proxy:
         if "route" in request or not self._is_ours(target, server.flow):
             self._to_peer(server, request, mark)
         elif target.user:
-            self._to_user(server, request, mark)
+            self._to_user(server, request, mark, caller)
         else:
             _to_us(server)
 
@@ -150,15 +148,13 @@ class Proxy:
 
     def _check(self, request: Request, mark: str) -> None:
         """Refuse what may not go on (RFC 3261 section 16.3)."""
-        if request.max_forwards == 0:
-            raise Refused(483, "It made too many hops")
+        _count_hop(request)
         if any(f".{mark}" in via for via in request.all("via")):
             raise Refused(482, "It was here before")
         extensions = request.values("proxy-require")
         if extensions:
             names = ", ".join(extensions)
             raise Refused(420, f"{names} is asked of proxies", fields=(("unsupported", names),))
-        _count_hop(request)
 
     def _mark(self, request: Request) -> str:
         """Return what is the same when a request comes back unchanged, and nobody else can write (RFC 3261 section 16.6 step 8)."""
@@ -231,10 +227,10 @@ class Proxy:
             request, hop, mark=mark, prepare=lambda out, goes: self._routes.record(out, came, goes, direct=direct)
         )
 
-    def _to_user(self, server: ServerTransaction, request: Request, mark: str) -> None:
+    def _to_user(self, server: ServerTransaction, request: Request, mark: str, caller: Caller) -> None:
         target = request.target
+        aor = self._aor(target)
         gruu = gruu_of(target)
-        aor = target.aor
         hide(request)
         occasion = occasion_of(request)
         settings = self._ports.settings()
@@ -247,6 +243,7 @@ class Proxy:
             direct=_is_direct(server.request),
             patience=float(min(settings.call_fork_timeout, LONGEST_CALL_WAIT)) if is_call else OTHER_WAIT,
             gruu=gruu or "",
+            caller=caller.aor or server.flow.remote.host,
         )
         if Messages.keeps(request):
             self.messages.take(server, asked, self._found(asked))
@@ -265,9 +262,18 @@ class Proxy:
             records.began(request, aor, bindings)
         fork.start(bindings)
 
+    def _aor(self, target: SipUri) -> str:
+        """Return the address-of-record that is meant: who names this machine instead of a domain, as PBXs do, means the first."""
+        domains = self._ports.settings().domains
+        if target.host in domains or not domains:
+            return target.aor
+        return f"sip:{canonical_user(target.user)}@{domains[0]}"
+
     def _found(self, asked: Asked) -> list[Binding]:
         """Return the phones that a request is for; of `sips:` only those that registered over TLS (RFC 5630). Raises Refused."""
         bindings = [each for each in self._ports.bindings.of(asked.aor) if asked.gruu in ("", each.gruu)]
+        if not bindings and asked.gruu:
+            raise Refused(480, "The phone that has this GRUU is not registered")
         if not bindings:
             raise Refused(404, "It has no phone that is registered")
         if not asked.request.target.secure:
@@ -282,7 +288,10 @@ _NO_SIPS = '380 wakeline "SIPS Not Allowed"'
 
 
 def _count_hop(request: Request) -> None:
+    """Count one hop (RFC 3261 section 16.6 step 3). Raises Refused."""
     left = request.max_forwards
+    if left == 0:
+        raise Refused(483, "It made too many hops")
     request.set("max-forwards", str(MAX_FORWARDS if left is None else left - 1))
 
 

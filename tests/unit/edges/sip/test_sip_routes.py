@@ -179,3 +179,29 @@ async def test_a_pbx_beside_us_on_the_same_machine_is_not_us() -> None:
         alice.call(f"sip:100@{LOOPBACK}:{edge.at()}")
         await alice.response(100)
         await alice.response(404)
+
+
+async def test_a_dialog_that_somebody_made_up_costs_one_answer_for_one_request() -> None:
+    async with Calling() as edge, Agent(edge) as alice:
+        alice.ask("INVITE", BOB, to_tag="made-up")
+        await alice.response(403)
+        edge.pass_time(10)
+        await alice.silence()
+        assert len(edge.layer) <= 1  # the question of `silence`
+
+
+async def test_a_pbx_may_name_us_by_our_address() -> None:
+    async with Calling(peers=(LOOPBACK,)) as edge, Agent(edge, "pbx") as pbx, Agent(edge, "bob") as bob:
+        await bob.register()
+        pbx.call(f"sip:bob@{LOOPBACK}:{edge.at()}")
+        await bob.request("INVITE")
+
+
+async def test_an_ack_that_made_all_its_hops_is_dropped() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register()
+        _, _, heard = await _talking(alice, bob)
+        routes = [("route", route) for route in reversed(heard.values("record-route"))]
+        alice.ask("ACK", heard.contacts[0].uri, *routes, to_tag=heard.to.tag, call_id=heard.call_id, max_forwards=0)
+        await alice.silence()
+        await bob.silence()
