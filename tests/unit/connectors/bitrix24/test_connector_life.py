@@ -87,7 +87,7 @@ async def test_what_a_new_rule_wants_is_found_although_nobody_could_tell_the_por
 
 async def test_a_rule_that_is_made_now_is_not_for_what_was_before(life: Life) -> None:
     life.connector.begin()
-    await until(lambda: _told_that_nothing_is_wanted(life))
+    await until(lambda: _has_begun(life))
     life.changed(30)
     await life.reading.rule()
 
@@ -134,8 +134,10 @@ async def _tried(life: Life, number: int) -> bool:
     return bool((await life.reading.event(number)).attempts)
 
 
-async def _told_that_nothing_is_wanted(life: Life) -> bool:
-    return not life.reading.world.kept(life.reading.installation).offline
+async def _has_begun(life: Life) -> bool:
+    """The portal knows that nothing is wanted, and was looked at."""
+    known = life.reading.world.kept(life.reading.installation)
+    return not known.offline and known.reached > life.reading.installation.reached
 
 
 async def _bound(life: Life) -> bool:
