@@ -209,6 +209,13 @@ class Agent:
                 await asyncio.sleep(0.001)
         return self._came.get_nowait()
 
+    async def ignore(self) -> None:
+        """Look at nothing that came up to the answer to a question that is asked now."""
+        asked = self.ask("OPTIONS", f"sip:{DOMAIN}")
+        came = await self.next()
+        while not (isinstance(came, Response) and came.cseq == asked.cseq):
+            came = await self.next()
+
     async def response(self, status: int) -> Response:
         """Return the next response, which has this status."""
         came = await self.next()

@@ -34,8 +34,8 @@ class Bucket:
         self._at: dict[str, dict[Waiting, None]] = {}
 
     def __len__(self) -> int:
-        """Count the addresses-of-record that something waits for."""
-        return len(self._of)
+        """Count the addresses-of-record and flows that something waits for."""
+        return len(self._of) + len(self._at)
 
     def put(self, aor: str, waiting: Waiting) -> None:
         """Have a request wait for the phones of an address-of-record."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sip_calling import BOB, TOKEN, Agent, Calling, firebase, voip
-from wakeline.wire.sip.message import Request
+from wakeline.wire.sip.message import Request, Response, parse
 
 pytestmark = pytest.mark.anyio
 
@@ -166,3 +166,42 @@ async def test_a_question_of_programs_wakes_nobody() -> None:
         await alice.response(200)
         await edge.world.run()
         assert edge.world.google.sent == []
+
+
+async def _ends(edge: Calling, alice: Agent, bob: Agent, how: str) -> None:
+    """Have a call to a sleeping phone end in a way of its own."""
+    alice.call_id = f"call {how}"
+    invite = alice.call()
+    if how in ("away", "given up"):
+        await edge.until(lambda: any(data.startswith(b"SIP/2.0 110") and how.encode() in data for data in alice.heard))
+        edge.pass_time(33) if how == "away" else alice.cancel(invite)
+    else:
+        await bob.register(firebase())
+        call = await bob.request("INVITE")
+        said = bob.answer(call, 486 if how == "busy" else 200)
+        if how == "answered":
+            await edge.until(lambda: any(b"SIP/2.0 200" in data and b"answered" in data for data in alice.heard))
+            bob.hang_up(call, said)
+    await edge.until(lambda: any(b"call " + how.encode() in data and _is_final(data) for data in alice.heard))
+    final = next(parse(data) for data in alice.heard if b"call " + how.encode() in data and _is_final(data))
+    assert isinstance(final, Response)
+    alice.acknowledge(invite, final)
+    if how == "answered":
+        await edge.until(lambda: any(data.startswith(b"ACK") for data in bob.heard))
+    await edge.world.run()
+
+
+def _is_final(data: bytes) -> bool:
+    return data.startswith(b"SIP/2.0 ") and data[8:9] >= b"2" and b"INVITE\r\n" in data
+
+
+async def test_nothing_is_left_of_calls_however_they_ended() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        for how in ("answered", "busy", "given up", "away"):
+            await bob.register(firebase())
+            await _ends(edge, alice, bob, how)
+            await bob.ignore()
+        edge.pass_time(70)
+        assert len(edge.proxy.bucket) == 0
+        assert len(edge.layer) == 0
+        assert len(edge.world.pipeline.settle.hearing) == 0
