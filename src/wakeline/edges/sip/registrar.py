@@ -123,6 +123,11 @@ class Registrar:
         return fields
 
 
+def _seconds_left(binding: Binding, now: int) -> int:
+    """Return the seconds until a registration ends, rounded up: what was granted is shown, however long the commit took."""
+    return -((now - binding.expires) // _SECOND)
+
+
 def _flow_to(wish: Wish, flow: Flow) -> str:
     """Return the flow on which a phone is reached: the one it came on, which is the way through a NAT (RFC 5626, RFC 3581).
 
@@ -140,7 +145,7 @@ def _flow_to(wish: Wish, flow: Flow) -> str:
 def _contact(binding: Binding, now: int, *, own: bool) -> str:
     """Return a binding as a Contact of the answer, with the seconds that are left."""
     uri = f"<{binding.contact}>"
-    parts = [uri if own else hidden(uri), f"expires={(binding.expires - now) // _SECOND}"]
+    parts = [uri if own else hidden(uri), f"expires={_seconds_left(binding, now)}"]
     if binding.q < 1:
         parts.append(f"q={binding.q:g}")
     if binding.instance:

@@ -31,6 +31,13 @@ async def test_a_query_shows_what_is_registered_and_changes_nothing() -> None:
         assert len(edge.changes) == 1
 
 
+async def test_begun_seconds_count_as_whole_ones() -> None:
+    async with Registering() as edge:
+        await edge.register(CONTACT)
+        edge.clock.time += 900
+        assert (await edge.register(expires=None, cseq=2)).contacts[0].number("expires") == 3600
+
+
 async def test_the_contacts_own_expires_goes_before_that_of_the_request() -> None:
     async with Registering(max_expires=7200) as edge:
         answer = await edge.register(f"{CONTACT};expires=600", "<sip:bob@192.0.2.8>", expires=90_000)
