@@ -13,14 +13,13 @@ from collections.abc import Iterable
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from wakeline.service.http2_connection import PREFACE, STILL_SECONDS, Http2Connection
+
 LONGEST_HEAD = 64 * 1024
 """Bytes of a request's first line and headers that are waited for; what comes in one read is taken as it is."""
 
 HEAD_SECONDS = 20.0
 """From the first byte of a request, or from the connection's beginning, to the end of its headers."""
-
-STILL_SECONDS = 60.0
-"""Without a byte of a body that is due, or of an answer that is fetched."""
 
 _RESERVED = 256
 """File descriptors that strangers leave to the store, the push services and the administrator."""
@@ -47,8 +46,11 @@ class BoundedConnection(HttpToolsProtocol):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Count what belongs to a head that is not complete."""
+        """Count what belongs to a head that is not complete. Whoever begins with HTTP/2 is served by other rules."""
         self._heard = self.loop.time()
+        if not self._turns and not self._head and data.startswith(PREFACE):
+            Http2Connection(self).begin(data)
+            return
         turns = self._turns
         super().data_received(data)
         if not self._in_head or turns != self._turns:
@@ -94,7 +96,7 @@ class BoundedConnection(HttpToolsProtocol):
         return now - self._fetched > STILL_SECONDS
 
 
-def sweep(connections: Iterable[BoundedConnection], now: float) -> None:
+def sweep(connections: Iterable[BoundedConnection | Http2Connection], now: float) -> None:
     """Hang up on those who keep us waiting. `now` on the loop's clock."""
     for connection in [one for one in connections if one.is_overdue(now)]:
         connection.transport.abort()

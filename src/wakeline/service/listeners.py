@@ -24,6 +24,7 @@ from wakeline.observe.names import LogEvent
 from wakeline.service import admin_socket
 from wakeline.service.connections import BoundedConnection, sweep
 from wakeline.service.hot_connection import over
+from wakeline.service.http2_connection import Http2Connection
 from wakeline.service.server_tls import server_context
 
 ADMIN_SCOPE = "wakeline.admin"
@@ -51,7 +52,8 @@ class _Server(uvicorn.Server):
 
     def sweep(self, now: float) -> None:
         """See `connections.sweep`."""
-        sweep([one for one in self.server_state.connections if isinstance(one, BoundedConnection)], now)
+        bounded = BoundedConnection | Http2Connection
+        sweep([one for one in self.server_state.connections if isinstance(one, bounded)], now)
 
 
 class _AdminProtocol(HttpToolsProtocol):
@@ -115,6 +117,7 @@ def public(app: ASGIApp, settings: Settings, hot: HotRoute | None = None) -> Lis
     context = None
     if server.tls_certificate:
         context = server_context("server", server.tls_certificate, server.tls_key)
+        context.set_alpn_protocols(["h2", "http/1.1"])
     if settings.logs.access and server.trusted_proxies:
         hot = None  # a line names the client that the proxy names, which uvicorn reads on its way to the application
     config = _config(
