@@ -11,10 +11,12 @@ from urllib.parse import quote
 import msgspec
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wakeline.config.tree import Logs
 from wakeline.observe.logs import configure
-from wakeline.observe.masking import masked_text, masked_token
+from wakeline.observe.masking import _searched, masked_text, masked_token
 
 APNS = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"
 FCM = "cXy-Z0abQ1:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx_abcdefghijklmno"
@@ -139,6 +141,38 @@ def test_the_endpoint_of_a_subscription_is_a_token_and_its_push_service_is_none(
     assert "wpush" not in masked_text(f"/v1/explain?q={quote(ENDPOINT, safe='')}&app=acme")
     assert masked_text("https://oauth2.googleapis.com/token") == "https://oauth2.googleapis.com/token"
     assert masked_token(f"{ENDPOINT} BPublicKey c2VjcmV0") == "...9vYmFy"
+
+
+PIECES = (
+    APNS,
+    FCM,
+    "wk_abcdefgh12",
+    "whsec_Zm9vYmFy",
+    "ya29.abc",
+    "eyJhbGci.eyJpc3Mi.c2ln",
+    "https://u:p@host.example/x",
+    "HTTP%3A%2F%2Fpush.example%2Fsend%2Fabcdefghijklmnop",
+    "/rest/7/s3cr3t/",
+    "/REST/api/1%2fcode",
+    "?auth=s",
+    "/re\u017ft/1/code",
+    "%26access%5Ftoken%3Ds",
+    "code=abc",
+    "-----BEGIN PRIVATE KEY-----\nx",
+    "\u017ft",
+    "\u212a",
+    " ",
+    "&",
+    "a",
+    "/",
+    "\udcff",
+    "0" * 31,
+)
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=6).map("".join))
+def test_the_quick_look_passes_over_nothing_that_a_search_would_mask(text: str) -> None:
+    assert masked_text(text) == _searched(text)
 
 
 def test_a_short_token_shows_nothing() -> None:
