@@ -49,7 +49,7 @@ class Message(ABC):
 
     def all(self, name: str) -> list[str]:
         """Return the values of all fields of a name."""
-        return [_value(self._lines[at]) for at in self._places(name)]
+        return [_value(line) for line in self.lines(name)]
 
     def values(self, name: str) -> list[str]:
         """Return the items of a list (Contact, Route, Supported, ...) over all its fields. Raises Broken."""
@@ -70,6 +70,10 @@ class Message(ABC):
 
     def lines(self, name: str) -> list[str]:
         """Return the fields of a name as their lines came, without the last CRLF."""
+        firsts = self._firsts
+        if firsts is not None and len(firsts) == len(self._keys):
+            line = firsts.get(name)
+            return [] if line is None else [line]
         return [self._lines[at] for at in self._places(name)]
 
     @property

@@ -67,16 +67,15 @@ def answer(
     `to_tag` is added where the request has none in To; 100 takes none. Timestamp is copied into 100 (RFC 3261 section 8.2.6.1).
     Works on a request that has a fault: what it lacks is left out.
     """
-    response = Response(status, phrase or PHRASES.get(status, "Unknown"), VERSION, [], [], b"")
-    for name in _COPIED:
-        response.append_lines(name, request.lines(name))
-    if status == 100:
-        response.append_lines("timestamp", request.lines("timestamp"))
-    elif to_tag and _lacks_tag(request):
+    copied = (*_COPIED, "timestamp") if status == 100 else _COPIED
+    found = [(name, line) for name in copied for line in request.lines(name)]
+    phrase = phrase or PHRASES.get(status, "Unknown")
+    response = Response(status, phrase, VERSION, [name for name, _ in found], [line for _, line in found], body)
+    if to_tag and status != 100 and _lacks_tag(request):
         response.set("to", f"{request.get('to')};tag={to_tag}")
     for name, value in fields:
         response.append(name, value)
-    response.set_body(body)
+    response.append("content-length", str(len(body)))
     return response
 
 
