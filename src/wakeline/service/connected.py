@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping
 
 from wakeline.config import Bitrix24, Settings
@@ -92,20 +93,33 @@ class PortalHttp:
         """Begin with these. Raises ConfigError."""
         self._wants = _wants(settings)
         self._client = portal_client(settings)
+        self._under_way: defaultdict[GuardedClient, set[asyncio.Future[None]]] = defaultdict(set)
         self._closing: set[asyncio.Task[None]] = set()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> HttpAnswer:
         """See `ports.HttpClient`."""
-        return await self._client.post(url, body, headers, timeout=timeout)
+        client, ended = self._client, asyncio.get_running_loop().create_future()
+        self._under_way[client].add(ended)
+        try:
+            return await client.post(url, body, headers, timeout=timeout)
+        finally:
+            self._under_way[client].discard(ended)
+            ended.set_result(None)
 
     def apply(self, settings: Bitrix24) -> None:
-        """Go on with another client, if these settings want one. Requests of the one before are tried again by who made them."""
+        """Go on with another client, if these settings want one; the one before ends what it has begun: tokens may come of it."""
         if _wants(settings) == self._wants:
             return
         client, self._client, self._wants = self._client, portal_client(settings), _wants(settings)
-        closing = asyncio.get_running_loop().create_task(client.aclose())
+        closing = asyncio.get_running_loop().create_task(self._retire(client))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
+
+    async def _retire(self, client: GuardedClient) -> None:
+        while under_way := [*self._under_way[client]]:
+            await asyncio.gather(*under_way)
+        del self._under_way[client]
+        await client.aclose()
 
     async def close(self) -> None:
         """Close all connections."""
