@@ -189,7 +189,7 @@ async def _ended(task: asyncio.Task[None]) -> None:
 def _warn_of_clear_text(bound: list[Bind]) -> None:
     """Say that tokens travel in the clear where phones have no other way (RFC 8599 section 13)."""
     reachable = [each for each in bound if not ipaddress.ip_address(each.address.host).is_loopback]
-    if reachable and all(each.transport is not Transport.TLS for each in reachable):
+    if reachable and not any(each.transport.secure for each in reachable):
         _log.warning(
             "sip.without_tls", fix="Phones send their push tokens when they register: give them a tls: address."
         )
