@@ -1,8 +1,9 @@
 """A wake that somebody else's SIP proxy asks for: the call or message is theirs, the push is ours.
 
 Rules: the push parameters say which app it is, as for phones that register here; the token goes as a raw target, because a proxy
-that repeats what a phone once said is no proof that the token is good today. A token that a push service has called gone is
-refused at once (410), so that the proxy can answer its caller. The same wake asked for twice is one push.
+that repeats what a phone once said is no proof that the token is good today. A token that a push service has called gone, or
+doubted, gets nothing, and is refused at once (410), so that the proxy can answer its caller. The same wake asked for twice is one
+push.
 """
 
 from __future__ import annotations
@@ -77,9 +78,9 @@ class Delegate:
         known = (
             next((each for each in device.targets if _same(each.kind, each.value, target)), None) if device else None
         )
-        if known is not None and known.state is TargetState.RETIRED:
+        if known is not None and known.state is not TargetState.ACTIVE:
             raise TokenGone(
-                f"The push service says that this token is gone: {known.reason or 'no reason given'}",
+                f"Nothing is sent to this token, for the push service said {known.reason or 'that it is gone'}",
                 fix="Forget the registration; the app registers with a new token.",
             )
 

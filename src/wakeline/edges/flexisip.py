@@ -27,7 +27,7 @@ from wakeline.edges.rest.sending import check_open
 from wakeline.model.errors import InvalidRequest, MethodNotAllowed, NotAllowed, WakelineError
 from wakeline.model.key import Scope as KeyScope
 from wakeline.observe.masking import masked_token
-from wakeline.wire.flexisip.payloads import Occasion, Push
+from wakeline.wire.flexisip.payloads import Occasion, Push, instance_text
 from wakeline.wire.flexisip.placeholders import Asked, asked
 
 CALL_LASTS = 90
@@ -110,7 +110,7 @@ def _push_of(found: Asked, settings: Settings, now: int) -> Push:
         ttl=CALL_LASTS if is_call else lifetime(found.occasion, settings),
         at=now,
         call_id=found.call_id,
-        uuid=found.uid,
+        uuid=instance_text(found.uid),
         from_uri=found.from_uri,
         from_name=found.from_name,
         to_uri=found.to_uri,

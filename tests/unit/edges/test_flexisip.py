@@ -69,7 +69,7 @@ async def test_a_call_becomes_a_voip_push_with_the_texts_of_the_phone(flexisip: 
     raw = found.content.apns.raw
     assert raw is not None
     assert (found.lane, found.expires - found.due) == (Lane.CALL, 90_000)
-    assert (raw["aps"]["loc-key"], raw["aps"]["call-id"], raw["aps"]["uuid"]) == ("RING", "c1", "urn:uuid:7f")
+    assert (raw["aps"]["loc-key"], raw["aps"]["call-id"], raw["aps"]["uuid"]) == ("RING", "c1", '"<urn:uuid:7f>"')
     assert raw["display-name"] == "Al"
 
 

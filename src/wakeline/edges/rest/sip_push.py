@@ -18,7 +18,7 @@ from wakeline.model.errors import InvalidRequest, NoCredential, Overloaded, Payl
 from wakeline.model.key import Scope
 from wakeline.model.sip.push import PushParams
 from wakeline.pipeline.terms import MAX_TTL
-from wakeline.wire.flexisip.payloads import Occasion, Push
+from wakeline.wire.flexisip.payloads import Occasion, Push, instance_text
 from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.headers import NameAddr, parse_name_addr
 from wakeline.wire.sip.push_params import PushAsked, PushQuery, PushRefused, push_asked, push_of
@@ -73,7 +73,7 @@ async def push(call: Call) -> Answer:
             ttl=lifetime(occasion, ports.settings) if asked.ttl is None else asked.ttl,
             at=call.now,
             call_id=asked.call_id,
-            uuid=asked.uid or uid,
+            uuid=instance_text(asked.uid or uid),
             from_uri=caller.uri.partition(";")[0] if caller else "",
             from_name=caller.display if caller else "",
         ),

@@ -169,6 +169,8 @@ class Wakes:
             uuid=f'"<{binding.instance}>"' if binding.instance else "",
             from_uri=caller.uri if shown else "",
             from_name=caller.display if shown else "",
+            from_tag=caller.tag,
+            to_uri=binding.aor,
         )
         return payloads.request(params, push, Audience(devices=(binding.device,)))
 

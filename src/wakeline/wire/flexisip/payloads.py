@@ -193,6 +193,11 @@ def firebase(texts: PushTexts, push: Push) -> dict[str, Any]:
     return _fitting(lambda one: _firebase(texts, one), push, _LIMIT)
 
 
+def instance_text(instance: str) -> str:
+    """Return a phone's instance (`urn:uuid:...`) as it stands in `+sip.instance`, as apps know it; other ids as they are."""
+    return f'"<{instance}>"' if instance.startswith("urn:") else instance
+
+
 def loc_key(texts: PushTexts, occasion: Occasion) -> str:
     """Return the key of the text that the app shows (`pn-call-str` and its like)."""
     match occasion:

@@ -52,7 +52,7 @@ async def test_a_call_goes_to_the_voip_token_of_the_app_that_the_parameters_name
     raw = found.content.apns.raw
     assert raw is not None
     assert (answer.json()["app"], found.lane, found.expires - found.due) == ("acme-chat", Lane.CALL, 20_000)
-    assert (raw["aps"]["call-id"], raw["aps"]["uuid"], raw["pn_ttl"]) == ("c1@example.org", "urn:uuid:7", 20)
+    assert (raw["aps"]["call-id"], raw["aps"]["uuid"], raw["pn_ttl"]) == ("c1@example.org", '"<urn:uuid:7>"', 20)
     assert (raw["display-name"], raw["from-uri"]) == ("Al", "sip:alice@example.org")
     device = await app.store.devices.by_target(found.app, TargetKind.APNS_VOIP, TOKEN)
     assert device is not None
@@ -83,7 +83,7 @@ async def test_a_whole_contact_does_as_well(app: Gateway) -> None:
     found = await kept(app, await app.call("POST", PATH, json={"contact": contact, "event": "INVITE", "call_id": "x"}))
     raw = found.content.apns.raw
     assert raw is not None
-    assert (raw["aps"]["loc-key"], raw["aps"]["uuid"]) == ("RING", "urn:uuid:99")
+    assert (raw["aps"]["loc-key"], raw["aps"]["uuid"]) == ("RING", '"<urn:uuid:99>"')
 
 
 async def test_the_same_wake_asked_for_twice_is_one_push(app: Gateway) -> None:
