@@ -33,7 +33,6 @@ from bench import (
     registry,
     report,
     roundtrip,
-    sip_calls,
     sip_parse,
     starting,
     sweeps,
@@ -177,7 +176,6 @@ _AGAIN: dict[str, Callable[[Machine, Path, _Size], Figure]] = {
     "loop": lambda here, directory, size: loop.measure(here, directory, size.loop),
     "registrations": lambda here, directory, size: registrations.measure(here, directory, phones=size.phones),
     "portal": lambda _, directory, size: portal.measure(directory, rounds=size.rounds, events=size.events),
-    "sip-calls": lambda here, directory, size: sip_calls.measure(here, directory, rounds=size.rounds),
     "sip-parse": lambda here, _directory, size: sip_parse.measure(here, rounds=size.rounds, messages=size.requests),
     "start": lambda here, directory, size: starting.measure(
         here, directory, rounds=size.start_rounds, jobs=size.queued
