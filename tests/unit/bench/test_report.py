@@ -106,7 +106,6 @@ def test_reasons_are_given_for_figures_that_there_are() -> None:
         "loop",
         "lanes",
         "registry",
-        "sip-calls",
         "sip-parse",
         "sip-register",
     }
