@@ -11,6 +11,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from hashlib import blake2b
+from hmac import compare_digest
 
 import msgspec
 
@@ -22,12 +23,14 @@ from wakeline.wire.sip.uri import SipUri, parse_uri
 DIALOGS_BEGIN_WITH = frozenset({"INVITE", "SUBSCRIBE", "REFER", "NOTIFY"})
 _SIGNED = 9
 """Bytes of the digest."""
+_DIRECT, _BEHIND = "d", "b"
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What the routes of ours said that a request bore: `flow` leads to the other side (empty: its URI does)."""
+    """What the routes of ours said that a request bore: `flow` leads to the other side, or (not `direct`) to a proxy before it."""
 
     flow: str
+    direct: bool
 
 
 class DialogRoutes:
@@ -44,32 +47,35 @@ class DialogRoutes:
         if request.method not in DIALOGS_BEGIN_WITH:
             return
         call_id = request.call_id
-        request.prepend("record-route", self._route(came, call_id, came.name if direct else ""))
-        request.prepend("record-route", self._route(goes, call_id, "" if "route" in request else goes.name))
+        request.prepend("record-route", self._route(came, call_id, direct=direct))
+        request.prepend("record-route", self._route(goes, call_id, direct="route" not in request))
 
     def take(self, request: Request) -> Taken | None:
         """Take the routes of ours off the top of a request; None: it bears none. Raises Broken."""
         taken: Taken | None = None
         while (route := request.route) is not None:
-            flow = self._read(parse_uri(route.uri), request.call_id)
-            if flow is None:
+            found = self._read(parse_uri(route.uri), request.call_id)
+            if found is None:
                 break
             request.remove_first("route")
-            taken = Taken(flow)
+            taken = found
         return taken
 
-    def _route(self, flow: Flow, call_id: str, name: str) -> str:
+    def _route(self, flow: Flow, call_id: str, *, direct: bool) -> str:
+        name = (_DIRECT if direct else _BEHIND) + flow.name
         token = urlsafe_b64encode(self._digest(name, call_id) + name.encode()).decode().rstrip("=")
         transport = "" if flow.transport is Transport.UDP else f";transport={flow.transport.value}"
         return f"<sip:{token}@{flow.local}{transport};lr>"
 
-    def _read(self, uri: SipUri, call_id: str) -> str | None:
+    def _read(self, uri: SipUri, call_id: str) -> Taken | None:
         try:
             token = urlsafe_b64decode(uri.user + "=" * (-len(uri.user) % 4))
             name = token[_SIGNED:].decode()
         except (Error, ValueError):
             return None
-        return name if token[:_SIGNED] == self._digest(name, call_id) else None
+        if not compare_digest(token[:_SIGNED], self._digest(name, call_id)):
+            return None
+        return Taken(name[1:], name[:1] == _DIRECT)
 
     def _digest(self, name: str, call_id: str) -> bytes:
         said = f"{name}\0{call_id}".encode(errors="surrogateescape")

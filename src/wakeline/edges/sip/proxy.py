@@ -35,7 +35,7 @@ from wakeline.edges.sip.relaying import Relay
 from wakeline.edges.sip.server_transactions import ServerTransaction
 from wakeline.edges.sip.transaction_layer import TransactionLayer
 from wakeline.edges.sip.waking import Wakes
-from wakeline.edges.sip.ways import MAX_FORWARDS, addressed, way_to
+from wakeline.edges.sip.ways import MAX_FORWARDS, addressed, back_to, way_to
 from wakeline.model.sip.binding import Binding, BindingChange
 from wakeline.ports import Clock
 from wakeline.ports.bitrix24_connector import CallJournal
@@ -187,12 +187,16 @@ class Proxy:
             way = way_to(binding, self._layer.endpoint)
             if way is not None:
                 return way
-        flow = self._layer.endpoint.flow(taken.flow) if taken.flow else None
-        if flow is not None and flow.open:
+        flow = self._layer.endpoint.flow(taken.flow)
+        if taken.direct and flow is not None and flow.open:
             return flow
-        if binding is not None:
-            raise Refused(480, "The phone has no connection")
-        return Hop.of(further or request.target)
+        hop = Hop.of(further or request.target)
+        if self._ports.peers().covers(hop.address.host):
+            return hop
+        found = flow if flow is not None and flow.open else back_to(taken.flow, hop)
+        if found is None:
+            raise Refused(480, "The other side has no connection")
+        return found
 
     # --- outside of dialogs ------------------------------------------------------------------------------------------
 

@@ -41,10 +41,19 @@ def way_to(binding: Binding, flows: Flows) -> Flow | Hop | None:
     if flow is not None and flow.open:
         return flow
     if binding.path:
-        return Hop.of(parse_uri(parse_name_addr(binding.path[0]).uri))
+        return back_to(binding.flow, Hop.of(parse_uri(parse_name_addr(binding.path[0]).uri)))
     if binding.reg_id or can_be_woken(binding):
         return None
-    return Hop.of(parse_uri(binding.contact))
+    return back_to(binding.flow, Hop.of(parse_uri(binding.contact)))
+
+
+def back_to(flow: str, hop: Hop) -> Hop | None:
+    """Return a hop if it leads to where a flow (its name) came from, whose connection is closed; None: elsewhere.
+
+    What a Contact or a Request-URI names is its sender's choice, and nobody has us connect to somebody else by it.
+    """
+    address = flow.partition(":")[2].partition("#")[0]
+    return hop if address.rpartition(":")[0].removeprefix("[").removesuffix("]") == hop.address.host else None
 
 
 def connection_to(binding: Binding, flows: Flows) -> Flow | None:

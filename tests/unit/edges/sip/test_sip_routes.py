@@ -205,3 +205,34 @@ async def test_an_ack_that_made_all_its_hops_is_dropped() -> None:
         alice.ask("ACK", heard.contacts[0].uri, *routes, to_tag=heard.to.tag, call_id=heard.call_id, max_forwards=0)
         await alice.silence()
         await bob.silence()
+
+
+async def test_nobody_has_us_connect_to_somebody_else_by_a_dialog_or_a_contact() -> None:
+    both = (Transport.UDP, Transport.TCP)
+    async with Calling(both) as edge, Agent(edge) as alice, Wired(edge, "bob") as bob, Agent(edge) as stranger:
+        await bob.register()
+        _, _, heard = await _talking(alice, bob)
+        await bob.hang()
+        aim = f"sip:inside@localhost:{stranger.port}"
+        routes = [("route", route) for route in reversed(heard.values("record-route"))]
+        alice.ask("BYE", aim, *routes, to_tag=heard.to.tag, call_id=heard.call_id)
+        await alice.response(480)
+        await bob.connect()
+        contact = ("contact", f"<{aim}>")
+        bob.ask("REGISTER", f"sip:{DOMAIN}", contact, to=BOB, call_id="another")
+        await bob.response(200)
+        await bob.hang()
+        alice.ask("OPTIONS", BOB)
+        await alice.response(480)
+        assert stranger.heard == []
+
+
+async def test_a_softphone_that_lost_its_connection_is_called_where_it_registered_from() -> None:
+    both = (Transport.UDP, Transport.TCP)
+    async with Calling(both) as edge, Agent(edge) as alice, Wired(edge, "bob") as bob, Agent(edge, "bob") as listening:
+        contact = ("contact", f"<sip:bob@{LOOPBACK}:{listening.port}>")
+        bob.ask("REGISTER", f"sip:{DOMAIN}", contact, to=BOB)
+        await bob.response(200)
+        await bob.hang()
+        alice.call()
+        await listening.request("INVITE")
