@@ -25,7 +25,7 @@ LONGEST_REST = 300.0
 _AGAIN = 2.0
 """Seconds after a failure of our own."""
 _SLOW = 2_500
-"""Milliseconds after which calls do not wait for what is under way: above `drain.CALLER_WAIT`, so that they are no part of that."""
+"""Milliseconds after which calls do not wait for the go that is under way: above `drain.CALLER_WAIT`, so that they are no part of that."""
 
 _log = structlog.get_logger()
 
@@ -104,10 +104,14 @@ class Reader:
             del tasks[number]
             self._bell.ring()
 
-        self._news.discard(number)
-        self._began[number] = self._clock.now()
+        self._going(number)
         tasks[number] = asyncio.create_task(work, name=f"bitrix24 events of installation {number}")
         tasks[number].add_done_callback(end)
+
+    def _going(self, number: int) -> None:
+        """Note that what came in until now is about to be looked at."""
+        self._news.discard(number)
+        self._began[number] = self._clock.now()
 
     async def _work(self, number: int) -> None:
         """Work off everything of one installation that is due."""
@@ -138,6 +142,7 @@ class Reader:
 
     async def drain(self, number: int) -> bool:
         """Work off some events of an installation; False: there are none, or it has to rest. Raises StoreUnavailable."""
+        self._going(number)
         installation = self._installations.by_id(number)
         if installation is None:
             return False
