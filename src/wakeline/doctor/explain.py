@@ -128,7 +128,7 @@ class Explainer:
         parts = self._parts
         if parts.sip is None:
             return None
-        explainer = SipExplainer(parts.clock, parts.devices, parts.ledger, self._devices, parts.sip)
+        explainer = SipExplainer(parts.clock, parts.devices, parts.credentials, parts.ledger, self._devices, parts.sip)
         return await explainer.address(asked, apps)
 
     async def _user(self, asked: str, apps: Sequence[App]) -> Explanation | None:

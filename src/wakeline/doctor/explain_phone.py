@@ -16,6 +16,7 @@ from wakeline import ports
 from wakeline.doctor.explain_device import DeviceExplainer
 from wakeline.doctor.explanation import Step, ask_phone, phone_decides
 from wakeline.doctor.meaning import of_delivery
+from wakeline.doctor.sender import sender_of
 from wakeline.model.app import App
 from wakeline.model.delivery import Delivery, DeliveryState
 from wakeline.model.device import Device, Target, TargetKind
@@ -45,10 +46,16 @@ class PhoneExplainer:
     """Explains from a registration, the registry and the ledger."""
 
     def __init__(
-        self, clock: ports.Clock, devices: ports.Devices, ledger: ports.Ledger, device_explainer: DeviceExplainer
+        self,
+        clock: ports.Clock,
+        devices: ports.Devices,
+        credentials: ports.Credentials,
+        ledger: ports.Ledger,
+        device_explainer: DeviceExplainer,
     ) -> None:
         self._clock = clock
         self._devices = devices
+        self._credentials = credentials
         self._ledger = ledger
         self._device_explainer = device_explainer
 
@@ -60,7 +67,7 @@ class PhoneExplainer:
         return Phone(
             self._wrong(binding, app, device),
             _quiet(binding, device, wakes[0]) if wakes and device is not None else None,
-            (*self._steps(binding, app), *map(_woken, reversed(wakes))),
+            (*self._steps(binding), *self._way(app, device), *map(_woken, reversed(wakes))),
         )
 
     def _wrong(self, binding: Binding, app: App | None, device: Device | None) -> Finding | None:
@@ -90,9 +97,30 @@ class PhoneExplainer:
                 "Have the phone register again.",
             )
         found = self._device_explainer.in_the_way(app, device, _ringing(device))
-        return found and (f"cannot be woken: {found[0]}", *found[1:])
+        if found is not None:
+            return f"cannot be woken: {found[0]}", *found[1:]
+        senders = self._senders(app, device)
+        if any(sends for _, sends in senders):
+            return None
+        return (
+            "cannot be woken: no credential covers it",
+            f"Its app has no credential for it any more. {senders[0][0]}",
+            "Add the credential (`wakeline credential add`).",
+        )
 
-    def _steps(self, binding: Binding, app: App | None) -> list[Step]:
+    def _senders(self, app: App, device: Device) -> list[tuple[str, bool]]:
+        """Return who sends calls to each target of a device that calls go to."""
+        credentials, now = self._credentials.of_app(app.id), self._clock.now()
+        return [sender_of(app, target, credentials, now) for target in _ringing(device)]
+
+    def _way(self, app: App | None, device: Device | None) -> list[Step]:
+        """Return through what a phone is woken, and by whom."""
+        if app is None or device is None:
+            return []
+        through = Step(at=None, what="woken through", detail=f"app {app.slug}, device {device.device_id}")
+        return [through, *(Step(at=None, what="sender", detail=said) for said, _ in self._senders(app, device))]
+
+    def _steps(self, binding: Binding) -> list[Step]:
         """Return what is known of a registration, in the order in which it came to be."""
         ended = binding.expires <= self._clock.now()
         steps = [Step(at=_moment(binding.registered), what="registered", detail=_from_where(binding))]
@@ -107,8 +135,6 @@ class PhoneExplainer:
         )
         if binding.push is not None:
             steps.append(Step(at=None, what="push parameters", detail=_understood(binding.push)))
-        if app is not None:
-            steps.append(Step(at=None, what="woken through", detail=f"app {app.slug}, device {binding.device}"))
         return steps
 
 

@@ -34,11 +34,12 @@ class SipExplainer:
         self,
         clock: ports.Clock,
         devices: ports.Devices,
+        credentials: ports.Credentials,
         ledger: ports.Ledger,
         device_explainer: DeviceExplainer,
         sip: SipExplainPorts,
     ) -> None:
-        self._phones = PhoneExplainer(clock, devices, ledger, device_explainer)
+        self._phones = PhoneExplainer(clock, devices, credentials, ledger, device_explainer)
         self._sip = sip
 
     async def address(self, asked: str, apps: Sequence[App]) -> Explanation | None:

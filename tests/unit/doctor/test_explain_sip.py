@@ -78,11 +78,13 @@ async def test_a_phone_that_can_be_woken_is_shown_with_all_that_wakes_it(world: 
         "registration ends",
         "push parameters",
         "woken through",
+        "sender",
         "push (apns-voip)",
     ]
     assert told["registered"] == "as sip:bob@192.0.2.7, by LinphoneiOS/5.2"
     assert told["push parameters"] == f"apns; voip token ...{TOKEN[-6:]} for org.example.phone.voip"
     assert told["woken through"] == "app acme, device 7f"
+    assert told["sender"] == f"apns-voip ...{TOKEN[-6:]} (production): apns_key, credential 1"
     assert told["push (apns-voip)"].startswith("accepted")
     assert TOKEN not in str(said)
 
@@ -144,6 +146,19 @@ class TestAPhoneThatCannotBeWoken:
         assert said.verdict == "the phone cannot be woken: retired after 410 Unregistered"
         assert "not active any more" in said.cause
 
+    async def test_because_its_credential_was_exchanged_for_one_of_another_bundle_id(self, world: World) -> None:
+        await world.device("7f", BOB, f"apns-voip:{TOKEN}/org.example.phone", "apns:remote/org.example.phone")
+        await registered(world, phone(world))
+        assert (await ask(world)).verdict == "the phone can be woken"
+        (credential,) = world.store.credentials.of_app(world.app.id)
+        await world.store.credentials.delete(credential.id)
+        await world.credential(topics=("org.example.other",))
+
+        said = await ask(world)
+
+        assert said.verdict == "the phone cannot be woken: no credential covers it"
+        assert "It would take one for apns production org.example.phone.voip." in said.cause
+
     async def test_because_the_app_is_paused(self, world: World) -> None:
         await world.device("7f", BOB, f"apns-voip:{TOKEN}")
         await registered(world, phone(world))
@@ -194,6 +209,7 @@ class TestSeveralPhones:
             "phone 1: registration ends",
             "phone 1: push parameters",
             "phone 1: woken through",
+            "phone 1: sender",
             "phone 2: registered",
             "phone 2: registration ends",
         ]
