@@ -33,6 +33,7 @@ _PATIENCE = 90
 """Seconds for a test that starts real programs: each takes a second or two, and five of them on a busy machine."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin of workers looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give tests of real programs more time than those that run in this process, and have them run one after the other.
 
