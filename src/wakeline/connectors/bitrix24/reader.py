@@ -25,7 +25,7 @@ LONGEST_REST = 300.0
 _AGAIN = 2.0
 """Seconds after a failure of our own."""
 _SLOW = 2_500
-"""Milliseconds after which calls do not wait for the go that is under way: above `drain.CALLER_WAIT`, so that they are no part of that."""
+"""Milliseconds after which calls do not wait for the go under way: above `drain.CALLER_WAIT`, so that they are no part of it."""
 
 _log = structlog.get_logger()
 
