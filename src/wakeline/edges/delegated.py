@@ -154,6 +154,13 @@ def _no_token() -> InvalidRequest:
 
 
 def _raw(target: TargetClaim) -> RawTarget:
+    """Return the target as a notification names it. Raises InvalidRequest."""
+    if target.kind is TargetKind.WEBPUSH:
+        raise InvalidRequest(
+            "A Web Push endpoint alone cannot be pushed to for others: nothing can be encrypted without its keys",
+            pointer="/pn_provider",
+            fix="Register it as a device with its keys, and send a notification of type call to it.",
+        )
     return RawTarget(
         kind=target.kind.value, value=target.value, environment=target.environment.value, topic=target.topic
     )

@@ -287,10 +287,10 @@ RULES: Mapping[tuple[str, str], Rule] = {
     (PUSH, "external-push-protocol"): _obsolete("HTTP/1.1 with kept connections; every server speaks it."),
     (PUSH, "external-push-flexiapi"): _differs("Not spoken; external-push-uri is."),
     (PUSH, "register-wakeup-interval"): _differs(
-        "Not by the clock: a registration that ends is renewed as RFC 8599 says, by +sip.pnsreg of the phone."
+        "A sleeping phone is asked to register two minutes and one minute before its registration ends."
     ),
     (PUSH, "register-wakeup-threshold"): _differs("See register-wakeup-interval."),
-    (PUSH, "enable-message-summaries-pn"): _differs("A NOTIFY wakes a phone as any other request does."),
+    (PUSH, "enable-message-summaries-pn"): _differs("A NOTIFY of waiting messages wakes a phone in any case."),
     (PUSH, "https-proxy-host"): _proxy,
     (PUSH, "https-proxy-port"): _of_proxy,
     (PUSH, "https-proxy-username"): _of_proxy,
