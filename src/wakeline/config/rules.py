@@ -124,6 +124,11 @@ def _sip(sip: Sip) -> Iterator[Problem]:
         )
     if not all(_HOST_NAME.fullmatch(name) and name == name.lower() for name in sip.domains):
         yield "sip.domains", "not names of hosts in lower case, without sip: and without a port"
+    if sip.pbx:
+        try:
+            sip_address(sip.pbx)
+        except ConfigError as error:
+            yield "sip.pbx", error.detail
     for peer in sip.peers:
         try:
             ipaddress.ip_network(peer, strict=False)

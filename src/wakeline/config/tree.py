@@ -292,6 +292,8 @@ class Sip(_Section, frozen=True):
     """URL of a program that knows passwords: POST {"user", "domain"} gets {"password"} or {"md5", "sha256"}; empty: our users."""
     peers: tuple[str, ...] = ()
     """Addresses or networks of PBXs and proxies that may send requests without a password, and to which foreign requests go."""
+    pbx: str = ""
+    """tcp:ADDRESS:PORT (or udp:, tls:) of a PBX that has the users: phones register and call through here with it; empty: none."""
     senders: tuple[str, ...] = ()
     """NUMBER:APP: phones name the number of a Firebase project where its service account has the id; needed for several apps."""
     call_fork_timeout: WholeSeconds = 32

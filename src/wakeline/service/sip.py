@@ -24,6 +24,7 @@ from wakeline.edges.sip.door import Door
 from wakeline.edges.sip.endpoint import Bind, Endpoint
 from wakeline.edges.sip.flows import Address, Transport
 from wakeline.edges.sip.passwords import OurUsers, TheirProgram
+from wakeline.edges.sip.pbx import BehindPbx, hop_of
 from wakeline.edges.sip.peers import Peers
 from wakeline.edges.sip.phones import Phones
 from wakeline.edges.sip.proxy import Proxy, ProxyPorts
@@ -95,7 +96,7 @@ class SipEdge:
 
     async def _start(self) -> None:
         sip, store, clock = self._sip(), self._store, self._clock
-        peers = Peers(sip.peers)
+        peers = Peers((*sip.peers, hop_of(sip.pbx).address.host) if sip.pbx else sip.peers)
         proxy = Proxy(
             ProxyPorts(
                 bindings=store.sip_bindings,
@@ -108,11 +109,14 @@ class SipEdge:
                 secret=self._secrets.derive(_DIALOGS),
             )
         )
-        door = Door(self._authenticator(peers), self._registrar(proxy), proxy)
+        registrar = self._registrar(proxy)
+        behind = BehindPbx(registrar, self._sip, clock)
+        door = Door(self._authenticator(peers), behind if sip.pbx else registrar, proxy)
         layer = TransactionLayer(door, clock=clock.monotonic)
         endpoint = await self._endpoint(layer)
         layer.attach(endpoint)
         proxy.attach(layer)
+        behind.attach(layer)
         # What is opened last is closed first: nothing is heard any more while the rest ends.
         self._running.push_async_callback(proxy.close)
         self._running.push_async_callback(door.close)

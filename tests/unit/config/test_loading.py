@@ -117,6 +117,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         ("WAKELINE_SIP__DOMAINS", "sip:example.org", "sip.domains"),
         ("WAKELINE_SIP__DOMAINS", "Example.org", "sip.domains"),
         ("WAKELINE_SIP__PEERS", "pbx.example.org", "sip.peers"),
+        ("WAKELINE_SIP__PBX", "pbx.example.org", "sip.pbx"),
         ("WAKELINE_SIP__AUTH_URL", "ldap://example.org", "sip.auth_url"),
         ("WAKELINE_SIP__CALL_FORK_TIMEOUT", "91", "sip.call_fork_timeout"),
         ("WAKELINE_SIP__MAX_EXPIRES", "600", "sip.default_expires"),

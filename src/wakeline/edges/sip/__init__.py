@@ -10,6 +10,7 @@ server_transactions, client_transactions, transaction_layer
 door                 who sent a request, and who serves it
 authentication, passwords, peers
                      whom we believe
+pbx                  REGISTER and calls of phones whose users a PBX has
 registrar, wishes, binding_plan, push_support, apps, phones
                      REGISTER: what is asked for, what becomes of it, which app wakes the phone
 """

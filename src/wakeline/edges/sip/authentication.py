@@ -1,8 +1,9 @@
 """Who sent a request, and whether that is believed (RFC 3261 section 22, RFC 7616, RFC 8760).
 
-Peers are believed by their address, and everybody is with `auth = "none"`. All others prove the password of the user that they
-speak for: of To in a REGISTER, which is asked with 401; of From in all else, which is asked with 407. The realm is the user's
-domain. Nobody speaks for another user, and who speaks for a foreign domain is refused: this is no relay.
+Peers are believed by their address, and everybody is with `auth = "none"`; in front of a PBX it is the PBX that asks. All others
+prove the password of the user that they speak for: of To in a REGISTER, which is asked with 401; of From in all else, which is
+asked with 407. The realm is the user's domain. Nobody speaks for another user, and who speaks for a foreign domain is refused:
+this is no relay.
 
 Somebody who does not exist is asked as everybody is, and a wrong password is asked for again: neither tells who has an account.
 ACK and CANCEL are never asked (they cannot be repeated with an answer), nor is what belongs to a dialog: who may send within a
@@ -81,7 +82,7 @@ class Authenticator:
         """
         if self._peers().covers(source):
             return Caller(peer=True)
-        if self._settings().auth == "none":
+        if self._settings().auth == "none" or self._settings().pbx:
             return Caller()
         place = _TO_REGISTRAR if request.method == "REGISTER" else _TO_PROXY
         user, domain = self._said(request)

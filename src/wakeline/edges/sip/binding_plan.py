@@ -36,9 +36,18 @@ class Judged(NamedTuple):
 
 
 def plan(
-    asked: Asked, judged: Sequence[Judged], present: Sequence[Binding], settings: Sip, *, now: int
+    asked: Asked,
+    judged: Sequence[Judged],
+    present: Sequence[Binding],
+    settings: Sip,
+    *,
+    now: int,
+    granted: int | None = None,
 ) -> BindingChange:
-    """Return the change; `present` are the bindings that are kept. `now` in Unix ms. Raises Refused."""
+    """Return the change; `present` are the bindings that are kept. `now` in Unix ms. Raises Refused.
+
+    `granted`: the most seconds that somebody else granted, whose word counts; None: we decide.
+    """
     if len(judged) > settings.max_contacts:
         raise Refused(403, "A REGISTER with too many Contacts", phrase="Too many contacts in REGISTER")
     put: dict[str, Binding] = {}
@@ -49,7 +58,8 @@ def plan(
         if wish.goes:
             gone.update((old.uid, old) for old in before)
             continue
-        made = _made(asked, each, before, settings, now)
+        _check_length(each, settings)
+        made = _made(asked, each, before, settings, now, granted)
         put[made.uid] = made
         gone.update((old.uid, old) for old in (*before, *_same_token(made.push, present)))
     _check_order(asked, [*gone.values(), *(old for old in present if old.uid in put)])
@@ -89,10 +99,12 @@ def _same_token(push: PushParams | None, present: Iterable[Binding]) -> list[Bin
     ]
 
 
-def _made(asked: Asked, judged: Judged, before: Sequence[Binding], settings: Sip, now: int) -> Binding:
+def _made(
+    asked: Asked, judged: Judged, before: Sequence[Binding], settings: Sip, now: int, granted: int | None
+) -> Binding:
     wish, support, flow = judged
-    granted = _granted(wish, support, settings)
-    kept = max(granted, min(wish.message_expires, settings.max_expires))
+    lasts = seconds_granted(wish, settings, granted)
+    kept = max(lasts, min(wish.message_expires, settings.max_expires if granted is None else granted))
     gives_gruu = asked.wants_gruu and bool(wish.instance)
     return Binding(
         aor=asked.aor,
@@ -100,7 +112,7 @@ def _made(asked: Asked, judged: Judged, before: Sequence[Binding], settings: Sip
         contact=wish.contact.uri,
         call_id=asked.call_id,
         cseq=asked.cseq,
-        expires=now + granted * _SECOND,
+        expires=now + lasts * _SECOND,
         kept=now + kept * _SECOND,
         registered=min((each.registered for each in before), default=now),
         updated=now,
@@ -118,13 +130,18 @@ def _made(asked: Asked, judged: Judged, before: Sequence[Binding], settings: Sip
     )
 
 
-def _granted(wish: Wish, support: Support, settings: Sip) -> int:
-    """Return for how long a Contact is registered, in seconds. Raises Refused with 423 for too short a wish."""
+def seconds_granted(wish: Wish, settings: Sip, most: int | None = None) -> int:
+    """Return for how long a Contact is registered, in seconds; `most`: by the word of somebody else."""
     seconds = settings.default_expires if wish.expires is None else wish.expires
-    shortest = max(settings.min_expires, min(support.shortest, settings.max_expires))
+    return min(seconds, settings.max_expires if most is None else most)
+
+
+def _check_length(judged: Judged, settings: Sip) -> None:
+    """Refuse too short a wish with 423."""
+    seconds = seconds_granted(judged.wish, settings)
+    shortest = max(settings.min_expires, min(judged.support.shortest, settings.max_expires))
     if seconds < min(shortest, _LONG_ENOUGH):
         raise Refused(423, f"{seconds} s is too short", fields=(("min-expires", str(shortest)),))
-    return min(seconds, settings.max_expires)
 
 
 def _uid(wish: Wish, before: Sequence[Binding]) -> str:

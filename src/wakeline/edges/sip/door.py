@@ -18,7 +18,6 @@ import structlog
 from wakeline.edges.sip.authentication import Authenticator, Caller
 from wakeline.edges.sip.flows import Flow
 from wakeline.edges.sip.refusals import Refused
-from wakeline.edges.sip.registrar import Registrar
 from wakeline.edges.sip.server_transactions import ServerTransaction
 from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.message import Request
@@ -45,10 +44,17 @@ class Onward(Protocol):
         """A connection is closed."""
 
 
+class Registers(Protocol):
+    """Who serves REGISTER."""
+
+    async def register(self, server: ServerTransaction) -> None:
+        """Answer one. Raises Refused and Broken."""
+
+
 class Door:
     """Implements `transaction_layer.User`."""
 
-    def __init__(self, authenticator: Authenticator, registrar: Registrar, onward: Onward) -> None:
+    def __init__(self, authenticator: Authenticator, registrar: Registers, onward: Onward) -> None:
         self._authenticator = authenticator
         self._registrar = registrar
         self._onward = onward

@@ -4,6 +4,7 @@
     to an address-of-record     to its phones, those that sleep too (`forking`); a message is kept for them (`messages`)
     to a GRUU                   to that phone
     to a peer                   on, with a Route or a domain that is the peer's address
+    of a phone, behind a PBX    to the PBX, which calls phones of its users here
     to us                       OPTIONS is answered
     to anybody else             403: this is no relay
 
@@ -29,6 +30,7 @@ from wakeline.edges.sip.flows import Flow, Hop, numeric
 from wakeline.edges.sip.forking import Fork
 from wakeline.edges.sip.messages import Messages
 from wakeline.edges.sip.occasions import occasion_of
+from wakeline.edges.sip.pbx import hop_of
 from wakeline.edges.sip.peers import Peers
 from wakeline.edges.sip.refusals import Refused
 from wakeline.edges.sip.relaying import Relay
@@ -112,7 +114,12 @@ class Proxy:
             return
         self._take_own_routes(request, server.flow)
         target = request.target
-        if "route" in request or not self._is_ours(target, server.flow):
+        pbx = self._ports.settings().pbx
+        if pbx and not caller.peer:
+            self._relay(server, request, hop_of(pbx), mark)
+        elif pbx and request.method == "OPTIONS":
+            _to_us(server)  # it asks, every minute, whether we are there: nobody is woken for that
+        elif "route" in request or not self._is_ours(target, server.flow):
             self._to_peer(server, request, mark)
         elif target.user:
             self._to_user(server, request, mark, caller)
@@ -225,6 +232,9 @@ class Proxy:
         hop = Hop.of(hop_of_route(request) or request.target)
         if not self._ports.peers().covers(hop.address.host):
             raise Refused(403, f"{hop.address.host} is neither a domain of ours nor a peer")
+        self._relay(server, request, hop, mark)
+
+    def _relay(self, server: ServerTransaction, request: Request, hop: Hop, mark: str) -> None:
         hide(request)
         came, direct = server.flow, _is_direct(server.request)
         Relay(self._layer, server).start(

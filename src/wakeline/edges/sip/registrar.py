@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
+from typing import NamedTuple
 
 import structlog
 
 from wakeline.config import Sip
 from wakeline.edges.sip.apps import PushApps
-from wakeline.edges.sip.binding_plan import Judged, plan
+from wakeline.edges.sip.binding_plan import Judged, plan, seconds_granted
 from wakeline.edges.sip.datagrams import DatagramFlow
 from wakeline.edges.sip.flows import Flow, Transport
 from wakeline.edges.sip.phones import Phones
@@ -45,6 +46,28 @@ _SECOND = 1000
 _log = structlog.get_logger()
 
 
+class Order(NamedTuple):
+    """A REGISTER that was read and judged. `granted` seconds are the most that somebody else grants; None: we decide."""
+
+    asked: Asked
+    judged: tuple[Judged, ...]
+    granted: int | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Tell whether it asks for more than to be told what is registered."""
+        return self.asked.everything or bool(self.judged)
+
+    @property
+    def user(self) -> str:
+        """Return the user part of its address-of-record."""
+        return self.asked.aor.partition(":")[2].rpartition("@")[0]
+
+    def within(self, granted: int) -> Order:
+        """Return it for so many seconds at most."""
+        return self._replace(granted=granted)
+
+
 class Registrar:
     """Serves REGISTER. `registered` hears of every change."""
 
@@ -67,28 +90,47 @@ class Registrar:
 
     async def register(self, server: ServerTransaction) -> None:
         """Answer a REGISTER whose sender is believed. Raises Refused and Broken."""
+        await self.carry_out(server, self.order(server))
+
+    def order(self, server: ServerTransaction) -> Order:
+        """Read and judge a REGISTER. Raises Refused and Broken."""
         asked = read(server.request)
         if asked.domain not in self._settings().domains:
             raise Refused(404, f"{asked.domain} is no domain of [sip] domains")
-        if not asked.everything and not asked.wishes:
-            server.answer(200, fields=self._answer(asked, []))
+        return Order(asked, tuple(self._judge(asked, wish, server.flow) for wish in asked.wishes))
+
+    def after(self, order: Order) -> list[Binding]:
+        """Return what would be registered if a REGISTER were carried out now. Raises Refused for one that cannot be."""
+        present = self._bindings.of(order.asked.aor)
+        change = self._plan(order, present)
+        touched = {*change.removed, *(each.uid for each in change.put)}
+        return [*change.put, *(each for each in present if each.uid not in touched)]
+
+    async def carry_out(self, server: ServerTransaction, order: Order) -> None:
+        """Do what a REGISTER asks for, and answer it. Raises Refused."""
+        if not order.changes:
+            server.answer(200, fields=self._answer(order))
             return
-        judged = [self._judge(asked, wish, server.flow) for wish in asked.wishes]
-        async with self._turns.of(asked.aor):
-            change = await self._change(asked, judged)
-            server.answer(200, fields=self._answer(asked, judged))
+        async with self._turns.of(order.asked.aor):
+            change = await self._change(order)
+            server.answer(200, fields=self._answer(order))
         self._registered(change)
-        _tell(asked, change)
+        _tell(order.asked, change)
 
     def _judge(self, asked: Asked, wish: Wish, flow: Flow) -> Judged:
         """Judge one Contact. Raises Refused."""
         support = NO_PUSH if wish.goes else supported(asked, wish, self._apps)
         return Judged(wish, support, _flow_to(wish, flow))
 
-    async def _change(self, asked: Asked, judged: list[Judged]) -> BindingChange:
+    def _plan(self, order: Order, present: list[Binding]) -> BindingChange:
+        now = self._clock.now()
+        return plan(order.asked, order.judged, present, self._settings(), now=now, granted=order.granted)
+
+    async def _change(self, order: Order) -> BindingChange:
         """Plan and commit. Raises Refused."""
+        asked, judged = order.asked, order.judged
         present = self._bindings.of(asked.aor)
-        change = plan(asked, judged, present, self._settings(), now=self._clock.now())
+        change = self._plan(order, present)
         try:
             await self._keep(asked, judged)
             await self._bindings.change(change)
@@ -109,13 +151,14 @@ class Registrar:
             if (before.app, before.device) not in stay:
                 await self._phones.leave(before)
 
-    def _answer(self, asked: Asked, judged: list[Judged]) -> Fields:
+    def _answer(self, order: Order) -> Fields:
+        asked = order.asked
         now = self._clock.now()
         bound = [each for each in self._bindings.of(asked.aor) if each.expires > now]
         own = {wish.contact.uri for wish in asked.wishes}
         fields: Fields = [("contact", _contact(each, now, own=each.contact in own)) for each in bound]
         fields += [("path", value) for value in asked.path]
-        fields += [("feature-caps", caps) for caps in _caps(judged, self._settings())]
+        fields += [("feature-caps", caps) for caps in _caps(order, self._settings())]
         if any(wish.reg_id and not wish.goes for wish in asked.wishes):
             fields.append(("require", OUTBOUND))
         fields.append(("supported", ", ".join(EXTENSIONS)))
@@ -157,13 +200,12 @@ def _contact(binding: Binding, now: int, *, own: bool) -> str:
     return ";".join(parts)
 
 
-def _caps(judged: Iterable[Judged], settings: Sip) -> list[str]:
+def _caps(order: Order, settings: Sip) -> list[str]:
     """Return Feature-Caps, each once; what is too short to be renewed by a push claims nothing (RFC 8599 section 5.6.1)."""
     found: list[str] = []
-    for wish, support, _ in judged:
-        seconds = settings.default_expires if wish.expires is None else wish.expires
+    for wish, support, _ in order.judged:
         found += support.caps
-        if support.claimed and min(seconds, settings.max_expires) >= SHORTEST_WOKEN:
+        if support.claimed and seconds_granted(wish, settings, order.granted) >= SHORTEST_WOKEN:
             found.append(support.claimed)
     return list(dict.fromkeys(found))
 
