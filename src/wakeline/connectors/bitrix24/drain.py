@@ -26,7 +26,7 @@ from wakeline.model.bitrix24.installation import Installation
 from wakeline.model.bitrix24.records import Fields
 from wakeline.model.errors import PortalError, PortalUnreachable
 from wakeline.ports import Clock
-from wakeline.ports.bitrix24_connector import EventInbox, Rules
+from wakeline.ports.bitrix24_connector import EventInbox, Installations, Rules
 
 AT_ONCE = 1_000
 """Events that are looked at in one go."""
@@ -56,6 +56,7 @@ class Drain:
         self,
         *,
         clock: Clock,
+        installations: Installations,
         inbox: EventInbox,
         rules: Rules,
         fetching: Fetching,
@@ -64,6 +65,7 @@ class Drain:
         placed: Placed,
     ) -> None:
         self._clock = clock
+        self._installations = installations
         self._inbox = inbox
         self._rules = ReadyRules(rules)
         self._fetching = fetching
@@ -81,6 +83,11 @@ class Drain:
         if not plans or (aside and not plans[0].is_call):
             return Went(0)
         known, trouble = (Known(), None) if aside else await self._known(installation, plans)
+        latest = self._installations.by_id(installation.id)
+        if latest is None:
+            return Went(0)
+        # The portal may have taken a minute for its answer.
+        installation = latest
         later = {one.event.id: why for one in plans if (why := _awaited(one, known, trouble)) is not None}
         settled = [
             each

@@ -47,6 +47,7 @@ def reading(ports: ReadingPorts, connections: Connections) -> Reading:
     mirror = Mirror(ports.records, ports.access, ports.raised, ports.clock)
     drain = Drain(
         clock=ports.clock,
+        installations=ports.installations,
         inbox=ports.inbox,
         rules=ports.rules,
         fetching=fetching,
