@@ -101,6 +101,7 @@ class Net:
         room: int = 1000,
         host: str = LOOPBACK,
         port: int = 0,
+        public_host: str = "",
     ) -> None:
         self.user = Notes()
         self.clock = HandClock()
@@ -109,6 +110,7 @@ class Net:
             [Bind(transport, Address(host, port)) for transport in transports],
             self.layer,
             clock=self.clock,
+            public_host=public_host,
             server_tls=server_tls,
             client_tls=client_tls,
         )

@@ -174,8 +174,8 @@ class Endpoint:
     async def _looked_up(self, address: Address) -> Flow:
         try:
             found = await asyncio.get_running_loop().getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)
-        except OSError as error:
-            raise ConnectFailed(f"{address.host} has no address: {error.strerror or error}") from error
+        except (OSError, UnicodeError) as error:
+            raise ConnectFailed(f"{address.host} has no address: {_words(error)}") from error
         for *_, pair in found:
             flow = self._datagram_flow(Address(str(pair[0]), int(pair[1])))
             if flow is not None:
@@ -196,8 +196,8 @@ class Endpoint:
                 )
         except TimeoutError as error:
             raise TimedOut(f"{address} did not accept a connection in {CONNECT:.0f} s") from error
-        except OSError as error:  # ssl.SSLError is one too
-            raise ConnectFailed(f"{address} cannot be connected to: {error.strerror or error}") from error
+        except (OSError, UnicodeError) as error:  # ssl.SSLError is an OSError, a name of odd labels a UnicodeError
+            raise ConnectFailed(f"{address} cannot be connected to: {_words(error)}") from error
         # Under the name that was asked for as well: the connection itself knows the number only.
         self._reached_as(connection, address)
         return connection
@@ -303,6 +303,10 @@ class Endpoint:
         if connection.open:
             self._by_peer[connection.transport, address] = connection
             connection.reached_as.add(address)
+
+
+def _words(error: OSError | UnicodeError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _bound(address: Address, kind: socket.SocketKind) -> socket.socket:

@@ -8,6 +8,7 @@ import pytest
 
 from sip_wire import LOOPBACK, Datagrams, Net, Stream, our_request, request
 from wakeline.edges.sip import connections, endpoint
+from wakeline.edges.sip.client_transactions import Failure
 from wakeline.edges.sip.flows import Address, Hop, Transport
 from wakeline.model.errors import ConfigError
 from wakeline.wire.sip.broken import Broken
@@ -139,3 +140,52 @@ async def test_where_a_uri_leads(uri: str, hop: str) -> None:
 async def test_a_transport_that_is_not_spoken_leads_nowhere() -> None:
     with pytest.raises(Broken):
         Hop.of(parse_uri("sip:bob@example.org;transport=sctp"))
+
+
+async def test_a_socket_on_all_addresses_says_the_one_that_its_peer_reaches() -> None:
+    async with Net(host="0.0.0.0") as net, Datagrams() as phone:  # noqa: S104 - what is tested
+        phone.send(request("REGISTER", "z9hG4bK1", phone.port), net.at(Transport.UDP))
+        flow = (await net.user.next_request()).flow
+        assert flow.local == Address(LOOPBACK, net.at(Transport.UDP))
+    async with Net((Transport.TCP,), host="0.0.0.0") as net, Stream(net.at(Transport.TCP)) as page:  # noqa: S104 - the same
+        page.send(request("REGISTER", "z9hG4bK1", page.port))
+        flow = (await net.user.next_request()).flow
+        assert flow.local == Address(LOOPBACK, net.at(Transport.TCP))
+
+
+async def test_the_public_host_is_what_peers_are_told() -> None:
+    async with (
+        Net((Transport.UDP, Transport.TCP), public_host="sip.example.org") as net,
+        Stream(net.at(Transport.TCP)) as phone,
+    ):
+        phone.send(request("REGISTER", "z9hG4bK1", phone.port))
+        assert (await net.user.next_request()).flow.local == Address("sip.example.org", net.at(Transport.TCP))
+        flow = net.endpoint.flow("udp:127.0.0.1:5060")
+        assert flow is not None
+        assert flow.local == Address("sip.example.org", net.at(Transport.UDP))
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example.org", "255.255.255.255"])
+@pytest.mark.parametrize("transport", [Transport.UDP, Transport.TCP])
+async def test_a_hop_that_is_nowhere_fails(host: str, transport: Transport) -> None:
+    async with Net() as net:
+        net.layer.send(our_request("MESSAGE"), Hop(transport, Address(host, 5060)), net.user)
+        assert await net.user.next_failure() is Failure.UNREACHABLE
+        assert len(net.layer) == 0
+
+
+async def test_a_hop_of_the_other_family_fails() -> None:
+    async with Net() as net:
+        net.layer.send(our_request("MESSAGE"), Hop(Transport.UDP, Address("::1", 5060)), net.user)
+        assert await net.user.next_failure() is Failure.UNREACHABLE
+
+
+async def test_requests_sent_at_once_share_one_connection() -> None:
+    async with Net((Transport.TCP,)) as far, Net() as net:
+        hop = Hop(Transport.TCP, Address(LOOPBACK, far.at(Transport.TCP)))
+        for _ in range(3):
+            net.layer.send(our_request("MESSAGE"), hop, net.user)
+        for _ in range(3):
+            (await far.user.next_request()).answer(200)
+            assert (await net.user.next_answer()).status == 200
+        assert far.endpoint.connections == 1

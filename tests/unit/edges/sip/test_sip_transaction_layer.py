@@ -254,3 +254,80 @@ async def test_an_alarm_rings_in_time_unless_cancelled() -> None:
         assert rung == ["one"]
         net.pass_time(1.0)
         assert rung == ["one", "two"]
+
+
+async def test_requests_of_before_rfc_3261_are_known_by_what_they_say() -> None:
+    async with Net() as net, Datagrams() as phone:
+        at = net.at(Transport.UDP)
+        for branch in ("z9hG4bK", "1"):
+            invite = request("INVITE", branch, phone.port)
+            phone.send(invite, at)
+            server = await net.user.next_request()
+            server.answer(486)
+            first = await phone.receive()
+            phone.send(invite, at)
+            assert await phone.receive() == first
+            phone.send(request("ACK", branch, phone.port, to_tag=server.tag), at)
+            phone.send(request("OPTIONS", f"z9hG4bKx{branch}", phone.port), at)
+            (await net.user.next_request()).answer(200)
+            await phone.receive()
+            net.pass_time(1)
+            assert phone.unread == 0
+
+
+async def test_an_ack_to_a_200_with_the_branch_of_its_invite_is_handed_up() -> None:
+    async with Net() as net, Datagrams() as phone:
+        phone.send(request("INVITE", "z9hG4bK1", phone.port), net.at(Transport.UDP))
+        server = await net.user.next_request()
+        server.answer(200)
+        await phone.receive()
+        phone.send(request("ACK", "z9hG4bK1", phone.port, to_tag=server.tag), net.at(Transport.UDP))
+        assert (await net.user.next_ack()).to.tag == server.tag
+
+
+async def test_an_ack_finds_its_hop_and_one_that_finds_none_is_dropped() -> None:
+    async with Net() as net, Net((Transport.TCP,)) as far, Datagrams() as nobody:
+        net.layer.forward_ack(our_request("ACK"), Hop(Transport.TCP, Address("127.0.0.1", nobody.port)))
+        net.layer.forward_ack(our_request("ACK"), Hop(Transport.TCP, Address("127.0.0.1", far.at(Transport.TCP))))
+        assert (await far.user.next_ack()).via.transport == "TCP"
+
+
+async def test_a_silent_user_of_an_invite_has_100_said_for_it() -> None:
+    async with Net() as net, Datagrams() as phone:
+        phone.send(request("INVITE", "z9hG4bK1", phone.port), net.at(Transport.UDP))
+        server = await net.user.next_request()
+        net.pass_time(0.25)
+        trying = parse(await phone.receive())
+        assert isinstance(trying, Response)
+        assert (trying.status, trying.to.tag) == (100, "")
+        assert not server.answered
+
+
+async def test_a_defect_in_a_timer_does_not_stop_the_others() -> None:
+    async with Net() as net:
+        rung: list[int] = []
+        net.layer.after(1.0, lambda: rung.append(1 // 0))
+        net.layer.after(1.0, lambda: rung.append(2))
+        net.pass_time(1.1)
+        assert rung == [2]
+
+
+async def test_responses_to_nothing_are_dropped() -> None:
+    async with Net() as net, Datagrams() as phone:
+        stray = response_to(request("INVITE", "z9hG4bK1", phone.port), "200 OK")
+        phone.send(stray, net.at(Transport.UDP))
+        phone.send(stray.replace(b"CSeq: 1", b"CSeq: x"), net.at(Transport.UDP))
+        phone.send(request("OPTIONS", "z9hG4bK2", phone.port), net.at(Transport.UDP))
+        await net.user.next_request()
+        assert phone.unread == 0
+
+
+async def test_a_refusal_after_an_answer_is_none() -> None:
+    async with Net() as net, Datagrams() as phone:
+        phone.send(request("MESSAGE", "z9hG4bK1", phone.port), net.at(Transport.UDP))
+        server = await net.user.next_request()
+        server.answer(200)
+        server.refuse(403)
+        assert not server.answer(500)
+        assert (await phone.receive()).startswith(b"SIP/2.0 200 ")
+        assert server.status == 200
