@@ -7,9 +7,11 @@ call replace each other on the phone.
 from __future__ import annotations
 
 from wakeline.edges.sip.branch import VOIP
+from wakeline.edges.sip.waking import Wakes
 from wakeline.model.sip.binding import Binding
 from wakeline.model.sip.push import PushProvider
 from wakeline.wire.flexisip.payloads import Occasion
+from wakeline.wire.sip.message import Request
 
 SHORTEST, LONGEST = 1.0, 30.0
 """Seconds between alerts; Flexisip takes up to 30."""
@@ -27,8 +29,22 @@ def interval(binding: Binding, occasion: Occasion) -> float:
     return min(max(push.repeat, SHORTEST), LONGEST)
 
 
-def last_word(status: int) -> Occasion:
+def tell_end(wakes: Wakes, binding: Binding, request: Request, occasion: Occasion | None, status: int) -> None:
+    """Tell a phone that rang by alerts, and never woke, how the call ended."""
+    if occasion is not None and interval(binding, occasion):
+        wakes.wake(binding, request, _last_word(status), LAST_WORD_COUNTS, pushed=_no_more, not_woken=_no_matter)
+
+
+def _last_word(status: int) -> Occasion:
     """Return what a phone that rang is told when a call ended so elsewhere."""
     if status < 300:
         return Occasion.ACCEPTED_ELSEWHERE
     return Occasion.DECLINED_ELSEWHERE if status >= 600 else Occasion.MISSED
+
+
+def _no_more() -> None:
+    """The call is over: nobody hears of this push."""
+
+
+def _no_matter(_: str) -> None:
+    """The call is over: nobody waits for this push."""

@@ -17,12 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from wakeline.edges.sip.alerting import LAST_WORD_COUNTS, interval, last_word
+from wakeline.edges.sip.alerting import interval, tell_end
 from wakeline.edges.sip.asking import Asked, ForkPorts
 from wakeline.edges.sip.branch import UNREACHED, Branch, status_of
 from wakeline.edges.sip.client_transactions import ClientTransaction, Failure
+from wakeline.edges.sip.conclusion import conclude
 from wakeline.edges.sip.decisions import decided
 from wakeline.edges.sip.flows import Flow, Hop
+from wakeline.edges.sip.ring_limit import RingLimit
 from wakeline.edges.sip.server_transactions import ServerTransaction
 from wakeline.edges.sip.timekeeper import Alarm
 from wakeline.edges.sip.ways import addressed, can_be_woken, connection_to, is_registered, way_to
@@ -31,10 +33,7 @@ from wakeline.wire.flexisip.payloads import Occasion
 from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.message import Request, Response
 from wakeline.wire.sip.push_params import hide
-from wakeline.wire.sip.responses import answer, best
 
-TIMER_C = 185.0
-"""Seconds that a phone may ring without another word (RFC 3261 section 16.6 step 11: more than three minutes)."""
 _ELSEWHERE = (("reason", 'SIP;cause=200;text="Call completed elsewhere"'),)
 _DECLINED = (("reason", 'SIP;cause=600;text="Busy Everywhere"'),)
 
@@ -58,7 +57,7 @@ class Fork:
         self._told = False
         self._began = ports.layer.now()
         self._bucket_alarm: Alarm | None = None
-        self._ring_alarm: Alarm | None = None
+        self._limit = RingLimit(ports.layer, self._rung_out)
 
     @property
     def _is_call(self) -> bool:
@@ -254,7 +253,8 @@ class Fork:
 
     def _provisional(self, branch: Branch, response: Response) -> None:
         branch.held = False
-        self._ring_on()
+        if not self._over:
+            self._limit.wind()
         if not self._over and not self._given_up:
             self._server.respond(response)
 
@@ -324,14 +324,8 @@ class Fork:
         if self._over:
             self._leave_bucket()
 
-    def _ring_on(self) -> None:
-        if self._is_call and not self._over:
-            if self._ring_alarm is not None:
-                self._ring_alarm.cancel()
-            self._ring_alarm = self._ports.layer.after(TIMER_C, self._rung_out)
-
     def _rung_out(self) -> None:
-        """Timer C (RFC 3261 section 16.8)."""
+        """Nobody said a word for too long."""
         if not self._over:
             self._end_others(())
             self._look()
@@ -344,56 +338,21 @@ class Fork:
             self._server.answer(487)
             self._finish(487)
             return
-        results = [branch.result for branch in self._branches]
-        ours = [answer(self._server.request, each) for each in results if isinstance(each, int)]
-        chosen = best([*(each for each in results if isinstance(each, Response)), *ours])
-        status = 480 if chosen is None else chosen.status
-        if chosen is None or any(chosen is each for each in ours):
-            self._server.answer(status)
-        else:
-            self._server.respond(chosen)
-        self._finish(status)
+        self._finish(conclude(self._server, [branch.result for branch in self._branches]))
 
     def _finish(self, status: int) -> None:
         self._over = True
         asked = self._asked
         decided("answered", call_id=asked.request.call_id, aor=asked.aor, caller=asked.caller, status=status)
-        if self._ring_alarm is not None:
-            self._ring_alarm.cancel()
+        self._limit.stop()
         for branch in self._branches:
-            self._ring_off(branch, status)
+            if branch.wake is not None and branch.client is None:
+                tell_end(self._ports.wakes, branch.binding, asked.request, asked.occasion, status)
         if not any(branch.held for branch in self._branches):
             self._leave_bucket()
         self._ended(status)
-
-    def _ring_off(self, branch: Branch, status: int) -> None:
-        """Tell a phone that rang by alerts, and never woke, how the call ended."""
-        occasion = self._asked.occasion
-        if (
-            occasion is None
-            or branch.wake is None
-            or branch.client is not None
-            or not interval(branch.binding, occasion)
-        ):
-            return
-        self._ports.wakes.wake(
-            branch.binding,
-            self._asked.request,
-            last_word(status),
-            LAST_WORD_COUNTS,
-            pushed=_no_more,
-            not_woken=_no_matter,
-        )
 
     def _leave_bucket(self) -> None:
         if self._bucket_alarm is not None:
             self._bucket_alarm.cancel()
         self._ports.bucket.take(self._asked.aor, self, {branch.binding.flow for branch in self._branches})
-
-
-def _no_more() -> None:
-    """The call is over: nobody hears of this push."""
-
-
-def _no_matter(_: str) -> None:
-    """The call is over: nobody waits for this push."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from hashlib import blake2b
 
 import msgspec
 
@@ -24,6 +23,7 @@ from wakeline.edges.sip.asking import Asked, ForkPorts
 from wakeline.edges.sip.authentication import Caller
 from wakeline.edges.sip.bucket import Bucket
 from wakeline.edges.sip.call_records import CallRecords
+from wakeline.edges.sip.checking import check, count_hop, loop_mark
 from wakeline.edges.sip.decisions import decided
 from wakeline.edges.sip.dialog_routes import DialogRoutes, hop_of_route
 from wakeline.edges.sip.flows import Flow, Hop, numeric
@@ -37,7 +37,7 @@ from wakeline.edges.sip.relaying import Relay
 from wakeline.edges.sip.server_transactions import ServerTransaction
 from wakeline.edges.sip.transaction_layer import TransactionLayer
 from wakeline.edges.sip.waking import Wakes
-from wakeline.edges.sip.ways import MAX_FORWARDS, addressed, back_to, way_to
+from wakeline.edges.sip.ways import addressed, back_to, way_to
 from wakeline.model.sip.binding import Binding, BindingChange
 from wakeline.ports import Clock
 from wakeline.ports.bitrix24_connector import CallJournal
@@ -107,8 +107,9 @@ class Proxy:
     def request(self, server: ServerTransaction, caller: Caller) -> None:
         """Send a request on, or answer it. Raises Refused and Broken."""
         request = server.request.copy()
-        mark = self._mark(request)
-        self._check(request, mark)
+        mark = loop_mark(request, self._ports.secret)
+        check(request, mark)
+        count_hop(request)
         if request.to.tag:
             self._within_dialog(server, request, mark)
             return
@@ -130,7 +131,7 @@ class Proxy:
         """Send an ACK to a 2xx on (RFC 3261 section 13.2.2.4); one that leads nowhere is dropped."""
         made = request.copy()
         try:
-            _count_hop(made)
+            count_hop(made)
             way = self._way_within(made)
             hide(made)
         except (Refused, Broken) as refused:
@@ -150,25 +151,6 @@ class Proxy:
         """Let go what waited for phones that registered and were told so."""
         self.bucket.registered(change)
         self.messages.registered(change)
-
-    # --- what is wrong with it ---------------------------------------------------------------------------------------
-
-    def _check(self, request: Request, mark: str) -> None:
-        """Refuse what may not go on (RFC 3261 section 16.3)."""
-        _count_hop(request)
-        if any(f".{mark}" in via for via in request.all("via")):
-            raise Refused(482, "It was here before")
-        extensions = request.values("proxy-require")
-        if extensions:
-            names = ", ".join(extensions)
-            raise Refused(420, f"{names} is asked of proxies", fields=(("unsupported", names),))
-
-    def _mark(self, request: Request) -> str:
-        """Return what is the same when a request comes back unchanged, and nobody else can write (RFC 3261 section 16.6 step 8)."""
-        parts = (request.uri, request.from_.tag, request.to.tag, request.call_id, request.get("cseq") or "")
-        said = "\0".join((*parts, *request.all("route"), *request.all("proxy-authorization")))
-        key = self._ports.secret[:64]
-        return blake2b(said.encode(errors="surrogateescape"), key=key, digest_size=6).hexdigest()
 
     # --- within a dialog ---------------------------------------------------------------------------------------------
 
@@ -299,14 +281,6 @@ class Proxy:
 
 
 _NO_SIPS = '380 wakeline "SIPS Not Allowed"'
-
-
-def _count_hop(request: Request) -> None:
-    """Count one hop (RFC 3261 section 16.6 step 3). Raises Refused."""
-    left = request.max_forwards
-    if left == 0:
-        raise Refused(483, "It made too many hops")
-    request.set("max-forwards", str(MAX_FORWARDS if left is None else left - 1))
 
 
 def _is_direct(request: Request) -> bool:

@@ -15,8 +15,6 @@ from wakeline.wire.sip.message import Request
 from wakeline.wire.sip.push_params import hidden
 from wakeline.wire.sip.uri import parse_uri
 
-MAX_FORWARDS = 70
-
 
 class Flows(Protocol):
     """The sockets."""
