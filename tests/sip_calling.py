@@ -122,6 +122,7 @@ class Calling:
 
     async def stop(self) -> None:
         """End, as before a restart."""
+        self.proxy.end()
         await self.endpoint.stop()
         self.layer.stop()
         await self.door.close()

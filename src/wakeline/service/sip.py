@@ -122,6 +122,7 @@ class SipEdge:
         self._running.push_async_callback(door.close)
         self._running.callback(layer.stop)
         self._running.push_async_callback(endpoint.stop)
+        self._running.callback(proxy.end)
         await _listening(endpoint.start)
         self.bound = endpoint.bound
         refreshing = Refreshing(store.sip_bindings, self._pipeline.accept, store.apps, clock)

@@ -25,6 +25,9 @@ class Waiting(Protocol):
     def alive(self, flow: Flow) -> None:
         """Somebody who was expected there gave a sign of life."""
 
+    def stop(self) -> None:
+        """The gateway ends."""
+
 
 class Bucket:
     """Who waits for whom."""
@@ -58,6 +61,11 @@ class Bucket:
                 waiting.registered(binding)
             for uid in change.removed:
                 waiting.left(uid)
+
+    def stop(self) -> None:
+        """Tell everybody that the gateway ends."""
+        for waiting in [each for here in self._of.values() for each in here]:
+            waiting.stop()
 
     def alive(self, flow: Flow) -> None:
         """Tell who expected somebody there."""

@@ -34,6 +34,7 @@ from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.message import Request, Response
 from wakeline.wire.sip.push_params import hide
 
+RETRY_AFTER = ("retry-after", "5")
 _ELSEWHERE = (("reason", 'SIP;cause=200;text="Call completed elsewhere"'),)
 _DECLINED = (("reason", 'SIP;cause=600;text="Busy Everywhere"'),)
 
@@ -103,6 +104,15 @@ class Fork:
         for branch in self._branches:
             if branch.held and branch.binding.flow == flow.name and not self._over and not self._given_up:
                 self._release(branch, branch.binding)
+
+    def stop(self) -> None:
+        """End a call that has begun to ring or waits: nobody would know of it after a restart, and its caller may try again."""
+        if self._over or self._given_up:
+            return
+        self._given_up = True
+        self._end_others(())
+        self._server.answer(503, fields=(RETRY_AFTER,))
+        self._finish(503)
 
     # --- phones ------------------------------------------------------------------------------------------------------
 

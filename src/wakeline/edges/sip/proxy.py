@@ -96,6 +96,10 @@ class Proxy:
         )
         self.messages = Messages(layer, ports.messages, ports.bindings, ports.wakes, ports.clock, ports.settings)
 
+    def end(self) -> None:
+        """Answer callers whose calls nobody took yet, and stop the ringing: while there are sockets still."""
+        self.bucket.stop()
+
     async def close(self) -> None:
         """End what is under way."""
         await self.messages.close()

@@ -205,3 +205,15 @@ async def test_nothing_is_left_of_calls_however_they_ended() -> None:
         assert len(edge.proxy.bucket) == 0
         assert len(edge.layer) == 0
         assert len(edge.world.pipeline.settle.hearing) == 0
+
+
+async def test_callers_hear_that_the_gateway_ends_and_phones_stop_ringing() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as desk, Agent(edge, "bob") as mobile:
+        await mobile.register(voip())
+        _, (at_desk,) = await _rung(edge, alice, desk)
+        desk.answer(at_desk, 180)
+        await alice.response(110)
+        await alice.response(180)
+        edge.proxy.end()
+        await desk.request("CANCEL")
+        assert (await alice.response(503)).get("retry-after") == "5"
