@@ -28,4 +28,4 @@ class MemorySipUsers:
 
     def all(self) -> list[SipUser]:
         """Return all, by domain and name."""
-        return [user for _, user in sorted(self._users.items(), key=lambda item: item[0])]
+        return [self._users[key] for key in sorted(self._users)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import structlog
 
@@ -28,6 +30,8 @@ class SqliteSipUsers:
         self._reader = reader
         self._secrets = secrets
         self._users: dict[tuple[str, str], SipUser] = {}
+        self._listed: list[SipUser] | None = None
+        """All in order, while nobody was added or left: whoever pages through many must not have them sorted for each page."""
 
     async def load(self) -> None:
         """Read all users. One whose digests do not open is left out: empty ones would let everybody in."""
@@ -62,14 +66,18 @@ class SqliteSipUsers:
 
     def _drop(self, user: str, domain: str) -> None:
         self._users.pop((domain, user), None)
+        self._listed = None
 
     def get(self, user: str, domain: str) -> SipUser | None:
         """Return one."""
         return self._users.get((domain, user))
 
-    def all(self) -> list[SipUser]:
+    def all(self) -> Sequence[SipUser]:
         """Return all, by domain and name."""
-        return [user for _, user in sorted(self._users.items(), key=lambda item: item[0])]
+        if self._listed is None:
+            self._listed = [self._users[key] for key in sorted(self._users)]
+        return self._listed
 
     def _remember(self, user: SipUser) -> None:
         self._users[user.domain, user.user] = user
+        self._listed = None
