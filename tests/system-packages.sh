@@ -26,6 +26,9 @@ look() {
     need libnghttp2-dev pkg-config --exists libnghttp2
     need libssl-dev pkg-config --exists openssl
     need chromium command -v chromium
+    need kamailio sh -c 'PATH=$PATH:/usr/sbin command -v kamailio'
+    need kamailio-extra-modules sh -c 'ls /usr/lib/*/kamailio/modules/jansson.so'
+    need kamailio-utils-modules sh -c 'ls /usr/lib/*/kamailio/modules/http_client.so'
 }
 
 look
