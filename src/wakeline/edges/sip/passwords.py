@@ -24,6 +24,8 @@ TIMEOUT = 5.0
 """Seconds that the program may take: phones wait 32 s, callers less."""
 BELIEVED = 60.0
 """Seconds for which an answer counts."""
+AT_ONCE = 256
+"""Questions that may wait for an answer: who asks for thousands of users that do not exist is not to bury the program."""
 _MOST = 10_000
 _HEADERS = {"content-type": "application/json", "user-agent": "Wakeline"}
 _LENGTHS = {"MD5": 32, "SHA-256": 64}
@@ -73,6 +75,8 @@ class TheirProgram:
             return said[1]
         asking = self._asking.get(who)
         if asking is None:
+            if len(self._asking) >= AT_ONCE:
+                raise _failed(f"{AT_ONCE} questions wait for an answer")
             asking = self._asking[who] = asyncio.create_task(self._ask(user, realm))
             asking.add_done_callback(lambda _: self._asking.pop(who, None))
         return await asyncio.shield(asking)

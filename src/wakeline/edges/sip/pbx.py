@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from wakeline.config import Sip
 from wakeline.config.rules import sip_address
+from wakeline.edges.sip.checking import count_hop
 from wakeline.edges.sip.client_transactions import ClientTransaction, Failure
 from wakeline.edges.sip.flows import Address, Flow, Hop, Transport
 from wakeline.edges.sip.refusals import Refused
@@ -31,7 +32,6 @@ from wakeline.wire.sip.uri import parse_uri
 _KEPT_FROM_US = ("contact", "expires", "path", "require", "supported", "route", "feature-caps")
 """Header fields of a REGISTER that are between the phone and us."""
 _NO_ANSWER = 504
-_MAX_FORWARDS = 70
 _SECOND = 1000
 
 
@@ -99,10 +99,7 @@ class BehindPbx:
 def _passed_on(request: Request) -> Request:
     """Return a REGISTER as it goes on. Raises Refused."""
     made = request.copy()
-    left = made.max_forwards
-    if left == 0:
-        raise Refused(483, "It made too many hops")
-    made.set("max-forwards", str(_MAX_FORWARDS if left is None else left - 1))
+    count_hop(made)
     for name in _KEPT_FROM_US:
         made.remove(name)
     return made

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from storing import ToldClock
-from wakeline.edges.sip.passwords import TheirProgram
+from wakeline.edges.sip.passwords import AT_ONCE, TheirProgram
 from wakeline.model.errors import StoreUnavailable, TimedOut
 from wakeline.ports import HttpAnswer
 from wakeline.wire.sip.digest import secret_hash
@@ -70,6 +70,15 @@ async def test_who_asks_at_the_same_time_asks_once() -> None:
     answers = await asyncio.gather(*(passwords.digests("bob", "example.org") for _ in range(5)))
     assert answers == [BOB] * 5
     assert len(program.asked) == 1
+
+
+async def test_only_so_many_questions_wait_for_an_answer() -> None:
+    program = Program(password="pw")
+    passwords = TheirProgram(program, URL, ToldClock())
+    many = (passwords.digests(f"user-{number}", "example.org") for number in range(AT_ONCE + 10))
+    answers = await asyncio.gather(*many, return_exceptions=True)
+    assert sum(isinstance(answer, StoreUnavailable) for answer in answers) == 10
+    assert len(program.asked) == AT_ONCE
 
 
 @pytest.mark.parametrize("program", [Program(500), Program(), Program(md5="0" * 31), Program(password="pw")])
