@@ -225,6 +225,12 @@ class Stream:
         port: int = self._both[1].get_extra_info("sockname")[1]
         return port
 
+    @property
+    def certificate(self) -> bytes | None:
+        """That of the other side, as DER."""
+        certificate: bytes | None = self._both[1].get_extra_info("ssl_object").getpeercert(binary_form=True)
+        return certificate
+
     def send(self, data: bytes) -> None:
         self._both[1].write(data)
 

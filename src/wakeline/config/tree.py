@@ -328,7 +328,7 @@ class Sip(_Section, frozen=True):
     call_after_cancel: bool = True
     """A phone woken by a voip push gets INVITE and CANCEL also if the caller gave up: iOS ends apps that were woken for no call."""
     tls_certificate: str = ""
-    """PEM file: certificate and chain for tls: and wss: addresses."""
+    """PEM file: certificate and chain for tls: and wss: addresses; a renewed one counts from the next reload on."""
     tls_key: str = ""
     """PEM file: its private key."""
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import ipaddress
 import secrets as entropy
+import ssl
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -37,7 +38,7 @@ from wakeline.pipeline import Pipeline
 from wakeline.ports import Clock, Secrets
 from wakeline.ports.bitrix24_connector import CallJournal
 from wakeline.ports.sip import SipCredentials
-from wakeline.service.server_tls import server_context
+from wakeline.service.server_tls import renew, server_context
 from wakeline.storage.sqlite import SqliteStore
 from wakeline.transport.guard import Guard, system_resolver
 from wakeline.transport.http import GuardedClient
@@ -70,6 +71,7 @@ class SipEdge:
         self._pipeline = pipeline
         self._journal = journal
         self._running = contextlib.AsyncExitStack()
+        self._tls: ssl.SSLContext | None = None
         self.bound: list[Bind] = []
         """Where it listens."""
 
@@ -90,7 +92,12 @@ class SipEdge:
         await running.aclose()
 
     def apply(self, settings: Settings) -> None:
-        """Put new settings in force, as far as they are without a restart (`config.changes`)."""
+        """Put new settings in force, as far as they are without a restart (`config.changes`), and a renewed certificate.
+
+        Raises ConfigError for a certificate that cannot be used, and nothing is changed.
+        """
+        if self._tls is not None:
+            renew(self._tls, "sip", self._sip().tls_certificate, self._sip().tls_key)
         sip = msgspec.structs.replace(self._settings.sip, senders=settings.sip.senders)
         self._settings = msgspec.structs.replace(settings, sip=sip)
 
@@ -160,13 +167,14 @@ class SipEdge:
 
     async def _endpoint(self, layer: TransactionLayer) -> Endpoint:
         sip = self._sip()
-        server_tls = server_context("sip", sip.tls_certificate, sip.tls_key) if sip.tls_certificate else None
+        if sip.tls_certificate:
+            self._tls = server_context("sip", sip.tls_certificate, sip.tls_key)
         return Endpoint(
             [_bind(text) for text in sip.listen],
             layer,
             clock=self._clock.monotonic,
             public_host=sip.public_host,
-            server_tls=server_tls,
+            server_tls=self._tls,
             client_tls=await asyncio.to_thread(client_context, alpn=()),
         )
 

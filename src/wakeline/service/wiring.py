@@ -119,8 +119,8 @@ class Gateway:
             server = msgspec.structs.replace(settings.server, listen=f"{host}:{self._port}")
             settings = msgspec.structs.replace(settings, server=server)
         providers = None if settings.providers == self.settings.providers else self._providers(settings)
+        self.sip.apply(settings)  # first, since it may refuse
         self._portal.apply(settings)
-        self.sip.apply(settings)
         self.settings = settings
         self._rest_ports.settings = settings
         self._rest_ports.probe = _probe(settings.bitrix24)

@@ -88,6 +88,39 @@ async def test_a_phone_registers_over_a_connection(tmp_path: Path, transport: Tr
             assert answer(await phone.receive()).status == 200
 
 
+async def test_a_renewed_certificate_counts_from_the_next_reload_on_and_a_broken_one_does_not(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    files = {"tls_certificate": str(tmp_path / "c.pem"), "tls_key": str(tmp_path / "k.pem")}
+
+    def issue(certificate: trustme.LeafCert, key: trustme.LeafCert) -> bytes:
+        certificate.cert_chain_pems[0].write_to_path(files["tls_certificate"])
+        key.private_key_pem.write_to_path(files["tls_key"])
+        return ssl.PEM_cert_to_DER_cert(certificate.cert_chain_pems[0].bytes().decode())
+
+    def leaf() -> trustme.LeafCert:
+        return authority.issue_cert("sip.example.org")
+
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    one, other = leaf(), leaf()
+    shown = issue(one, one)
+    async with gateway(tmp_path, f"tls:{LOOPBACK}:0", **files) as opened:
+
+        async def seen() -> bytes | None:
+            async with Stream(port(opened.sip, Transport.TLS), client) as phone:
+                return phone.certificate
+
+        assert await seen() == shown
+        renewed = issue(other, other)
+        assert await seen() == shown
+        opened.apply(opened.settings)
+        assert await seen() == renewed
+        issue(leaf(), other)
+        with pytest.raises(ConfigError):
+            opened.apply(opened.settings)
+        assert await seen() == renewed
+
+
 async def test_what_is_registered_outlives_a_restart(tmp_path: Path) -> None:
     for cseq in (1, 2):
         async with gateway(tmp_path, f"udp:{LOOPBACK}:0") as opened, Datagrams() as phone:
