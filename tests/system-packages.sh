@@ -29,6 +29,8 @@ look() {
     need kamailio sh -c 'PATH=$PATH:/usr/sbin command -v kamailio'
     need kamailio-extra-modules sh -c 'ls /usr/lib/*/kamailio/modules/jansson.so'
     need kamailio-utils-modules sh -c 'ls /usr/lib/*/kamailio/modules/http_client.so'
+    need linphone-cli command -v linphonec
+    need sip-tester command -v sipp
 }
 
 look

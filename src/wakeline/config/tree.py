@@ -288,6 +288,8 @@ class Sip(_Section, frozen=True):
     """Name or address by which phones and peers reach this machine, for Via and Record-Route; empty: that of the socket."""
     auth: Literal["digest", "none"] = "digest"
     """none: everybody is believed to be who they say; for tests and networks where nobody else can speak to this port."""
+    digest_algorithms: Annotated[tuple[Literal["SHA-256", "MD5"], ...], msgspec.Meta(min_length=1)] = ("SHA-256", "MD5")
+    """What passwords are asked for by, the preferred first. Some clients look at the first question alone and know MD5 only."""
     auth_url: str = ""
     """URL of a program that knows passwords: POST {"user", "domain"} gets {"password"} or {"md5", "sha256"}; empty: our users."""
     peers: tuple[str, ...] = ()

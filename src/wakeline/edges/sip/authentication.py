@@ -23,7 +23,6 @@ from wakeline.model.errors import StoreUnavailable
 from wakeline.ports import Clock
 from wakeline.ports.sip import SipCredentials
 from wakeline.wire.sip.digest import (
-    ALGORITHMS,
     Credentials,
     Nonces,
     NonceVerdict,
@@ -115,7 +114,8 @@ class Authenticator:
         if not user:
             return {}
         try:
-            return await self._credentials.digests(user, domain) or {}
+            known = await self._credentials.digests(user, domain) or {}
+            return {name: known[name] for name in self._settings().digest_algorithms if name in known}
         except StoreUnavailable as error:
             raise Refused(500, error.detail, fields=(("retry-after", _RETRY_AFTER),)) from None
 
@@ -127,7 +127,7 @@ class Authenticator:
 
     def _question(self, place: _Place, realm: str, secrets: Mapping[str, str], *, stale: bool) -> Refused:
         """Ask for the password, in the algorithms in which its digest is known."""
-        known = [each for each in ALGORITHMS if each in secrets] or list(ALGORITHMS)
+        known = list(secrets or self._settings().digest_algorithms)
         values = challenges(realm, self._nonces.issue(self._clock.now()), stale=stale, algorithms=known)
         return Refused(place.status, "A password is asked for", fields=tuple((place.asked, each) for each in values))
 

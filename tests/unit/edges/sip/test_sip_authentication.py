@@ -111,6 +111,16 @@ async def test_a_user_whose_digest_is_known_in_one_algorithm_is_asked_in_that() 
         assert "algorithm=MD5" in only
 
 
+async def test_only_what_is_configured_is_asked_for_and_taken() -> None:
+    async with Registering(auth="digest", digest_algorithms=("SHA-256",)) as edge:
+        await edge.user()
+        (only,) = (question := await edge.register(CONTACT)).all("www-authenticate")
+        assert "algorithm=SHA-256" in only
+        question.append("www-authenticate", only.replace("SHA-256", "MD5"))
+        assert (await edge.ask(proving(register(CONTACT), question, algorithm="MD5"))).status == 401
+        assert (await edge.ask(proving(register(CONTACT), question, algorithm="SHA-256"))).status == 200
+
+
 async def test_a_foreign_domain_is_not_relayed_and_wakes_nobody() -> None:
     async with Registering(auth="digest") as edge:
         assert (await edge.ask(call(domain="example.com"))).status == 403

@@ -1,0 +1,68 @@
+"""Judged by linphonec and sipp: a phone whose program has ended is woken by a push, and rings the caller's call, once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from acme import furnish
+from interop.sip.programs import PASSWORD, Caller, Phone, needs_linphonec, needs_sipp, registered
+from processes import Gateway, Simulator, gateway, pointing_at, simulator, until
+from wakeline.cli.demo.material import PROJECT
+
+pytestmark = [pytest.mark.interop, needs_linphonec, needs_sipp]
+
+PRID = "cZx" + "A" * 60 + ":APA91bBob"
+PUSH = f"pn-provider=fcm;pn-prid={PRID};pn-param={PROJECT}"
+SETTINGS = '[sip]\nlisten = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]\ndomains = ["example.org"]\n'
+SETTINGS += 'digest_algorithms = ["MD5", "SHA-256"]\n'  # sipp looks at the first question alone
+
+
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    with simulator(tmp_path_factory.mktemp("fake")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory: pytest.TempPathFactory, fake: Simulator) -> Iterator[Gateway]:
+    with gateway(tmp_path_factory.mktemp("edge"), pointing_at(fake) + SETTINGS) as running:
+        furnish(running, fake)
+        with running.client() as operator:
+            for user in ("bob", "alice"):
+                operator.put(f"/v1/sip/users/{user}@example.org", json={"password": PASSWORD}).raise_for_status()
+        yield running
+
+
+def ports(running: Gateway) -> dict[str, int]:
+    """Return where it speaks SIP now, by transport."""
+    lines = [json.loads(line) for line in running.log.read_text().splitlines() if line.startswith("{")]
+    places = [line["at"] for line in lines if line["event"] == "sip.listening"][-1]
+    return {place.partition(":")[0]: int(place.rpartition(":")[2]) for place in places}
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_sleeping_phone_is_woken_and_rings_once(
+    edge: Gateway, fake: Simulator, tmp_path: Path, transport: str
+) -> None:
+    port = ports(edge)[transport]
+    uuid = "11111111-2222-3333-4444-555555555555"
+    phone = Phone(tmp_path / "phone", port, transport, PUSH, uuid=uuid)
+    registered(phone)
+    before = len(fake.requests(PRID))
+
+    caller = Caller(tmp_path / "caller", port, "call", transport=transport, more=("-m", "1"))
+    try:
+        (push,) = until(lambda: fake.requests(PRID)[before:] or None, "the phone is woken")
+        phone.wake()
+        assert caller.succeeded(), caller.messages
+    finally:
+        phone.sleep()
+
+    assert push["body"]["message"]["android"]["priority"].lower() == "high"
+    assert caller.statuses() == [407, 100, 110, 180, 200, 200]
+    assert phone.received("INVITE") == 1
+    assert not [one for one in caller.received() if "pn-" in one or PRID in one]
