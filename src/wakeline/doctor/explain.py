@@ -1,6 +1,6 @@
 """`explain`: one answer to "where is it?", for whatever the question names.
 
-Order in which a bare word is understood: id of a notification or delivery, code or provider reason, token, device, user.
+Order in which a bare word is understood: id of a notification or delivery, code or provider reason, token, device, user, address.
 `device:`, `user:`, `token:`, `reason:`, and `sip:` of an address, in front leave nothing to guess.
 """
 
@@ -60,7 +60,9 @@ class Explainer:
         for prefix, finder in self._prefixes().items():
             if asked.lower().startswith(prefix):
                 return await self._first(asked[len(prefix) :].strip(), apps, (finder,))
-        return await self._first(asked, apps, (self._id, self._reason, self._token, self._device, self._user))
+        return await self._first(
+            asked, apps, (self._id, self._reason, self._token, self._device, self._user, self._bare)
+        )
 
     async def notification(self, notification: Notification, app: App) -> Explanation:
         """Explain a notification."""
@@ -130,6 +132,12 @@ class Explainer:
             return None
         explainer = SipExplainer(parts.clock, parts.devices, parts.credentials, parts.ledger, self._devices, parts.sip)
         return await explainer.address(asked, apps)
+
+    async def _bare(self, asked: str, apps: Sequence[App]) -> Explanation | None:
+        """Explain what is an address but for its `sip:`, if its domain is served."""
+        _, at, domain = asked.rpartition("@")
+        served = self._parts.sip is not None and domain.lower() in self._parts.sip.settings.domains
+        return await self._address(f"sip:{asked}", apps) if at and served else None
 
     async def _user(self, asked: str, apps: Sequence[App]) -> Explanation | None:
         found: list[tuple[App, Device]] = []

@@ -99,6 +99,17 @@ async def test_an_address_is_found_however_it_is_written(world: World, question:
     assert (await ask(world, question)).verdict == "the phone can be woken"
 
 
+async def test_an_address_may_lack_its_scheme_where_its_domain_is_served(world: World) -> None:
+    await world.device("7f", BOB, f"apns-voip:{TOKEN}")
+    await registered(world, phone(world))
+
+    assert (await ask(world, "bob@example.org")).about == "SIP address sip:bob@example.org"
+    with pytest.raises(NotFound, match="nothing here is called"):
+        await ask(world, "bob@example.com")
+    await world.device("other", "bob@example.org")
+    assert (await ask(world, "bob@example.org")).about == "user bob@example.org"
+
+
 async def test_what_is_no_address_is_not_found(world: World) -> None:
     with pytest.raises(NotFound, match="no SIP address"):
         await ask(world, "sip:b b@example.org")
