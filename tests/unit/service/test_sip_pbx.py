@@ -86,13 +86,13 @@ class Front:
 
 
 @contextlib.asynccontextmanager
-async def front(folder: Path) -> AsyncIterator[Front]:
+async def front(folder: Path, transport: str = "udp") -> AsyncIterator[Front]:
     async with Pbx() as pbx, Datagrams() as socket:
         settings = Settings(
             server=Server(data_dir=str(folder)),
             storage=Storage(url=f"sqlite:///{folder}/wakeline.db", ballast=0, low_disk=0),
             secrets=SecretsSection(master_key_file=str(folder / "master.key")),
-            sip=Sip(listen=(f"udp:{LOOPBACK}:0",), domains=("example.org",), pbx=f"udp:{AT}:{pbx.port}"),
+            sip=Sip(listen=(f"udp:{LOOPBACK}:0",), domains=("example.org",), pbx=f"{transport}:{AT}:{pbx.port}"),
         )
         async with wiring.opened(settings) as gateway:
             await gateway.sip.start()
@@ -135,6 +135,12 @@ async def test_whom_the_pbx_refuses_is_not_registered(tmp_path: Path, status: in
         assert (await edge.register(register(contact()), status)).status == status
         said = await edge.register(register(expires=None, cseq=2))
         assert phones(said) == []
+
+
+async def test_a_pbx_that_cannot_be_reached_is_504_and_registers_nobody(tmp_path: Path) -> None:
+    async with front(tmp_path, "tcp") as edge:
+        edge.phone.say(register(contact()))
+        assert (await edge.phone.answer()).status == 504
 
 
 async def test_what_cannot_be_registered_here_is_not_asked_of_the_pbx(tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ class TheirProgram:
         asking = self._asking.get(who)
         if asking is None:
             if len(self._asking) >= AT_ONCE:
-                raise _failed(f"{AT_ONCE} questions wait for an answer")
+                # Not logged: a line for each would bury the log as well.
+                raise StoreUnavailable(f"[sip] auth_url: {AT_ONCE} questions wait for an answer")
             asking = self._asking[who] = asyncio.create_task(self._ask(user, realm))
             asking.add_done_callback(lambda _: self._asking.pop(who, None))
         return await asyncio.shield(asking)

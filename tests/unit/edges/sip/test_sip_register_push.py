@@ -6,7 +6,7 @@ import pytest
 
 from sip_registering import APNS, FCM, INSTANCE, OTHER_TOKEN, TOKEN, Registering, contact, register
 from storing import HOUR, NOW
-from wakeline.model.device import TargetKind
+from wakeline.model.device import DeviceClaim, TargetClaim, TargetKind
 from wakeline.model.route import Environment
 from wakeline.model.sip.push import PushProvider
 
@@ -271,6 +271,42 @@ async def test_two_addresses_of_one_phone_are_one_device_with_two_users() -> Non
         assert left is not None
         assert left.users == ("sip:work@example.org",)
         assert [one.value for one in left.targets] == [TOKEN]
+
+
+async def test_a_phone_without_an_instance_is_known_by_its_token() -> None:
+    async with Registering() as edge:
+        app = await edge.apple()
+        for host in ("192.0.2.7:5060", "198.51.100.9:1234"):
+            await edge.register(contact(APNS, instance="", host=host), call_id=host)
+        (bound,) = edge.bindings()
+        assert bound.contact.startswith("sip:bob@198.51.100.9:1234;")
+        assert bound.device.startswith("sip-")
+        assert TOKEN not in bound.device
+        assert await edge.store.devices.get(app.id, bound.device) is not None
+
+
+async def test_a_device_that_was_deleted_is_there_again_when_its_phone_registers() -> None:
+    async with Registering() as edge:
+        app = await edge.apple()
+        for cseq in (1, 2):
+            await edge.register(contact(APNS), cseq=cseq)
+        await edge.store.devices.delete(app.id, INSTANCE)
+        await edge.register(contact(APNS), cseq=3)
+        assert await edge.store.devices.get(app.id, INSTANCE) is not None
+
+
+async def test_what_others_know_of_a_device_stays() -> None:
+    async with Registering() as edge:
+        app = await edge.apple()
+        live = TargetClaim(kind=TargetKind.APNS_LIVEACTIVITY, value="d4" * 32, topic="org.example.phone")
+        known = DeviceClaim(app=app.id, device_id=INSTANCE, users=("7",), targets=(live,), at=NOW, tags=("beta",))
+        await edge.store.devices.put([known])
+        await edge.register(contact(APNS))
+        device = await edge.store.devices.get(app.id, INSTANCE)
+        assert device is not None
+        assert set(device.users) == {"7", "sip:bob@example.org"}
+        assert device.tags == ("beta",)
+        assert {one.kind for one in device.targets} == {TargetKind.APNS_VOIP, TargetKind.APNS_LIVEACTIVITY}
 
 
 async def test_a_phone_that_changes_its_token_has_the_new_one_alone() -> None:

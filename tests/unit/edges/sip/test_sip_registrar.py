@@ -6,6 +6,8 @@ import pytest
 
 from sip_registering import AOR, APNS, CONTACT, INSTANCE, PHONE, Registering, Wire, contact, register
 from storing import HOUR, NOW
+from wakeline.model.errors import StoreUnavailable
+from wakeline.model.sip.binding import BindingChange
 
 pytestmark = pytest.mark.anyio
 
@@ -215,6 +217,18 @@ async def test_rfc_5627_no_gruu_without_an_instance_or_a_question() -> None:
         await edge.register(contact(), supported="path")
         await edge.register("<sip:bob@192.0.2.9>", supported="gruu", call_id="c2")
         assert [bound.gruu for bound in edge.bindings()] == ["", ""]
+
+
+async def test_a_full_disk_registers_nobody_and_says_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(_: BindingChange) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    async with Registering() as edge:
+        monkeypatch.setattr(edge.store.sip_bindings, "change", full)
+        answer = await edge.register(CONTACT)
+        assert (answer.status, answer.get("retry-after")) == (500, "5")
+        assert not edge.bindings()
+        assert not edge.changes
 
 
 async def test_q_orders_phones() -> None:
