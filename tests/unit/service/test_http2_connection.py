@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -14,11 +15,12 @@ import trustme
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceived, StreamEnded, StreamReset
+from h2.settings import SettingCodes
 from starlette.types import Receive, Scope, Send
 
-from wakeline.config import Server, Settings
+from wakeline.config import Logs, Server, Settings
 from wakeline.service import listeners
-from wakeline.service.http2_connection import LONGEST_FRAME, MOST_RESETS, STILL_SECONDS, Http2Connection
+from wakeline.service.http2_connection import LONGEST_FRAME, MOST_RESETS, MOST_UNSENT, STILL_SECONDS, Http2Connection
 
 pytestmark = pytest.mark.anyio
 
@@ -325,3 +327,34 @@ async def test_who_keeps_us_waiting_is_hung_up_on(here: Listening) -> None:
         assert await dripping.hung_up()
         await until(lambda: len(here.connections) == 1)
         here.application.go.set()
+
+
+async def test_answers_that_are_not_fetched_wait_in_the_streams_and_not_in_memory_and_not_for_ever(
+    here: Listening,
+) -> None:
+    async with peer(here) as client:
+        client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 2**30})
+        client.h2.increment_flow_control_window(2**30)
+        for _ in range(100):
+            client.ask("/big")
+        await client.flush()
+        await until(lambda: len(here.application.scopes) == 100)
+        [connection] = here.connections
+        await until(lambda: connection._paused)
+        assert connection.transport.get_write_buffer_size() < MOST_UNSENT
+        now = asyncio.get_running_loop().time()
+        here.listener.sweep(now)
+        here.listener.sweep(now + STILL_SECONDS + 1)
+        await until(lambda: not here.connections)
+
+
+async def test_the_access_log_names_the_request(anyio_backend: str, caplog: pytest.LogCaptureFixture) -> None:
+    application = Application()
+    settings = Settings(server=Server(listen="127.0.0.1:0"), logs=Logs(access=True))
+    with caplog.at_level(logging.INFO, logger="uvicorn.access"):
+        listener = listeners.public(application, settings)
+        listener.start()
+        async with Listening(listener, application).client() as client:
+            await client.get("/a?b=c")
+        await listener.stop(at_once=True)
+    assert any('"GET /a?b=c HTTP/2" 200' in record.getMessage() for record in caplog.records)

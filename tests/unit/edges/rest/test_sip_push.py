@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 
 from unit.edges.rest.gateway import Gateway, opened
@@ -15,7 +16,8 @@ from wakeline.model.ids import parse_key
 from wakeline.model.key import Scope
 from wakeline.model.notification import Notification, PushType
 from wakeline.model.route import Lane, ProviderKind
-from wakeline.ports import TargetVerdict
+from wakeline.ports import NewCredential, TargetVerdict
+from wakeline.wire.credential_file import Expectation, new_vapid_key
 
 pytestmark = pytest.mark.anyio
 
@@ -124,6 +126,21 @@ async def test_a_project_number_is_found_by_the_settings() -> None:
         gateway, await gateway.call("POST", PATH, json={**GOOGLE, "pn_param": "8123", "type": "message"})
     )
     assert found.content.fcm.raw is not None
+
+
+async def test_an_endpoint_of_web_push_without_keys_is_refused(app: Gateway) -> None:
+    browser = {"pn_provider": "webpush", "pn_prid": "https://push.example.org/1", "type": "message"}
+    answer = await app.call("POST", PATH, json=browser)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/pn_param")
+    made = new_vapid_key(b"v" * 32, Expectation(now=0, contact="mailto:it@example.com"))
+    assert made.facts is not None
+    assert made.secret is not None
+    acme = app.store.apps.get("acme-chat")
+    assert acme is not None
+    facts = msgspec.structs.replace(made.facts, app=acme.id)
+    await app.store.credentials.create(NewCredential(facts=facts, secret=made.secret), app.clock.now())
+    answer = await app.call("POST", PATH, json=browser)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/pn_provider")
 
 
 async def external(gateway: Gateway, *topics: str, slug: str = "outside") -> None:
