@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.interop, needs_linphonec, needs_sipp]
 PRID = "cZx" + "A" * 60 + ":APA91bBob"
 PUSH = f"pn-provider=fcm;pn-prid={PRID};pn-param={PROJECT}"
 SETTINGS = '[sip]\nlisten = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]\ndomains = ["example.org"]\n'
+SETTINGS += "message_accept_timeout = 1\n"
 SETTINGS += 'digest_algorithms = ["MD5", "SHA-256"]\n'  # sipp looks at the first question alone
 
 
@@ -66,3 +67,24 @@ def test_a_sleeping_phone_is_woken_and_rings_once(
     assert caller.statuses() == [407, 100, 110, 180, 200, 200]
     assert phone.received("INVITE") == 1
     assert not [one for one in caller.received() if "pn-" in one or PRID in one]
+
+
+def test_messages_wait_for_a_sleeping_phone_over_a_kill_and_arrive_once_in_their_order(
+    edge: Gateway, fake: Simulator, tmp_path: Path
+) -> None:
+    uuid = "22222222-2222-3333-4444-555555555555"
+    phone = Phone(tmp_path / "phone", ports(edge)["udp"], "udp", PUSH.replace("Bob", "Ben"), uuid=uuid)
+    registered(phone)
+
+    caller = Caller(tmp_path / "caller", ports(edge)["udp"], "message", more=("-m", "10", "-r", "10"))
+    assert caller.succeeded(), caller.messages
+    edge.kill()
+    edge.start()
+    phone.turn_to(ports(edge)["udp"])
+    try:
+        phone.wake()
+        until(lambda: "message 10 of Alice" in phone.texts(r"message \d+ of Alice"), "the last one is there")
+    finally:
+        phone.sleep()
+
+    assert phone.texts(r"message \d+ of Alice") == [f"message {number} of Alice" for number in range(1, 11)]

@@ -85,6 +85,11 @@ class Phone:
         )
         self._process: subprocess.Popen[bytes] | None = None
 
+    def turn_to(self, port: int) -> None:
+        """Have it find its proxy at another port from its next start on."""
+        settings = self._settings.read_text()
+        self._settings.write_text(re.sub(r"(reg_(?:proxy|route)=<sip:[^:]+):\d+", rf"\g<1>:{port}", settings))
+
     def wake(self) -> None:
         """Start the program; it registers."""
         with (self.directory / "output").open("ab") as output:
@@ -118,6 +123,10 @@ class Phone:
     def received(self, method: str) -> int:
         """Count the requests of a method that it received."""
         return len(re.findall(rf"^{method} sip", self._log(), re.MULTILINE))
+
+    def texts(self, pattern: str) -> list[str]:
+        """Return the bodies that it received and that are like this, in their order."""
+        return re.findall(rf"^{pattern}$", self._log(), re.MULTILINE)
 
     def said(self, text: str) -> int:
         """Count a text in its log."""
