@@ -67,6 +67,24 @@ def test_a_stream_without_ends_is_broken_for_good(stream: bytes, answer: int) ->
     assert framer.waiting == 0
 
 
+def test_a_message_of_64_kib_is_whole_and_a_larger_one_is_too_large() -> None:
+    header = b"OPTIONS sip:h SIP/2.0\r\nContent-Length: %d\r\n\r\n"
+    body = b"x" * (65_536 - len(header % 65_000))
+    assert Framer().feed(header % len(body) + body) == [header % len(body) + body]
+    (broken,) = Framer().feed(header % (len(body) + 1))
+    assert isinstance(broken, BrokenStream)
+    assert broken.wrong.answer == 513
+
+
+def test_a_ping_is_not_made_of_line_ends_around_a_message() -> None:
+    framer = Framer()
+    assert framer.feed(PONG) == [KeepAlive.PONG]
+    assert framer.feed(ONE) == [ONE]
+    assert framer.feed(PONG) == [KeepAlive.PONG]
+    assert framer.feed(PING) == [KeepAlive.PING]
+    assert framer.feed(PONG) == [KeepAlive.PONG]
+
+
 def test_what_broke_the_stream_can_be_answered() -> None:
     header = b"OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/TCP h\r\nContent-Length: x\r\n\r\n"
     (broken,) = Framer().feed(header + b"more")

@@ -29,7 +29,8 @@ NAMES = st.sampled_from(
 PIECES = st.sampled_from(
     ["sip:bob@h", "sip:", "SIP/2.0/UDP h", "<", ">", '"', "\\", ";", ",", "=", "@", "?", "%41", "%", ":", " ", "\t", "\r\n ",
      "tag=1", "branch=z9hG4bK1", "pn-provider=apns", "pn-prid=ab:voip&cd", "pn-param=T.a.voip", "app-id=x", "rport", "1", "70",
-     "INVITE", "*", "[::1]", "+sip.pns", "Digest ", "\udcff", "\u00e9", "\x00"]
+     "INVITE", "*", "[::1]", "+sip.pns", "Digest ", "\udcff", "\u00e9", "\x00",
+     "\x0b", "\x85", "\u2028"]
 )  # fmt: skip
 TEXTS = st.lists(PIECES, max_size=12).map("".join)
 LINES = st.tuples(NAMES, st.sampled_from([":", ": ", " :\t"]), TEXTS).map(lambda parts: encode("".join(parts)))

@@ -167,6 +167,34 @@ def test_bytes_that_are_no_utf8_survive() -> None:
     assert message.to_bytes() == wire
 
 
+def test_what_only_python_takes_for_a_line_end_is_none() -> None:
+    wire = sip("OPTIONS sip:h SIP/2.0\nSubject: a\x0bb\x0c\x1c\x85c\u2028d\nTo: <sip:h>")
+    message = parse(wire)
+    assert message.get("subject") == "a\x0bb\x0c\x1c\x85c\u2028d"
+    assert message.names() == ["subject", "to"]
+    assert message.to_bytes() == wire
+
+
+def test_a_field_is_there_or_not_in_what_we_made_too() -> None:
+    request = Request.make("OPTIONS", "sip:h", [("subject", "x"), ("subject", "y")])
+    assert "subject" in request
+    assert "to" not in request
+    assert request.has_repeats
+    request.remove("subject")
+    assert "subject" not in request
+    assert not request.has_repeats
+
+
+def test_as_much_as_is_allowed_is_read() -> None:
+    start = b"OPTIONS sip:h SIP/2.0\r\n"
+    assert len(parse(start + b"X: y\r\n" * 256 + b"\r\n").names()) == 256
+    rest = 65_536 - len(start) - len(b"X: \r\n\r\n")
+    assert len(parse(start + b"X: " + b"y" * rest + b"\r\n\r\n").to_bytes()) == 65_536
+    with pytest.raises(Broken) as caught:
+        parse(start + b"X: " + b"y" * (rest + 1) + b"\r\n\r\n")
+    assert caught.value.answer == 513
+
+
 def test_a_body_ends_where_content_length_says() -> None:
     message = parse(sip("OPTIONS sip:h SIP/2.0\nl: 2", b"abcdef"))
     assert message.body == b"ab"
@@ -195,6 +223,8 @@ def test_a_response_is_read() -> None:
     wire = sip("SIP/2.0 183 Session in\u2009progress\nContent-Length: 0")
     message = parse(wire)
     assert isinstance(message, Response)
+    assert not Response.make(199, "").is_final
+    assert Response.make(200, "").is_final
     assert (message.status, message.phrase, message.is_final) == (183, "Session in\u2009progress", False)
     assert message.to_bytes() == wire
     assert message.copy().to_bytes() == wire
@@ -250,6 +280,13 @@ CSeq: 1 OPTIONS
 Max-Forwards: 70
 Content-Length: 0
 """
+
+
+def test_as_many_via_as_are_allowed_are_no_fault() -> None:
+    vias = ", ".join(f"SIP/2.0/UDP h{number}" for number in range(32))
+    message = GOOD.replace("SIP/2.0/UDP h;branch=z9hG4bK1", vias)
+    assert fault(parse(sip(message))) is None
+    assert fault(parse(sip(message.replace("From:", "Via: SIP/2.0/UDP h\nFrom:")))) is not None
 
 
 def test_a_good_message_has_no_fault() -> None:

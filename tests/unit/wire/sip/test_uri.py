@@ -29,6 +29,7 @@ def test_a_uri_has_its_parts() -> None:
     [
         ("sip:h", "h", None),
         ("sips:h:1", "h", 1),
+        ("sip:h:65535", "h", 65535),
         ("sip:[2001:db8::10]:5070", "[2001:db8::10]", 5070),
         ("sip:bob@under_score.example.org", "under_score.example.org", None),
         ("sip:bob@192.0.2.1;x=[1:2]/3&$", "192.0.2.1", None),
@@ -64,7 +65,7 @@ def test_an_address_of_record_is_one_for_all_spellings(text: str, aor: str) -> N
         "sip:b b@h",
         "sip:bob@",
         "sip:bob@h:0",
-        "sip:bob@h:70000",
+        "sip:bob@h:65536",
         "sip:bob@h:",
         "sip:bob@h\u00e9",
         "<sip:bob@h>",
