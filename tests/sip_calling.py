@@ -25,6 +25,7 @@ from wakeline.edges.sip.proxy import Proxy, ProxyPorts
 from wakeline.edges.sip.registrar import Registrar
 from wakeline.edges.sip.transaction_layer import TransactionLayer
 from wakeline.edges.sip.waking import Wakes
+from wakeline.model.errors import StoreUnavailable
 from wakeline.model.sip.binding import Binding
 from wakeline.ports.bitrix24_connector import CallBegan, CallEnded
 from wakeline.wire.sip.digest import Nonces
@@ -57,14 +58,19 @@ class Journal:
     def __init__(self) -> None:
         self.begun: list[CallBegan] = []
         self.over: list[CallEnded] = []
+        self.full = False
 
     def keeps(self, app: int, user: str) -> bool:
         return app > 0 and user.startswith("sip:")
 
     async def began(self, calls: Sequence[CallBegan]) -> None:
+        if self.full:
+            raise StoreUnavailable("The disk is full")
         self.begun += calls
 
     async def ended(self, call: CallEnded) -> bool:
+        if self.full:
+            raise StoreUnavailable("The disk is full")
         self.over.append(call)
         return True
 
@@ -227,7 +233,7 @@ class Agent:
     async def final(self, status: int) -> Response:
         """Return the next final response, which has this status."""
         came = await self.next()
-        while isinstance(came, Response) and came.status == 100:
+        while isinstance(came, Response) and not came.is_final:
             came = await self.next()
         assert isinstance(came, Response), came
         assert came.status == status, came

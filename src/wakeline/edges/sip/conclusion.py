@@ -21,11 +21,9 @@ def conclude(server: ServerTransaction, results: Iterable[Response | int | None]
         elif result is not None:
             ours.append(answer(server.request, result))
     chosen = best(said + ours)
-    if chosen is None:
-        server.answer(AWAY)
-        return AWAY
-    if any(chosen is each for each in ours):
-        server.answer(chosen.status)
+    status = AWAY if chosen is None else chosen.status
+    if chosen is None or any(chosen is each for each in ours):
+        server.answer(status)
     else:
         server.respond(chosen)
-    return chosen.status
+    return status

@@ -367,3 +367,26 @@ async def test_a_phone_that_asks_for_no_repetition_is_pushed_once() -> None:
         await alice.response(487)
         await edge.world.run()
         assert len(edge.world.apple.sent) == 1
+
+
+async def test_a_phone_that_does_not_answer_at_all_is_given_up() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register()
+        alice.call()
+        await bob.request("INVITE")
+        await alice.response(100)
+        edge.pass_time(32.5)
+        await alice.response(408)
+
+
+async def test_a_store_that_fails_the_journal_fails_no_call() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        edge.journal.full = True
+        invite = alice.call()
+        await edge.pushes()
+        await bob.register(voip())
+        bob.answer(await bob.request("INVITE"), 486)
+        alice.acknowledge(invite, await alice.final(486))
+        await edge.world.run()
+        assert (edge.journal.begun, edge.journal.over) == ([], [])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sip_calling import BOB, GOOGLE_TOKEN, Agent, Calling, firebase, voip
+from sip_calling import BOB, GOOGLE_TOKEN, Agent, Calling, Wired, firebase, voip
+from wakeline.edges.sip.flows import Transport
 from wakeline.wire.sip.message import Request
 
 pytestmark = pytest.mark.anyio
@@ -176,3 +177,34 @@ async def test_a_push_of_a_message_bears_no_text() -> None:
         assert notification is not None
         assert "secret" not in repr(notification.content)
         assert "alice@" not in repr(notification.content)
+
+
+async def test_a_message_waits_for_a_phone_whose_connection_is_closed() -> None:
+    both = (Transport.UDP, Transport.TCP)
+    async with Calling(both) as edge, Agent(edge) as alice, Wired(edge, "bob") as bob:
+        await bob.register(firebase())
+        await bob.hang()
+        _write(alice, "hello")
+        await edge.pushes()
+        edge.pass_time(5.1)
+        await alice.final(202)
+        await bob.connect()
+        await bob.register(firebase())
+        bob.answer(await bob.request("MESSAGE"), 200)
+        await bob.silence()
+
+
+async def test_a_message_on_its_way_to_a_connection_that_closes_is_brought_to_the_next_one() -> None:
+    both = (Transport.UDP, Transport.TCP)
+    async with Calling(both) as edge, Agent(edge) as alice, Wired(edge, "bob") as bob:
+        await bob.register(firebase())
+        _write(alice, "hello")
+        await bob.request("MESSAGE")
+        await bob.hang()
+        await bob.connect()
+        await bob.register(firebase())
+        message = await bob.request("MESSAGE")
+        bob.answer(message, 200)
+        assert message.body == b"hello"
+        await alice.response(200)
+        await bob.silence()

@@ -8,6 +8,7 @@ import pytest
 
 from sip_calling import BOB, DOMAIN, Agent, Calling, firebase, voip
 from sip_registering import proving
+from stories.post import BAD_TOKEN
 from wakeline.model.notification import Notification
 from wakeline.model.sip.user import SipUser
 from wakeline.wire.sip.digest import secret_hash
@@ -147,3 +148,47 @@ async def test_a_registration_that_ended_is_woken_no_more() -> None:
         await alice.response(404)
         await edge.world.run()
         assert edge.world.google.sent == []
+
+
+async def test_a_phone_that_was_woken_often_enough_in_a_minute_is_not_woken_again_and_its_caller_hears_so_at_once() -> (
+    None
+):
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        for number in range(6):
+            alice.call_id = f"call {number}"
+            invite = alice.call()
+            await alice.response(100)
+            await alice.response(110)
+            await edge.pushes(number + 1)
+            alice.cancel(invite)
+            await alice.response(200)
+            alice.acknowledge(invite, await alice.response(487))
+        alice.call_id = "one too many"
+        alice.call()
+        await alice.response(100)
+        await alice.response(480)
+        assert len(edge.world.apple.sent) == 6
+
+
+async def test_a_token_in_doubt_is_kept_and_its_next_caller_hears_at_once() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        edge.world.apple.to_all = BAD_TOKEN
+        for number in range(2):
+            alice.call_id = f"call {number}"
+            invite = alice.call()
+            alice.acknowledge(invite, await alice.final(480))
+            await edge.world.run()
+        assert edge.bindings()[0].push is not None
+        assert len(edge.world.apple.sent) < 4
+
+
+async def test_a_phone_whose_app_was_deleted_is_away() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        await edge.world.store.apps.delete(edge.world.app.id)
+        alice.call()
+        await alice.response(100)
+        bob.answer(await bob.request("INVITE"), 200)
+        await alice.response(200)
