@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import msgspec
+import structlog
 
 from wakeline.config import Sip
 from wakeline.edges.sip.peers import Peers
@@ -36,6 +37,9 @@ from wakeline.wire.sip.uri import canonical_user, parse_uri
 ANONYMOUS = "anonymous.invalid"
 """The domain of a From that shows nobody (RFC 3323 section 4.1.1.3); who it is says the answer to our question."""
 _RETRY_AFTER = "5"
+
+
+_log = structlog.get_logger()
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +102,10 @@ class Authenticator:
                     stale = True
                 case None:
                     continue
+        if answered and not stale:
+            _log.info(
+                "sip.password_wrong", call_id=request.call_id, user=f"{answered[0].username}@{domain}", source=source
+            )
         raise self._question(place, domain, secrets, stale=stale)
 
     def _said(self, request: Request) -> tuple[str, str]:

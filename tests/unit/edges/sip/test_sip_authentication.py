@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from sip_registering import AOR, CONTACT, PASSWORD, Registering, Wire, call, contact, proving, register
 from storing import HOUR
@@ -64,6 +65,17 @@ async def test_a_wrong_password_and_an_unknown_user_are_asked_again_alike() -> N
             assert not any("stale" in one for one in answer.all("www-authenticate"))
             assert len(answer.all("www-authenticate")) == 2
         assert not edge.bindings()
+
+
+async def test_who_tries_passwords_is_in_the_log() -> None:
+    async with Registering(auth="digest") as edge:
+        await edge.user()
+        with capture_logs() as lines:
+            question = await edge.register(CONTACT)
+            await edge.ask(proving(register(CONTACT), question, "guessed"))
+        (line,) = [one for one in lines if one["event"] == "sip.password_wrong"]
+        assert (line["user"], line["source"]) == ("bob@example.org", edge.wire.remote.host)
+        assert "guessed" not in str(lines)
 
 
 async def test_nobody_registers_or_calls_as_another_user() -> None:
