@@ -128,7 +128,7 @@ def reply_of(app: App, taken: Taken) -> Reply:
 def lifetime(occasion: Occasion, settings: Settings) -> int:
     """Return the seconds that a push is good for where nobody said: what our own proxy would wait."""
     match occasion:
-        case Occasion.CALL:
+        case Occasion.CALL | Occasion.OTHER:
             return settings.sip.call_fork_timeout
         case Occasion.REGISTER:
             return _FOR_REGISTERING

@@ -34,6 +34,8 @@ _OCCASIONS = {
     "register": Occasion.REGISTER,
     "refresh": Occasion.REGISTER,
     "notify": Occasion.MESSAGE_WAITING,
+    "refer": Occasion.OTHER,
+    "subscribe": Occasion.OTHER,
 }
 
 
@@ -41,9 +43,9 @@ class SipPush(Strict, frozen=True, kw_only=True, rename={"from_": "from"}):
     """Which phone, and why. `contact`: the value of a Contact, in place of the three `pn_` fields.
 
     `type` is call, message or background; `event`, in its place, is what OpenSIPS and Kamailio have at hand: the method of the
-    request (INVITE, MESSAGE, NOTIFY, REGISTER), or OpenSIPS' reason (ini-INVITE, reg-refresh). `call_id` makes repeats one push.
-    `from` is the caller's address (`"Alice" <sip:alice@example.org>`), if the phone may learn it from the push; `uid` is the
-    phone's `+sip.instance`; `ttl` in seconds.
+    request (INVITE, MESSAGE, NOTIFY, REFER, REGISTER), or OpenSIPS' reason (ini-INVITE, mid-INVITE, reg-refresh). `call_id` makes
+    repeats one push. `from` is the caller's address (`"Alice" <sip:alice@example.org>`), if the phone may learn it from the push;
+    `uid` is the phone's `+sip.instance`; `ttl` in seconds.
     """
 
     pn_provider: _Text = ""
@@ -88,7 +90,9 @@ async def push(call: Call) -> Answer:
 def _occasion(asked: SipPush) -> Occasion:
     """Return why the phone is woken. Raises InvalidRequest."""
     field, said = ("type", asked.type) if asked.type or not asked.event else ("event", asked.event)
-    found = _OCCASIONS.get(said.lower().rpartition("-")[2])
+    when, _, what = said.lower().rpartition("-")
+    # What comes within a call, such as another INVITE, rings nobody.
+    found = Occasion.OTHER if (field, when) == ("event", "mid") else _OCCASIONS.get(what)
     if found is None:
         raise InvalidRequest(
             f"{said[:40]!r} is no reason to wake a phone" if said else "It is not said why the phone is woken",

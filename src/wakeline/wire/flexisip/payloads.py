@@ -194,8 +194,9 @@ def firebase(texts: PushTexts, push: Push) -> dict[str, Any]:
 
 
 def instance_text(instance: str) -> str:
-    """Return a phone's instance (`urn:uuid:...`) as it stands in `+sip.instance`, as apps know it; other ids as they are."""
-    return f'"<{instance}>"' if instance.startswith("urn:") else instance
+    """Return a phone's instance (`urn:uuid:...`, quoted or not) as it stands in `+sip.instance`; other ids as they are."""
+    bare = instance.strip('"').removeprefix("<").removesuffix(">")
+    return f'"<{bare}>"' if bare.startswith("urn:") else instance
 
 
 def loc_key(texts: PushTexts, occasion: Occasion) -> str:

@@ -48,7 +48,7 @@ async def kept(gateway: Gateway, answer: httpx2.Response) -> Notification:
 
 async def test_a_call_goes_to_the_voip_token_of_the_app_that_the_parameters_name(app: Gateway) -> None:
     answer = await app.call(
-        "POST", PATH, json={**CALL, "from": '"Al" <sip:alice@example.org;x=1>', "uid": "urn:uuid:7", "ttl": 20}
+        "POST", PATH, json={**CALL, "from": '"Al" <sip:alice@example.org;x=1>', "uid": "<urn:uuid:7>", "ttl": 20}
     )
     found = await kept(app, answer)
     raw = found.content.apns.raw
@@ -68,6 +68,8 @@ async def test_a_call_goes_to_the_voip_token_of_the_app_that_the_parameters_name
         ({**APPLE, "event": "reg-refresh"}, PushType.BACKGROUND, Lane.BACKGROUND, 3600),
         ({**GOOGLE, "event": "ini-INVITE", "call_id": "c"}, PushType.CALL, Lane.CALL, 32),
         ({**GOOGLE, "event": "MESSAGE"}, PushType.ALERT, Lane.ALERT, 604_800),
+        ({**APPLE, "event": "mid-INVITE"}, PushType.ALERT, Lane.ALERT, 32),
+        ({**APPLE, "event": "REFER"}, PushType.ALERT, Lane.ALERT, 32),
     ],
 )
 async def test_type_or_event_says_what_kind_of_push_it_is(
