@@ -285,8 +285,8 @@ class Message(ABC):
 
 
 def _value(line: str) -> str:
-    value = line.partition(":")[2].strip(" \t")
-    return _FOLD.sub(" ", value).strip(" ") if "\n" in value else value
+    value = line.partition(":")[2]
+    return (_FOLD.sub(" ", value) if "\n" in value else value).strip(" \t")
 
 
 def _line(name: str, value: str) -> str:

@@ -8,6 +8,7 @@ from wakeline.model.errors import LocalProtocolError
 from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.faults import fault
 from wakeline.wire.sip.message import Request, Response, parse
+from wakeline.wire.sip.push_params import hide
 
 
 def sip(text: str, body: bytes = b"") -> bytes:
@@ -67,6 +68,16 @@ def test_a_folded_value_is_one_line_to_its_reader() -> None:
     message = invite()
     assert message.get("cseq") == "20 INVITE"
     assert (message.cseq.number, message.cseq.method) == (20, "INVITE")
+
+
+def test_a_fold_with_nothing_in_it_leaves_no_line_end_in_the_value() -> None:
+    wire = b"OPTIONS sip:h SIP/2.0\r\nContact: <sip:a@h;pn-prid=1>\r\n \r\n\t\r\nSubject:\r\n  \r\n\r\n"
+    message = parse(wire)
+    assert message.get("contact") == "<sip:a@h;pn-prid=1>"
+    assert message.get("subject") == ""
+    assert message.to_bytes() == wire
+    hide(message)
+    assert message.lines("contact") == ["Contact: <sip:a@h>"]
 
 
 def test_lists_run_over_all_fields_of_a_name_and_split_outside_quotes_and_brackets() -> None:
