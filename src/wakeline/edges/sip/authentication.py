@@ -32,6 +32,7 @@ from wakeline.wire.sip.digest import (
     proves,
 )
 from wakeline.wire.sip.message import Request
+from wakeline.wire.sip.pieces import is_utf8
 from wakeline.wire.sip.uri import canonical_user, parse_uri
 
 ANONYMOUS = "anonymous.invalid"
@@ -119,7 +120,7 @@ class Authenticator:
         return canonical_user(uri.user), uri.host
 
     async def _secrets(self, user: str, domain: str) -> Mapping[str, str]:
-        if not user:
+        if not user or not is_utf8(user):
             return {}
         try:
             known = await self._credentials.digests(user, domain) or {}

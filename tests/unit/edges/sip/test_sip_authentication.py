@@ -67,6 +67,12 @@ async def test_a_wrong_password_and_an_unknown_user_are_asked_again_alike() -> N
         assert not edge.bindings()
 
 
+async def test_a_user_whose_name_is_no_utf_8_is_nobody() -> None:
+    async with Registering(auth="digest") as edge:
+        assert (await edge.ask(call(user="al\udcffce"))).status == 407
+        assert (await edge.ask(register(CONTACT, user="b\udcffb"))).status == 401
+
+
 async def test_who_tries_passwords_is_in_the_log() -> None:
     async with Registering(auth="digest") as edge:
         await edge.user()
