@@ -1,0 +1,81 @@
+"""Judged by sipp: many phones register, and many calls go through, without a failure or a repeated message."""
+
+from __future__ import annotations
+
+import csv
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from acme import furnish
+from interop.sip.programs import Caller, needs_sipp
+from processes import Gateway, Simulator, gateway, pointing_at, simulator
+
+pytestmark = [pytest.mark.interop, needs_sipp]
+
+SETTINGS = '[sip]\nlisten = ["udp:127.0.0.1:0"]\ndomains = ["example.org"]\nauth = "none"\n'
+FULL = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with (
+        simulator(tmp_path_factory.mktemp("fake")) as fake,
+        gateway(tmp_path_factory.mktemp("edge"), pointing_at(fake) + SETTINGS) as running,
+    ):
+        furnish(running, fake)
+        yield running
+
+
+def port(running: Gateway) -> int:
+    """Return where it speaks SIP."""
+    lines = [json.loads(line) for line in running.log.read_text().splitlines() if line.startswith("{")]
+    (place,) = next(line["at"] for line in lines if line["event"] == "sip.listening")
+    return int(place.rpartition(":")[2])
+
+
+def figures(directory: Path, scenario: str) -> tuple[int, int, int]:
+    """Return what sipp counted: calls that went as the scenario says, calls that did not, and messages sent again."""
+    *_, last = csv.DictReader((directory / f"{scenario}.csv").read_text().splitlines(), delimiter=";")
+    return int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"]), int(last["Retransmissions(C)"])
+
+
+def counting(directory: Path, scenario: str, calls: int, rate: int) -> tuple[str, ...]:
+    return (
+        *("-m", str(calls), "-r", str(rate), "-l", str(calls)),
+        *("-trace_stat", "-fd", "1", "-stf", str(directory / f"{scenario}.csv")),
+    )
+
+
+@pytest.mark.parametrize(("phones", "rate"), [(500, 250), pytest.param(5_000, 500, marks=FULL)])
+def test_phones_register(edge: Gateway, tmp_path: Path, phones: int, rate: int) -> None:
+    caller = Caller(tmp_path, port(edge), "register", more=counting(tmp_path, "register", phones, rate))
+
+    assert caller.succeeded(60)
+    assert figures(tmp_path, "register") == (phones, 0, 0)
+
+
+@pytest.mark.parametrize(("calls", "rate"), [(150, 75), pytest.param(4_500, 150, marks=FULL)])
+def test_calls_go_through(edge: Gateway, tmp_path: Path, calls: int, rate: int) -> None:
+    bob = free_port()
+    answering = Caller(tmp_path, port(edge), "answering", more=("-p", str(bob)))
+    try:
+        assert Caller(tmp_path, port(edge), "plain", more=("-m", "1", "-key", "bob_port", str(bob))).succeeded()
+        caller = Caller(tmp_path, port(edge), "short", more=counting(tmp_path, "short", calls, rate))
+        assert caller.succeeded(90)
+    finally:
+        answering.process.terminate()
+        answering.process.wait(10)
+
+    assert figures(tmp_path, "short") == (calls, 0, 0)
+
+
+def free_port() -> int:
+    """Return a port for a program that cannot choose one and say it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+        found.bind(("127.0.0.1", 0))
+        number: int = found.getsockname()[1]
+        return number
