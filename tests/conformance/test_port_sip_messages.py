@@ -5,9 +5,10 @@ import asyncio
 import msgspec
 import pytest
 
-from sip_nouns import ALICE, BOB, message
+from sip_nouns import ALICE, BOB, binding, message
 from storing import HOUR, NOW, Store
 from wakeline.model.errors import InvalidRequest
+from wakeline.model.sip.binding import BindingChange
 
 pytestmark = pytest.mark.anyio
 
@@ -115,6 +116,24 @@ async def test_a_phone_with_two_accounts_is_given_those_of_each(store: Store) ->
     assert await keys(store) == ["c1 1"]
     assert await keys(store, aor=ALICE) == ["c2 1"]
     assert await store.sip_messages.count(ALICE) == 1
+
+
+async def test_what_waits_for_a_phone_that_has_another_name_now_waits_for_it_by_that(store: Store) -> None:
+    await store.sip_messages.put(message("c1 1", "old", "tablet"))
+    await store.sip_messages.put(message("c2 1", "old", "new"))
+    await store.sip_messages.put(message("c3 1", "old", aor=ALICE))
+
+    change = BindingChange(aor=BOB, put=(binding("new"),), removed=("old",), moved=(("old", "new"),))
+    await store.sip_bindings.change(change)
+
+    assert await keys(store, "new") == ["c1 1", "c2 1"]
+    assert await keys(store, "old") == []
+    assert await keys(store, "tablet") == ["c1 1"]
+    assert await keys(store, "old", aor=ALICE) == ["c3 1"]
+    assert [each.uids for each in await store.sip_messages.waiting(BOB, "new", now=NOW, limit=9)] == [
+        ("new", "tablet"),
+        ("new",),
+    ]
 
 
 async def test_what_has_expired_is_left_out_and_then_forgotten(store: Store) -> None:

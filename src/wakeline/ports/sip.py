@@ -16,6 +16,7 @@ class SipBindings(Protocol):
     async def change(self, change: BindingChange) -> None:
         """Write what a REGISTER does; on disk when it returns. Calls that arrive while a commit runs share the next one.
 
+        What waits for a phone that has another uid now (`moved`) waits for that.
         Raises StoreUnavailable, and nothing is changed; InvalidRequest for text that is no UTF-8.
         """
 

@@ -202,6 +202,10 @@ PLANS = {
         "sip_message USING INTEGER PRIMARY KEY (rowid=?)",
         "each USING PRIMARY KEY (message=?)",
     ],
+    ("sip_messages", "move_messages"): [
+        "sip_message_for USING COVERING INDEX sip_message_for_uid (uid=? AND message=?)",
+        "sip_message USING COVERING INDEX sip_message_same (aor=?)",
+    ],
     ("sip_messages", "count_messages"): ["sip_message USING COVERING INDEX sip_message_same (aor=?)"],
     ("sip_messages", "old_messages"): ["sip_message USING COVERING INDEX sip_message_expires (expires<?)"],
     ("sip_messages", "forget_phones"): ["sip_message_for USING PRIMARY KEY (message=?)"],

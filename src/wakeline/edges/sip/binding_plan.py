@@ -51,6 +51,7 @@ def plan(
     if len(judged) > settings.max_contacts:
         raise Refused(403, "A REGISTER with too many Contacts", phrase="Too many contacts in REGISTER")
     put: dict[str, Binding] = {}
+    moved: dict[str, str] = {}
     gone: dict[str, Binding] = {each.uid: each for each in present} if asked.everything else {}
     for each in judged:
         wish = each.wish
@@ -61,11 +62,18 @@ def plan(
         _check_length(each, settings)
         made = _made(asked, each, before, settings, now, granted)
         put[made.uid] = made
-        gone.update((old.uid, old) for old in (*before, *_same_token(made.push, present)))
+        was = {old.uid: old for old in (*before, *_same_token(made.push, present))}
+        gone.update(was)
+        moved.update(dict.fromkeys(was, made.uid))
     _check_order(asked, [*gone.values(), *(old for old in present if old.uid in put)])
     left = [old for old in present if old.uid not in gone and old.uid not in put]
     gone.update((old.uid, old) for old in _surplus(left, settings.max_contacts - len(put)))
-    return BindingChange(aor=asked.aor, put=tuple(put.values()), removed=tuple(uid for uid in gone if uid not in put))
+    return BindingChange(
+        aor=asked.aor,
+        put=tuple(put.values()),
+        removed=tuple(uid for uid in gone if uid not in put),
+        moved=tuple((old, new) for old, new in moved.items() if old not in put),
+    )
 
 
 def _same_phone(wish: Wish, present: Iterable[Binding]) -> list[Binding]:

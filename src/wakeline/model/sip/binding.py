@@ -47,8 +47,12 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class BindingChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What a REGISTER does to an AoR: `put` are made or replaced (by uid), `removed` are uids that go."""
+    """What a REGISTER does to an AoR: `put` are made or replaced (by uid), `removed` are uids that go.
+
+    `moved` are phones that have another uid now, old and new: what waits for the old one waits for the new.
+    """
 
     aor: str
     put: tuple[Binding, ...] = ()
     removed: tuple[str, ...] = ()
+    moved: tuple[tuple[str, str], ...] = ()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sip_nouns import message
 from sip_registering import AOR, APNS, FCM, INSTANCE, TOKEN, Registering, contact
 from storing import ToldClock, sqlite_store
 from wakeline.model.sip.binding import BindingChange
@@ -85,3 +86,29 @@ async def test_a_phone_that_leaves_is_gone_after_a_restart_too(tmp_path: Path) -
         assert again.bindings() == []
         assert await again.store.sip_bindings.by_token(1, "fcm-token-1") == []
         assert await again.store.devices.get(1, INSTANCE) is None
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        contact(FCM, instance="urn:uuid:installed-again"),
+        contact(FCM, more=";reg-id=1"),
+    ],
+)
+async def test_what_waits_for_a_phone_waits_for_it_when_it_is_told_apart_by_something_else(
+    tmp_path: Path, again: str
+) -> None:
+    clock = ToldClock()
+    async with Registering(clock=clock, store=await opened(tmp_path, clock)) as sip:
+        await sip.firebase()
+        await sip.register(contact(FCM))
+        (before,) = sip.bindings()
+        await sip.store.sip_messages.put(message("c1 1", before.uid))
+
+        await sip.register(again, call_id="c2", supported="outbound")
+
+        (after,) = sip.bindings()
+        assert after.uid != before.uid
+        waiting = sip.store.sip_messages.waiting
+        assert [each.key for each in await waiting(AOR, after.uid, now=clock.time, limit=9)] == ["c1 1"]
+        assert await waiting(AOR, before.uid, now=clock.time, limit=9) == []

@@ -9,14 +9,16 @@ import msgspec
 from wakeline.model.sip.binding import Binding, BindingChange
 from wakeline.ports import Clock
 from wakeline.storage.memory.registers import MemoryApps
+from wakeline.storage.memory.sip.messages import MemorySipMessages
 from wakeline.storage.sip import applied, in_order, is_woken_by, refuse_broken_text, without_app
 
 
 class MemorySipBindings:
     """Bindings by AoR."""
 
-    def __init__(self, apps: MemoryApps, clock: Clock) -> None:
+    def __init__(self, apps: MemoryApps, messages: MemorySipMessages, clock: Clock) -> None:
         self._apps = apps
+        self._messages = messages
         self._clock = clock
         self._of: dict[str, list[Binding]] = {}
 
@@ -25,6 +27,8 @@ class MemorySipBindings:
         refuse_broken_text(change)
         put = tuple(without_app(each) if self._apps.is_gone(each.app) else each for each in change.put)
         change = msgspec.structs.replace(change, put=put)
+        for old, new in change.moved:
+            self._messages.move(change.aor, old, new)
         self._put(change.aor, applied(self._of.get(change.aor, ()), change))
 
     def of(self, aor: str) -> list[Binding]:

@@ -49,6 +49,13 @@ class MemorySipMessages:
         else:
             self._forget(message)
 
+    def move(self, aor: str, old: str, new: str) -> None:
+        """Have what waits for one phone of an address wait for another."""
+        for number, message in self._messages.items():
+            if message.aor == aor and old in message.uids:
+                uids = tuple(new if uid == old else uid for uid in message.uids)
+                self._messages[number] = to_each_once(msgspec.structs.replace(message, uids=uids))
+
     async def count(self, aor: str) -> int:
         """Count what waits for an AoR."""
         return sum(each.aor == aor for each in self._messages.values())

@@ -16,6 +16,7 @@ from wakeline.ports import Clock
 from wakeline.storage.sip import applied, in_order, is_woken_by, refuse_broken_text, without_app
 from wakeline.storage.sqlite.apps import SqliteApps
 from wakeline.storage.sqlite.reader import Reader
+from wakeline.storage.sqlite.sip.messages import move
 from wakeline.storage.sqlite.sip.rows import SQL, binding_of, forget, gruu_key, keep, leave_app, token_key
 from wakeline.storage.sqlite.writer import Transaction, Writer
 from wakeline.wire.sip.pieces import is_utf8
@@ -67,6 +68,8 @@ class SqliteSipBindings:
                 forget(tx, [(place[0], place[-1])])
         for binding in put:
             keep(tx, binding)
+        for old, new in coming.change.moved:
+            move(tx, aor, old, new)
 
     def _arrived(self, coming: _OnItsWay) -> None:
         """Lay a change over the disk no more: it is there, or was not taken."""

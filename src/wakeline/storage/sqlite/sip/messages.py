@@ -61,6 +61,12 @@ class SqliteSipMessages:
                 return gone
 
 
+def move(tx: Transaction, aor: str, old: str, new: str) -> None:
+    """Have what waits for one phone of an address wait for another; what waits for both already, once."""
+    tx.execute(_SQL["move_messages"], (new, old, aor))
+    tx.execute(_SQL["leave_messages"], (old, aor))
+
+
 def _put(tx: Transaction, message: WaitingMessage) -> WaitingMessage:
     present = tx.one(_SQL["message_of_key"], (message.aor, message.key))
     if present is not None:

@@ -19,6 +19,14 @@ SELECT id, aor, key, call_id, at, expires, request,
 FROM sip_message_for AS mine JOIN sip_message ON id = mine.message
 WHERE mine.uid = ? AND aor = ? AND expires > ? ORDER BY mine.message LIMIT ?;
 
+-- name: move_messages!
+-- Have what waits for one phone of an address wait for another.
+UPDATE OR IGNORE sip_message_for SET uid = ? WHERE uid = ? AND message IN (SELECT id FROM sip_message WHERE aor = ?);
+
+-- name: leave_messages!
+-- Have nothing of an address wait for a phone.
+DELETE FROM sip_message_for WHERE uid = ? AND message IN (SELECT id FROM sip_message WHERE aor = ?);
+
 -- name: take_message!
 -- Have a message wait for a phone no more.
 DELETE FROM sip_message_for WHERE message = ? AND uid = ?;
