@@ -47,7 +47,7 @@ def place(running: Gateway) -> str:
 
 @pytest.mark.parametrize("ends", ["alice", "bob"])
 def test_two_web_pages_call_and_write(edge: Gateway, authority: Path, node_modules: Path, ends: str) -> None:
-    asked = {"url": place(edge), "domain": "example.org", "password": PASSWORD, "ends": ends}
+    asked: dict[str, object] = {"url": place(edge), "domain": "example.org", "password": PASSWORD, "ends": ends}
     seen = run_node("web_phones.js", node_modules, asked, authority / "ca.pem")
 
     def of(who: str) -> list[tuple[str, object]]:
