@@ -116,6 +116,10 @@ class Play:
             return await self._send_by_bitrix24(case)
         if case.deal:
             return await self._send_by_rule(case)
+        if case.asked_by == "kamailio":
+            return str((await self._api("POST", "/v1/sip/push", json=case.notification))["id"])
+        if case.asked_by == "flexisip":
+            return str((await self._api("GET", "/flexisip", params=case.notification))["id"])
         body = {"to": {"devices": [case.device]}, **case.notification}
         taken = await self._api("POST", f"/v1/apps/{case.app}/notifications", json=body)
         return str(taken["id"])

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from wakeline.cli.demo import material
+
 CHAT, VOICE = "demo-chat", "demo-voice"
 PORTAL_PREFIX = "crm-"
 """What stands before the number of a user of the connected portal."""
@@ -29,7 +31,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     `notification` is what a caller of our own API sends, or, with a `bitrix24_user`, the parameters that a client of Bitrix24
     gives `pull.application.push.add` beside that user, or, with a `deal`, the fields that change in this deal of a connected
-    portal, whose user 1 is responsible for it.
+    portal, whose user 1 is responsible for it. With `asked_by` it is what a SIP proxy asks for: `kamailio` as the body of
+    `POST /v1/sip/push`, `flexisip` as the query of its external push URI.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     target_state: str = "active"
     bitrix24_user: int = 0
     deal: int = 0
+    asked_by: str = ""
 
     @property
     def user(self) -> str:
@@ -202,6 +206,39 @@ CASES: tuple[Case, ...] = (
         provider="apns",
         texts=(QUOTES, "1\u00a0250.50\u00a0EUR"),
         deal=9,
+    ),
+    Case(
+        name="a Kamailio has a phone woken, iPhone",
+        app=VOICE,
+        device="iphone-9",
+        target=Target(kind="apns-voip", value=_apns(0xA9)),
+        notification={
+            "contact": f"<sip:bob@192.0.2.9;pn-provider=apns;pn-param=ABCD1234.{VOICE_BUNDLE}.voip;pn-prid={_apns(0xA9)}:voip>",
+            "event": "INVITE",
+            "call_id": "call-9",
+            "from": f'"{RIGHT_TO_LEFT}" <sip:alice@example.org>',
+        },
+        provider="apns",
+        texts=(RIGHT_TO_LEFT, "sip:alice@example.org", "call-9"),
+        asked_by="kamailio",
+    ),
+    Case(
+        name="a Flexisip hands a message over, Android",
+        app=CHAT,
+        device="android-9",
+        target=Target(kind="fcm", value=_fcm(9)),
+        notification={
+            "type": "firebase",
+            "token": _fcm(9),
+            "app-id": material.PROJECT,
+            "event": "message",
+            "call-id": "message-9",
+            "from-uri": "sip:alice@example.org",
+            "from-name": EMOJI,
+        },
+        provider="fcm",
+        texts=(EMOJI, "sip:alice@example.org", "message-9"),
+        asked_by="flexisip",
     ),
 )
 
