@@ -173,8 +173,11 @@ def _same(kind: TargetKind, value: str, target: TargetClaim) -> bool:
 
 
 def _key(wake: Wake) -> IdempotencyKey | None:
-    """Return what makes a repeat one: the call, the token and why it is woken. Without a Call-ID each push is another."""
-    if not wake.push.call_id:
+    """Return what makes a repeat one: the call, the token and why it is woken; None: each push is another.
+
+    So it is without a Call-ID, and where requests share one: within a dialog, and from one registration to the next.
+    """
+    if not wake.push.call_id or wake.push.occasion in (Occasion.OTHER, Occasion.REGISTER):
         return None
     marks = "\n".join((wake.push.call_id, *wake.params.key, wake.push.occasion))
     digest = hashlib.sha256(marks.encode(errors="surrogateescape"))

@@ -98,7 +98,7 @@ async def test_a_repeat_is_answered_alike_and_sent_once(flexisip: Gateway) -> No
 
 
 async def test_renewing_a_registration_is_a_new_push_each_time(flexisip: Gateway) -> None:
-    given = CALL | {"event": "", "call-id": "", "app-id": "com.acme.chat.prod"}
+    given = CALL | {"event": "", "app-id": "com.acme.chat.prod"}
     first, again = await asks(flexisip, **given), await asks(flexisip, **given)
     assert first.json()["id"] != again.json()["id"]
     assert (await kept(flexisip, first)).lane is Lane.BACKGROUND

@@ -98,6 +98,13 @@ async def test_the_same_wake_asked_for_twice_is_one_push(app: Gateway) -> None:
     assert await app.store.queue.pending() == 2
 
 
+@pytest.mark.parametrize("event", ["reg-refresh", "mid-BYE"])
+async def test_requests_that_share_a_call_id_are_a_push_each(app: Gateway, event: str) -> None:
+    given = {**APPLE, "event": event, "call_id": "registration"}
+    first, again = [await app.call("POST", PATH, json=given) for _ in range(2)]
+    assert first.json()["id"] != again.json()["id"]
+
+
 async def test_a_token_that_is_gone_is_refused_with_410(app: Gateway) -> None:
     wake = {**GOOGLE, "type": "call"}
     found = await kept(app, await app.call("POST", PATH, json={**wake, "call_id": "c1"}))
