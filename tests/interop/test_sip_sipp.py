@@ -12,7 +12,7 @@ import pytest
 
 from acme import furnish
 from interop.sip.programs import Caller, needs_sipp
-from processes import Gateway, Simulator, gateway, pointing_at, simulator
+from processes import Gateway, gateway, pointing_at, simulator
 
 pytestmark = [pytest.mark.interop, needs_sipp]
 
