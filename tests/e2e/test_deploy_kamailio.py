@@ -14,8 +14,10 @@ import msgspec
 import pytest
 
 from acme import BUNDLE, Stack
+from interop.sip.programs import PASSWORD, Caller, Phone, needs_linphonec, needs_sipp, registered
 from processes import end, until
 from udp_phone import UdpPhone
+from wakeline.cli.demo.material import PROJECT
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "kamailio"
 DOMAIN = "example.org"
@@ -43,7 +45,12 @@ def laid_out(directory: Path, port: int, *settings: str) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     for file in ("kamailio.cfg", "wakeline.cfg"):
         shutil.copy(DEPLOY / file, directory)
-    lines = (f"#!define LISTEN udp:127.0.0.1:{port}", f'#!define DOMAIN "{DOMAIN}"', *settings)
+    lines = (
+        f"#!define LISTEN udp:127.0.0.1:{port}",
+        f"#!define LISTEN_TOO tcp:127.0.0.1:{port}",
+        f'#!define DOMAIN "{DOMAIN}"',
+        *settings,
+    )
     (directory / "local.cfg").write_text("".join(f"{line}\n" for line in lines))
     return directory / "kamailio.cfg"
 
@@ -256,3 +263,30 @@ def test_nobody_registers_or_is_relayed_without_a_password(tmp_path: Path) -> No
             phone.response(407, "INVITE", "relay")
             phone.invite(f"sip:bob@{DOMAIN}", "unknown caller")
             phone.response(407, "INVITE", "unknown caller")
+
+
+@needs_linphonec
+@needs_sipp
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_linphonec_sleeps_is_called_by_sipp_and_wakes(tmp_path: Path, stack: Stack, transport: str) -> None:
+    words = "".join(f' $sht(passwords=>{user}@{DOMAIN}) = "{PASSWORD}";' for user in ("bob", "alice"))
+    closed = [line for line in settings(stack) if not line.endswith("OPEN")]
+    (tmp_path / "kamailio").mkdir()
+    (tmp_path / "kamailio" / "users.cfg").write_text(f"event_route[htable:mod-init] {{{words} }}\n")
+    prid = f"{next(_users)}" + "A" * 60 + ":APA91bLin"
+    push = f"pn-provider=fcm;pn-prid={prid};pn-param={PROJECT}"
+    for proxy in running(tmp_path / "kamailio", *closed):
+        phone = Phone(tmp_path / "phone", proxy.port, transport, push, uuid="33333333-2222-3333-4444-555555555555")
+        registered(phone)
+        caller = Caller(tmp_path / "caller", proxy.port, "call", transport=transport, more=("-m", "1"))
+        try:
+            wake = pushed(stack, prid)
+            phone.wake()
+            assert caller.succeeded(), caller.messages
+        finally:
+            phone.sleep()
+
+        assert wake["body"]["message"]["android"]["data"]["loc-key"] == "IC_MSG"
+        assert caller.statuses() == [407, 100, 110, 180, 200, 200]
+        assert phone.received("INVITE") == 1
+        assert not [one for one in caller.received() if "pn-" in one or prid in one]
