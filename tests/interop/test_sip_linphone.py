@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 from acme import furnish
 from interop.sip.programs import PASSWORD, Caller, Phone, needs_linphonec, needs_sipp, registered
@@ -17,7 +18,7 @@ pytestmark = [pytest.mark.interop, needs_linphonec, needs_sipp]
 
 PRID = "cZx" + "A" * 60 + ":APA91bBob"
 PUSH = f"pn-provider=fcm;pn-prid={PRID};pn-param={PROJECT}"
-SETTINGS = '[sip]\nlisten = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]\ndomains = ["example.org"]\n'
+SETTINGS = '[sip]\nlisten = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0", "tls:127.0.0.1:0"]\ndomains = ["example.org"]\n'
 SETTINGS += "message_accept_timeout = 1\n"
 SETTINGS += 'digest_algorithms = ["MD5", "SHA-256"]\n'  # sipp looks at the first question alone
 
@@ -29,8 +30,21 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory, fake: Simulator) -> Iterator[Gateway]:
-    with gateway(tmp_path_factory.mktemp("edge"), pointing_at(fake) + SETTINGS) as running:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a certificate for this machine; returns the directory with it, its key, and who signed it."""
+    directory, ca = tmp_path_factory.mktemp("authority"), trustme.CA()
+    signed = ca.issue_cert("localhost")
+    ca.cert_pem.write_to_path(directory / "ca.pem")
+    signed.private_key_pem.write_to_path(directory / "key.pem")
+    for blob in signed.cert_chain_pems:
+        blob.write_to_path(directory / "certificate.pem", append=True)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory: pytest.TempPathFactory, fake: Simulator, authority: Path) -> Iterator[Gateway]:
+    tls = f'tls_certificate = "{authority / "certificate.pem"}"\ntls_key = "{authority / "key.pem"}"\n'
+    with gateway(tmp_path_factory.mktemp("edge"), pointing_at(fake) + SETTINGS + tls) as running:
         furnish(running, fake)
         with running.client() as operator:
             for user in ("bob", "alice"):
@@ -45,17 +59,19 @@ def ports(running: Gateway) -> dict[str, int]:
     return {place.partition(":")[0]: int(place.rpartition(":")[2]) for place in places}
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 def test_a_sleeping_phone_is_woken_and_rings_once(
-    edge: Gateway, fake: Simulator, tmp_path: Path, transport: str
+    edge: Gateway, fake: Simulator, authority: Path, tmp_path: Path, transport: str
 ) -> None:
-    port = ports(edge)[transport]
-    uuid = "11111111-2222-3333-4444-555555555555"
-    phone = Phone(tmp_path / "phone", port, transport, PUSH, uuid=uuid)
+    uuid, ca_file = "11111111-2222-3333-4444-555555555555", str(authority / "ca.pem")
+    phone = Phone(
+        tmp_path / "phone", ports(edge)[transport], transport, PUSH, uuid=uuid, host="localhost", ca_file=ca_file
+    )
     registered(phone)
     before = len(fake.requests(PRID))
 
-    caller = Caller(tmp_path / "caller", port, "call", transport=transport, more=("-m", "1"))
+    spoken = "udp" if transport == "tls" else transport  # Debian's sipp speaks no TLS
+    caller = Caller(tmp_path / "caller", ports(edge)[spoken], "call", transport=spoken, more=("-m", "1"))
     try:
         (push,) = until(lambda: fake.requests(PRID)[before:] or None, "the phone is woken")
         phone.wake()
