@@ -3,6 +3,9 @@
 A call that rings such a user is registered there (TYPE 2: the portal looks up whose number that is) and its card is shown; when
 it ends, it is finished with duration and status. All of it goes through the outbox: durable, in order, once.
 
+A user of ours whose name bears the portal's prefix is known by his number there (`<member_id>:7`). Who is called by SIP is known by
+his inner number: `sip:107@example.org` is whoever has 107 on the portal, which looks that up itself.
+
 Rule 1: a finish is written together with the register, due some hours later, and the real one takes its place. So no card
 hangs for ever because nobody told how a call ended.
 Rule 2: the first end that is told counts; but a call in which people talked was answered, whatever was told before.
@@ -13,6 +16,7 @@ Rule 4: a call that a user began on the portal (ONEXTERNALCALLSTART) is register
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -44,8 +48,13 @@ _log = structlog.get_logger()
 
 Params = dict[str, object]
 
-_Rung = tuple[CallBegan, list[int]]
+Who = int | str
+"""A user of a portal: his number there, or his inner phone number."""
+
+_Rung = tuple[CallBegan, list[Who]]
 """A call, and whom it rings on one portal."""
+
+_EXTENSION = re.compile(r"sip:([0-9]{1,20})@.+")
 
 
 class Calls:
@@ -89,18 +98,18 @@ class Calls:
 
     # --- whose call it is
 
-    def _home(self, app: int, user: str) -> tuple[Installation, int] | None:
-        """Return the portal of a user of an app, and his number there; of several the one with the longest prefix."""
+    def _home(self, app: int, user: str) -> tuple[Installation, Who] | None:
+        """Return the portal of a user of an app, and who he is there; of several the one with the longest prefix."""
         homes = (
-            (each, number)
+            (each, who)
             for each in self._installations.all()
-            if each.app == app and _is_interested(each) and (number := number_of(each, user))
+            if each.app == app and _is_interested(each) and (who := who_of(each, user))
         )
         return max(homes, key=lambda home: len(home[0].prefix), default=None)
 
-    def _guests(self, call: CallBegan) -> dict[int, list[int]]:
+    def _guests(self, call: CallBegan) -> dict[int, list[Who]]:
         """Return which users a call rings, by installation."""
-        found: dict[int, list[int]] = {}
+        found: dict[int, list[Who]] = {}
         for user in dict.fromkeys(call.users):
             home = self._home(call.app, user)
             if home is not None:
@@ -123,16 +132,16 @@ class Calls:
         known = await self._outbox.by_key(installation, _finish_key(call))
         return known is not None and not known.after
 
-    def _writes(self, installation: int, call: CallBegan, users: Sequence[int]) -> tuple[PortalWrite, PortalWrite]:
+    def _writes(self, installation: int, call: CallBegan, users: Sequence[Who]) -> tuple[PortalWrite, PortalWrite]:
         key, params = _register_key(call.call_id), _registration(call, users[0])
         finish = self._finish(installation, call.call_id, users[0], call.at, register=key)
         return _write(installation, REGISTER, params, key=key, at=call.at), finish
 
-    def _finish(self, installation: int, call: str, user: int, at: int, *, register: str) -> PortalWrite:
+    def _finish(self, installation: int, call: str, user: Who, at: int, *, register: str) -> PortalWrite:
         """Return the finish that is sent if nobody tells how a call ended."""
         params: Params = {
             "CALL_ID": "$result[CALL_ID]" if register else call,
-            "USER_ID": user,
+            **_named(user),
             "DURATION": 0,
             "STATUS_CODE": UNKNOWN,
         }
@@ -158,7 +167,8 @@ class Calls:
         if known.state is WriteState.WAITING and (said.get("STATUS_CODE") == UNKNOWN or call.duration):
             await self._hide(installation.id, call)
             said |= _result(call)
-            said["USER_ID"] = number_of(installation, call.user) or said["USER_ID"]
+            number = number_of(installation, call.user)
+            said |= _named(number) if number else {}
             finish = msgspec.structs.replace(known, params=msgspec.json.encode(said), at=call.at, due=call.at)
             await self._outbox.replace(finish)
             self._ring(installation.id)
@@ -176,6 +186,16 @@ class Calls:
 def number_of(installation: Installation, user: str) -> int:
     """Return the number that a user of our registry has on a portal; 0: he is none of its users."""
     return kinds.number_of(user[len(installation.prefix) :]) if user.startswith(installation.prefix) else 0
+
+
+def who_of(installation: Installation, user: str) -> Who:
+    """Return who a user of our registry is on a portal; 0 or empty: he is none of its users."""
+    extension = _EXTENSION.fullmatch(user)
+    return number_of(installation, user) or (extension[1] if extension else "")
+
+
+def _named(user: Who) -> Params:
+    return {"USER_ID": user} if isinstance(user, int) else {"USER_PHONE_INNER": user}
 
 
 def _is_interested(installation: Installation) -> bool:
@@ -206,10 +226,10 @@ def _write(installation: int, method: str, params: Params, *, key: str, at: int,
     )
 
 
-def _card(register: PortalWrite, call: CallBegan, users: Sequence[int]) -> PortalWrite | None:
+def _card(register: PortalWrite, call: CallBegan, users: Sequence[Who]) -> PortalWrite | None:
     """Return what shows a registered call to those users for whom it is not registered."""
-    owner = msgspec.json.decode(register.params, type=Params)["USER_ID"]
-    others = [user for user in users if user != owner][:MOST_SHOWN]
+    owner = msgspec.json.decode(register.params, type=Params).get("USER_ID")
+    others = [user for user in users if isinstance(user, int) and user != owner][:MOST_SHOWN]
     if not others:
         return None
     params: Params = {"CALL_ID": "$result[CALL_ID]", "USER_ID": others}
@@ -217,10 +237,10 @@ def _card(register: PortalWrite, call: CallBegan, users: Sequence[int]) -> Porta
     return _write(register.installation, SHOW, params, key=key, after=register.key, at=call.at)
 
 
-def _registration(call: CallBegan, user: int) -> Params:
+def _registration(call: CallBegan, user: Who) -> Params:
     """Return a register's parameters. The same EXTERNAL_CALL_ID within 30 minutes is the same call, so it may be repeated."""
     params: Params = {
-        "USER_ID": user,
+        **_named(user),
         "PHONE_NUMBER": call.phone,
         "TYPE": _INCOMING,
         "CALL_START_DATE": datetime.fromtimestamp(call.at // 1000, UTC).isoformat(),

@@ -1,12 +1,13 @@
 """Calls as somebody's journal wants them (a portal's call card): begun at the INVITE, ended at BYE, CANCEL or refusal.
 
-Only calls of users whose journal is kept are remembered, and only while they last. What a restart cuts off is not ended here:
-whoever keeps the journal has its own patience.
+Only calls of numbers to users whose journal is kept are remembered, and only while they last. What a restart cuts off is not
+ended here: whoever keeps the journal has its own patience.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterable
 
@@ -18,11 +19,15 @@ from wakeline.model.sip.binding import Binding
 from wakeline.ports import Clock
 from wakeline.ports.bitrix24_connector import CallBegan, CallEnded, CallJournal
 from wakeline.wire.sip.broken import Broken
+from wakeline.wire.sip.headers import NameAddr
 from wakeline.wire.sip.message import Request
+from wakeline.wire.sip.pieces import unescape
 from wakeline.wire.sip.uri import parse_uri
 
 MOST = 10_000
 """Calls that are remembered: a call whose BYE never comes stays until as many others began."""
+
+_PHONE = re.compile(r"\+?[0-9][0-9 ()./-]{1,38}[0-9]")
 
 _log = structlog.get_logger()
 
@@ -49,20 +54,21 @@ class CallRecords:
         """Note an INVITE to an address-of-record."""
         apps = {each.app for each in bindings if each.app}
         kept = tuple(app for app in sorted(apps) if self._journal.keeps(app, aor))
-        call_id = request.call_id
-        if not kept or call_id in self._calls:
+        call_id, phone = request.call_id, _phone(request.from_)
+        if not kept or not phone or call_id in self._calls:
             return
         record = self._calls[call_id] = _Record(aor=aor, apps=kept)
         if len(self._calls) > MOST:
             self._calls.popitem(last=False)
+        called = _number(_user(request.uri))
         calls = [
             CallBegan(
                 app=app,
                 call_id=call_id,
                 users=(aor,),
-                phone=_number(request.from_.uri),
+                phone=phone,
                 at=self._clock.now(),
-                line=_number(request.uri),
+                line=called,
             )
             for app in kept
         ]
@@ -126,9 +132,17 @@ class CallRecords:
         return task
 
 
-def _number(uri: str) -> str:
-    """Return whom a URI names: its user, which is the number where there is one."""
+def _phone(caller: NameAddr) -> str:
+    """Return the number of who calls: the user of the address, else the name beside it; empty: neither is a number."""
+    return _number(_user(caller.uri)) or _number(caller.display)
+
+
+def _user(uri: str) -> str:
     try:
-        return parse_uri(uri).user
+        return unescape(parse_uri(uri).user)
     except Broken:
         return ""
+
+
+def _number(text: str) -> str:
+    return text if _PHONE.fullmatch(text) else ""

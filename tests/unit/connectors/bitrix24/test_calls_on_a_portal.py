@@ -195,3 +195,17 @@ async def test_a_click_on_a_number_rings_the_users_own_phone_and_the_call_is_fin
     assert content.call is not None
     assert (content.call.id, content.call.caller) == (call, PHONE)
     assert [(one["CALL_ID"], one["CALL_DURATION"]) for one in office.calls] == [(call, "42")]
+
+
+async def test_a_call_by_sip_stands_in_the_record_of_who_has_its_inner_number(office: Office) -> None:
+    at, aor = office.world.clock.now(), "sip:103@example.org"
+    began = CallBegan(app=office.portal.app, call_id="c1", users=(aor,), phone=PHONE, at=at)
+    await office.journal.began([began])
+    await office.works()
+    office.world.clock.advance(9)
+    ended = CallEnded(app=office.portal.app, call_id="c1", duration=9, status=200, at=at + 9000, user=aor)
+    assert await office.journal.ended(ended)
+    await office.works()
+
+    [call] = office.calls
+    assert (call["PORTAL_USER_ID"], call["CALL_DURATION"], call["CALL_FAILED_CODE"]) == ("3", "9", "200")

@@ -350,3 +350,16 @@ async def test_a_portal_that_was_removed_meanwhile_is_told_nothing(office: Offic
     await office.journal.placed(portal, PLACED, START)
 
     assert (await office.writes(), office.rung) == ([], [])
+
+
+async def test_who_is_called_by_sip_is_known_to_the_portal_by_his_inner_number(office: Office) -> None:
+    await office.portal()
+    assert office.journal.keeps(office.app, "sip:107@example.org")
+    assert not office.journal.keeps(office.app, "sip:bob@example.org")
+    assert not office.journal.keeps(office.app + 1, "sip:107@example.org")
+    await office.journal.began([office.began("sip:107@example.org")])
+    assert await office.journal.ended(office.ended(42, 200, user="sip:107@example.org"))
+    register, finish = await office.writes()
+    assert params(register)["USER_PHONE_INNER"] == params(finish)["USER_PHONE_INNER"] == "107"
+    assert "USER_ID" not in params(register)
+    assert (params(finish)["DURATION"], params(finish)["STATUS_CODE"]) == (42, "200")

@@ -279,12 +279,20 @@ async def test_calls_are_in_the_journal_from_their_invite_to_their_end() -> None
         alice.within(ok, "BYE")
         await edge.until(lambda: bool(edge.journal.over))
         [begun], [over] = edge.journal.begun, edge.journal.over
-        assert (begun.users, begun.phone, begun.line, begun.call_id) == ((BOB,), "4930123456", "bob", invite.call_id)
+        assert (begun.users, begun.phone, begun.line, begun.call_id) == ((BOB,), "4930123456", "", invite.call_id)
         assert (over.status, over.duration, over.user) == (200, 42, BOB)
 
 
-async def test_a_call_that_nobody_took_ends_in_the_journal_with_its_status() -> None:
+async def test_a_call_of_a_name_that_is_no_number_is_in_no_journal() -> None:
     async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        alice.call()
+        await edge.pushes()
+        assert edge.journal.begun == []
+
+
+async def test_a_call_that_nobody_took_ends_in_the_journal_with_its_status() -> None:
+    async with Calling() as edge, Agent(edge, "+493012") as alice, Agent(edge, "bob") as bob:
         await bob.register(voip())
         invite = alice.call()
         await edge.pushes()
@@ -383,6 +391,7 @@ async def test_a_store_that_fails_the_journal_fails_no_call() -> None:
     async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
         await bob.register(voip())
         edge.journal.full = True
+        alice.user = "105"
         invite = alice.call()
         await edge.pushes()
         await bob.register(voip())
