@@ -161,8 +161,13 @@ class Endpoint:
         task = self._opening.get(hop)
         if task is None:
             task = self._opening[hop] = asyncio.get_running_loop().create_task(self._open(hop))
-            task.add_done_callback(lambda _: self._opening.pop(hop, None))
+            task.add_done_callback(lambda done: self._opened(hop, done))
         return await asyncio.shield(task)
+
+    def _opened(self, hop: Hop, task: asyncio.Task[Connection]) -> None:
+        self._opening.pop(hop, None)
+        if not task.cancelled():
+            task.exception()  # it may be that nobody waits any more
 
     def _datagram_flow(self, address: Address, mark: str | None = None) -> DatagramFlow | None:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import socket
 
 import pytest
 
 from sip_wire import LOOPBACK, Datagrams, Net, Stream, our_request, request
-from wakeline.edges.sip import connections, endpoint
+from wakeline.edges.sip import connections, endpoint, outlet
 from wakeline.edges.sip.client_transactions import Failure
 from wakeline.edges.sip.flows import Address, Hop, Transport
 from wakeline.model.errors import ConfigError
@@ -189,3 +191,17 @@ async def test_requests_sent_at_once_share_one_connection() -> None:
             (await far.user.next_request()).answer(200)
             assert (await net.user.next_answer()).status == 200
         assert far.endpoint.connections == 1
+
+
+async def test_a_peer_that_does_not_say_whether_it_accepts_connections_is_sent_a_datagram(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outlet, "TRY_TCP", 0.0)
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    async with Net() as net, Datagrams() as phone:
+        hop = Hop(Transport.UDP, Address(LOOPBACK, phone.port))
+        net.layer.send(our_request("MESSAGE", body="x" * 1300), hop, net.user)
+        assert parse(await phone.receive()).via.transport == "UDP"
+    gc.collect()
+    assert reported == []
