@@ -11,7 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from wakeline.config import Server, Settings
 from wakeline.service import connections, listeners
-from wakeline.service.connections import HEAD_SECONDS, LONGEST_HEAD, STILL_SECONDS
+from wakeline.service.connections import HEAD_SECONDS, LONGEST_HEAD
+from wakeline.service.http2_connection import STILL_SECONDS
 
 pytestmark = pytest.mark.anyio
 
