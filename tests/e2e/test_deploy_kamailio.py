@@ -136,8 +136,8 @@ def test_kamailio_accepts_the_configuration(tmp_path: Path) -> None:
 
 
 def test_a_sleeping_phone_is_pushed_and_gets_its_call_once(proxy: Proxy, stack: Stack) -> None:
-    asleep = Sleeper(proxy)
-    with asleep as bob, UdpPhone("alice", DOMAIN, proxy.port) as alice:
+    asleep, secret = Sleeper(proxy), ";app-id=of-alice;pn-provider=fcm;pn-param=p;pn-prid=of-alice"
+    with asleep as bob, UdpPhone("alice", DOMAIN, proxy.port, push=secret) as alice:
         alice.invite(bob.aor, "wakes")
         alice.response(110, "INVITE", "wakes")
         push = pushed(stack, asleep.token)
@@ -153,8 +153,9 @@ def test_a_sleeping_phone_is_pushed_and_gets_its_call_once(proxy: Proxy, stack: 
         others = alice.seen()
     assert push["headers"]["apns-push-type"] == "voip"
     assert push["body"]["aps"]["call-id"] == "wakes"
-    assert push["body"]["aps"]["uuid"] == bob.instance
+    assert push["body"]["aps"]["uuid"].strip('"') == bob.instance
     assert invite.all("Record-Route")
+    assert invite.all("Contact") == [f"<sip:alice@127.0.0.1:{alice.port}>"]
     for message in (ringing, answered, *others):
         assert "pn-" not in message.text
 

@@ -127,6 +127,13 @@ def test_every_prid_is_a_phone_of_its_own() -> None:
     assert {phone.tokens[0].topic for phone in phones} == {"my-project"}
 
 
+def test_a_flag_is_taken_as_it_is_and_a_contact_is_unescaped() -> None:
+    (flag,) = phones_of(Named(pn_provider="fcm", pn_param="p", pn_prid=("a%3Ab",)))
+    (contact,) = phones_of(Named(raw="pn-provider=fcm;pn-param=p;pn-prid=a%3Ab"))
+
+    assert (flag.prid, contact.prid) == ("a%3Ab", "a:b")
+
+
 @pytest.mark.parametrize("kind", ["firebase", "google", "android"])
 def test_the_older_names_of_firebase_are_known(kind: str) -> None:
     (phone,) = phones_of(Named(pn_type=kind, app_id="1234", pn_tok=("token",)))

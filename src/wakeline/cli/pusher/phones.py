@@ -48,14 +48,19 @@ def _forms(named: Named) -> list[Params]:
     if standard:
         if not named.pn_prid:
             raise Unusable("trying to use standard push notifications but couldn't find any pn-prid")
-        told = {"pn-provider": named.pn_provider, "pn-param": named.pn_param}
-        return [{**told, "pn-prid": prid} for prid in named.pn_prid]
+        told = {"pn-provider": named.pn_provider, "pn-param": _plain(named.pn_param)}
+        return [{**told, "pn-prid": _plain(prid)} for prid in named.pn_prid]
     if legacy:
         if not named.pn_tok:
             raise Unusable("trying to use legacy push notifications but couldn't find any pntok")
-        told = {"pn-type": named.pn_type, "app-id": named.app_id}
-        return [{**told, "pn-tok": token} for token in named.pn_tok]
+        told = {"pn-type": named.pn_type, "app-id": _plain(named.app_id)}
+        return [{**told, "pn-tok": _plain(token)} for token in named.pn_tok]
     return [_raw(named.raw)]
+
+
+def _plain(value: str) -> str:
+    """Return what a flag says as a parameter: a Contact escapes, a command line does not."""
+    return value.replace("%", "%25")
 
 
 def _raw(text: str) -> Params:
