@@ -20,6 +20,7 @@ from wakeline.doctor.sender import sender_of
 from wakeline.model.app import App
 from wakeline.model.delivery import Delivery, DeliveryState
 from wakeline.model.device import Device, Target, TargetKind
+from wakeline.model.ids import milliseconds_of
 from wakeline.model.sip.binding import Binding
 from wakeline.model.sip.push import PushParams
 from wakeline.observe.masking import masked_token
@@ -147,7 +148,7 @@ def _quiet(binding: Binding, device: Device, last: Delivery) -> Finding | None:
             known.cause if known is not None else f"It {last.state.value} ({last.reason or last.code}).",
             known.fix if known is not None else "`wakeline explain` with the id of the delivery tells more.",
         )
-    if last.state in _TAKEN and last.at > binding.updated:
+    if last.state in _TAKEN and milliseconds_of(last.notification) > binding.updated:
         return (
             "was sent a push, and has not registered since",
             phone_decides(last.kind),

@@ -192,6 +192,18 @@ class TestAPhoneThatDidNotRing:
         assert "Apple accepted the push" in said.cause
         assert "Focus" in said.fix
 
+    async def test_but_not_if_it_registered_before_the_push_was_settled(self, world: World) -> None:
+        await world.device("7f", BOB, f"apns-voip:{TOKEN}")
+        await registered(world, phone(world))
+        world.clock.advance(60)
+        await world.call(BOB)
+        world.clock.advance(1)
+        await registered(world, phone(world))
+        world.clock.advance(1)
+        await world.run()
+
+        assert (await ask(world)).verdict == "the phone can be woken"
+
     async def test_because_the_push_was_refused(self, world: World) -> None:
         await world.device("7f", BOB, f"apns-voip:{TOKEN}")
         await registered(world, phone(world))
