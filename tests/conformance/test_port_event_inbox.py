@@ -106,6 +106,17 @@ class TestWaiting:
         assert await due(store, of, NOW - 1) == [3]
         assert await due(store, 99) == []
 
+    async def test_has_all_that_waits_due_at_once_if_it_is_told_to(self, store: Store, of: int) -> None:
+        other = (await connected(store, "other")).id
+        events = [event(1, of=of, due=NOW + 5), event(2, of=of, due=NOW - 5), event(3, of=of, state=EventState.DONE)]
+        await store.event_inbox.put([*events, event(1, of=other, due=NOW + 5)])
+
+        await store.event_inbox.hasten(of, now=NOW)
+
+        assert await due(store, of, NOW - 1) == [2]
+        assert await due(store, of, NOW) == [1, 2]
+        assert await store.event_inbox.next_due() == {of: NOW - 5, other: NOW + 5}
+
     async def test_says_when_there_is_more_to_do(self, store: Store, of: int) -> None:
         other, idle = (await connected(store, "other")).id, (await connected(store, "idle")).id
         await store.event_inbox.put([event(1, of=of, due=NOW + 5), event(2, of=of, due=NOW + 3)])

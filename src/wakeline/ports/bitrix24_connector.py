@@ -90,6 +90,9 @@ class EventInbox(Protocol):
     async def next_due(self) -> dict[int, int]:
         """Return when the first waiting event of each installation that has any is due."""
 
+    async def hasten(self, installation: int, *, now: int) -> None:
+        """Have all waiting events of an installation due by `now`."""
+
     async def settle(self, settled: Sequence[Settled]) -> None:
         """Write what became of waiting events, each one attempt more, in one commit; what was settled before stays as it is."""
 

@@ -4,7 +4,7 @@ At the start, every `catch_up_every`, and as soon as a portal answers again:
 
 application that queues   event.offline.get (reserves) -> inbox, on disk -> event.offline.clear
 webhook, or no queue      records that changed since `reached`, by lists -> inbox, on disk. So it is for an application that was
-                          connected anew, too: while it was not installed, nothing was queued for it
+                          connected anew, too: while it was not installed, nothing was queued for it; and before it knows what to queue
 
 Rules:
 once      an event that was posted, or found before, is known by its subject and moment and not kept again
@@ -34,7 +34,7 @@ from wakeline.connectors.bitrix24.turns import Turns
 from wakeline.connectors.bitrix24.walking import portal_time
 from wakeline.model.bitrix24.inbox import ReceivedEvent
 from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, InstallationState
-from wakeline.model.errors import PortalClosed, PortalRefused, PortalUnreachable
+from wakeline.model.errors import PortalClosed, PortalRefused, PortalUnreachable, WakelineError
 from wakeline.ports import Clock
 from wakeline.ports.bitrix24_connector import EventInbox, Installations, Rules
 
@@ -69,8 +69,9 @@ class CatchingUp:
         every: Callable[[], float],
         wake: Callable[[int], None],
         fill: Callable[[int], object],
+        queues: Callable[[int], bool],
     ) -> None:
-        """Begin with no portal looked at; `every` says the seconds between two looks."""
+        """Begin with no portal looked at; `every`: seconds between two looks, `queues`: whether a portal knows what to queue."""
         self._inbox = inbox
         self._installations = installations
         self._clock = clock
@@ -80,6 +81,7 @@ class CatchingUp:
         self._every = every
         self._wake = wake
         self._fill = fill
+        self._queues = queues
         self._looked: dict[int, float] = {}
         self._waited: set[int] = set()
         self._settled: set[int] = set()
@@ -142,17 +144,28 @@ class CatchingUp:
 
     async def look(self, installation: Installation) -> Found:
         """Find what was not told and keep it. Raises PortalUnreachable, PortalClosed, StorageError: then it is found next time."""
+        was_told, is_changed = self._queues(installation.id), installation.id in self._changed
+        # Whoever rings from now on means the next look.
+        self._changed.discard(installation.id)
+        try:
+            return await self._look(installation, is_whole=was_told and not is_changed)
+        except WakelineError:
+            if is_changed:
+                self._changed.add(installation.id)
+            raise
+
+    async def _look(self, installation: Installation, *, is_whole: bool) -> Found:
+        """Look; `is_whole`: all that happened was queued, if anything is. Raises as `look`."""
         client, began = self._connections.of(installation.id), self._clock.monotonic()
         there = await portal_time(client)
         horizon = int(there.timestamp() * 1000) - SETTLING
         events = await self._queued(client, installation, there)
-        is_whole = installation.id not in self._changed and horizon - installation.reached <= QUEUE_KEEPS
+        is_whole = is_whole and horizon - installation.reached <= QUEUE_KEEPS
         if installation.reached and (events is None or not is_whole):
             since = self._since(installation, horizon)
             listed = await self._lists.find(client, installation, there.tzinfo, since=since, until=horizon)
             events = (events or 0) + listed
         await self._reach(installation, horizon)
-        self._changed.discard(installation.id)
         self._looked[installation.id] = began
         return Found(events or 0, horizon)
 

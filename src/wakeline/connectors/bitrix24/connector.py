@@ -74,6 +74,8 @@ class Connector:
 
     def __init__(self, ports: ConnectorPorts) -> None:
         client, clock = ports.client, ports.client.clock
+        self._bound: set[int] = set()
+        """Portals that know which events we want."""
         self._installations = client.installations
         self._rules = ports.rules
         self._clock = clock
@@ -109,10 +111,9 @@ class Connector:
             every=lambda: client.settings().bitrix24.catch_up_every,
             wake=self._reader.ring,
             fill=self._syncing.begin,
+            queues=lambda number: number in self._bound,
         )
         self._binding = Turns(clock, self._bind_again, name="binding")
-        self._bound: set[int] = set()
-        """Portals that have known from the moment on at which we knew which events we want."""
         self._tasks: list[asyncio.Task[None]] = []
 
     # --- its life
@@ -171,7 +172,9 @@ class Connector:
     async def bind(self, installation: Installation) -> tuple[str, ...]:
         """See `ports.Portals`."""
         self.connected(installation.id)
-        return (await binding.bind(self._connections, self._rules, installation)).events
+        bound = await binding.bind(self._connections, self._rules, installation)
+        self._bound.add(installation.id)
+        return bound.events
 
     def connected(self, installation: int) -> None:
         """See `ports.Portals`."""

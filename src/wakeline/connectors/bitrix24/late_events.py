@@ -180,6 +180,7 @@ def _event(
         data=told,
         at=at,
         received=now,
+        due=now,
         identity=identity_of(subject, at),
         subject=subject,
         record=record_of(name, data),

@@ -43,6 +43,7 @@ class Reader:
         self._aside: dict[int, asyncio.Task[None]] = {}
         self._began: dict[int, int] = {}
         self._news: set[int] = set()
+        self._woken: set[int] = set()
         self._resting: dict[int, int] = {}
         self._failures: dict[int, int] = {}
 
@@ -52,15 +53,18 @@ class Reader:
         self._bell.ring()
 
     def wake(self, installation: int) -> None:
-        """Say that its portal may be asked again, whatever it said before; returns at once."""
-        self.forget(installation)
+        """Say that a portal may be asked again, whatever it said before: what waits for it is due now. Returns at once."""
+        self._resting.pop(installation, None)
+        self._failures.pop(installation, None)
+        self._woken.add(installation)
         self.ring(installation)
 
     def forget(self, installation: int) -> None:
-        """Know nothing any more of how its portal fared."""
-        self._resting.pop(installation, None)
-        self._failures.pop(installation, None)
-        self._news.discard(installation)
+        """Know nothing any more of an installation that was deleted."""
+        for known in (self._resting, self._failures, self._began):
+            known.pop(installation, None)
+        for told in (self._news, self._woken):
+            told.discard(installation)
 
     async def run(self) -> None:
         """Work until cancelled; what is under way then is done again, and sent once."""
@@ -76,6 +80,9 @@ class Reader:
     async def _step(self) -> float | None:
         """Begin with what is due; returns in how many seconds something else is (None: when the bell rings)."""
         try:
+            for number in [*self._woken]:
+                await self._inbox.hasten(number, now=self._clock.now())
+                self._woken.discard(number)
             due = await self._inbox.next_due()
         except WakelineError as error:
             _log.warning("bitrix24.inbox_unreadable", cause=error.detail)

@@ -49,6 +49,7 @@ class Listening:
         self.inbox = world.store.event_inbox
         self.rung: list[int] = []
         self.filled: list[int] = []
+        self.told_what_we_want = True
         world.simulator.state.clock = self.there
         self.looking = self.another_process()
 
@@ -75,6 +76,7 @@ class Listening:
             every=lambda: EVERY,
             wake=self.rung.append,
             fill=self.filled.append,
+            queues=lambda _: self.told_what_we_want,
         )
         return self.looking
 

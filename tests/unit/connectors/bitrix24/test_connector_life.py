@@ -15,6 +15,7 @@ from wakeline.connectors.bitrix24.connector import Connector, ConnectorPorts
 from wakeline.model.bitrix24.inbox import EventState, Origin, ReceivedEvent
 from wakeline.model.bitrix24.installation import InstallationState
 from wakeline.simulator.portal.memory import Binding
+from wakeline.simulator.script import ScriptedAnswer
 
 pytestmark = pytest.mark.anyio
 
@@ -121,6 +122,20 @@ async def test_what_waited_for_a_dead_portal_goes_on_when_it_is_connected_again(
 
     await installations.change(msgspec.structs.replace(dead, state=InstallationState.ACTIVE, cause=""))
     life.connector.connected(dead.id)
+    await until(lambda: _done(life))
+
+    assert len(await life.reading.titles(number)) == 1
+
+
+async def test_what_waited_for_a_portal_that_did_not_answer_goes_on_as_soon_as_it_is_asked_again(life: Life) -> None:
+    await life.reading.rule()
+    life.reading.world.script("batch", ScriptedAnswer(status=500))
+    number = await life.reading.happens(DEAL)
+    await life.reading.drain()
+    assert (await life.reading.event(number)).due > life.reading.world.clock.now()
+
+    life.connector.begin()
+    life.connector.connected(life.reading.installation.id)
     await until(lambda: _done(life))
 
     assert len(await life.reading.titles(number)) == 1

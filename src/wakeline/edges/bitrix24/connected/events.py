@@ -85,6 +85,7 @@ def received(installation: Installation, posted: PostedEvent, now: int) -> Recei
         data=data,
         at=at,
         received=now,
+        due=now,
         identity=identity_of(subject, at),
         subject=subject,
         record=record_of(posted.event, posted.data),

@@ -44,6 +44,11 @@ class MemoryEventInbox:
             found[each.installation] = min(found.get(each.installation, each.due), each.due)
         return found
 
+    async def hasten(self, installation: int, *, now: int) -> None:
+        """Have all waiting events of an installation due by `now`."""
+        for each in [one for one in self._waiting() if one.installation == installation and one.due > now]:
+            self._events[each.id] = msgspec.structs.replace(each, due=now)
+
     def _waiting(self) -> Iterable[ReceivedEvent]:
         return (each for each in self._events.values() if each.state is EventState.WAITING)
 

@@ -51,6 +51,10 @@ class SqliteEventInbox:
         found = ((each.id, self._reader.one(_SQL["first_due"], (each.id,))) for each in self._installations.all())
         return {number: row[0] for number, row in found if row is not None}
 
+    async def hasten(self, installation: int, *, now: int) -> None:
+        """Have all waiting events of an installation due by `now`."""
+        await self._writer.write(lambda tx: tx.execute(_SQL["hasten_events"], (now, installation, now)))
+
     async def settle(self, settled: Sequence[Settled]) -> None:
         """Write what became of waiting events; on a full disk too, if room can be made: their pushes are on their way."""
         rows = [

@@ -16,6 +16,10 @@ WHERE installation = ? AND state = 'waiting' AND due <= ? ORDER BY id LIMIT ?;
 -- Read when the first waiting event of an installation is due.
 SELECT due FROM received_event WHERE installation = ? AND state = 'waiting' ORDER BY due LIMIT 1;
 
+-- name: hasten_events!
+-- Have waiting events of an installation due now that would be later.
+UPDATE received_event SET due = ? WHERE installation = ? AND state = 'waiting' AND due > ?;
+
 -- name: settle_event!
 -- Write what became of a waiting event.
 UPDATE received_event SET state = ?, due = ?, cause = ?, notifications = ?, attempts = attempts + 1
