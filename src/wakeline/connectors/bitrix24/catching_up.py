@@ -4,7 +4,7 @@ At the start, every `catch_up_every`, and as soon as a portal answers again:
 
 application that queues   event.offline.get (reserves) -> inbox, on disk -> event.offline.clear
 webhook, or no queue      records that changed since `reached`, by lists -> inbox, on disk. So it is for an application that was
-                          connected anew, too: while it was not installed, nothing was queued for it; and before it knows what to queue
+                          connected anew, too: while it was not installed, nothing was queued for it; and before it knows what
 
 Rules:
 once      an event that was posted, or found before, is known by its subject and moment and not kept again
