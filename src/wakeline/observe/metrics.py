@@ -6,7 +6,7 @@ and an outage. Counters are told in batches: one call a batch, not one a push.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -97,6 +97,14 @@ DEFINITIONS: tuple[Definition, ...] = tuple(
         (Metric.STORE_COMMIT_SECONDS, "gauge", (), "Duration of the last commit."),
         (Metric.STORE_WAL_BYTES, "gauge", (), "Size of the write-ahead logs."),
         (Metric.DISK_FREE_BYTES, "gauge", (), "Free bytes where the store lives."),
+        (Metric.SIP_TRANSACTIONS, "gauge", (), "SIP requests that are under way, or answered a moment ago."),
+        (Metric.SIP_CONNECTIONS, "gauge", (), "Phones and peers connected by TCP, TLS or WebSocket."),
+        (
+            Metric.SIP_DROPPED,
+            "gauge",
+            (),
+            "Datagrams since the start that found no room: somebody floods the SIP port.",
+        ),
     )
 )
 
@@ -139,6 +147,10 @@ class Metrics:
         if child is None:
             child = self._seconds[provider] = self._histograms[Metric.SEND_SECONDS].labels(provider)
         child.observe(seconds)
+
+    def watch(self, name: Metric, read: Callable[[], float]) -> None:
+        """Have a gauge without labels read at each scrape."""
+        self._gauges[name].set_function(read)
 
     def _counter(self, *named: str) -> Counter:
         """Return the counter of a metric and its labels."""

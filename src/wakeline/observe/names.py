@@ -31,6 +31,9 @@ class Metric(StrEnum):
     STORE_COMMIT_SECONDS = "wakeline_store_commit_seconds"
     STORE_WAL_BYTES = "wakeline_store_wal_bytes"
     DISK_FREE_BYTES = "wakeline_disk_free_bytes"
+    SIP_TRANSACTIONS = "wakeline_sip_transactions"
+    SIP_CONNECTIONS = "wakeline_sip_connections"
+    SIP_DROPPED = "wakeline_sip_datagrams_dropped"
 
 
 class LogEvent(StrEnum):

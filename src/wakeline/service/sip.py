@@ -34,6 +34,8 @@ from wakeline.edges.sip.registrar import Registrar
 from wakeline.edges.sip.transaction_layer import TransactionLayer
 from wakeline.edges.sip.waking import Wakes
 from wakeline.model.errors import ConnectFailed
+from wakeline.observe.metrics import Metrics
+from wakeline.observe.names import Metric
 from wakeline.pipeline import Pipeline
 from wakeline.ports import Clock, Secrets
 from wakeline.ports.bitrix24_connector import CallJournal
@@ -63,6 +65,7 @@ class SipEdge:
         *,
         pipeline: Pipeline,
         journal: CallJournal,
+        metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -70,6 +73,7 @@ class SipEdge:
         self._clock = clock
         self._pipeline = pipeline
         self._journal = journal
+        self._metrics = metrics
         self._running = contextlib.AsyncExitStack()
         self._tls: ssl.SSLContext | None = None
         self.bound: list[Bind] = []
@@ -132,9 +136,15 @@ class SipEdge:
         self._running.callback(proxy.end)
         await _listening(endpoint.start)
         self.bound = endpoint.bound
+        self._watch(layer, endpoint)
         refreshing = Refreshing(store.sip_bindings, self._pipeline.accept, store.apps, clock)
         self._running.push_async_callback(_ended, asyncio.create_task(refreshing.run()))
         _warn_of_clear_text(self.bound)
+
+    def _watch(self, layer: TransactionLayer, endpoint: Endpoint) -> None:
+        self._metrics.watch(Metric.SIP_TRANSACTIONS, lambda: len(layer))
+        self._metrics.watch(Metric.SIP_CONNECTIONS, lambda: endpoint.connections)
+        self._metrics.watch(Metric.SIP_DROPPED, lambda: endpoint.dropped)
 
     def _sip(self) -> Sip:
         return self._settings.sip

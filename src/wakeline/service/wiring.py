@@ -67,7 +67,15 @@ class Gateway:
         self._pipeline = Pipeline(self._parts)
         self._portal = Portal(settings, store, secrets, clock, pipeline=self._pipeline, metrics=self._metrics)
         self._clients.push_async_callback(self._portal.close)
-        self.sip = SipEdge(settings, store, secrets, clock, pipeline=self._pipeline, journal=self._portal.connector)
+        self.sip = SipEdge(
+            settings,
+            store,
+            secrets,
+            clock,
+            pipeline=self._pipeline,
+            journal=self._portal.connector,
+            metrics=self._metrics,
+        )
         self._clients.push_async_callback(self.sip.stop)
         self._rest_ports = self._edge_ports(store, secrets)
         self._rest = rest.build(self._rest_ports)

@@ -64,3 +64,11 @@ def test_registries_do_not_meet() -> None:
     first, second = Metrics(), Metrics()
     first.accepted("alert", 1)
     assert sample(second.render(Reading()), "wakeline_accepted_total", lane="alert") is None
+
+
+def test_a_watched_gauge_is_read_at_each_scrape() -> None:
+    metrics, open_now = Metrics(), [0.0]
+    metrics.watch(Metric.SIP_CONNECTIONS, lambda: open_now[0])
+    for connections in (0.0, 3.0, 1.0):
+        open_now[0] = connections
+        assert sample(metrics.render(Reading()), "wakeline_sip_connections") == connections

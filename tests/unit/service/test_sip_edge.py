@@ -129,6 +129,24 @@ async def test_what_is_registered_outlives_a_restart(tmp_path: Path) -> None:
             assert [one.uri for one in answer(await phone.receive()).contacts] == ["sip:bob@127.0.0.1"]
 
 
+async def test_a_scrape_counts_what_is_connected_and_under_way(tmp_path: Path) -> None:
+    async with (
+        gateway(tmp_path, f"udp:{LOOPBACK}:0", f"tcp:{LOOPBACK}:0") as opened,
+        Datagrams() as phone,
+        Stream(port(opened.sip, Transport.TCP)) as connected,
+    ):
+        phone.send(from_phone(register("<sip:bob@127.0.0.1>"), phone.port, "UDP"), port(opened.sip))
+        assert answer(await phone.receive()).status == 200
+        connected.send(from_phone(register("<sip:bob@127.0.0.1>", cseq=2), connected.port, "TCP"))
+        assert answer(await connected.receive()).status == 200
+        transport = httpx2.ASGITransport(app=listeners.as_admin(opened.app))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://gateway.test") as operator:
+            scraped = (await operator.get("/metrics")).text
+    assert "\nwakeline_sip_transactions 1.0\n" in scraped
+    assert "\nwakeline_sip_connections 1.0\n" in scraped
+    assert "\nwakeline_sip_datagrams_dropped 0.0\n" in scraped
+
+
 async def test_a_call_goes_from_phone_to_phone(tmp_path: Path) -> None:
     async with gateway(tmp_path, f"udp:{LOOPBACK}:0") as opened, Datagrams() as bob, Datagrams() as alice:
         at = port(opened.sip)

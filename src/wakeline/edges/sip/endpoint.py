@@ -132,6 +132,11 @@ class Endpoint:
         """Return how many connections are open."""
         return len(self._connections)
 
+    @property
+    def dropped(self) -> int:
+        """Return how many datagrams found no room."""
+        return self._inbox.dropped
+
     # --- ways out ----------------------------------------------------------------------------------------------------
 
     def flow(self, name: str) -> Flow | None:
