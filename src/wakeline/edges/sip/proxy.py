@@ -188,7 +188,7 @@ class Proxy:
             return hop
         found = flow if flow is not None and flow.open else back_to(taken.flow, hop)
         if found is None:
-            raise Refused(480, "The other side has no connection")
+            raise Refused(430, "The other side has no connection any more")
         return found
 
     # --- outside of dialogs ------------------------------------------------------------------------------------------

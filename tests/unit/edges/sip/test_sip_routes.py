@@ -216,7 +216,7 @@ async def test_nobody_has_us_connect_to_somebody_else_by_a_dialog_or_a_contact()
         aim = f"sip:inside@localhost:{stranger.port}"
         routes = [("route", route) for route in reversed(heard.values("record-route"))]
         alice.ask("BYE", aim, *routes, to_tag=heard.to.tag, call_id=heard.call_id)
-        await alice.response(480)
+        await alice.response(430)  # RFC 5626 section 5.3.1
         await bob.connect()
         contact = ("contact", f"<{aim}>")
         bob.ask("REGISTER", f"sip:{DOMAIN}", contact, to=BOB, call_id="another")
