@@ -98,12 +98,12 @@ _users = iter(range(1000))
 
 
 class Sleeper:
-    """A phone of a user whom no other test has, registered with push parameters."""
+    """A phone registered with push parameters, of a user whom no other test has unless it says so."""
 
-    def __init__(self, proxy: Proxy, bundle: str = BUNDLE) -> None:
+    def __init__(self, proxy: Proxy, bundle: str = BUNDLE, user: str = "") -> None:
         number = next(_users)
         self.token = f"{number:04x}".rjust(64, "c")
-        self.user = f"bob{number}"
+        self.user = user or f"bob{number}"
         push = f";pn-provider=apns;pn-param=ABCD1234.{bundle}.voip;pn-prid={self.token}:voip;pn-silent=1"
         self.phone = UdpPhone(self.user, DOMAIN, proxy.port, push=push)
 
@@ -169,6 +169,20 @@ def test_what_the_woken_phone_says_is_told_at_once(proxy: Proxy, stack: Stack) -
         bob.answer(bob.request("INVITE", "busy"), 486, "Busy Here")
 
         alice.response(486, "INVITE", "busy")
+
+
+def test_whose_gruu_is_called_is_woken_and_nobody_else(proxy: Proxy, stack: Stack) -> None:
+    meant = Sleeper(proxy)
+    other = Sleeper(proxy, user=meant.user)
+    with meant as bob, other as tablet, UdpPhone("alice", DOMAIN, proxy.port) as alice:
+        alice.invite(f"{bob.aor};gr={bob.instance.strip('<>')}", "gruu")
+        pushed(stack, meant.token)
+        tablet.register()
+        bob.register()
+        bob.request("INVITE", "gruu")
+
+        assert tablet.seen() == []
+    assert stack.simulator.requests(other.token) == []
 
 
 def test_two_calls_wait_for_one_phone(proxy: Proxy, stack: Stack) -> None:
