@@ -233,9 +233,13 @@ class TransactionLayer:
         if client.cancelled:
             client.fail(Failure.CANCELLED)
             return
-        if prepare is not None:
-            prepare(client.request, flow)
-        client.start(flow)
+        try:
+            if prepare is not None:
+                prepare(client.request, flow)
+            client.start(flow)
+        except Exception:  # noqa: BLE001 - whoever waits for an answer is told all the same
+            _log.exception("sip.defect", method=client.request.method)
+            self.soon(lambda: client.fail(Failure.UNREACHABLE))
 
     def _send_ack(self, request: Request, flow: Flow, prepare: Prepare | None) -> None:
         if prepare is not None:

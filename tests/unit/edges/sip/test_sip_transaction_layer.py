@@ -8,7 +8,7 @@ import pytest
 
 from sip_wire import Datagrams, Net, our_request, request, response_to
 from wakeline.edges.sip.client_transactions import Failure
-from wakeline.edges.sip.flows import Address, Hop, Transport
+from wakeline.edges.sip.flows import Address, Flow, Hop, Transport
 from wakeline.edges.sip.sources import UNACKNOWLEDGED
 from wakeline.wire.sip.message import Request, Response, parse
 
@@ -331,3 +331,14 @@ async def test_a_refusal_after_an_answer_is_none() -> None:
         assert not server.answer(500)
         assert (await phone.receive()).startswith(b"SIP/2.0 200 ")
         assert server.status == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_request_that_cannot_be_made_ready_fails(host: str) -> None:
+    def broken(request: Request, flow: Flow) -> None:
+        raise ZeroDivisionError(f"{request} {flow}")
+
+    async with Net() as net:
+        net.layer.send(our_request(), Hop(Transport.UDP, Address(host, 5060)), net.user, prepare=broken)
+        assert await net.user.next_failure() is Failure.UNREACHABLE
+        assert len(net.layer) == 0
