@@ -2,7 +2,8 @@
 
 flows                where messages come from and go to
 datagrams, connections, inbox, endpoint
-                     the sockets: UDP, TCP, TLS; what came waits its turn by source
+                     the sockets: UDP, TCP, TLS, WebSocket; what came waits its turn by source
+sources              how much one address may ask of us
 timekeeper           one timer wheel for all that waits
 matching, outlet     what messages are known by, and the way out
 server_transactions, client_transactions, transaction_layer
