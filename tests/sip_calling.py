@@ -401,6 +401,9 @@ class Wired(Agent):
     def say(self, message: Message) -> None:
         self._stream.write(message.to_bytes(stream=True))
 
+    def keep_alive(self) -> None:
+        self._stream.write(b"\r\n\r\n")
+
     def contact(self, push: str = "") -> str:
         return f'<sip:{self.user}@{LOOPBACK}:{self.port};transport=tcp{push}>;+sip.instance="<{self.instance}>"'
 

@@ -9,6 +9,7 @@ import msgspec
 from wakeline.config import Sip
 from wakeline.edges.sip.bucket import Bucket
 from wakeline.edges.sip.dialog_routes import DialogRoutes
+from wakeline.edges.sip.life import Life
 from wakeline.edges.sip.transaction_layer import TransactionLayer
 from wakeline.edges.sip.waking import Wakes
 from wakeline.ports import Clock
@@ -23,6 +24,7 @@ class ForkPorts(msgspec.Struct, kw_only=True):
     bucket: Bucket
     wakes: Wakes
     routes: DialogRoutes
+    life: Life
     clock: Clock
     settings: Callable[[], Sip]
 

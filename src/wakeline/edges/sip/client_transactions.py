@@ -130,6 +130,11 @@ class ClientTransaction:
         if self.status:
             self._send_cancel()
 
+    def hurry(self) -> None:
+        """Send it again at once if nothing was said to it yet: whoever slept through it is awake now. Over UDP alone."""
+        if self.flow is not None and not self.flow.transport.reliable and not self.status and not self.over:
+            self._send(self._data)
+
     @property
     def cancelled(self) -> bool:
         """Return whether it was given up."""

@@ -2,7 +2,7 @@
 
     awake                      asked at once
     asleep, with a push        woken; held until it registers (RFC 8599 section 5.6.2) or gives a sign of life where it was
-    asleep, connection open    both at once: whichever is faster
+    a push, and signs of life  both at once: whichever is faster (`life`)
     asleep, no push            480, which counts if nobody does better
     registers while it rings   asked as well (late fork), with `[sip] fork_late`
 
@@ -27,7 +27,7 @@ from wakeline.edges.sip.flows import Flow, Hop
 from wakeline.edges.sip.ring_limit import RingLimit
 from wakeline.edges.sip.server_transactions import ServerTransaction
 from wakeline.edges.sip.timekeeper import Alarm
-from wakeline.edges.sip.ways import addressed, can_be_woken, connection_to, is_registered, way_to
+from wakeline.edges.sip.ways import addressed, can_be_woken, is_registered, way_to
 from wakeline.model.sip.binding import Binding
 from wakeline.wire.flexisip.payloads import Occasion
 from wakeline.wire.sip.broken import Broken
@@ -91,6 +91,8 @@ class Fork:
                 self._release(self._new(binding), binding)
         elif branch.may_be_asked_again and not self._is_on_its_way(branch, binding):
             self._release(branch, binding)
+        elif branch.held:
+            self._hurry(branch)
 
     def left(self, uid: str) -> None:
         """Wait no more for a phone that left (RFC 8599 section 5.5)."""
@@ -102,7 +104,11 @@ class Fork:
     def alive(self, flow: Flow) -> None:
         """Ask a phone that is awake where it was: some do not register when a push wakes them."""
         for branch in self._branches:
-            if branch.held and branch.binding.flow == flow.name and not self._over and not self._given_up:
+            if not branch.held or branch.binding.flow != flow.name or self._over or self._given_up:
+                continue
+            if self._is_on_its_way(branch, branch.binding):
+                self._hurry(branch)
+            else:
                 self._release(branch, branch.binding)
 
     def stop(self) -> None:
@@ -127,9 +133,9 @@ class Fork:
         flows = self._ports.layer.endpoint
         if self._asked.occasion is not None and can_be_woken(binding):
             self._hold(branch, self._asked.occasion)
-            connection = connection_to(binding, flows) if registered else None
-            if connection is not None:
-                self._send(branch, connection)
+            flow = self._ports.life.flow_of(binding, flows) if registered else None
+            if flow is not None:
+                self._send(branch, flow)
         elif registered and (way := way_to(binding, flows)) is not None:
             self._send(branch, way)
         else:
@@ -184,6 +190,12 @@ class Fork:
         """Tell whether the phone was asked where it is, and only did not answer yet."""
         client = branch.client
         return client is not None and not client.over and client.flow is not None and client.flow.name == binding.flow
+
+    def _hurry(self, branch: Branch) -> None:
+        """Repeat what a phone was asked, which was not known to be awake then."""
+        branch.held = False
+        if branch.client is not None:
+            branch.client.hurry()
 
     def _release(self, branch: Branch, binding: Binding) -> None:
         branch.held = False

@@ -24,12 +24,13 @@ from wakeline.edges.sip.asking import Asked
 from wakeline.edges.sip.courier import Courier
 from wakeline.edges.sip.decisions import decided
 from wakeline.edges.sip.flows import Flow
+from wakeline.edges.sip.life import Life
 from wakeline.edges.sip.occasions import TYPING, content_type
 from wakeline.edges.sip.server_transactions import ServerTransaction
 from wakeline.edges.sip.timekeeper import Alarm
 from wakeline.edges.sip.transaction_layer import TransactionLayer
 from wakeline.edges.sip.waking import Wakes
-from wakeline.edges.sip.ways import can_be_woken, connection_to, is_registered
+from wakeline.edges.sip.ways import can_be_woken, is_registered
 from wakeline.model.errors import InvalidRequest, WakelineError
 from wakeline.model.sip.binding import Binding, BindingChange
 from wakeline.model.sip.waiting import WaitingMessage
@@ -82,6 +83,7 @@ class Messages:
         wakes: Wakes,
         clock: Clock,
         settings: Callable[[], Sip],
+        life: Life,
     ) -> None:
         self._layer = layer
         self._store = store
@@ -89,6 +91,7 @@ class Messages:
         self._wakes = wakes
         self._clock = clock
         self._settings = settings
+        self._life = life
         self.senders: dict[int, _Sender] = {}
         self._couriers: dict[Phone, Courier] = {}
         self._sleeping: OrderedDict[str, dict[Phone, None]] = OrderedDict()
@@ -172,7 +175,7 @@ class Messages:
         if sleeps and asked.occasion is not None:
             self._wakes.wake(binding, asked.request, asked.occasion, seconds, pushed=_nothing, not_woken=_logged)
         registered = is_registered(binding, self._clock.now())
-        if registered and (not sleeps or connection_to(binding, self._layer.endpoint) is not None):
+        if registered and (not sleeps or self._life.flow_of(binding, self._layer.endpoint) is not None):
             self._courier(key).go(binding.flow)
         elif registered:
             self._sleeping.setdefault(binding.flow, {})[key] = None

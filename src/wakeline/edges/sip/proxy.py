@@ -28,6 +28,7 @@ from wakeline.edges.sip.decisions import decided
 from wakeline.edges.sip.dialog_routes import DialogRoutes, hop_of_route
 from wakeline.edges.sip.flows import Flow, Hop, numeric
 from wakeline.edges.sip.forking import Fork
+from wakeline.edges.sip.life import Life
 from wakeline.edges.sip.messages import Messages
 from wakeline.edges.sip.occasions import occasion_of
 from wakeline.edges.sip.pbx import hop_of
@@ -80,21 +81,26 @@ class Proxy:
         self._records = CallRecords(ports.journal, ports.clock)
         self.messages: Messages
         self._forks: ForkPorts
+        self._life: Life
         self._layer: TransactionLayer
 
     def attach(self, layer: TransactionLayer) -> None:
         """Send through this."""
         ports = self._ports
         self._layer = layer
+        self._life = Life(layer.now)
         self._forks = ForkPorts(
             layer=layer,
             bucket=self.bucket,
             wakes=ports.wakes,
             routes=self._routes,
+            life=self._life,
             clock=ports.clock,
             settings=ports.settings,
         )
-        self.messages = Messages(layer, ports.messages, ports.bindings, ports.wakes, ports.clock, ports.settings)
+        self.messages = Messages(
+            layer, ports.messages, ports.bindings, ports.wakes, ports.clock, ports.settings, self._life
+        )
 
     def end(self) -> None:
         """Answer callers whose calls nobody took yet, and stop the ringing: while there are sockets still."""
@@ -145,6 +151,7 @@ class Proxy:
 
     def alive(self, flow: Flow) -> None:
         """Let go what waits for a phone that is awake."""
+        self._life.seen(flow)
         self.bucket.alive(flow)
         self.messages.alive(flow)
 

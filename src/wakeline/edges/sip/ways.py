@@ -54,12 +54,6 @@ def back_to(flow: str, hop: Hop) -> Hop | None:
     return hop if address.rpartition(":")[0].removeprefix("[").removesuffix("]") == hop.address.host else None
 
 
-def connection_to(binding: Binding, flows: Flows) -> Flow | None:
-    """Return the open connection of a phone: a sign that it may be awake. A datagram's address says nothing."""
-    flow = flows.flow(binding.flow)
-    return flow if flow is not None and flow.open and flow.transport.reliable else None
-
-
 def addressed(request: Request, binding: Binding) -> Request:
     """Return a request as it goes to a phone (RFC 3261 section 16.6, RFC 3327 section 5.4). Raises Broken."""
     made = request.copy()

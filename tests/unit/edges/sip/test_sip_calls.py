@@ -399,3 +399,54 @@ async def test_a_store_that_fails_the_journal_fails_no_call() -> None:
         alice.acknowledge(invite, await alice.final(486))
         await edge.world.run()
         assert (edge.journal.begun, edge.journal.over) == ([], [])
+
+
+async def test_a_phone_that_sends_keep_alives_is_called_at_once_even_if_no_push_can_be_sent() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(firebase())
+        bob.keep_alive()
+        await bob.ignore()
+        edge.world.disk.low = True
+        alice.call()
+        bob.answer(await bob.request("INVITE"), 200)
+        await alice.response(100)
+        await alice.response(200)
+
+
+async def test_a_phone_that_slept_through_its_call_gets_it_again_when_it_registers() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(firebase())
+        bob.keep_alive()
+        await bob.ignore()
+        alice.call()
+        first = await bob.request("INVITE")
+        await edge.pushes()
+        await bob.register(firebase())
+        again = await bob.request("INVITE")
+        assert again.via.branch == first.via.branch
+        bob.answer(again, 180)
+        await bob.register(firebase())
+        await bob.silence()
+
+
+async def test_a_phone_whose_last_keep_alive_is_long_ago_is_taken_to_sleep() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(firebase())
+        bob.keep_alive()
+        await bob.ignore()
+        edge.pass_time(36)
+        alice.call()
+        await edge.pushes()
+        await bob.silence()
+
+
+async def test_a_keep_alive_over_the_connection_that_a_call_went_over_brings_no_second_one() -> None:
+    both = (Transport.UDP, Transport.TCP)
+    async with Calling(both) as edge, Agent(edge) as alice, Wired(edge, "bob") as bob:
+        await bob.register(voip())
+        alice.call()
+        await bob.request("INVITE")
+        bob.keep_alive()
+        await bob.silence()
+        bob.keep_alive()
+        await bob.silence()
