@@ -27,6 +27,7 @@ from wakeline.edges.sip.flows import Flow, Hop
 from wakeline.edges.sip.ring_limit import RingLimit
 from wakeline.edges.sip.server_transactions import ServerTransaction
 from wakeline.edges.sip.timekeeper import Alarm
+from wakeline.edges.sip.waking import TOKEN_GONE
 from wakeline.edges.sip.ways import addressed, can_be_woken, is_registered, way_to
 from wakeline.model.sip.binding import Binding
 from wakeline.wire.flexisip.payloads import Occasion
@@ -180,7 +181,7 @@ class Fork:
             self._server.answer(110)
 
     def _not_woken(self, branch: Branch, why: str) -> None:
-        if branch.held and branch.client is not None:
+        if branch.held and branch.client is not None and why != TOKEN_GONE:
             branch.held = False  # it may be awake, and was asked
         elif branch.held:
             self._end(branch, 480, why)

@@ -94,7 +94,9 @@ class Wake:
     def _refused(self, outcome: Outcome) -> None:
         if outcome.outcome_class is OutcomeClass.TOKEN_DEAD:
             self._wakes.token_gone(self._binding)
-        self._failed(outcome.cause or outcome.reason)
+            self._failed(TOKEN_GONE)
+        else:
+            self._failed(outcome.cause or outcome.reason)
 
     def _failed(self, why: str) -> None:
         decided("not_woken", call_id=self._call_id, aor=self._binding.aor, device=self._binding.device, why=why)

@@ -450,3 +450,14 @@ async def test_a_keep_alive_over_the_connection_that_a_call_went_over_brings_no_
         await bob.silence()
         bob.keep_alive()
         await bob.silence()
+
+
+async def test_a_phone_whose_token_is_gone_is_away_even_if_it_sent_a_keep_alive_just_now() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        bob.keep_alive()
+        await bob.ignore()
+        edge.world.apple.to_all = unregistered(edge.world.clock.now() + 1)
+        alice.call()
+        await bob.request("INVITE")
+        await alice.final(480)
