@@ -14,4 +14,14 @@ authentication, passwords, peers
 pbx                  REGISTER and calls of phones whose users a PBX has
 registrar, wishes, binding_plan, push_support, apps, phones
                      REGISTER: what is asked for, what becomes of it, which app wakes the phone
+refreshing           phones are asked to register again in time
+proxy, checking, dialog_routes, relaying
+                     where a request goes
+forking, asking, branch, bucket, conclusion, ring_limit
+                     one request to all phones of an address, those that sleep too
+waking, occasions, life, ways, alerting
+                     pushes; who is awake; how a phone is reached
+messages, courier    what is kept for phones, and brought to them
+call_records, decisions
+                     calls for somebody's journal; one line of the log for each decision
 """
