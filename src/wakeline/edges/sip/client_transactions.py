@@ -65,6 +65,7 @@ class ClientTransaction:
         "_ack",
         "_cancel",
         "_data",
+        "_last",
         "_owner",
         "_user",
         "armed",
@@ -81,6 +82,7 @@ class ClientTransaction:
         self._data = b""
         self._ack = b""
         self._cancel: list[tuple[str, str]] | None = None
+        self._last: Flow | None = None
         self.request = request
         self.branch = branch
         self.flow: Flow | None = None
@@ -111,7 +113,7 @@ class ClientTransaction:
 
     def start_stamped(self, flow: Flow) -> None:
         """Send it with the Via that it has."""
-        self.flow = flow
+        self.flow = self._last = flow
         reliable = flow.transport.reliable
         self._data = self.request.to_bytes(stream=reliable)
         kind = InviteClient if self.request.method == "INVITE" else NonInviteClient
@@ -174,6 +176,14 @@ class ClientTransaction:
         if not self.status and not self.over:
             self.fail(Failure.UNREACHABLE)
 
+    def moved(self, flow: Flow) -> None:
+        """Send what is left, CANCEL and ACK, by this flow: the peer is there now."""
+        if self.answered or self.over or self._last is None or self._last.name == flow.name:
+            return
+        self._last = flow
+        if self._cancel is not None and self.status:
+            self._send_cancel()
+
     def fail(self, failure: Failure) -> None:
         """End it."""
         if self.machine is not None:
@@ -182,22 +192,22 @@ class ClientTransaction:
         self._user.failed(self, failure)
 
     def _send(self, data: bytes) -> None:
-        if self.flow is None:
+        if self._last is None:
             return
         try:
-            self.flow.send(data)
+            self._last.send(data)
         except FlowGone:
             self._owner.soon(self.lost)
 
     def _acknowledge(self, response: Response) -> None:
-        if not self._ack and self.flow is not None:
-            self._ack = ack_of(self.request, response).to_bytes(stream=self.flow.transport.reliable)
+        if not self._ack and self._last is not None:
+            self._ack = ack_of(self.request, response).to_bytes(stream=self._last.transport.reliable)
         self._send(self._ack)
 
     def _send_cancel(self) -> None:
         """Send the CANCEL: a transaction of its own that has our branch, and whose answer says nothing that matters."""
-        if not isinstance(self.machine, InviteClient) or self.flow is None:
+        if not isinstance(self.machine, InviteClient) or self._last is None:
             return
         self.machine.cancelled(self._owner.now())
         self._owner.changed(self)
-        self._owner.send_cancel(cancel_of(self.request, self._cancel or ()), self.flow, self.branch)
+        self._owner.send_cancel(cancel_of(self.request, self._cancel or ()), self._last, self.branch)

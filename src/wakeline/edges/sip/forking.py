@@ -52,6 +52,7 @@ class Fork:
         self._ended = ended
         self._branches: list[Branch] = []
         self._of: dict[ClientTransaction, Branch] = {}
+        self._expected: set[str] = set()
         self._over = False
         self._given_up = False
         self._declined = False
@@ -82,7 +83,9 @@ class Fork:
         if self._asked.gruu not in ("", binding.gruu):
             return
         branch = next((each for each in self._branches if each.is_of(binding)), None)
-        if self._over or self._given_up:
+        if branch is not None and branch.rings and not branch.held:
+            self._follow(branch, binding)
+        elif self._over or self._given_up:
             if branch is not None and branch.held and not self._is_on_its_way(branch, binding):
                 self._call_and_cancel(branch, binding)
         elif self._declined:
@@ -145,6 +148,7 @@ class Fork:
     def _hold(self, branch: Branch, occasion: Occasion) -> None:
         branch.held = True
         self._ports.bucket.expect(branch.binding.flow, self)
+        self._expected.add(branch.binding.flow)
         decided("held", call_id=self._asked.request.call_id, aor=self._asked.aor, uid=branch.binding.device)
         delay = (branch.binding.push and branch.binding.push.timeout) or 0.0
         if delay > 0:
@@ -198,6 +202,12 @@ class Fork:
         if branch.client is not None:
             branch.client.hurry()
 
+    def _follow(self, branch: Branch, binding: Binding) -> None:
+        """Have a phone that rings hear the rest where it is now: it changed its network."""
+        flow = self._ports.layer.endpoint.flow(binding.flow)
+        if branch.client is not None and flow is not None:
+            branch.client.moved(flow)
+
     def _release(self, branch: Branch, binding: Binding) -> None:
         branch.held = False
         branch.binding = binding
@@ -223,6 +233,8 @@ class Fork:
         client = self._ports.layer.send(request, way, self, mark=self._asked.mark, prepare=self._record)
         self._of[client] = branch
         branch.client = client
+        if self._is_call and not self._over and not self._given_up:
+            self._limit.wind()
 
     def _record(self, request: Request, flow: Flow) -> None:
         self._ports.routes.record(request, self._server.flow, flow, direct=self._asked.direct)
@@ -378,4 +390,4 @@ class Fork:
     def _leave_bucket(self) -> None:
         if self._bucket_alarm is not None:
             self._bucket_alarm.cancel()
-        self._ports.bucket.take(self._asked.aor, self, {branch.binding.flow for branch in self._branches})
+        self._ports.bucket.take(self._asked.aor, self, self._expected)

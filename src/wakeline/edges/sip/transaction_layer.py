@@ -208,7 +208,7 @@ class TransactionLayer:
         """Answer a CANCEL, and tell whoever has the INVITE (RFC 3261 sections 9.2 and 16.10)."""
         kept = self._servers.get((key[0], key[1], "INVITE"))
         if kept is None:
-            server.answer(481)
+            server.refuse(481)  # anybody may write one: it costs no memory
             return
         server.answer(200)
         if kept.user is not None and kept.user.on_cancel is not None:
@@ -287,7 +287,9 @@ class TransactionLayer:
             self.sources.ended(kept.flow.remote.host)
 
     def _forget_client(self, client: ClientTransaction) -> None:
-        self._clients.pop((client.branch, client.request.method), None)
+        key = client.branch, client.request.method
+        if self._clients.get(key) is client:  # a CANCEL that was sent once more has the same key
+            del self._clients[key]
         if client.flow is not None and (here := self._on_flow.get(client.flow.name)) is not None:
             here.discard(client)
             if not here:

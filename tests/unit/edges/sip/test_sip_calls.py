@@ -316,6 +316,51 @@ async def test_a_phone_that_rings_for_ever_is_told_to_stop() -> None:
         await alice.response(487)
 
 
+async def test_a_phone_that_says_100_and_then_nothing_is_given_up() -> None:
+    """Timer C runs from the request on, whatever 100 says (RFC 3261 sections 16.6 step 11 and 16.7 step 2)."""
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register()
+        invite = alice.call()
+        bob.answer(await bob.request("INVITE"), 100)
+        await alice.response(100)
+        await bob.ignore()
+        edge.pass_time(185.1)
+        await bob.request("CANCEL")
+        edge.pass_time(33)
+        alice.acknowledge(invite, await alice.response(487))
+
+
+@pytest.mark.parametrize("first", ["moves", "gives up"])
+@pytest.mark.parametrize("noticed", [True, False])
+async def test_a_phone_that_changes_its_network_while_it_rings_is_told_there_to_stop(
+    first: str, *, noticed: bool
+) -> None:
+    both = (Transport.UDP, Transport.TCP)
+    async with Calling(both) as edge, Agent(edge) as alice, Wired(edge, "bob") as bob, Wired(edge, "bob") as there:
+        there.instance = bob.instance
+        await there.ignore()
+        await bob.register()
+        invite = alice.call()
+        call = await bob.request("INVITE")
+        bob.answer(call, 180)
+        await alice.response(100)
+        await alice.response(180)
+        if noticed:
+            await bob.hang()
+            await edge.until(lambda: edge.endpoint.connections == 1)
+        if first == "gives up":
+            alice.cancel(invite)
+            await alice.response(200)
+        await there.register()
+        if first == "moves":
+            alice.cancel(invite)
+            await alice.response(200)
+        await there.request("CANCEL")
+        there.answer(call, 487)
+        await there.request("ACK")
+        alice.acknowledge(invite, await alice.response(487))
+
+
 async def test_an_invite_for_an_open_dialog_passes_in_both_directions() -> None:
     async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
         await bob.register()

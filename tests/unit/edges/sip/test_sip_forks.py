@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sip_calling import BOB, TOKEN, Agent, Calling, firebase, voip
+from sip_calling import BOB, TOKEN, Agent, Calling, Wired, firebase, voip
+from wakeline.edges.sip.flows import Transport
 from wakeline.wire.sip.message import Request, Response, parse
 
 pytestmark = pytest.mark.anyio
@@ -205,6 +206,21 @@ async def test_nothing_is_left_of_calls_however_they_ended() -> None:
         assert len(edge.proxy.bucket) == 0
         assert len(edge.layer) == 0
         assert len(edge.world.pipeline.settle.hearing) == 0
+
+
+async def test_nothing_is_left_of_a_call_to_a_phone_that_woke_elsewhere() -> None:
+    both = (Transport.UDP, Transport.TCP)
+    async with Calling(both) as edge, Agent(edge) as alice, Wired(edge, "bob") as bob:
+        await bob.register(voip())
+        await bob.hang()
+        await edge.until(lambda: edge.endpoint.connections == 0)
+        alice.call()
+        await edge.pushes()
+        await bob.connect()
+        await bob.register(voip())
+        bob.answer(await bob.request("INVITE"), 486)
+        await bob.request("ACK")
+        assert len(edge.proxy.bucket) == 0
 
 
 async def test_callers_hear_that_the_gateway_ends_and_phones_stop_ringing() -> None:

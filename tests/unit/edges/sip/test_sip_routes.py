@@ -190,6 +190,16 @@ async def test_a_dialog_that_somebody_made_up_costs_one_answer_for_one_request()
         assert len(edge.layer) <= 1  # the question of `silence`
 
 
+async def test_a_cancel_of_nothing_costs_one_answer_and_no_memory() -> None:
+    async with Calling() as edge, Agent(edge) as alice:
+        asked = alice.ask("OPTIONS", f"sip:{DOMAIN}")
+        await alice.response(200)
+        before = len(edge.layer)
+        alice.cancel(asked)
+        await alice.response(481)
+        assert len(edge.layer) == before
+
+
 async def test_a_pbx_may_name_us_by_our_address() -> None:
     async with Calling(peers=(LOOPBACK,)) as edge, Agent(edge, "pbx") as pbx, Agent(edge, "bob") as bob:
         await bob.register()
