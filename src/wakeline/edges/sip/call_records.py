@@ -74,10 +74,13 @@ class CallRecords:
         ]
         record.told = self._spawn(self._tell_began(calls))
 
-    def answered(self, call_id: str, status: int) -> None:
-        """Note the final status of an INVITE; with a 2xx the call goes on until its BYE."""
+    def answered(self, call_id: str, aor: str, status: int) -> None:
+        """Note the final status of an INVITE; with a 2xx the call goes on until its BYE.
+
+        A proxy before us may call several users at once by one Call-ID: the journal has the first, and hears of no other.
+        """
         record = self._calls.get(call_id)
-        if record is None:
+        if record is None or record.aor != aor:
             return
         if status < 300:
             record.talking = self._clock.now()

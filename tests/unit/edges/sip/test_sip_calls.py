@@ -301,6 +301,23 @@ async def test_a_call_that_nobody_took_ends_in_the_journal_with_its_status() -> 
         assert [(each.status, each.duration, each.user) for each in edge.journal.over] == [(487, 0, "")]
 
 
+async def test_what_another_user_says_who_is_called_by_the_same_call_id_ends_no_call_in_the_journal() -> None:
+    async with Calling() as edge, Agent(edge, "+493012") as alice, Agent(edge, "bob") as bob, Agent(edge, "ann") as ann:
+        await bob.register(voip())
+        await ann.register(firebase())
+        alice.call()
+        await bob.register(voip())
+        alice.call("sip:ann@example.org")
+        await ann.register(firebase())
+        ann.answer(await ann.request("INVITE"), 486)
+        await ann.request("ACK")
+        bob.answer(await bob.request("INVITE"), 603)
+        await bob.request("ACK")
+        await edge.until(lambda: bool(edge.journal.over))
+        assert [each.users for each in edge.journal.begun] == [(BOB,)]
+        assert [each.status for each in edge.journal.over] == [603]
+
+
 async def test_a_phone_that_rings_for_ever_is_told_to_stop() -> None:
     async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
         await bob.register()
