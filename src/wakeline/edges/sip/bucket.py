@@ -22,6 +22,9 @@ class Waiting(Protocol):
     def left(self, uid: str) -> None:
         """A phone is registered no more."""
 
+    def wakes(self, uid: str) -> bool:
+        """Tell whether it waits for that phone and has a push out to it."""
+
     def alive(self, flow: Flow) -> None:
         """Somebody who was expected there gave a sign of life."""
 
@@ -61,6 +64,10 @@ class Bucket:
                 waiting.registered(binding)
             for uid in change.removed:
                 waiting.left(uid)
+
+    def is_being_woken(self, aor: str, uid: str) -> bool:
+        """Tell whether anything that waits for a phone has a push out to it."""
+        return any(waiting.wakes(uid) for waiting in self._of.get(aor, ()))
 
     def stop(self) -> None:
         """Tell everybody that the gateway ends."""

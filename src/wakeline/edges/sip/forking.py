@@ -105,6 +105,12 @@ class Fork:
                 self._end(branch, 480, "it is registered no more")
         self._look()
 
+    def wakes(self, uid: str) -> bool:
+        """Tell whether a push of this is out to a phone that is waited for."""
+        return any(
+            each.held and each.wake is not None and each.wake.out and each.binding.uid == uid for each in self._branches
+        )
+
     def alive(self, flow: Flow) -> None:
         """Ask a phone that is awake where it was: some do not register when a push wakes them."""
         for branch in self._branches:
@@ -187,6 +193,10 @@ class Fork:
     def _not_woken(self, branch: Branch, why: str) -> None:
         if branch.held and branch.client is not None and why != TOKEN_GONE:
             branch.held = False  # it may be awake, and was asked
+        elif (
+            branch.held and why != TOKEN_GONE and self._ports.bucket.is_being_woken(self._asked.aor, branch.binding.uid)
+        ):
+            self._pushed()  # by another call's push: users get so many in a minute, and one wakes the phone for all
         elif branch.held:
             self._end(branch, 480, why)
             self._look()

@@ -257,7 +257,10 @@ class Proxy:
             return
         records = self._records
         fork = Fork(
-            self._forks, server, asked, partial(records.answered, request.call_id, aor) if is_call else _nobody_wants_to_know
+            self._forks,
+            server,
+            asked,
+            partial(records.answered, request.call_id, aor) if is_call else _nobody_wants_to_know,
         )
         self.bucket.put(aor, fork)
         try:

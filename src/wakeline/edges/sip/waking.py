@@ -49,6 +49,11 @@ class Wake:
         self.taken_back = False
         """Whether it was not sent after all."""
 
+    @property
+    def out(self) -> bool:
+        """Tell whether it is on its way, or has arrived for all we know."""
+        return self._key != 0 and not self._over
+
     def answered(self, answer: Taken | Replayed | WakelineError) -> None:
         """Hear what became of it at the door."""
         match answer:

@@ -318,6 +318,23 @@ async def test_what_another_user_says_who_is_called_by_the_same_call_id_ends_no_
         assert [each.status for each in edge.journal.over] == [603]
 
 
+async def test_a_flood_of_calls_uses_up_the_pushes_of_a_user_and_keeps_no_other_caller_from_waiting_along() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "mallory") as mallory, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        for number in range(10):
+            mallory.call_id = f"flood {number}"
+            mallory.call()
+        await edge.pushes()
+        alice.call()
+        await alice.response(100)
+        await alice.response(110)
+        await bob.register(voip())
+        calls = [await bob.request("INVITE") for _ in range(11)]
+        bob.answer(next(each for each in calls if each.call_id == alice.call_id), 200)
+        await alice.response(200)
+        assert len(edge.world.apple.sent) < 10
+
+
 async def test_a_phone_that_rings_for_ever_is_told_to_stop() -> None:
     async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
         await bob.register()
