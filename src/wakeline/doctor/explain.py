@@ -13,14 +13,14 @@ import msgspec
 from wakeline import ports
 from wakeline.doctor.explain_delivery import DeliveryExplainer
 from wakeline.doctor.explain_device import DeviceExplainer
+from wakeline.doctor.explain_reason import of_reason
 from wakeline.doctor.explain_sip import SipExplainer, SipExplainPorts
-from wakeline.doctor.explanation import Explanation, Step
+from wakeline.doctor.explanation import Explanation
 from wakeline.model import ids
 from wakeline.model.app import App
 from wakeline.model.device import Device, TargetKind
 from wakeline.model.errors import NotFound
 from wakeline.model.notification import Notification
-from wakeline.wire import outcomes
 
 Finder = Callable[[str, Sequence[App]], Awaitable[Explanation | None]]
 
@@ -145,27 +145,3 @@ class Explainer:
             page = await self._parts.devices.find(app.id, user=asked)
             found += [(app, device) for device in page.devices]
         return await self._devices.user(asked, found) if found else None
-
-
-def of_reason(asked: str) -> Explanation | None:
-    """Explain a code (905), an HTTP status (410) or a provider's reason (BadDeviceToken); None: it is in no table."""
-    found = outcomes.explain(asked)
-    if not found:
-        return None
-    first = found[0]
-    steps = [
-        Step(
-            at=None,
-            what=f"{one.outcome_class.value}, code {one.code}, {one.reason or one.status}",
-            detail=f"{one.cause} {one.fix}",
-        )
-        for one in found
-    ]
-    several = f", one of {len(found)} meanings" if len(found) > 1 else ""
-    return Explanation(
-        about=f"reason {asked}",
-        verdict=f"{first.outcome_class.value}: {first.action.value}{several}",
-        cause=first.cause,
-        fix=first.fix,
-        steps=tuple(steps),
-    )

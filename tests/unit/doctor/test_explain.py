@@ -7,7 +7,8 @@ import pytest
 from stories.post import BAD_TOKEN, REVOKED, unregistered
 from stories.world import World
 from wakeline.config import Limits, Settings
-from wakeline.doctor.explain import Explainer, ExplainPorts, of_reason
+from wakeline.doctor.explain import Explainer, ExplainPorts
+from wakeline.doctor.explain_reason import of_reason
 from wakeline.doctor.explanation import Explanation
 from wakeline.model.device import DeviceFacts
 from wakeline.model.errors import NotFound
