@@ -159,6 +159,9 @@ class ClientTransaction:
             self._send_cancel()
         response.remove_first("via")
         self._user.answered(self, response)
+        if response.is_final:
+            self.request.forget_parsed()
+        self._let_go()
 
     def tick(self, now: float) -> None:
         """Do what is due."""
@@ -170,6 +173,7 @@ class ClientTransaction:
             self._send(self._data)
         if Todo.TIMED_OUT in todos:
             self._user.failed(self, Failure.CANCELLED if self.cancelled else Failure.TIMEOUT)
+        self._let_go()
 
     def lost(self) -> None:
         """Take the end of its connection. Who said something already may say the rest over another (RFC 3261 section 18.2.2)."""
@@ -190,6 +194,12 @@ class ClientTransaction:
             self.machine.abandon()
             self._owner.changed(self)
         self._user.failed(self, failure)
+        self._user = NOBODY
+
+    def _let_go(self) -> None:
+        """Hold the user no longer than it hears anything, for it holds us: what is in no circle goes without a collection."""
+        if self.over:
+            self._user = NOBODY
 
     def _send(self, data: bytes) -> None:
         if self._last is None:
@@ -211,3 +221,16 @@ class ClientTransaction:
         self.machine.cancelled(self._owner.now())
         self._owner.changed(self)
         self._owner.send_cancel(cancel_of(self.request, self._cancel or ()), self._last, self.branch)
+
+
+class _Nobody:
+    """Whoever hears nothing: nobody asks what became of a CANCEL, or of what is over."""
+
+    def answered(self, client: ClientTransaction, response: Response) -> None:
+        """A CANCEL's answer says nothing about the INVITE."""
+
+    def failed(self, client: ClientTransaction, failure: Failure) -> None:
+        """The INVITE's own end is what counts."""
+
+
+NOBODY = _Nobody()

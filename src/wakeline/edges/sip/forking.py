@@ -305,7 +305,7 @@ class Fork:
 
     def _success(self, branch: Branch, response: Response) -> None:
         """Pass it on at once, whatever else was said (RFC 3261 section 16.7 step 5)."""
-        branch.end(response)
+        branch.end(response.status)
         self._server.respond(response)
         if not self._over:
             self._end_others(_ELSEWHERE)
@@ -389,13 +389,15 @@ class Fork:
         self._over = True
         asked = self._asked
         decided("answered", call_id=asked.request.call_id, aor=asked.aor, caller=asked.caller, status=status)
-        self._limit.stop()
+        self._limit.end()
         for branch in self._branches:
             if branch.wake is not None and branch.client is None:
                 tell_end(self._ports.wakes, branch.binding, asked.request, asked.occasion, status)
         if not any(branch.held for branch in self._branches):
             self._leave_bucket()
         self._ended(status)
+        asked.request.forget_parsed()
+        self._server.request.forget_parsed()
 
     def _leave_bucket(self) -> None:
         if self._bucket_alarm is not None:

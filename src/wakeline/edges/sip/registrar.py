@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
+from functools import lru_cache
 from typing import NamedTuple
 
 import structlog
@@ -146,8 +147,12 @@ class Registrar:
 
     async def _leave(self, change: BindingChange, present: Iterable[Binding]) -> None:
         """Forget devices that nothing of this AoR is woken through any more (RFC 8599 section 5.5)."""
+        put = {(each.app, each.device) for each in change.put}
+        others = [each for each in present if (each.app, each.device) not in put]
+        if not others:
+            return  # who refreshes leaves nothing
         stay = {(each.app, each.device) for each in self._bindings.of(change.aor)}
-        for before in present:
+        for before in others:
             if (before.app, before.device) not in stay:
                 await self._phones.leave(before)
 
@@ -162,8 +167,14 @@ class Registrar:
         if any(wish.reg_id and not wish.goes for wish in asked.wishes):
             fields.append(("require", OUTBOUND))
         fields.append(("supported", ", ".join(EXTENSIONS)))
-        fields.append(("date", formatdate(now / _SECOND, usegmt=True)))
+        fields.append(("date", _date(now // _SECOND)))
         return fields
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    """Return a time as Date writes it: those who are answered within a second are told the same."""
+    return formatdate(second, usegmt=True)
 
 
 def _seconds_left(binding: Binding, now: int) -> int:

@@ -41,7 +41,7 @@ class Relay:
         except Broken:
             return
         if response.is_final:
-            self._limit.stop()
+            self._limit.end()
         elif client.request.method == "INVITE":
             self._limit.wind()
         # A 503 of the next hop says nothing about us (RFC 3261 section 16.7 step 6).
@@ -49,7 +49,7 @@ class Relay:
 
     def failed(self, client: ClientTransaction, failure: Failure) -> None:
         """Say that nobody answers."""
-        self._limit.stop()
+        self._limit.end()
         status = status_of(failure)
         decided("not_reached", call_id=client.request.call_id, status=status, why=failure.value)
         self._server.answer(status)

@@ -21,10 +21,18 @@ class RingLimit:
 
     def wind(self) -> None:
         """Begin anew: somebody said something."""
-        self.stop()
+        self._stop()
         self._alarm = self._layer.after(TIMER_C, self._over)
 
-    def stop(self) -> None:
-        """It is answered."""
+    def end(self) -> None:
+        """It is answered: let go of whoever waited for that, who holds us."""
+        self._stop()
+        self._over = _nothing
+
+    def _stop(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
+
+
+def _nothing() -> None:
+    """Nobody waits any more."""

@@ -113,7 +113,7 @@ class Kept:
         self.status = response.status
         self._send()
         if response.is_final:
-            self.request = self.user = None
+            self._let_go()
             self._await_ack()
         self._owner.changed(self)
         return True
@@ -125,7 +125,7 @@ class Kept:
         self._send()
         self.machine.abandon()
         self.last = b""
-        self.request = self.user = None
+        self._let_go()
         self._owner.changed(self)
 
     def tick(self, now: float) -> None:
@@ -141,6 +141,12 @@ class Kept:
                     self._await_no_ack()
                     _log.debug("sip.transaction_unfinished", method=self.key[2], status=self.status)
         self._owner.changed(self)
+
+    def _let_go(self) -> None:
+        """Forget the request, and have who answered it be held by nothing of ours: no CANCEL comes through any more."""
+        if self.user is not None:
+            self.user.on_cancel = None
+        self.request = self.user = None
 
     def _await_ack(self) -> None:
         """Count a failed INVITE over UDP, and leave its answer alone where too many of that source are without ACK."""

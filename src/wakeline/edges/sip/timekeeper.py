@@ -49,8 +49,9 @@ class Alarm:
     def tick(self, now: float) -> None:
         """Ring if it is time."""
         if now >= self._due:
-            self._due = NEVER
-            self._call()
+            call = self._call
+            self.cancel()
+            call()
 
     def cancel(self) -> None:
         """Do not ring, and let go of what would have been called: the wheel keeps the alarm until its time."""

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import structlog
 
-from wakeline.edges.sip.client_transactions import ClientTransaction, ClientUser, Failure
+from wakeline.edges.sip.client_transactions import NOBODY, ClientTransaction, ClientUser, Failure
 from wakeline.edges.sip.endpoint import Endpoint
 from wakeline.edges.sip.flows import Flow, Hop
 from wakeline.edges.sip.matching import Key, Tags, new_branch, server_key, stamp, stamp_received
@@ -271,7 +271,7 @@ class TransactionLayer:
 
     def send_cancel(self, cancel: Request, flow: Flow, branch: str) -> None:
         """Send a CANCEL that has its Via already."""
-        ClientTransaction(self, cancel, _Nobody(), branch).start_stamped(flow)
+        ClientTransaction(self, cancel, NOBODY, branch).start_stamped(flow)
 
     def changed(self, item: Kept | ClientTransaction) -> None:
         """Have it called in time, or forget it."""
@@ -302,13 +302,3 @@ def _guarded(call: Callable[[], None]) -> None:
         call()
     except Exception:  # noqa: BLE001 - a defect in one must not keep the others from hearing
         _log.exception("sip.defect")
-
-
-class _Nobody:
-    """Whoever asks what became of a CANCEL."""
-
-    def answered(self, client: ClientTransaction, response: Response) -> None:
-        """A CANCEL's answer says nothing about the INVITE."""
-
-    def failed(self, client: ClientTransaction, failure: Failure) -> None:
-        """The INVITE's own end is what counts."""

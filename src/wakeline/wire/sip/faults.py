@@ -46,10 +46,11 @@ def _check_fields(message: Message) -> None:
 
 
 def _check_vias(message: Message) -> None:
+    """Read the others: the topmost is read already."""
     vias = message.values("via")
     if len(vias) > MAX_VIAS:
         raise Broken("There are more than 32 Via")
-    for via in vias:
+    for via in vias[1:]:
         parse_via(via)
 
 

@@ -142,6 +142,11 @@ class Message(ABC):
         firsts = self._firsts
         return len(set(self._keys) if firsts is None else firsts) != len(self._keys)
 
+    def forget_parsed(self) -> None:
+        """Let go of values that were parsed, in a message that is kept and hardly read again."""
+        self._firsts = None
+        self._read.clear()
+
     # Changing
 
     def set(self, name: str, value: str) -> None:
