@@ -58,6 +58,23 @@ class Phones:
         self._turns = Turns()
         self._written: OrderedDict[_Key, _State] = OrderedDict()
 
+    async def device_for(self, aor: str, device: str, push: PushParams, covered: Covered) -> str:
+        """Return the device that a phone is: the one that it names, if it may. Raises StoreUnavailable.
+
+        An instance is no secret, it stands in every call. So who names the device of somebody else shows one of its tokens, as
+        the second account of a phone does, or is a device of its own; else anybody could turn another one's pushes to himself.
+        """
+        key = covered.app.id, device
+        if self._written.get(key) == (self._devices.version, aor, covered.targets):
+            return device
+        known = await self._devices.get(*key)
+        if known is None or aor in known.users or not self._others(known, aor):
+            return device
+        theirs = {each.value.lower() for each in known.targets if each.kind in _OURS}
+        if not theirs or any(each.value.lower() in theirs for each in covered.targets):
+            return device
+        return device_id(push, "")
+
     async def keep(self, aor: str, device: str, covered: Covered) -> None:
         """Register a phone for an address-of-record. Raises StoreUnavailable."""
         key = covered.app.id, device

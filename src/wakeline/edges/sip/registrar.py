@@ -16,6 +16,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import NamedTuple
 
+import msgspec
 import structlog
 
 from wakeline.config import Sip
@@ -129,16 +130,25 @@ class Registrar:
 
     async def _change(self, order: Order) -> BindingChange:
         """Plan and commit. Raises Refused."""
-        asked, judged = order.asked, order.judged
-        present = self._bindings.of(asked.aor)
-        change = self._plan(order, present)
+        asked = order.asked
         try:
-            await self._keep(asked, judged)
+            order = order._replace(judged=tuple([await self._named(asked, each) for each in order.judged]))
+            present = self._bindings.of(asked.aor)
+            change = self._plan(order, present)
+            await self._keep(asked, order.judged)
             await self._bindings.change(change)
             await self._leave(change, present)
         except StorageError as error:
             raise Refused(500, error.detail, fields=(("retry-after", _RETRY_AFTER),)) from None
         return change
+
+    async def _named(self, asked: Asked, judged: Judged) -> Judged:
+        """Return what was judged of a Contact, with the device that its phone may be."""
+        support = judged.support
+        if support.covered is None or support.push is None:
+            return judged
+        device = await self._phones.device_for(asked.aor, support.device, support.push, support.covered)
+        return judged._replace(support=msgspec.structs.replace(support, device=device))
 
     async def _keep(self, asked: Asked, judged: Iterable[Judged]) -> None:
         for _, support, _ in judged:

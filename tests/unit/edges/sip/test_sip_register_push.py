@@ -273,6 +273,22 @@ async def test_two_addresses_of_one_phone_are_one_device_with_two_users() -> Non
         assert [one.value for one in left.targets] == [TOKEN]
 
 
+async def test_nobody_turns_the_pushes_of_another_phone_to_himself_by_its_instance() -> None:
+    async with Registering() as edge:
+        app = await edge.apple()
+        await edge.register(contact(APNS))
+        for cseq in (1, 2):
+            await edge.register(contact(APNS.replace(TOKEN, OTHER_TOKEN)), user="mallory", call_id="c2", cseq=cseq)
+        device = await edge.store.devices.get(app.id, INSTANCE)
+        assert device is not None
+        assert device.users == ("sip:bob@example.org",)
+        assert [one.value for one in device.targets] == [TOKEN]
+        (other,) = edge.store.sip_bindings.of("sip:mallory@example.org")
+        found = await edge.store.devices.get(app.id, other.device)
+        assert found is not None
+        assert found.users == ("sip:mallory@example.org",)
+
+
 async def test_a_phone_without_an_instance_is_known_by_its_token() -> None:
     async with Registering() as edge:
         app = await edge.apple()
