@@ -28,21 +28,23 @@ settings.load_profile("wakeline")
 
 
 _HERE = Path(__file__).parent
-_WITH_PROCESSES = ("e2e", "faults", "interop")
+_WITH_PROCESSES = {"e2e": "gateways", "faults": "gateways", "interop": "judges"}
+"""The suites that start real programs, and the group in which their tests run one after the other."""
 _PATIENCE = 90
 """Seconds for a test that starts real programs: each takes a second or two, and five of them on a busy machine."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before the plugin of workers looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests of real programs more time than those that run in this process, and have them run one after the other.
+    """Give tests of real programs more time than those that run in this process, and have them run in two rows.
 
-    What they share (installed packages, ports, the machine's load) they share in one worker; the others run beside it.
+    What a row shares (installed packages, a gateway, a portal) it shares in one worker; all other tests go to whoever is free.
     """
     for item in items:
-        if item.path.relative_to(_HERE).parts[0] not in _WITH_PROCESSES:
+        group = _WITH_PROCESSES.get(item.path.relative_to(_HERE).parts[0])
+        if group is None:
             continue
-        item.add_marker(pytest.mark.xdist_group("real programs"))
+        item.add_marker(pytest.mark.xdist_group(group))
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(_PATIENCE))
 
