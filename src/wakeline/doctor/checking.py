@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from wakeline import ports
+from wakeline.config import Settings
+from wakeline.model.app import App
 from wakeline.observe.health import Check, Status
 from wakeline.ports.bitrix24_broker import PortalKeys
 from wakeline.ports.bitrix24_connector import Installations
@@ -20,14 +22,25 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 
 class DoctorPorts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the checks look at."""
+    """What the checks look at. `only`: this app and no other; `user`: the devices of this user and of nobody else."""
 
     clock: ports.Clock
+    settings: Settings
     apps: ports.Apps
     credentials: ports.Credentials
+    devices: ports.Devices
+    routes: ports.Routes
+    queue: ports.Queue
+    keeper: ports.StoreKeeper
     portal_keys: PortalKeys
     installations: Installations
     probe: Probe
+    only: App | None = None
+    user: str = ""
+
+    def asked(self) -> list[App]:
+        """Return the apps that are looked at."""
+        return self.apps.all() if self.only is None else [self.only]
 
 
 Look = Callable[[DoctorPorts], Awaitable[Sequence[Check]]]
@@ -58,5 +71,10 @@ def span(milliseconds: int) -> str:
     """Return how long that is in words, rounded down: "3 days"."""
     for size, word in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
         if (number := milliseconds // size) >= 1:
-            return f"{number} {word}{'' if number == 1 else 's'}"
+            return many(number, word)
     return "less than a minute"
+
+
+def many(number: int, word: str) -> str:
+    """Return a number of things in words: "1 device", "3 devices"."""
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from wakeline.doctor import connected_portals, portal_keys
+from wakeline.doctor import connected_portals, credentials, machine, portal_keys, registered, waiting
 from wakeline.doctor.checking import DoctorPorts, Look, failed
 from wakeline.model.errors import WakelineError
 from wakeline.observe.health import Check
@@ -15,6 +15,15 @@ PATIENCE = 25.0
 """Seconds that a check may take; all together end within 30."""
 
 CHECKS: tuple[tuple[str, Look], ...] = (
+    ("disk", machine.disk),
+    ("write-ahead log", machine.write_ahead),
+    ("clock", machine.clock),
+    ("public_url", machine.public_url),
+    ("apps", waiting.apps),
+    ("routes", waiting.routes),
+    ("waiting", waiting.queue),
+    ("credentials", credentials.look),
+    ("devices", registered.look),
     ("push service", portal_keys.look),
     ("connected portal", connected_portals.look),
 )

@@ -15,7 +15,7 @@ from wakeline.pipeline.coverage import Need, choose, missing, need_of
 
 def sender_of(app: App, target: Target, credentials: Sequence[Credential], now: int) -> tuple[str, bool]:
     """Return in words who sends calls to a target of an app, and whether anybody does; `now` in Unix ms."""
-    need = _need(app, target)
+    need = need_for(app, target)
     place = f"{target.kind.value} {masked_token(target.value)}"
     if need.provider is ProviderKind.APNS:
         place = f"{place} ({need.environment.value})"
@@ -27,7 +27,7 @@ def sender_of(app: App, target: Target, credentials: Sequence[Credential], now: 
     return f"{place}: {found.kind.value}{named}, credential {found.id}", True
 
 
-def _need(app: App, target: Target) -> Need:
+def need_for(app: App, target: Target) -> Need:
     """Return what a call takes: calls are VoIP pushes only where there is a token for them."""
     forced = app.settings.apns_environment
     environment = target.environment if forced is ApnsEnvironment.AS_REGISTERED else Environment(forced.value)

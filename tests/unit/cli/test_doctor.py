@@ -15,7 +15,7 @@ from fuzzing import REPEATABLE, examples
 from unit.cli.test_root import invoke
 from wakeline.cli.portal_dump import queue_in
 from wakeline.doctor.portal_queue import judge
-from wakeline.model.errors import ConfigError, MalformedRequest
+from wakeline.model.errors import ConfigError, MalformedRequest, NotFound
 from wakeline.observe.health import Status
 
 MYSQL = """-- MySQL dump 10.13
@@ -98,12 +98,34 @@ def test_an_installation_that_serves_no_portal_is_well(shell: Shell) -> None:
         "store": "ok",
         "queue": "ok",
         "loops": "ok",
+        "disk": "ok",
+        "write-ahead log": "ok",
+        "clock": "skipped",
+        "public_url": "skipped",
+        "apps": "skipped",
+        "routes": "skipped",
+        "waiting": "ok",
+        "credentials": "skipped",
+        "devices": "skipped",
         "own portal": "skipped",
         "push service": "skipped",
         "connected portal": "skipped",
     }
     assert all(check["cause"] for check in checks)
     assert all(set(check) == {"name", "status", "cause", "fix"} for check in checks)
+
+
+def test_one_app_or_one_user_can_be_asked_for(shell: Shell) -> None:
+    for slug in ("acme-chat", "acme-mail"):
+        assert invoke("app", "create", slug) == 0
+
+    of_all, of_one = shell.doctor(), shell.doctor("--app", "acme-chat")
+    of_user = shell.doctor("--app", "acme-chat", "--user", "alice", code=1)
+
+    assert {"app acme-chat", "app acme-mail"} <= {check["name"] for check in of_all}
+    assert "app acme-mail" not in {check["name"] for check in of_one}
+    assert line(of_user, "user alice of acme-chat")["status"] == "failed"
+    assert invoke("doctor", "--app", "nothing") == NotFound.exit_code
 
 
 def test_a_queue_that_is_not_emptied_fails(shell: Shell) -> None:

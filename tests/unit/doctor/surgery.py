@@ -11,8 +11,13 @@ def ports_of(gateway: Gateway) -> DoctorPorts:
     store = gateway.store
     return DoctorPorts(
         clock=gateway.clock,
+        settings=gateway.settings,
         apps=store.apps,
         credentials=store.credentials,
+        devices=store.devices,
+        routes=store.routes,
+        queue=store.queue,
+        keeper=store.keeper,
         portal_keys=store.portal_keys,
         installations=store.installations,
         probe=gateway.probe,

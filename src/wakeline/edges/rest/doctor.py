@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from wakeline.doctor.checking import DoctorPorts, skipped
 from wakeline.doctor.examination import examine
 from wakeline.edges.rest.bitrix24.portal import connected_findings, findings, in_use
 from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
-from wakeline.edges.rest.shapes import View
+from wakeline.edges.rest.shapes import Slug, Strict, View
+from wakeline.model.app import App
+from wakeline.model.errors import NotFound
 from wakeline.model.key import Scope
 from wakeline.observe.health import Check, Phase, Status
 
@@ -21,6 +25,13 @@ _FINE = {
 """What there is to say of a probe that has nothing to say."""
 
 
+class DoctorQuery(Strict, frozen=True, kw_only=True):
+    """Whose credentials, routes and devices to look at: those of this app, the devices of this user; without, all."""
+
+    app: Slug = ""
+    user: Annotated[str, msgspec.Meta(max_length=255)] = ""
+
+
 class DoctorView(View, frozen=True, kw_only=True):
     """What was looked at: each with its status, what was seen, what to do."""
 
@@ -28,21 +39,36 @@ class DoctorView(View, frozen=True, kw_only=True):
 
 
 async def look(call: Call) -> Answer:
-    """Look at everything."""
-    ports = call.ports
+    """Look at everything; at apps and devices only as far as they are asked for."""
+    ports, query = call.ports, call.query
     found = await examine(
         DoctorPorts(
             clock=ports.clock,
+            settings=ports.settings,
             apps=ports.apps,
             credentials=ports.credentials,
+            devices=ports.devices,
+            routes=ports.routes,
+            queue=ports.queue,
+            keeper=ports.keeper,
             portal_keys=ports.portal_keys,
             installations=ports.connected.installations,
             probe=ports.probe,
+            only=_only(call, query.app),
+            user=query.user,
         )
     )
     return Answer(
         body=DoctorView(checks=(*await _gateway(call), *await _portal(call), *await _connected(call), *found))
     )
+
+
+def _only(call: Call, slug: str) -> App | None:
+    """Return the app that was asked for. Raises NotFound."""
+    app = call.ports.apps.get(slug) if slug else None
+    if slug and app is None:
+        raise NotFound(f"there is no app {slug!r}", pointer="/query/app")
+    return app
 
 
 async def _gateway(call: Call) -> list[Check]:
@@ -84,6 +110,8 @@ OPERATIONS = (
         summary="Say what of this installation works and what does not, with what to do",
         reach=Reach.INSTALLATION,
         scopes=(Scope.ADMIN,),
+        query=DoctorQuery,
         response=DoctorView,
+        problems=(NotFound,),
     ),
 )

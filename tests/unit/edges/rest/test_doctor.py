@@ -35,6 +35,27 @@ async def test_it_answers_lines_about_gateway_portal_and_push_service(gateway: G
     assert {check["status"] for check in checks} <= {"ok", "warning", "failed", "skipped"}
 
 
+async def test_one_app_and_one_user_can_be_asked_for(gateway: Gateway) -> None:
+    await gateway.with_app()
+    await gateway.with_app("acme-mail")
+    chat = {"app": "acme-chat"}
+
+    async def names(**query: str) -> dict[str, str]:
+        answer = await gateway.call("GET", "/v1/doctor", params=query)
+        assert answer.status_code == 200
+        return {check["name"]: check["status"] for check in answer.json()["checks"]}
+
+    everything, of_app = await names(), await names(**chat)
+    alice, nobody = await names(**chat, user="alice"), await names(**chat, user="nobody")
+
+    assert {"app acme-chat", "app acme-mail"} <= set(everything)
+    assert not [name for name in of_app if name.endswith("acme-mail")]
+    assert (alice["user alice of acme-chat"], nobody["user nobody of acme-chat"]) == ("ok", "failed")
+    assert "failed" not in alice.values()
+    assert (await gateway.call("GET", "/v1/doctor", params={"app": "nothing"})).status_code == 404
+    assert (await gateway.call("GET", "/v1/doctor", params={"ap": "acme-chat"})).status_code == 422
+
+
 async def test_nobody_but_an_administrator_of_the_installation_may_ask(gateway: Gateway) -> None:
     await gateway.with_app()
     reader = await gateway.key(Scope.READ)
