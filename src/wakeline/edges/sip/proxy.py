@@ -17,6 +17,7 @@ from collections.abc import Callable
 from functools import partial
 
 import msgspec
+import structlog
 
 from wakeline.config import Sip
 from wakeline.edges.sip.asking import Asked, ForkPorts
@@ -24,7 +25,6 @@ from wakeline.edges.sip.authentication import Caller
 from wakeline.edges.sip.bucket import Bucket
 from wakeline.edges.sip.call_records import CallRecords
 from wakeline.edges.sip.checking import check, count_hop, loop_mark
-from wakeline.edges.sip.decisions import decided
 from wakeline.edges.sip.dialog_routes import DialogRoutes, hop_of_route
 from wakeline.edges.sip.flows import Flow, Hop, numeric
 from wakeline.edges.sip.forking import Fork
@@ -56,6 +56,8 @@ OTHER_WAIT = 10.0
 _METHODS = (
     "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, REFER, INFO, UPDATE, PRACK, PUBLISH"
 )
+
+_log = structlog.get_logger()
 
 
 class ProxyPorts(msgspec.Struct, kw_only=True):
@@ -145,7 +147,8 @@ class Proxy:
             way = self._way_within(made)
             hide(made)
         except (Refused, Broken) as refused:
-            decided("ack_dropped", call_id=request.call_id, source=flow.remote.host, why=refused.detail)
+            # At DEBUG: anybody may send one, and a flood must not become one of lines.
+            _log.debug("sip.ack_dropped", call_id=request.call_id, source=flow.remote.host, why=refused.detail)
             return
         self._layer.forward_ack(made, way)
 

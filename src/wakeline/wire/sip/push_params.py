@@ -44,7 +44,18 @@ _TEXTS = {
     "pn-call-declined-elsewhere-str": "declined_elsewhere",
 }
 _LEGACY_FCM = frozenset({"firebase", "google", "android"})
-_OUTWARD = ("contact", "refer-to", "referred-by", "history-info", "diversion", "p-called-party-id")
+_OUTWARD = (
+    "contact",
+    "refer-to",
+    "referred-by",
+    "history-info",
+    "diversion",
+    "reply-to",
+    "remote-party-id",
+    "p-called-party-id",
+    "p-asserted-identity",
+    "p-preferred-identity",
+)
 """Fields that may bear the Contact of a phone."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from sip_calling import BOB, DOMAIN, Agent, Calling, Wired
 from sip_wire import LOOPBACK
@@ -169,6 +170,32 @@ async def test_push_parameters_reach_nobody_else() -> None:
         await alice.response(180)
         await alice.response(200)
         assert not any(b"secret" in data for agent in (alice, bob) for data in agent.heard)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("refer-to", "referred-by", "reply-to", "history-info", "diversion", "remote-party-id"),
+        *("p-called-party-id", "p-asserted-identity", "p-preferred-identity"),
+    ],
+)
+async def test_a_field_that_quotes_a_contact_leaves_without_push_parameters(field: str) -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register()
+        quoted = '"A; pn-x" <sip:alice@example.org;pn-provider=fcm;pn-prid=secret;user=phone>'
+        alice.ask("INVITE", BOB, ("contact", alice.contact()), (field, quoted), body="pn-prid=theirs")
+        call = await bob.request("INVITE")
+        assert call.get(field) == '"A; pn-x" <sip:alice@example.org;user=phone>'
+        assert call.body == b"pn-prid=theirs"
+
+
+async def test_strays_write_no_line_each_that_an_operator_would_see() -> None:
+    async with Calling() as edge, Agent(edge) as alice:
+        with capture_logs() as lines:
+            alice.ask("ACK", BOB, to_tag="made-up")
+            alice.ask("BYE", BOB, to_tag="made-up")
+            await alice.response(403)
+        assert [line for line in lines if line["log_level"] != "debug"] == []
 
 
 async def test_a_pbx_beside_us_on_the_same_machine_is_not_us() -> None:
