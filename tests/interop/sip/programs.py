@@ -173,5 +173,7 @@ class Caller:
 def registered(phone: Phone) -> None:
     """Wake a phone, let it register, and put it to sleep."""
     phone.wake()
-    until(phone.is_registered, "the phone registers")
-    phone.sleep()
+    try:
+        until(phone.is_registered, "the phone registers")
+    finally:
+        phone.sleep()
