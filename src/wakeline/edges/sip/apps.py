@@ -129,6 +129,8 @@ class PushApps:
 
     def _external(self, push: PushParams, *, named: bool) -> Covered | None:
         """Return the app that has an external push URI for these parameters."""
+        if all(each.provider is not ProviderKind.HTTP for each in self._all()):
+            return None
         for topic in (*(token.topic.removesuffix(f".{VOIP}") for token in push.tokens), push.param):
             need = need_of(TargetKind.HTTP.value, Environment.PRODUCTION, topic, PushType.BACKGROUND)
             choice = choose(self._all(), need, self._clock.now())

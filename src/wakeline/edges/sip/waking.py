@@ -90,7 +90,7 @@ class Wake:
         """Want nothing of it any more; `take_back`: nor is it to be sent, if it was not yet."""
         if self._over:
             return
-        self._over = True
+        self._let_go()
         if self._key:
             self._wakes.forget(self._key)
             if take_back and not self._sent:
@@ -106,8 +106,14 @@ class Wake:
     def _failed(self, why: str) -> None:
         decided("not_woken", call_id=self._call_id, aor=self._binding.aor, device=self._binding.device, why=why)
         if not self._over:
-            self._over = True
-            self._not_woken(why)
+            not_woken = self._not_woken
+            self._let_go()
+            not_woken(why)
+
+    def _let_go(self) -> None:
+        """Be over: who asked for it, and holds it, hears nothing more."""
+        self._over = True
+        self._pushed, self._not_woken = _nothing, _unheard
 
 
 class Wakes:
@@ -213,3 +219,11 @@ class _NoPush(WakelineError):
 def _no_reply(_: Taken) -> Reply:
     """Nobody repeats a wake by a key."""
     return Reply(status=202, body=b"")
+
+
+def _nothing() -> None:
+    """Nobody wants to know that it was sent."""
+
+
+def _unheard(_: str) -> None:
+    """Nobody wants to know why it was not."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sip_calling import Agent, Calling
+from sip_calling import Agent, Calling, voip
 from wakeline.edges.sip.client_transactions import ClientTransaction
 from wakeline.edges.sip.forking import Fork
 from wakeline.edges.sip.relaying import Relay
@@ -56,6 +56,14 @@ async def test_a_call_that_nobody_answers_leaves_nothing_behind() -> None:
         assert _left() == []
 
 
+async def test_a_call_that_woke_its_phone_leaves_nothing_behind() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(voip())
+        await _woken_call(edge, alice, bob)
+        _pass_all_timers(edge)
+        assert _left() == []
+
+
 def _pass_all_timers(edge: Calling) -> None:
     for _ in range(2):
         edge.pass_time(_ALL_TIMERS)
@@ -88,3 +96,14 @@ async def _call_in_vain(edge: Calling, alice: Agent) -> None:
     await alice.response(100)
     edge.pass_time(40)
     alice.acknowledge(invite, await alice.response(408))
+
+
+async def _woken_call(edge: Calling, alice: Agent, bob: Agent) -> None:
+    invite = alice.call()
+    await alice.response(100)
+    await alice.response(110)
+    await edge.pushes()
+    await bob.register(voip())
+    bob.answer(await bob.request("INVITE"), 200)
+    alice.acknowledge(invite, await alice.response(200))
+    await bob.request("ACK")
