@@ -93,9 +93,7 @@ def _transport(uri: SipUri) -> Transport:
 
 
 class FlowGone(TransportError):
-    """The connection is closed, or nothing can be sent to this address."""
-
-    code = "sip_flow_gone"
+    """The connection is closed, or nothing can be sent to this address. It stays inside the edge."""
 
 
 class Flow(Protocol):

@@ -8,9 +8,10 @@ Fields = tuple[tuple[str, str], ...]
 
 
 class Refused(WakelineError):
-    """Answer the request so: `phrase` in place of the usual one; `fields` stand in the response beside what is copied."""
+    """Answer the request so: `phrase` in place of the usual one; `fields` stand in the response beside what is copied.
 
-    code = "sip_refused"
+    It stays inside the edge, and is told in SIP.
+    """
 
     def __init__(self, status: int, detail: str, *, phrase: str = "", fields: Fields = ()) -> None:
         """`detail` is for the log: what it says may be nobody's business outside."""
