@@ -166,6 +166,7 @@ class Fork:
         """Send a push; to a phone that rings by alerts one after the other."""
         if not branch.held or self._over or self._given_up:
             return
+        again = branch.wake is not None
         if branch.wake is not None:
             branch.wake.end(take_back=False)
         branch.wake = self._ports.wakes.wake(
@@ -174,7 +175,7 @@ class Fork:
             occasion,
             self._began + self._asked.patience - self._ports.layer.now(),
             pushed=self._pushed,
-            not_woken=partial(self._not_woken, branch),
+            not_woken=partial(self._not_woken, branch, again=again),
         )
         seconds = interval(branch.binding, occasion)
         if seconds:
@@ -190,7 +191,9 @@ class Fork:
             self._told = True
             self._server.answer(110)
 
-    def _not_woken(self, branch: Branch, why: str) -> None:
+    def _not_woken(self, branch: Branch, why: str, *, again: bool) -> None:
+        if again and why != TOKEN_GONE:
+            return  # it rings by the alert before
         if branch.held and branch.client is not None and why != TOKEN_GONE:
             branch.held = False  # it may be awake, and was asked
         elif (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from sip_calling import BOB, BUNDLE, TOKEN, Agent, Calling, Wired, firebase, voip
 from stories.post import unregistered
@@ -439,6 +440,22 @@ async def test_a_phone_without_voip_pushes_rings_by_alerts_until_a_last_one_says
         keys = [each.content.apns.raw["aps"]["alert"]["loc-key"] for each in sent if each and each.content.apns.raw]
         assert keys == ["IC_MSG", "IC_MSG", "Missing call"]
         assert len({each.content.collapse_id for each in sent if each}) == 1
+
+
+async def test_an_alert_beyond_the_limit_of_a_user_ends_no_call_that_rings_by_those_before() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await bob.register(_by_alerts(1))
+        alice.call()
+        await alice.response(100)
+        await alice.response(110)
+        with capture_logs() as lines:
+            for _ in range(10):
+                edge.pass_time(1.1)
+                await edge.world.step()
+            await edge.until(lambda: any("limit" in line.get("why", "") for line in lines))
+        await bob.register(_by_alerts(1))
+        bob.answer(await bob.request("INVITE"), 200)
+        await alice.response(200)
 
 
 async def test_a_phone_that_asks_for_no_repetition_is_pushed_once() -> None:
