@@ -17,6 +17,8 @@ from wakeline.observe.names import Metric
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SEND_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+STAGE_BUCKETS = (0.001, 0.0025, *SEND_BUCKETS, 60.0, 300.0)
+"""A commit may take a millisecond, and what waits in the queue minutes."""
 
 
 class Labels(msgspec.Struct, frozen=True):
@@ -31,6 +33,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     queue_depth: tuple[Labels, ...] = ()
     queue_oldest: float = 0.0
+    queue_age: tuple[Labels, ...] = ()
     portal_oldest: tuple[Labels, ...] = ()
     h2_streams: tuple[Labels, ...] = ()
     h2_connections: tuple[Labels, ...] = ()
@@ -69,12 +72,19 @@ DEFINITIONS: tuple[Definition, ...] = tuple(
         ),
         (Metric.SEND_SECONDS, "histogram", ("provider",), "From handing a batch over to its answers."),
         (
+            Metric.STAGE_SECONDS,
+            "histogram",
+            ("stage", "lane"),
+            "What comes before, by the oldest of a batch: `commit` (accepted to kept), `claim` (due to claimed), `hand_over`.",
+        ),
+        (
             Metric.QUEUE_DEPTH,
             "gauge",
             ("lane", "state"),
             "Deliveries waiting (`queued`) and at a provider (`sending`).",
         ),
         (Metric.QUEUE_OLDEST, "gauge", (), "How long the oldest due job has waited: the one to alert on."),
+        (Metric.QUEUE_AGE, "gauge", ("lane",), "The same for each lane; 0 while nothing is due."),
         (
             Metric.PORTAL_OLDEST,
             "gauge",
@@ -109,6 +119,9 @@ DEFINITIONS: tuple[Definition, ...] = tuple(
 )
 
 
+_BUCKETS = {Metric.SEND_SECONDS: SEND_BUCKETS, Metric.STAGE_SECONDS: STAGE_BUCKETS}
+
+
 class Metrics:
     """The registry and what may be told to it."""
 
@@ -117,13 +130,13 @@ class Metrics:
         self._counters = {item.name: Counter(*_arguments(item), registry=self.registry) for item in _of("counter")}
         self._gauges = {item.name: Gauge(*_arguments(item), registry=self.registry) for item in _of("gauge")}
         self._histograms = {
-            item.name: Histogram(*_arguments(item), registry=self.registry, buckets=SEND_BUCKETS)
+            item.name: Histogram(*_arguments(item), registry=self.registry, buckets=_BUCKETS[item.name])
             for item in _of("histogram")
         }
         self._gauges[Metric.BUILD].labels(__version__).set(1)
         # Looking a child up by its labels costs more than counting; there are few, and they are never removed.
         self._counts: dict[tuple[str, ...], Counter] = {}
-        self._seconds: dict[str, Histogram] = {}
+        self._seconds: dict[tuple[str, ...], Histogram] = {}
 
     def accepted(self, lane: str, deliveries: int) -> None:
         """Count deliveries taken from callers."""
@@ -143,10 +156,11 @@ class Metrics:
 
     def sent(self, provider: str, seconds: float) -> None:
         """Note how long a batch took from hand-over to answers."""
-        child = self._seconds.get(provider)
-        if child is None:
-            child = self._seconds[provider] = self._histograms[Metric.SEND_SECONDS].labels(provider)
-        child.observe(seconds)
+        self._histogram(Metric.SEND_SECONDS, provider).observe(seconds)
+
+    def passed(self, stage: str, lane: str, seconds: float) -> None:
+        """Note how long the oldest of a batch took for a stage."""
+        self._histogram(Metric.STAGE_SECONDS, stage, lane).observe(seconds)
 
     def watch(self, name: Metric, read: Callable[[], float]) -> None:
         """Have a gauge without labels read at each scrape."""
@@ -160,9 +174,18 @@ class Metrics:
             child = self._counts[named] = self._counters[Metric(name)].labels(*labels)
         return child
 
+    def _histogram(self, *named: str) -> Histogram:
+        """Return the histogram of a metric and its labels."""
+        child = self._seconds.get(named)
+        if child is None:
+            name, *labels = named
+            child = self._seconds[named] = self._histograms[Metric(name)].labels(*labels)
+        return child
+
     def render(self, reading: Reading) -> bytes:
         """Return the exposition text with these gauges (`CONTENT_TYPE`)."""
         self._set(Metric.QUEUE_DEPTH, reading.queue_depth)
+        self._set(Metric.QUEUE_AGE, reading.queue_age)
         self._set(Metric.PORTAL_OLDEST, reading.portal_oldest)
         self._set(Metric.H2_STREAMS, reading.h2_streams)
         self._set(Metric.H2_CONNECTIONS, reading.h2_connections)
@@ -207,5 +230,5 @@ _PAGE_HEAD = """\
 # Metrics
 
 `GET /metrics` answers in the Prometheus text format. No label ever holds a token, a device, a user or a notification.
-Counters and the histogram also have the `_created`, `_bucket`, `_sum` and `_count` series that Prometheus clients write.
+Counters and histograms also have the `_created`, `_bucket`, `_sum` and `_count` series that Prometheus clients write.
 """

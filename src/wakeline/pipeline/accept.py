@@ -21,6 +21,7 @@ from wakeline.model.route import Lane
 from wakeline.pipeline.draft import Drafting
 from wakeline.pipeline.hearing import Heard, Hearing
 from wakeline.pipeline.limits import UserLimits
+from wakeline.pipeline.meter import Stage
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.preview import Previewing, PreviewResult
 from wakeline.pipeline.ready import Ready
@@ -158,17 +159,22 @@ class Accept:
     ) -> None:
         """Count what was taken, and put the answers to what was not in their places."""
         counts: dict[Lane, int] = {}
+        since: dict[Lane, int] = {}
         for (place, ready), verdict in zip(kept, verdicts, strict=True):
             if isinstance(verdict, ports.Committed):
                 notification = ready.notification
                 deliveries = notification.recipients if ready.estimate is None else ready.estimate
                 counts[notification.lane] = counts.get(notification.lane, 0) + deliveries
+                since.setdefault(notification.lane, notification.created)
             else:
                 self._drafting.refund(ready.charges)
                 self._hearing.forget(ready.notification.key)
                 answers[place] = _repeated(verdict)
+        now = self._parts.clock.now()
         for lane, deliveries in counts.items():
-            self._parts.meter.accepted(lane.name.lower(), deliveries)
+            name = lane.name.lower()
+            self._parts.meter.accepted(name, deliveries)
+            self._parts.meter.passed(Stage.COMMIT, name, max(0, now - since[lane]) / 1000)
 
 
 def _repeated(verdict: ports.Replayed | ports.Mismatch | ports.Running) -> Replayed | WakelineError:

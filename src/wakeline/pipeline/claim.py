@@ -108,7 +108,7 @@ class Claims:
         found = await self._found(list(targets)) if targets else {}
         now = self._parts.clock.monotonic()
         for load in alive:
-            load.checked = now
+            load.checked = load.claimed = now
             if (crowd := known.get(load.job.id)) is not None:
                 load.recipients, load.ready = crowd, range(len(crowd))
             else:

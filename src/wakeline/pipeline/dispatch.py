@@ -23,6 +23,7 @@ from wakeline.pipeline.canary import Canary
 from wakeline.pipeline.claim import Claims
 from wakeline.pipeline.feed import Feed
 from wakeline.pipeline.load import HOP, Load
+from wakeline.pipeline.meter import Stage
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.ramp import PULSE
 from wakeline.pipeline.resolve import FANOUT_ROUTE
@@ -177,6 +178,9 @@ class Dispatch:
         if taken < limit:
             self._agenda.exhausted(spot)
         self.ahead.claimed(spot, jobs, exhausted=taken < limit)
+        if jobs:
+            waited = self._parts.clock.now() - jobs[0].due
+            self._parts.meter.passed(Stage.CLAIM, lane.name.lower(), max(0, waited) / 1000)
         loads: list[Load] = []
         try:
             loads += await self._checks.loads(jobs)

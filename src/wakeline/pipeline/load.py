@@ -50,6 +50,7 @@ class Load:
     __slots__ = (
         "badges",
         "checked",
+        "claimed",
         "job",
         "keys",
         "members",
@@ -83,6 +84,8 @@ class Load:
         self.badges: dict[int, int] = {}
         self.checked = float("-inf")
         """When its recipients were last looked at, on the monotonic clock."""
+        self.claimed = self.checked
+        """When they were looked at for the first time, right after it was claimed."""
         self.ready: Sequence[int] = ()
         self.next = 0
         self.settled = bytearray(len(packed))

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Protocol
+
+
+class Stage(StrEnum):
+    """What a delivery goes through before a sender has it; what comes then is told by `Meter.sent`."""
+
+    COMMIT = "commit"
+    """From acceptance until it is kept and the caller may hear so."""
+    CLAIM = "claim"
+    """From when it is due (accepted, its time has come, or to be tried again) until it is claimed."""
+    HAND_OVER = "hand_over"
+    """From being claimed until a sender gets it: the wait for room."""
 
 
 class Meter(Protocol):
@@ -20,6 +32,9 @@ class Meter(Protocol):
     def sent(self, provider: str, seconds: float) -> None:
         """Note how long a batch took from hand-over to answers."""
 
+    def passed(self, stage: Stage, lane: str, seconds: float) -> None:
+        """Note how long the oldest of a batch took for a stage."""
+
 
 class Silent:
     """Counts nothing: for previews, tools and tests."""
@@ -34,4 +49,7 @@ class Silent:
         """Say nothing."""
 
     def sent(self, provider: str, seconds: float) -> None:
+        """Say nothing."""
+
+    def passed(self, stage: Stage, lane: str, seconds: float) -> None:
         """Say nothing."""

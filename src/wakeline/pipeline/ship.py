@@ -13,6 +13,7 @@ from wakeline.model.route import Lane, Route
 from wakeline.pipeline.answers import Answers
 from wakeline.pipeline.flight import Flight
 from wakeline.pipeline.load import LIMITED, Load
+from wakeline.pipeline.meter import Stage
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.quota import DeviceQuota
 from wakeline.pipeline.shelf import Shelf
@@ -55,6 +56,8 @@ class Shipping:
     def _hand(self, flight: Flight, sender: Sender, route: Route) -> None:
         """Hand over a flight. What its sender cannot write fails, or it would stop the loop again and again."""
         shipment = self._shipment(flight, route)
+        waited = shipment.started - flight.load.claimed
+        self._parts.meter.passed(Stage.HAND_OVER, shipment.lane.name.lower(), waited)
         try:
             sender.send(shipment)
         except Exception:  # noqa: BLE001 - whatever it is, nothing of it was sent

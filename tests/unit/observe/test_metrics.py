@@ -29,8 +29,9 @@ def test_every_name_is_defined_once() -> None:
 
 
 def test_no_label_names_a_token_a_device_or_a_user() -> None:
-    allowed = {"lane", "state", "provider", "outcome", "reason", "app", "credential", "version", "installation", "kind"}
-    assert {label for item in DEFINITIONS for label in item.labels} <= allowed
+    small = {"lane", "state", "provider", "outcome", "reason", "version", "kind", "stage"}
+    made_by_operators = {"app", "credential", "installation"}
+    assert {label for item in DEFINITIONS for label in item.labels} <= small | made_by_operators
 
 
 def test_counters_add_up_over_batches() -> None:
@@ -40,11 +41,19 @@ def test_counters_add_up_over_batches() -> None:
     metrics.accepted("call", 1)
     metrics.retried("fcm", 3)
     metrics.sent("apns", 0.02)
+    metrics.passed("commit", "alert", 0.002)
+    metrics.passed("commit", "alert", 90.0)
     text = metrics.render(Reading())
     assert sample(text, "wakeline_deliveries_total", provider="apns", outcome="accepted") == 255
     assert sample(text, "wakeline_accepted_total", lane="call") == 1
     assert sample(text, "wakeline_retries_total", provider="fcm") == 3
     assert sample(text, "wakeline_send_seconds_count", provider="apns") == 1
+    stage = {"stage": "commit", "lane": "alert"}
+    below = [
+        sample(text, "wakeline_stage_seconds_bucket", le=le, **stage) for le in ("0.001", "0.0025", "300.0", "+Inf")
+    ]
+    assert below == [0, 1, 2, 2]
+    assert sample(text, "wakeline_stage_seconds_sum", **stage) == 90.002
 
 
 def test_gauges_are_what_was_read_and_forget_what_is_gone() -> None:

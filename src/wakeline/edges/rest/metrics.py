@@ -7,6 +7,7 @@ from collections import Counter
 from wakeline.edges.rest.credentials import id_of
 from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
 from wakeline.model.key import Scope
+from wakeline.model.route import Lane
 from wakeline.observe.metrics import CONTENT_TYPE, Labels, Reading
 from wakeline.ports import LaneDepth
 
@@ -21,6 +22,7 @@ async def scrape(call: Call) -> Answer:
     reading = Reading(
         queue_depth=_depth(depths),
         queue_oldest=_oldest(depths, call.now),
+        queue_age=_ages(depths, call.now),
         portal_oldest=await _portals(call),
         h2_streams=_connections(call, "in_flight"),
         h2_connections=_connections(call, "connections"),
@@ -50,6 +52,13 @@ def _oldest(depths: list[LaneDepth], now: int) -> float:
     """Return the seconds that the oldest due job has waited."""
     waits = [now - depth.oldest for depth in depths if depth.oldest is not None and depth.oldest <= now]
     return max(waits, default=0) / 1000
+
+
+def _ages(depths: list[LaneDepth], now: int) -> tuple[Labels, ...]:
+    """Return the same of each lane."""
+    return tuple(
+        Labels((lane.name.lower(),), _oldest([depth for depth in depths if depth.lane is lane], now)) for lane in Lane
+    )
 
 
 async def _portals(call: Call) -> tuple[Labels, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from connected_nouns import event, installation, write
@@ -126,6 +128,24 @@ async def test_metrics_count_what_waits_and_need_a_key(app: Gateway) -> None:
     assert 'wakeline_queue_depth{lane="alert",state="queued"} 1.0' in text
     assert 'wakeline_routes_held{reason="operator"} 1.0' in text
     assert 'wakeline_deliveries_held{reason="operator"} 1.0' in text
+
+
+async def test_metrics_tell_how_old_due_work_of_each_lane_is(app: Gateway) -> None:
+    later = datetime.fromtimestamp(app.clock.now() / 1000 + 60, UTC).isoformat()
+    scheduled = await app.call("POST", SEND, json={"to": HELLO["to"], "data": {"n": "1"}, "send_at": later})
+    app.clock.advance(7)
+
+    lines = set((await app.call("GET", "/metrics")).text.splitlines())
+
+    assert scheduled.status_code == 202
+    assert 'wakeline_queue_depth{lane="background",state="queued"} 1.0' in lines
+    assert "wakeline_queue_oldest_seconds 7.0" in lines
+    assert {line for line in lines if line.startswith("wakeline_queue_age_seconds")} == {
+        'wakeline_queue_age_seconds{lane="call"} 0.0',
+        'wakeline_queue_age_seconds{lane="alert"} 7.0',
+        'wakeline_queue_age_seconds{lane="background"} 0.0',
+        'wakeline_queue_age_seconds{lane="bulk"} 0.0',
+    }
 
 
 async def test_metrics_tell_how_long_connected_portals_are_behind(app: Gateway) -> None:
