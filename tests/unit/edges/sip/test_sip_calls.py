@@ -17,6 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_call_waits_for_a_phone_that_sleeps_until_its_push_makes_it_register() -> None:
+    """RFC 8599 sections 5.3 and 5.6.2: held until a 2xx to the REGISTER."""
     async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
         await bob.register(voip())
         invite = alice.call()
@@ -41,6 +42,7 @@ async def test_a_call_waits_for_a_phone_that_sleeps_until_its_push_makes_it_regi
 
 
 async def test_a_phone_that_does_not_wake_counts_as_away_when_the_time_is_over() -> None:
+    """RFC 8599 section 5.6.2: 480 when the time is over."""
     async with Calling(call_fork_timeout=20) as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
         await bob.register(voip())
         invite = alice.call()
@@ -70,6 +72,7 @@ async def test_a_token_that_the_push_service_calls_gone_ends_the_call_at_once_an
 
 
 async def test_a_push_that_is_refused_ends_the_call_at_once_and_the_token_stays() -> None:
+    """RFC 8599 section 5.6.2: a push that fails is answered at once."""
     async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
         await bob.register(firebase())
         edge.world.google.to_all = fcm(400, b'{"error": {"status": "INVALID_ARGUMENT"}}')
@@ -90,6 +93,7 @@ async def test_a_push_that_cannot_even_be_kept_ends_the_call_at_once() -> None:
 
 
 async def test_a_caller_who_gives_up_before_the_push_was_sent_wakes_nobody() -> None:
+    """RFC 8599 section 5.2: who gives up takes the request out of the bucket."""
     async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
         await bob.register(voip())
         edge.world.apple.capacity = 0
@@ -213,6 +217,7 @@ async def test_programs_that_end_a_call_by_110_do_not_hear_of_pushes(program: st
 
 
 async def test_a_phone_whose_connection_is_open_is_called_and_woken_at_once() -> None:
+    """RFC 8599 section 5.6.2: a phone that is known to be awake need not be waited for."""
     both = (Transport.UDP, Transport.TCP)
     async with Calling(both) as edge, Agent(edge) as alice, Wired(edge, "bob") as bob:
         await bob.register(voip())
