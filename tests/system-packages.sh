@@ -31,6 +31,7 @@ look() {
     need kamailio-utils-modules sh -c 'ls /usr/lib/*/kamailio/modules/http_client.so'
     need linphone-cli command -v linphonec
     need sip-tester command -v sipp
+    need sipsak command -v sipsak
 }
 
 look

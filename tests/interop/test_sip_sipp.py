@@ -39,8 +39,20 @@ def port(running: Gateway) -> int:
 
 def figures(directory: Path, scenario: str) -> tuple[int, int, int]:
     """Return what sipp counted: calls that went as the scenario says, calls that did not, and messages sent again."""
-    *_, last = csv.DictReader((directory / f"{scenario}.csv").read_text().splitlines(), delimiter=";")
+    last = counted(directory, scenario)
     return int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"]), int(last["Retransmissions(C)"])
+
+
+def counted(directory: Path, scenario: str) -> dict[str, str]:
+    """Return sipp's last line of figures."""
+    *_, last = csv.DictReader((directory / f"{scenario}.csv").read_text().splitlines(), delimiter=";")
+    return last
+
+
+def seconds_to_ring(directory: Path) -> float:
+    """Return how long it took from INVITE to 180, on average."""
+    hours, minutes, seconds, microseconds = map(int, counted(directory, "short")["ResponseTime1(C)"].split(":"))
+    return hours * 3600 + minutes * 60 + seconds + microseconds / 1e6
 
 
 def counting(directory: Path, scenario: str, calls: int, rate: int) -> tuple[str, ...]:
@@ -71,6 +83,7 @@ def test_calls_go_through(edge: Gateway, tmp_path: Path, calls: int, rate: int) 
         answering.process.wait(10)
 
     assert figures(tmp_path, "short") == (calls, 0, 0)
+    assert seconds_to_ring(tmp_path) < 1
 
 
 def free_port() -> int:

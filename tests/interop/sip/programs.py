@@ -53,7 +53,7 @@ push_parameters={push};pn-silent=1;pn-timeout=0;
 
 
 class Phone:
-    """linphonec with an account. Awake it answers every call; asleep its program has ended without unregistering."""
+    """linphonec with an account. Awake it answers every call, or rings; asleep its program has ended without unregistering."""
 
     def __init__(
         self,
@@ -66,6 +66,7 @@ class Phone:
         uuid: str,
         host: str = "127.0.0.1",
         ca_file: str = "",
+        answers: bool = True,
     ) -> None:
         (directory / ".local/share/linphone").mkdir(parents=True)
         self.directory = directory
@@ -83,6 +84,7 @@ class Phone:
                 password=PASSWORD,
             )
         )
+        self._answers = ["-a"] if answers else []
         self._process: subprocess.Popen[bytes] | None = None
 
     def turn_to(self, port: int) -> None:
@@ -94,7 +96,7 @@ class Phone:
         """Start the program; it registers."""
         with (self.directory / "output").open("ab") as output:
             self._process = subprocess.Popen(
-                ["linphonec", "-c", str(self._settings), "-a", "-d", "6", "-l", str(self.log)],
+                ["linphonec", "-c", str(self._settings), *self._answers, "-d", "6", "-l", str(self.log)],
                 cwd=self.directory,
                 env={**os.environ, "HOME": str(self.directory)},
                 stdin=subprocess.PIPE,
@@ -137,15 +139,29 @@ class Phone:
 
 
 class Caller:
-    """sipp with a scenario of ours, against a port; `messages` are all that it sent and received."""
+    """sipp with a scenario of ours, against a port; `messages` are all that it sent and received.
+
+    `hears` are the statuses at the place that a scenario leaves open; `keys` are its [words].
+    """
 
     def __init__(
-        self, directory: Path, port: int, scenario: str, *, transport: str = "udp", more: tuple[str, ...] = ()
+        self,
+        directory: Path,
+        port: int,
+        scenario: str,
+        *,
+        transport: str = "udp",
+        more: tuple[str, ...] = (),
+        hears: tuple[int, ...] = (),
+        **keys: str,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
+        script = directory / f"{scenario}.xml"
+        script.write_text(_hearing((SCENARIOS / script.name).read_text(), hears))
+        more += tuple(part for key, value in keys.items() for part in ("-key", key, value))
         self._messages = directory / f"{scenario}.messages"
         self._output = directory / f"{scenario}.output"
-        command = ["sipp", f"127.0.0.1:{port}", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1"]
+        command = ["sipp", f"127.0.0.1:{port}", "-sf", str(script), "-i", "127.0.0.1"]
         command += ["-t", "t1" if transport == "tcp" else "u1", "-nostdin", "-timeout", "40"]
         command += ["-trace_msg", "-message_file", str(self._messages), *more]
         with self._output.open("wb") as output:
@@ -168,6 +184,12 @@ class Caller:
     def statuses(self) -> list[int]:
         """Return the statuses of the answers that it received, in their order."""
         return [int(found) for found in re.findall(r"^SIP/2\.0 (\d{3}) ", self.messages, re.MULTILINE)]
+
+
+def _hearing(script: str, statuses: tuple[int, ...]) -> str:
+    """Return a scenario that expects these statuses, one after the other, where it says HEARS."""
+    lines = "\n".join(f' <recv response="{status}"/>' for status in statuses)
+    return script.replace(' <recv response="HEARS"/>', lines)
 
 
 def registered(phone: Phone) -> None:
