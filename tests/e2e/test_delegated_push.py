@@ -9,6 +9,12 @@ from acme import APP, BUNDLE, Stack
 from contract import Caller, new_token, problem
 
 
+def key_of(stack: Stack) -> str:
+    """Return a key for this app alone: other tests give other apps the same bundle id."""
+    key: str = stack.gateway.json("key", "create", "--scope", "send", "--app", APP)["key"]
+    return key
+
+
 def landed(stack: Stack, answer_id: str, token: str) -> dict[str, Any]:
     assert Caller(stack).settled(answer_id)["counts"]["accepted"] == 1
     [request] = stack.simulator.requests(token)
@@ -25,7 +31,8 @@ def test_a_proxy_wakes_a_phone_by_its_contact(stack: Stack) -> None:
         "from": '"Al \\"A\\"" <sip:al@example.org>',
         "ttl": 30,
     }
-    answers = [stack.http.post("/v1/sip/push", json=body) for _ in range(2)]
+    proof = {"authorization": f"Bearer {key_of(stack)}"}
+    answers = [stack.http.post("/v1/sip/push", json=body, headers=proof) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [202, 202]
     assert answers[0].json() == answers[1].json()
     request = landed(stack, answers[0].json()["id"], token)
@@ -43,10 +50,9 @@ def test_a_proxy_wakes_a_phone_by_its_contact(stack: Stack) -> None:
 
 
 def test_a_flexisip_delegates_a_message_and_hears_of_a_token_that_is_gone(stack: Stack) -> None:
-    key = stack.gateway.json("key", "create", "--scope", "send", "--app", APP)["key"]
     token = new_token()
     query = {
-        "key": key,
+        "key": key_of(stack),
         "type": "apple",
         "token": token,
         "app-id": f"{BUNDLE}.prod",

@@ -34,10 +34,15 @@ class Proxy(msgspec.Struct, frozen=True):
 
 
 def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+    """Return a port that is free for UDP and for TCP."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+            number: int = stream.getsockname()[1]
+            try:
+                datagrams.bind(("127.0.0.1", number))
+            except OSError:
+                continue
+            return number
 
 
 def laid_out(directory: Path, port: int, *settings: str) -> Path:

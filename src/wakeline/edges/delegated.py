@@ -58,11 +58,10 @@ class Delegate:
 
         Raises NoCredential (also if the caller may not know of the app), InvalidRequest, TokenGone, and what accepting raises.
         """
-        covered = self._apps.cover(wake.params)
-        if isinstance(covered, str) or not caller.sees(covered.app.slug):
-            cause = covered if isinstance(covered, str) else "No app of this API key serves these push parameters"
+        covered = self._apps.among(caller.sees).cover(wake.params)
+        if isinstance(covered, str):
             raise NoCredential(
-                cause,
+                covered,
                 pointer="/pn_param",
                 fix="`wakeline credential list` shows what each app can send to; [sip] senders names the app of a Firebase number.",
             )

@@ -53,12 +53,19 @@ class PushApps:
         clock: Clock,
         senders: Callable[[], Mapping[str, str]],
         allow_http: Callable[[], bool] = lambda: False,
+        sees: Callable[[str], bool] | None = None,
     ) -> None:
+        """Look among all apps, or among those whose slugs `sees` tells."""
         self._apps = apps
         self._credentials = credentials
         self._clock = clock
         self._senders = senders
         self._allow_http = allow_http
+        self._sees = sees
+
+    def among(self, sees: Callable[[str], bool]) -> PushApps:
+        """Look among some apps only: of two that have credentials for a bundle id, a caller may know of one."""
+        return PushApps(self._apps, self._credentials, self._clock, self._senders, self._allow_http, sees)
 
     def cover(self, push: PushParams) -> Covered | str:
         """Return who wakes a phone with these parameters, or why nobody does.
@@ -187,7 +194,10 @@ class PushApps:
         return (each for each in self._all() if each.kind is CredentialKind.FCM_SERVICE_ACCOUNT and each.topics)
 
     def _all(self) -> list[Credential]:
-        return self._credentials.all()
+        if self._sees is None:
+            return self._credentials.all()
+        seen = {app.id for app in self._apps.all() if self._sees(app.slug)}
+        return [each for each in self._credentials.all() if each.app in seen]
 
 
 def environment_of(provider: PushProvider) -> Environment:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sip_registering import APNS, FCM, Registering, contact
+from wakeline.edges.sip.apps import Covered
 
 pytestmark = pytest.mark.anyio
 
@@ -25,6 +26,20 @@ async def test_a_key_that_names_the_bundle_id_goes_before_one_of_a_whole_team() 
         await edge.apple("team")
         assert await app_of(edge, APNS) == "exact"
         assert await app_of(edge, APNS.replace("org.example.phone", "org.example.other")) == "team"
+
+
+async def test_of_two_apps_with_the_same_bundle_id_a_caller_gets_the_one_that_he_may_know() -> None:
+    async with Registering() as edge:
+        for slug in ("first", "second"):
+            await edge.apple(slug, "org.example.phone")
+        await edge.register(contact(APNS))
+        (bound,) = edge.bindings()
+        assert bound.push is not None
+        for slug in ("first", "second"):
+            covered = edge.apps.among({slug}.__contains__).cover(bound.push)
+            assert isinstance(covered, Covered)
+            assert covered.app.slug == slug
+        assert isinstance(edge.apps.among(lambda _: False).cover(bound.push), str)
 
 
 async def test_a_key_of_production_does_not_wake_builds_of_developers() -> None:
