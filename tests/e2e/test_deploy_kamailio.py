@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from acme import BUNDLE, Stack
+from acme import APP, BUNDLE, Stack
 from interop.sip.programs import PASSWORD, Caller, Phone, needs_linphonec, needs_sipp, registered
 from processes import end, until
 from udp_phone import UdpPhone
@@ -88,7 +88,7 @@ def settings(stack: Stack) -> list[str]:
     One process reads the socket, so that a registration is over before the next message is looked at: what comes within the
     same moment would go to its phone, which is awake.
     """
-    key = stack.gateway.json("key", "create", "--scope", "send")["key"]
+    key = stack.gateway.json("key", "create", "--scope", "send", "--app", APP)["key"]
     address = f"{stack.gateway.address}/v1/sip/push"
     defined = {"WAKELINE_URL": f'"{address}"', "WAKELINE_KEY": f'"{key}"', "CHILDREN": "1", "OPEN": ""}
     return [f"#!define {name} {value}".rstrip() for name, value in defined.items()]

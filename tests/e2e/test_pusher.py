@@ -363,11 +363,21 @@ def test_the_store_lends_its_credentials_while_no_gateway_runs(stored: Pusher) -
     assert received(stored.fake, "stored-phone")["path"] == f"/v1/projects/{material.PROJECT}/messages:send"
 
 
-def test_a_gateway_that_runs_sends_through_its_socket_and_remembers(pusher: Pusher, stack: Stack) -> None:
+@pytest.fixture(scope="module")
+def own(stack: Stack) -> str:
+    """Return a bundle id that one app alone has: other tests give other apps that of the usual one."""
+    bundle, file = "com.example.pusher", stack.gateway.directory / f"AuthKey_{material.KEY_ID}.p8"
+    stack.gateway.json("app", "create", "acme-pusher")
+    apple = ("--team-id", material.TEAM_ID, "--topics", bundle, "--no-canary", "--no-check")
+    stack.gateway.json("credential", "add", str(file), "--app", "acme-pusher", *apple)
+    return bundle
+
+
+def test_a_gateway_that_runs_sends_through_its_socket_and_remembers(pusher: Pusher, stack: Stack, own: str) -> None:
     to, config = token(), stack.gateway.config
 
     ended = pusher.wakeline(
-        *("--pn-provider", "apns", "--pn-param", f"ABCD1234.{BUNDLE}.voip", "--pn-prid", to, "--debug", "--json"),
+        *("--pn-provider", "apns", "--pn-param", f"ABCD1234.{own}.voip", "--pn-prid", to, "--debug", "--json"),
         config=config,
     )
 
@@ -375,7 +385,7 @@ def test_a_gateway_that_runs_sends_through_its_socket_and_remembers(pusher: Push
     shown = json.loads(ended.out)
     assert (shown["sent"], shown["successful"], shown["failed"]) == (1, 1, 0)
     (push,) = shown["pushes"]
-    assert push["credential"] == f"app {APP} of the gateway that runs"
+    assert push["credential"] == "app acme-pusher of the gateway that runs"
     assert push["outcome"]["status"] == 200
     assert push["request"]["url"].endswith(to[-6:])
     assert to not in ended.out
@@ -384,22 +394,22 @@ def test_a_gateway_that_runs_sends_through_its_socket_and_remembers(pusher: Push
     assert request["body"]["aps"]["loc-key"] == "IC_MSG"
 
 
-def test_through_the_gateway_failures_are_told_the_same_way(pusher: Pusher, stack: Stack) -> None:
+def test_through_the_gateway_failures_are_told_the_same_way(pusher: Pusher, stack: Stack, own: str) -> None:
     to, config = token(), stack.gateway.config
     stack.simulator.script(to, {"status": 410, "reason": "Unregistered"})
 
-    ended = pusher.flexisip("--pn-provider", "apns", "--pn-param", f"A.{BUNDLE}", "--pn-prid", to, config=config)
+    ended = pusher.flexisip("--pn-provider", "apns", "--pn-param", f"A.{own}", "--pn-prid", to, config=config)
 
     assert ended.code == 1
     assert re.match(_PNR.format(1, 8, "Invalid token"), ended.err)
     assert "410 Unregistered" in ended.err
 
 
-def test_a_push_that_would_wait_in_the_gateway_is_taken_back(pusher: Pusher, stack: Stack) -> None:
+def test_a_push_that_would_wait_in_the_gateway_is_taken_back(pusher: Pusher, stack: Stack, own: str) -> None:
     to, config = token(), stack.gateway.config
     stack.simulator.script(to, {"status": 500, "reason": "InternalServerError"})
 
-    ended = pusher.flexisip("--pn-provider", "apns", "--pn-param", f"A.{BUNDLE}", "--pn-prid", to, config=config)
+    ended = pusher.flexisip("--pn-provider", "apns", "--pn-param", f"A.{own}", "--pn-prid", to, config=config)
 
     assert ended.code == 1
     assert "500 InternalServerError" in ended.err
