@@ -23,7 +23,7 @@ USERS = ("alice", "bob", "never", "dead", "early", "late", "rung", "shy", "meanw
 ONE = ("-m", "1")
 CALLS_A_MINUTE = 6
 """How many pushes for calls a user gets in a minute, unless the settings say otherwise."""
-WAITS = 5
+WAITS = 8
 """Seconds for which a call waits for a phone to wake."""
 SETTINGS = '[sip]\nlisten = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]\ndomains = ["example.org"]\n'
 SETTINGS += f'call_fork_timeout = {WAITS}\ndigest_algorithms = ["MD5", "SHA-256"]\n'
@@ -110,7 +110,7 @@ def test_a_phone_that_does_not_wake_is_480_when_the_time_is_up_and_its_pushes_ca
     assert caller.succeeded(), caller.messages
     assert len(fake.requests(sleeper.prid)) == CALLS_A_MINUTE
 
-    assert caller.statuses().count(480) == 30
+    assert caller.statuses().count(480) >= 30  # on a busy machine an ACK comes late, and the answer is repeated
     assert min(durations(caller)) >= WAITS  # a push for one call wakes the phone for all of them
 
 
@@ -220,8 +220,10 @@ def test_the_first_phone_that_answers_has_the_call_and_the_other_one_stops(
     rings, answers = phones
     caller = Caller(tmp_path / "caller", port(edge), "call", more=ONE)
     try:
+        # Not before the call is there: a phone that has just registered by itself would wait for the next push.
+        until(lambda: fake.requests(f"bothrings{'A' * 60}:APA91b") or None, "it is woken")
         rings.wake()
-        until(lambda: rings.said("180 Ringing") > 0, "it rings")
+        until(lambda: rings.said("180 Ringing") > 0, "it rings", WAITS)
         answers.wake()
         assert caller.succeeded(), caller.messages
         until(lambda: rings.received("CANCEL") > 0, "the other one stops")
