@@ -102,6 +102,7 @@ def durations(caller: Caller) -> list[float]:
     return [(each[-1] - each[0]).total_seconds() for each in moments.values()]
 
 
+@pytest.mark.slow
 def test_a_phone_that_does_not_wake_is_480_when_the_time_is_up_and_its_pushes_cannot_be_drained(
     edge: Gateway, fake: Simulator, tmp_path: Path
 ) -> None:
@@ -199,6 +200,7 @@ def test_an_iphone_woken_for_a_call_that_is_over_is_shown_it(edge: Gateway, fake
 
 
 @needs_linphonec
+@pytest.mark.slow
 def test_the_first_phone_that_answers_has_the_call_and_the_other_one_stops(
     edge: Gateway, fake: Simulator, tmp_path: Path
 ) -> None:
