@@ -29,11 +29,11 @@ T = TypeVar("T")
 
 
 def until(ask: Callable[[], T | None], what: str, seconds: float = 10.0) -> T:
-    """Ask until there is an answer that is neither None nor False; fails with `what` after `seconds`."""
+    """Ask until there is an answer that is neither None, False nor an empty list; fails with `what` after `seconds`."""
     end = time.monotonic() + seconds
     while True:
         answer = ask()
-        if answer is not None and answer is not False:
+        if answer is not None and answer is not False and answer != []:
             return answer
         if time.monotonic() >= end:
             raise AssertionError(f"not within {seconds} s: {what}")
