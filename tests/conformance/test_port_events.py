@@ -130,3 +130,14 @@ async def test_prune_forgets_however_many_are_old(store: Store) -> None:
 
     assert await store.events.prune(NOW + DAY) == 700
     assert [item.at for item in await store.events.read(after=0)] == [NOW + DAY]
+
+
+async def test_tells_who_listens_of_every_commit_and_counts_them_as_no_follower(store: Store) -> None:
+    heard: list[int] = []
+    store.events.listen(lambda: heard.append(1))
+
+    await store.events.append([event(1), event(2)])
+    await store.events.append([event(3)])
+
+    assert heard == [1, 1]
+    assert not store.events.followed()

@@ -228,12 +228,33 @@ class Logs(_Section, frozen=True):
 
 
 class Webhooks(_Section, frozen=True):
-    """The outbound guard for URLs that callers give."""
+    """Results webhooks: programs of yours that are told of events."""
 
     allow_private: bool = False
     """True lets webhooks go to private addresses."""
     allow_http: bool = False
     """True lets webhooks go without TLS."""
+    ca_file: str = ""
+    """PEM file of certificate authorities trusted besides the system's."""
+    timeout: Seconds = 15.0
+    """Seconds an endpoint may take to answer."""
+    retry_for: WholeSeconds = 3 * 86400
+    """Seconds for which an event is tried again, from its first try."""
+    max_connections: Positive = 8
+    """Messages that are on their way to one endpoint at the same time; those about one device never are."""
+    log_kept: WholeSeconds = 3 * 86400
+    """Seconds the delivery log keeps a message after its end."""
+
+
+class Debug(_Section, frozen=True):
+    """The debug window of an app: requests and answers recorded, of successes too. It costs processor time."""
+
+    window: WholeSeconds = 3 * 3600
+    """Seconds after which it closes by itself."""
+    every: WholeSeconds = 8 * 3600
+    """Seconds of which it may be open for `window`."""
+    unlimited: bool = False
+    """True leaves it open until somebody closes it."""
 
 
 class Bitrix24(_Section, frozen=True):
@@ -354,5 +375,6 @@ class Settings(_Section, frozen=True):
     retention: Retention = Retention()
     logs: Logs = Logs()
     webhooks: Webhooks = Webhooks()
+    debug: Debug = Debug()
     bitrix24: Bitrix24 = Bitrix24()
     sip: Sip = Sip()

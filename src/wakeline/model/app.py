@@ -26,13 +26,15 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What an operator may set for an app.
 
     `limits` switches the per-user limits (DESIGN 5.6); `keep_content` keeps what was sent as long as the ledger keeps the
-    notification; `max_devices_per_user` retires the longest unseen device beyond that number.
+    notification; `max_devices_per_user` retires the longest unseen device beyond that number. `receipts` puts the
+    notification's id and a token for receipts into its pushes, under the key `wakeline` of their data.
     """
 
     calls_by: CallsBy = CallsBy.VOIP
     apns_environment: ApnsEnvironment = ApnsEnvironment.AS_REGISTERED
     limits: bool = True
     keep_content: bool = True
+    receipts: bool = False
     max_devices_per_user: int = 12
 
 

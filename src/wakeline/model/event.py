@@ -18,6 +18,8 @@ class EventType(StrEnum):
     PUSH_CANCELLED = "push.cancelled"
     PUSH_SUPERSEDED = "push.superseded"
     PUSH_SKIPPED = "push.skipped"
+    PUSH_ACKNOWLEDGED = "push.acknowledged"
+    PUSH_OPENED = "push.opened"
     NOTIFICATION_COMPLETED = "notification.completed"
     TARGET_RETIRED = "target.retired"
     TARGET_QUARANTINED = "target.quarantined"
@@ -33,10 +35,32 @@ class EventType(StrEnum):
     QUEUE_STALLED = "queue.stalled"
     PORTAL_MOVED = "portal.moved"
     PORTAL_CLOSED = "portal.closed"
+    SILENCE_SUSPECTED = "silence.suspected"
+
+
+class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request that was sent to a push service: authorization redacted, token masked; `body` as written."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: str
+
+
+class ReceivedResponse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came back. `code`: the HTTP status, or one of 901 to 914 where the gateway itself refused; `body` as received."""
+
+    code: int
+    reason: str = ""
+    body: str = ""
 
 
 class EventData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an event is about; only what applies is filled. Never a token, never message text."""
+    """What an event is about; only what applies is filled. Never a token; message text in a recorded `request` alone.
+
+    `request` and `response` are there where they were recorded: of failures while a webhook is told of them, of successes in a
+    debug window.
+    """
 
     notification: str = ""
     delivery: str = ""
@@ -49,6 +73,8 @@ class EventData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     credential: int = 0
     route: str = ""
     note: str = ""
+    request: SentRequest | None = None
+    response: ReceivedResponse | None = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,8 +51,9 @@ class Action(StrEnum):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename={"outcome_class": "class"}, omit_defaults=True):
     """One answer, classified.
 
-    `code` is 0 or one of 901-905, 911-914 (the numbers of seed 004). `status` and `reason` are the provider's own words
-    (status 0: it said nothing). `retry_after` in seconds; `since`, Unix milliseconds, is a 410's timestamp.
+    `code` is 0 or one of 901-905, 911-914 (mesibo's numbers). `status` and `reason` are the provider's own words
+    (status 0: it said nothing). `retry_after` in seconds; `since`, Unix milliseconds, is a 410's timestamp. `body`: what a
+    refusal said, as received, at most 2,000 characters.
     """
 
     outcome_class: OutcomeClass
@@ -65,6 +66,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename={"outcome_class"
     retry_after: float | None = None
     since: int | None = None
     provider_id: str = ""
+    body: str = ""
 
     @property
     def accepted(self) -> bool:

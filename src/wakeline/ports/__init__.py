@@ -375,6 +375,9 @@ class Events(Protocol):
     def followed(self) -> bool:
         """Tell whether anybody follows at this moment, or did since this was last asked."""
 
+    def listen(self, appended: Callable[[], None]) -> None:
+        """Have `appended()` called after a commit with events (on the loop thread); who listens does not count as a follower."""
+
     async def prune(self, before: int) -> int:
         """Delete events older than `before`; returns how many."""
 

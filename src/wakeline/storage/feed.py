@@ -6,7 +6,7 @@ A bell rung twice before its follower looks is one wake-up: followers read by `s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from weakref import WeakSet
 
 
@@ -44,6 +44,11 @@ class Feed:
         self._followers: WeakSet[Follower] = WeakSet()
         self._closed = False
         self._visited = False
+        self._listeners: list[Callable[[], None]] = []
+
+    def listen(self, appended: Callable[[], None]) -> None:
+        """Have `appended()` called whenever followers are woken."""
+        self._listeners.append(appended)
 
     def follow(self) -> AsyncIterator[None]:
         """Return a new follower."""
@@ -61,6 +66,8 @@ class Feed:
         """Wake all."""
         for follower in self._followers:
             follower.ring()
+        for appended in self._listeners:
+            appended()
 
     def close(self) -> None:
         """End all, for the store closes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from itertools import takewhile
 
@@ -63,6 +63,10 @@ class SqliteEvents:
     def follow(self) -> AsyncIterator[None]:
         """Yield whenever something was appended."""
         return self._feed.follow()
+
+    def listen(self, appended: Callable[[], None]) -> None:
+        """Have `appended()` called after a commit with events."""
+        self._feed.listen(appended)
 
     def followed(self) -> bool:
         """Tell whether anybody follows, or did since this was last asked."""
