@@ -36,6 +36,7 @@ class EventType(StrEnum):
     PORTAL_MOVED = "portal.moved"
     PORTAL_CLOSED = "portal.closed"
     SILENCE_SUSPECTED = "silence.suspected"
+    WEBHOOK_TEST = "webhook.test"
 
 
 class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
