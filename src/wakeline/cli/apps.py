@@ -12,9 +12,12 @@ from wakeline.cli.context import Ctx
 from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
 from wakeline.edges.rest.apps import AppList, AppPatch, AppStatus, AppView, NewApp, SettingsPatch, TargetsView
+from wakeline.edges.rest.debugging import DebugBody, DebugView
 from wakeline.model.app import ApnsEnvironment, CallsBy
 
 app = noun("app", "Mobile applications.")
+debug = noun("debug", "Debug windows: events carry the request and the answer of every push, of successes too.")
+app.command(debug)
 
 
 def _view(shown: AppView) -> RenderableType:
@@ -147,3 +150,45 @@ async def delete(slug: str, /, *, context: Ctx) -> None:
     async with context.gateway() as gateway:
         await gateway.call("app.delete", app=slug)
     context.printer.result({"deleted": slug}, lambda: f"The app {slug} is forgotten.")
+
+
+def _window(shown: DebugView) -> RenderableType:
+    return facts(
+        [
+            ("open", shown.open),
+            ("since", shown.since),
+            ("until", "somebody closes it" if shown.open and shown.until is None else shown.until),
+            ("may be opened again", shown.next_at),
+            ("recorded", f"{shown.recorded} requests, in {shown.spent_ms:.1f} ms of processor time"),
+        ]
+    )
+
+
+@debug.command
+async def on(slug: str, /, *, seconds: int | None = None, context: Ctx) -> None:
+    """Open the debug window of an app: by default for three hours of every eight.
+
+    Parameters
+    ----------
+    seconds
+        For how long; without it, as long as [debug] allows.
+    """
+    async with context.gateway() as gateway:
+        shown: DebugView = await gateway.call("app.debug_on", body=DebugBody(seconds=seconds), app=slug)
+    context.printer.result(shown, lambda: _window(shown))
+
+
+@debug.command
+async def off(slug: str, /, *, context: Ctx) -> None:
+    """Close the debug window of an app."""
+    async with context.gateway() as gateway:
+        shown: DebugView = await gateway.call("app.debug_off", app=slug)
+    context.printer.result(shown, lambda: _window(shown))
+
+
+@debug.command(name="show")
+async def show_debug(slug: str, /, *, context: Ctx) -> None:
+    """Show the debug window of an app, and what it cost."""
+    async with context.gateway() as gateway:
+        shown: DebugView = await gateway.call("app.debug", app=slug)
+    context.printer.result(shown, lambda: _window(shown))

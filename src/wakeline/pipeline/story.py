@@ -26,11 +26,12 @@ from wakeline.pipeline.answers import Answers
 from wakeline.pipeline.bell import Bell
 from wakeline.pipeline.canary import Canary
 from wakeline.pipeline.claim import Claims
+from wakeline.pipeline.debugging import DebugWindows
 from wakeline.pipeline.dispatch import Dispatch
 from wakeline.pipeline.fanout import Fanout
 from wakeline.pipeline.limits import UserLimits
 from wakeline.pipeline.livecheck import LiveCheck
-from wakeline.pipeline.maintain import Maintain
+from wakeline.pipeline.maintain import Duty, Maintain
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.remembered import Remembered
 from wakeline.pipeline.route import RouteTable
@@ -90,6 +91,7 @@ class Pipeline:
         self._parts = parts
         self._bells = {name: Bell(parts.clock) for name in ("dispatch", "fanout", "settle", _MAINTAIN)}
         self.table = RouteTable(parts, self._wake)
+        self.debug = DebugWindows(parts)
         self.settle = Settle(parts, self._bells["settle"].ring)
         self._limits = UserLimits(parts.settings.limits)
         self.canary = Canary(parts, self.table, self.settle)
@@ -101,6 +103,7 @@ class Pipeline:
         self.dispatch = Dispatch(parts, self.table, self.settle, answers, claims, self.canary, self._wake)
         self.fanout = Fanout(parts, self.table, self.dispatch, remembered)
         self.maintain = Maintain(parts, self.table, self.settle, self.dispatch, claims, self.checks, self._limits)
+        self.maintain.duties.append(Duty("debug", 60.0, self.debug.tend))
         self.accept = Accept(parts, self.table, self._limits, remembered, self.settle.hearing)
         self.undo = Undo(parts, self.table, self.settle, self.watch)
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -118,6 +121,7 @@ class Pipeline:
             _log.warning("queue.leases_rescued", jobs=rescued)
         await self.table.standing.recall()
         await self.maintain.usual.recall()
+        await self.debug.recall()
         bodies: dict[str, Callable[[], Awaitable[float | None]]] = {
             "dispatch": self._dispatch,
             "fanout": self._fanout,
@@ -137,6 +141,7 @@ class Pipeline:
         await self._end("settle")
         while not self.settle.idle and await self.settle.flush():
             pass
+        await self.debug.tend()
         left = await self.dispatch.leave()
         _log.info("pipeline.stopped", unfinished_jobs=left, unsettled=self.settle.size)
 

@@ -8,6 +8,7 @@ from wakeline.edges.rest import (
     brakes,
     calls,
     credentials,
+    debugging,
     device_history,
     device_import,
     devices,
@@ -34,6 +35,7 @@ from wakeline.edges.rest.operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *apps.OPERATIONS,
+    *debugging.OPERATIONS,
     *credentials.OPERATIONS,
     *vapid.OPERATIONS,
     *devices.OPERATIONS,
