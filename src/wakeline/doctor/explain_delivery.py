@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from wakeline import ports
-from wakeline.doctor.explanation import KINDS, Explanation, Step, ask_phone, company, phone_decides
+from wakeline.doctor.explanation import KINDS, Explanation, Step, company, phone_decides
 from wakeline.doctor.meaning import of_attempt, of_delivery
+from wakeline.doctor.phone_reasons import ask_phone, every
 from wakeline.model.app import App
 from wakeline.model.delivery import Delivery, DeliveryState
 from wakeline.model.device import Device, TargetKind
 from wakeline.model.ids import delivery_id, uuid_of
-from wakeline.model.notification import Counts, Notification
+from wakeline.model.notification import Counts, Notification, PushType
 from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Hold, ProviderKind
 
@@ -40,7 +41,11 @@ class DeliveryExplainer:
         if len(page.deliveries) == 1 and not missing and notification.walked:
             return await self.delivery(notification, page.deliveries[0], app)
         worst = min(page.deliveries, key=_urgency, default=None)
-        cause, fix = await self._why(worst, app) if worst is not None else _nobody(notification, missing)
+        cause, fix = (
+            await self._why(worst, app, notification.content.type)
+            if worst is not None
+            else _nobody(notification, missing)
+        )
         steps = [*_opening(notification), *missing]
         for delivery in page.deliveries:
             steps += _attempts(delivery)
@@ -55,7 +60,8 @@ class DeliveryExplainer:
 
     async def delivery(self, notification: Notification, delivery: Delivery, app: App) -> Explanation:
         """Explain one delivery."""
-        cause, fix = await self._why(delivery, app)
+        push_type = notification.content.type
+        cause, fix = await self._why(delivery, app, push_type)
         steps = [*_opening(notification), *_attempts(delivery), *await self._holds(app, (delivery,))]
         if delivery.state in (_S.QUEUED, _S.HELD, _S.SCHEDULED, _S.UNKNOWN):
             steps.append(
@@ -63,6 +69,10 @@ class DeliveryExplainer:
                     at=_moment(notification.expires), what="the ttl ends", detail="After that it is not sent any more."
                 )
             )
+        if delivery.state is _S.ACCEPTED:
+            device = await self._device(delivery, app)
+            reasons = every(device, delivery.kind, self._clock.now(), push_type)
+            steps += [Step(at=None, what="on the device, perhaps", detail=reason) for reason in reasons]
         return Explanation(
             about=f"delivery {delivery_id(notification.key, delivery.target)} to {delivery.device_id} ({delivery.kind})",
             verdict=_verdict(delivery),
@@ -71,11 +81,12 @@ class DeliveryExplainer:
             steps=_ordered(steps),
         )
 
-    async def _why(self, delivery: Delivery, app: App) -> tuple[str, str]:
+    async def _why(self, delivery: Delivery, app: App, push_type: PushType) -> tuple[str, str]:
         """Return cause and fix of where a delivery is."""
         match delivery.state:
             case _S.ACCEPTED:
-                return phone_decides(delivery.kind), ask_phone((await self._device(delivery, app)).facts)
+                device, now = await self._device(delivery, app), self._clock.now()
+                return phone_decides(delivery.kind), ask_phone(device, delivery.kind, now, push_type)
             case _S.ACKNOWLEDGED | _S.OPENED:
                 return "The device itself reported the push: it arrived.", "Nothing."
             case _S.HELD:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from wakeline import ports
-from wakeline.doctor.explanation import Explanation, Step, said_by
+from wakeline.doctor.explanation import Explanation, Step
 from wakeline.doctor.meaning import meaning, of_delivery
+from wakeline.doctor.phone_reasons import system_of, told, unused
 from wakeline.model.app import App
 from wakeline.model.delivery import Delivery
 from wakeline.model.device import RAW_PREFIX, Device, Target, TargetKind, TargetState
@@ -99,16 +100,19 @@ class DeviceExplainer:
         obstacle = self._obstacle(app, best)
         if obstacle is not None:
             return obstacle
-        told = said_by(device.facts)
-        if told:
-            return "active, but the device limits it", " ".join(told), "Nothing here: it is set on the device."
-        silent = self._clock.now() - max(device.seen, device.connected_until, best.since, best.confirmed)
+        system, now = system_of(device, best.kind), self._clock.now()
+        said = told(device, system)
+        if said:
+            return "active, but the device limits it", " ".join(said), "Nothing here: it is set on the device."
+        silent = now - max(device.seen, device.connected_until, best.since, best.confirmed)
         if silent > self._stale_after and not device.device_id.startswith(RAW_PREFIX):
             return (
                 f"active, but stale: not heard of for {silent // _DAY} days",
                 "An app registers at each start, so nobody has opened it since; it may be removed.",
                 "Nothing here, if the app registers at each start. `[devices] retire_stale_after` retires such tokens.",
             )
+        if idle := unused(device, system, now):
+            return "active, but its app is not opened", idle, "Nothing here, if the app registers at each start."
         return "active", "It is registered, and nothing speaks against its token.", "Nothing."
 
     def _obstacle(self, app: App, target: Target) -> tuple[str, str, str] | None:

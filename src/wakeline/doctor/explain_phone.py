@@ -14,13 +14,15 @@ import msgspec
 
 from wakeline import ports
 from wakeline.doctor.explain_device import DeviceExplainer
-from wakeline.doctor.explanation import Step, ask_phone, phone_decides
+from wakeline.doctor.explanation import Step, phone_decides
 from wakeline.doctor.meaning import of_delivery
+from wakeline.doctor.phone_reasons import ask_phone
 from wakeline.doctor.sender import sender_of
 from wakeline.model.app import App
 from wakeline.model.delivery import Delivery, DeliveryState
 from wakeline.model.device import Device, Target, TargetKind
 from wakeline.model.ids import milliseconds_of
+from wakeline.model.notification import PushType
 from wakeline.model.sip.binding import Binding
 from wakeline.model.sip.push import PushParams
 from wakeline.observe.masking import masked_token
@@ -67,7 +69,7 @@ class PhoneExplainer:
         wakes = [] if device is None else await self._ledger.recent(device.app, device=device.id, limit=_WAKES)
         return Phone(
             self._wrong(binding, app, device),
-            _quiet(binding, device, wakes[0]) if wakes and device is not None else None,
+            _quiet(binding, device, wakes[0], self._clock.now()) if wakes and device is not None else None,
             (*self._steps(binding), *self._way(app, device), *map(_woken, reversed(wakes))),
         )
 
@@ -139,7 +141,7 @@ class PhoneExplainer:
         return steps
 
 
-def _quiet(binding: Binding, device: Device, last: Delivery) -> Finding | None:
+def _quiet(binding: Binding, device: Device, last: Delivery, now: int) -> Finding | None:
     """Return why a phone that can be woken did not ring: the last push was not taken, or nothing followed from it."""
     if last.state in _LOST:
         known = of_delivery(last)
@@ -152,7 +154,7 @@ def _quiet(binding: Binding, device: Device, last: Delivery) -> Finding | None:
         return (
             "was sent a push, and has not registered since",
             phone_decides(last.kind),
-            ask_phone(device.facts),
+            ask_phone(device, last.kind, now, PushType.CALL),
         )
     return None
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from wakeline.model.device import DeviceFacts, TargetKind
+from wakeline.model.device import TargetKind
 from wakeline.model.route import ProviderKind
 
 KINDS = frozenset(kind.value for kind in TargetKind)
@@ -20,11 +20,6 @@ COMPANY = {
 PHONE_DECIDES = (
     "{company} accepted the push. When it reaches the phone is {company}'s decision, and whether the phone shows it is the "
     "phone's: neither can be seen or changed from here."
-)
-
-_ASK_PHONE = (
-    "Look at the device: is the app allowed to show notifications, is a Focus or Do Not Disturb on, is it in Low Power Mode or "
-    "offline, was the app force-quit (iOS) or restricted by battery optimisation (Android)?"
 )
 
 
@@ -55,24 +50,3 @@ def phone_decides(kind: str) -> str:
     """Return the sentence about what is outside anyone's control once a push is accepted."""
     said = PHONE_DECIDES.format(company=company(kind))
     return said[0].upper() + said[1:]
-
-
-def said_by(facts: DeviceFacts) -> list[str]:
-    """Return what a device said about itself that keeps pushes from being seen, most likely first."""
-    found = []
-    if facts.notifications_enabled is False:
-        found.append(
-            "The device said that notifications are switched off for the app: its user can switch them on in Settings."
-        )
-    if facts.background_refresh is False:
-        found.append("The device said that background refresh is off: background pushes do not wake the app.")
-    if facts.battery_restricted is True:
-        found.append("The device said that its battery settings restrict the app: Android holds its pushes back.")
-    if facts.low_power is True:
-        found.append("The device said that it is in Low Power Mode: background pushes wait until it is over.")
-    return found
-
-
-def ask_phone(facts: DeviceFacts) -> str:
-    """Return what to look at on a device whose push was accepted."""
-    return " ".join(said_by(facts)) or _ASK_PHONE

@@ -50,21 +50,25 @@ async def test_an_accepted_push_is_the_phones_decision(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "words"),
+    ("kind", "facts", "words"),
     [
-        (DeviceFacts(notifications_enabled=False), "notifications are switched off"),
-        (DeviceFacts(low_power=True), "Low Power Mode"),
-        (DeviceFacts(battery_restricted=True), "battery"),
-        (DeviceFacts(background_refresh=False), "background refresh"),
+        ("apns", DeviceFacts(notifications_enabled=False), "notifications are switched off"),
+        ("apns", DeviceFacts(low_power=True), "Low Power Mode"),
+        ("apns", DeviceFacts(background_refresh=False), "background refresh"),
+        ("fcm", DeviceFacts(battery_restricted=True), "battery"),
+        ("fcm", DeviceFacts(low_power=True), "battery saver"),
     ],
 )
-async def test_what_the_device_said_of_itself_comes_first(world: World, facts: DeviceFacts, words: str) -> None:
-    await world.device("ios-1", "alice", facts=facts)
+async def test_what_the_device_said_of_itself_comes_first(
+    world: World, kind: str, facts: DeviceFacts, words: str
+) -> None:
+    await world.android()
+    await world.device("phone", "alice", f"{kind}:token", facts=facts)
     key = await world.send("alice")
     await world.run()
 
     assert words in (await ask(world, uuid_of(key))).fix
-    assert words in (await ask(world, "ios-1")).cause
+    assert words in (await ask(world, "phone")).cause
 
 
 async def test_a_dead_token_is_told_with_the_providers_own_words(world: World) -> None:
