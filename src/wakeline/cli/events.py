@@ -11,8 +11,8 @@ from rich.text import Text
 
 from wakeline.cli.context import Ctx
 from wakeline.cli.noun import noun
-from wakeline.edges.rest.events import EventView
 from wakeline.model.errors import StoreUnavailable
+from wakeline.wire.event_json import EventView
 
 app = noun("events", "What happens, as it happens.")
 _DATA = "data: "

@@ -9,27 +9,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from wakeline.edges.rest.credentials import id_of
-from wakeline.edges.rest.moments import moment
 from wakeline.edges.rest.operations import Call, Feed, Media, Operation, Reach
 from wakeline.edges.rest.ports import RestPorts
-from wakeline.edges.rest.shapes import Strict, View
+from wakeline.edges.rest.shapes import Strict
 from wakeline.model.errors import InvalidRequest
 from wakeline.model.event import Event, EventType
 from wakeline.model.key import Scope
-from wakeline.model.outcome import Outcome
 from wakeline.observe.health import Phase
+from wakeline.wire.event_json import EventView, write
 
 _TURN = 1.0
 """Seconds after which a silent feed looks whether the process is about to stop."""
-
-_encode = msgspec.json.Encoder().encode
 
 
 class FeedQuery(Strict, frozen=True, kw_only=True):
@@ -38,51 +34,6 @@ class FeedQuery(Strict, frozen=True, kw_only=True):
     app: str = ""
     types: str = ""
     after: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | UnsetType = UNSET
-
-
-class EventDataView(View, frozen=True, kw_only=True, omit_defaults=True):
-    """What an event is about; only what applies is there. Never a token, never message text."""
-
-    app: str = ""
-    notification: str = ""
-    delivery: str = ""
-    device: str = ""
-    users: tuple[str, ...] = ()
-    target: str = ""
-    kind: str = ""
-    outcome: Outcome | None = None
-    attempts: int = 0
-    credential: str = ""
-    route: str = ""
-    note: str = ""
-
-
-class EventView(View, frozen=True, kw_only=True):
-    """An event, in the shape that webhooks have too."""
-
-    type: EventType
-    timestamp: datetime
-    data: EventDataView
-
-
-def view(event: Event, credential: str) -> EventView:
-    """Return an event as the world sees it; `credential` is the public id of the one it is about."""
-    data = event.data
-    shown = EventDataView(
-        app=event.app,
-        notification=data.notification,
-        delivery=data.delivery,
-        device=data.device,
-        users=data.users,
-        target=data.target,
-        kind=data.kind,
-        outcome=data.outcome,
-        attempts=data.attempts,
-        credential=credential,
-        route=data.route,
-        note=data.note,
-    )
-    return EventView(type=event.type, timestamp=moment(event.at), data=shown)
 
 
 async def follow(call: Call) -> Feed:
@@ -133,7 +84,7 @@ def _written(ports: RestPorts, event: Event) -> bytes:
     number = event.data.credential
     credential = ports.credentials.get(number) if number else None
     public = id_of(credential) if credential else str(number or "")
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.encode(), _encode(view(event, public)))
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.encode(), write(event, public))
 
 
 def _after(call: Call, query: FeedQuery) -> int | None:
