@@ -71,8 +71,11 @@ class Endpoints(Protocol):
     ) -> MessagePage:
         """Return the delivery log of an endpoint, the newest `seq` first."""
 
-    async def prune(self, before: int) -> int:
-        """Forget messages that are TAKEN or GIVEN_UP and changed last before that time; returns how many."""
+    async def prune(self, before: int, limit: int) -> int:
+        """Forget up to `limit` messages that are TAKEN or GIVEN_UP and changed last before that time; returns how many.
+
+        Fewer than `limit`: no more are old enough. Some may be of endpoints that were deleted.
+        """
 
     def listen(self, changed: Callable[[int], None]) -> None:
         """Have `changed(id)` called after an endpoint was made, changed, rotated or deleted."""

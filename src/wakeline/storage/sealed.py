@@ -35,6 +35,11 @@ def user_context(user: SipUser) -> str:
     return f"sip user {user.user}@{user.domain} {user.realm}"
 
 
+def signing_context(endpoint: int) -> str:
+    """Return what the seal of a webhook endpoint's secrets is bound to."""
+    return f"webhook endpoint {endpoint} secrets"
+
+
 def sealed_form(secret: CredentialSecret) -> bytes:
     """Return the bytes to seal."""
     return msgspec.msgpack.encode(secret)

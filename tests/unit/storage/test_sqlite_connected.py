@@ -43,7 +43,15 @@ pytestmark = pytest.mark.anyio
 
 OLD, NEW = b"m" * 32, b"n" * 32
 TABLES = ("installation", "portal_rule", "received_event", "portal_write")
-LATER = ("sip_binding", "sip_token", "sip_message", "sip_message_for", "sip_user")
+LATER = (
+    "sip_binding",
+    "sip_token",
+    "sip_message",
+    "sip_message_for",
+    "sip_user",
+    "webhook_endpoint",
+    "webhook_message",
+)
 """Tables of migrations after theirs."""
 
 

@@ -28,6 +28,7 @@ FILES: dict[str, Kind] = {
     "sip_bindings": "main",
     "sip_messages": "main",
     "sip_users": "main",
+    "webhooks": "main",
 }
 
 PLANS = {
@@ -209,6 +210,15 @@ PLANS = {
     ("sip_messages", "count_messages"): ["sip_message USING COVERING INDEX sip_message_same (aor=?)"],
     ("sip_messages", "old_messages"): ["sip_message USING COVERING INDEX sip_message_expires (expires<?)"],
     ("sip_messages", "forget_phones"): ["sip_message_for USING PRIMARY KEY (message=?)"],
+    ("webhooks", "waiting_messages"): ["webhook_message USING INDEX webhook_message_due (endpoint=?)"],
+    ("webhooks", "message"): ["webhook_message USING PRIMARY KEY (endpoint=? AND seq=?)"],
+    ("webhooks", "messages"): ["webhook_message USING PRIMARY KEY (endpoint=? AND seq<?)"],
+    ("webhooks", "messages_in_state"): [
+        "webhook_message USING INDEX webhook_message_state (endpoint=? AND state=? AND seq<?)"
+    ],
+    ("webhooks", "old_messages"): ["webhook_message USING INDEX webhook_message_over (at<?)"],
+    ("webhooks", "messages_of"): ["webhook_message USING PRIMARY KEY (endpoint=?)"],
+    ("webhooks", "delete_old_message"): ["webhook_message USING PRIMARY KEY (endpoint=? AND seq=?)"],
 }
 
 SMALL_SCANS = {"SCAN d"}

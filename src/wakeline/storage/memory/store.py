@@ -24,6 +24,7 @@ from wakeline.storage.memory.portal_keys import MemoryPortalKeys
 from wakeline.storage.memory.queue import MemoryQueue
 from wakeline.storage.memory.registers import MemoryApiKeys, MemoryApps, MemoryCredentials, MemoryRoutes, MemorySettings
 from wakeline.storage.memory.sip import MemorySipBindings, MemorySipMessages, MemorySipUsers
+from wakeline.storage.memory.webhooks import MemoryEndpoints
 
 
 class MemoryStore:
@@ -56,6 +57,7 @@ class MemoryStore:
         self.sip_messages = MemorySipMessages()
         self.sip_bindings = MemorySipBindings(self.apps, self.sip_messages, clock)
         self.sip_users = MemorySipUsers()
+        self.endpoints = MemoryEndpoints(clock)
         self.apps.on_delete(self.credentials.forget_app)
         self.apps.on_delete(self.routes.forget_app)
         self.apps.on_delete(self.brakes.forget_app)

@@ -20,8 +20,16 @@ from wakeline.model.bitrix24.installation import Installation
 from wakeline.model.credential import Credential
 from wakeline.model.errors import ConfigError, Conflict, SecretError
 from wakeline.model.sip.user import SipUser
+from wakeline.model.webhook import Endpoint
 from wakeline.ports import Secrets
-from wakeline.storage.sealed import access_context, pair_context, seal_context, token_context, user_context
+from wakeline.storage.sealed import (
+    access_context,
+    pair_context,
+    seal_context,
+    signing_context,
+    token_context,
+    user_context,
+)
 from wakeline.storage.sqlite.lock import OwnerLock
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.settings import SqliteSettings
@@ -35,15 +43,18 @@ _SQL = load("registers")
 _PORTAL = load("bitrix24_access")
 _CONNECTED = load("bitrix24_installations")
 _SIP = load("sip_users")
+_WEBHOOKS = load("webhooks")
 _credential = msgspec.json.Decoder(Credential)
 _application = msgspec.json.Decoder(PortalApplication)
 _installation = msgspec.json.Decoder(Installation)
 _user = msgspec.json.Decoder(SipUser)
+_endpoint = msgspec.json.Decoder(Endpoint)
 
 _FORGET = {
     "portal_application": _PORTAL["forget_tokens"],
     "installation": _CONNECTED["forget_access"],
     "sip_user": _SIP["forget_users"],
+    "webhook_endpoint": _WEBHOOKS["forget_secrets"],
 }
 """What forgets the sealed values of later tables: a store whose key is lost was perhaps not opened since an early release."""
 
@@ -77,6 +88,11 @@ SEALED = (
         lambda facts: pair_context(_installation.decode(facts).id),
     ),
     SealedColumn(_SIP["sealed_users"], _SIP["reseal_user"], lambda facts: user_context(_user.decode(facts))),
+    SealedColumn(
+        _WEBHOOKS["sealed_secrets"],
+        _WEBHOOKS["reseal_secrets"],
+        lambda facts: signing_context(_endpoint.decode(facts).id),
+    ),
 )
 """Every sealed column of the store; whoever adds one adds it here, or a rotation loses what it holds, and to `_FORGET`."""
 

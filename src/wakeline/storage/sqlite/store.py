@@ -46,6 +46,7 @@ from wakeline.storage.sqlite.seals import Seals
 from wakeline.storage.sqlite.settings import SqliteSettings
 from wakeline.storage.sqlite.sip import SqliteSipBindings, SqliteSipMessages, SqliteSipUsers
 from wakeline.storage.sqlite.standing import Standing
+from wakeline.storage.sqlite.webhooks import SqliteEndpoints
 from wakeline.storage.sqlite.writer import BUDGET, BUDGET_ALONE, Writer
 
 DEVICES_FILE = "devices.db"
@@ -94,6 +95,7 @@ class SqliteStore:
     sip_bindings: SqliteSipBindings
     sip_messages: SqliteSipMessages
     sip_users: SqliteSipUsers
+    endpoints: SqliteEndpoints
     seals: Seals
 
     def __init__(
@@ -162,6 +164,7 @@ class SqliteStore:
         self.sip_bindings = SqliteSipBindings(main, reader, self.apps, self._clock)
         self.sip_messages = SqliteSipMessages(main, reader)
         self.sip_users = SqliteSipUsers(main, reader, self._secrets)
+        self.endpoints = SqliteEndpoints(main, reader, self._secrets, self._clock)
         self.idempotency = SqliteIdempotency(main)
         books = Bookkeeping(self._clock, self.apps, self.events, self.devices.whose)
         books.load(reader)
@@ -200,6 +203,7 @@ class SqliteStore:
         await self.installations.load()
         await self.portal_rules.load()
         await self.sip_users.load()
+        await self.endpoints.load()
         self.apps.on_delete(self.credentials.forget_app)
         self.apps.on_delete(self.routes.forget_app)
         self.apps.on_delete(self.brakes.forget_app)

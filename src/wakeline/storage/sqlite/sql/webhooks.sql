@@ -1,0 +1,90 @@
+-- name: endpoints
+-- Read all endpoints, oldest first.
+SELECT id, facts, health FROM webhook_endpoint WHERE deleted = 0 ORDER BY id;
+
+-- name: insert_endpoint!
+-- Reserve the row of one: the seal needs its id.
+INSERT INTO webhook_endpoint (facts, sealed, health) VALUES (x'', x'', ?);
+
+-- name: furnish_endpoint!
+-- Write the rest of a new one.
+UPDATE webhook_endpoint SET facts = ?, sealed = ? WHERE id = ?;
+
+-- name: update_endpoint!
+-- Change one.
+UPDATE webhook_endpoint SET facts = ? WHERE id = ? AND deleted = 0;
+
+-- name: sealed
+-- Read the sealed secrets of one.
+SELECT sealed FROM webhook_endpoint WHERE id = ? AND deleted = 0;
+
+-- name: set_health!
+-- Write how the telling goes.
+UPDATE webhook_endpoint SET health = ? WHERE id = ? AND deleted = 0;
+
+-- name: mark_endpoint!
+-- Hide one whose log is being forgotten; its secrets go at once.
+UPDATE webhook_endpoint SET deleted = 1, sealed = x'' WHERE id = ? AND deleted = 0;
+
+-- name: marked_endpoint
+-- Read one whose log is being forgotten.
+SELECT id FROM webhook_endpoint WHERE deleted = 1 LIMIT 1;
+
+-- name: delete_endpoint!
+-- Forget one.
+DELETE FROM webhook_endpoint WHERE id = ?;
+
+-- name: put_message!
+-- Write what became of a message.
+INSERT OR REPLACE INTO webhook_message (
+    endpoint, seq, state, type, app, lane, tries, status, detail, duration, at, first, due
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: waiting_messages
+-- Read the messages of an endpoint that wait, the earliest due first.
+SELECT endpoint, seq, state, type, app, lane, tries, status, detail, duration, at, first, due FROM webhook_message
+WHERE endpoint = ? AND state = 0 ORDER BY due, seq LIMIT ?;
+
+-- name: message
+-- Read a message.
+SELECT endpoint, seq, state, type, app, lane, tries, status, detail, duration, at, first, due FROM webhook_message
+WHERE endpoint = ? AND seq = ?;
+
+-- name: messages
+-- Read messages of an endpoint, newest first.
+SELECT endpoint, seq, state, type, app, lane, tries, status, detail, duration, at, first, due FROM webhook_message
+WHERE endpoint = ? AND seq < ? ORDER BY seq DESC LIMIT ?;
+
+-- name: messages_in_state
+-- Read messages of an endpoint in a state, newest first: by this index, or all in other states would be looked at.
+SELECT endpoint, seq, state, type, app, lane, tries, status, detail, duration, at, first, due
+FROM webhook_message INDEXED BY webhook_message_state
+WHERE endpoint = ? AND state = ? AND seq < ? ORDER BY seq DESC LIMIT ?;
+
+-- name: old_messages
+-- Read which messages wait no more and changed last before a time.
+SELECT endpoint, seq FROM webhook_message WHERE state != 0 AND at < ? ORDER BY at LIMIT ?;
+
+-- name: messages_of
+-- Read some messages of an endpoint.
+SELECT endpoint, seq FROM webhook_message WHERE endpoint = ? ORDER BY seq LIMIT ?;
+
+-- name: delete_message!
+-- Forget a message.
+DELETE FROM webhook_message WHERE endpoint = ? AND seq = ?;
+
+-- name: delete_old_message!
+-- Forget a message that waits no more and changed last before a time: it may be replayed since it was read.
+DELETE FROM webhook_message WHERE endpoint = ? AND seq = ? AND state != 0 AND at < ?;
+
+-- name: sealed_secrets
+-- Read sealed secrets, and what the seal is bound to.
+SELECT id, facts, sealed FROM webhook_endpoint WHERE length(sealed) > 0;
+
+-- name: reseal_secrets!
+-- Write secrets as they are sealed anew.
+UPDATE webhook_endpoint SET sealed = ? WHERE id = ?;
+
+-- name: forget_secrets!
+-- Forget the secrets: the seals cannot be opened any more.
+UPDATE webhook_endpoint SET sealed = x'';
