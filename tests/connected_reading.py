@@ -89,6 +89,7 @@ class ReadingWorld:
             outbox=store.outbox,
             sip_bindings=store.sip_bindings,
             sip_messages=store.sip_messages,
+            endpoints=store.endpoints,
             facts=store.settings,
             keeper=self.keeper,
             providers={ProviderKind.APNS: Post(ProviderKind.APNS)},

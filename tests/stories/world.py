@@ -97,6 +97,7 @@ class World:
             outbox=self.store.outbox,
             sip_bindings=self.store.sip_bindings,
             sip_messages=self.store.sip_messages,
+            endpoints=self.store.endpoints,
             facts=self.store.settings,
             keeper=self.disk,
             providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google, ProviderKind.WEBPUSH: self.web},

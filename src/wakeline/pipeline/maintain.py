@@ -47,10 +47,10 @@ _DEVICES = 25
 """Devices looked at in one step: each is read whole."""
 
 _PIECE = 500
-"""Deliveries that are ended, and written, at once."""
+"""Deliveries that are ended, and written, at once; messages of the webhook log that are forgotten at once."""
 
 _SPELL = 0.5
-"""Seconds that ending what waited too long may take before the other duties have their turn."""
+"""Seconds that ending what waited too long, or forgetting it, may take before the other duties have their turn."""
 
 
 class Duty(msgspec.Struct):
@@ -95,6 +95,7 @@ class Maintain:
             Duty("limits", 600.0, self.forget_limits),
             Duty("probation", 3600.0, self.try_quarantined),
             Duty("retention", 3600.0, self.prune),
+            Duty("webhook log", 10.0, self.prune_webhook_log),
             Duty("stale", 60.0, self.stale.walk),
             Duty("usual", 3600.0, self.usual.write),
         ]
@@ -249,3 +250,10 @@ class Maintain:
         await self._parts.sip_bindings.prune(now)
         await self._parts.sip_messages.prune(now)
         await self._parts.portal_events.prune_events(now - 1000 * self._parts.settings.bitrix24.offline_event_lifetime)
+
+    async def prune_webhook_log(self) -> None:
+        """Forget old rows of the delivery log: thousands a second may have been written, so some of them often."""
+        before = self._parts.clock.now() - 1000 * self._parts.settings.webhooks.log_kept
+        enough = self._parts.clock.monotonic() + _SPELL
+        while await self._parts.endpoints.prune(before, _PIECE) == _PIECE and self._parts.clock.monotonic() < enough:
+            pass

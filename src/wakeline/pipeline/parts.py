@@ -14,6 +14,7 @@ from wakeline.pipeline.meter import Meter, Silent
 from wakeline.ports.bitrix24 import PortalAccess, PortalCalls, PortalEvents
 from wakeline.ports.bitrix24_connector import EventInbox, Outbox
 from wakeline.ports.sip import SipBindings, SipMessages
+from wakeline.ports.webhooks import Endpoints
 
 
 def _everything(_event: EventType) -> bool:
@@ -45,6 +46,7 @@ class Parts(msgspec.Struct, kw_only=True):
     outbox: Outbox
     sip_bindings: SipBindings
     sip_messages: SipMessages
+    endpoints: Endpoints
     facts: ports.Settings
     keeper: ports.StoreKeeper
     providers: Mapping[ProviderKind, ports.Provider]

@@ -168,6 +168,7 @@ class Gateway:
             outbox=store.outbox,
             sip_bindings=store.sip_bindings,
             sip_messages=store.sip_messages,
+            endpoints=store.endpoints,
             facts=store.settings,
             keeper=store.keeper,
             providers=self._providers(self.settings),

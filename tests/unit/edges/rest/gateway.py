@@ -98,6 +98,7 @@ class Gateway:
                 outbox=store.outbox,
                 sip_bindings=store.sip_bindings,
                 sip_messages=store.sip_messages,
+                endpoints=store.endpoints,
                 facts=store.settings,
                 keeper=store.keeper,
                 providers=dict(self.posts),
