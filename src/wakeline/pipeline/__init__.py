@@ -3,7 +3,7 @@
 To be read in this order:
 
     terms      what a request asks for, with its defaults          (pure)  bearing, raw_targets
-    accept     check, look up, resolve, one commit, 202            draft, ready, audience, limits, preview
+    accept     check, look up, resolve, one commit, 202            draft, ready, audience, limits, limited, preview
     resolve    which target of a device, on which route, in which job  (pure; coverage: which credential)
     fanout     walking tags, everyone and long lists of names    made, remembered, ahead
     dispatch   claiming by route and lane                          agenda, claim, load, shelf

@@ -8,6 +8,7 @@ its slot takes that slot over, since it supersedes that push. Calls are not book
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -43,6 +44,19 @@ class Charge(msgspec.Struct, frozen=True):
     at: int
     collapse: str
     taken_over: bool
+
+
+class Limited(msgspec.Struct, frozen=True, kw_only=True):
+    """A user of an app who has had as many pushes of a type as they may; the next goes out at `until`, Unix ms."""
+
+    app: int
+    subject: str
+    push_type: PushType
+    until: int
+
+
+Count = tuple[int, str, PushType, float]
+"""What is counted of a user: app, user, type, and the theoretical arrival time (Unix ms)."""
 
 
 def rates(limits: Limits) -> dict[PushType, Rate]:
@@ -116,6 +130,36 @@ class UserLimits:
         self._arrivals[key] -= self._rates[charge.push_type].interval
         if self._booked.get((*key, charge.collapse)) == charge.at:
             del self._booked[(*key, charge.collapse)]
+
+    def limited(self, app: int, subject: str, now: int) -> list[Limited]:
+        """Return of which types a user may have no more now."""
+        found = (self._arrivals.get((app, subject, push_type)) for push_type in self._rates)
+        counts = [
+            (app, subject, push_type, at) for push_type, at in zip(self._rates, found, strict=True) if at is not None
+        ]
+        return [one for count in counts if (one := self.limit_of(count, now)) is not None]
+
+    def limit_of(self, count: Count, now: int) -> Limited | None:
+        """Return what a count means now: a limit, or None if there is still something left."""
+        app, subject, push_type, arrival = count
+        until = round(arrival - self._rates[push_type].tolerance)
+        if not self._enabled or until <= now:
+            return None
+        return Limited(app=app, subject=subject, push_type=push_type, until=until)
+
+    def counts(self) -> list[Count]:
+        """Return all that is counted; a copy, so that it may be gone through at leisure."""
+        return [(*key, arrival) for key, arrival in self._arrivals.items()]
+
+    def recall(self, counts: Sequence[Count]) -> None:
+        """Count on from what was counted before a restart."""
+        self._arrivals |= {(app, subject, push_type): arrival for app, subject, push_type, arrival in counts}
+
+    def forget_user(self, app: int, subject: str) -> None:
+        """Drop all that is known of a user."""
+        for push_type in self._rates:
+            self._arrivals.pop((app, subject, push_type), None)
+        self._booked = {key: at for key, at in self._booked.items() if key[:2] != (app, subject)}
 
     def forget(self, now: int) -> int:
         """Drop the counters of users who are back to a full allowance; returns how many remain."""

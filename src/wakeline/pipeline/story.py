@@ -29,6 +29,7 @@ from wakeline.pipeline.claim import Claims
 from wakeline.pipeline.debugging import DebugWindows
 from wakeline.pipeline.dispatch import Dispatch
 from wakeline.pipeline.fanout import Fanout
+from wakeline.pipeline.limited import LimitedUsers
 from wakeline.pipeline.limits import UserLimits
 from wakeline.pipeline.livecheck import LiveCheck
 from wakeline.pipeline.maintain import Duty, Maintain
@@ -94,6 +95,7 @@ class Pipeline:
         self.debug = DebugWindows(parts)
         self.settle = Settle(parts, self._bells["settle"].ring)
         self._limits = UserLimits(parts.settings.limits)
+        self.limited = LimitedUsers(parts, self._limits)
         self.canary = Canary(parts, self.table, self.settle)
         self.watch = Watch(parts, self.table, self.settle, self.canary)
         self.checks = LiveCheck(parts, self.table, self.watch, self.canary)
@@ -103,6 +105,7 @@ class Pipeline:
         self.dispatch = Dispatch(parts, self.table, self.settle, answers, claims, self.canary, self._wake)
         self.fanout = Fanout(parts, self.table, self.dispatch, remembered)
         self.maintain = Maintain(parts, self.table, self.settle, self.dispatch, claims, self.checks, self._limits)
+        self.maintain.duties.append(Duty("limited", 60.0, self.limited.keep))
         self.maintain.duties.append(Duty("debug", 60.0, self.debug.tend))
         self.accept = Accept(parts, self.table, self._limits, remembered, self.settle.hearing)
         self.undo = Undo(parts, self.table, self.settle, self.watch)
@@ -122,6 +125,7 @@ class Pipeline:
         await self.table.standing.recall()
         await self.maintain.usual.recall()
         await self.debug.recall()
+        await self.limited.recall()
         bodies: dict[str, Callable[[], Awaitable[float | None]]] = {
             "dispatch": self._dispatch,
             "fanout": self._fanout,
@@ -142,6 +146,7 @@ class Pipeline:
         while not self.settle.idle and await self.settle.flush():
             pass
         await self.debug.tend()
+        await self.limited.keep()
         left = await self.dispatch.leave()
         _log.info("pipeline.stopped", unfinished_jobs=left, unsettled=self.settle.size)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wakeline.edges.rest import device_views
 from wakeline.edges.rest.device_views import DeviceView
+from wakeline.edges.rest.limits import AllowanceView, allowances
 from wakeline.edges.rest.operations import Answer, Call, Operation
 from wakeline.edges.rest.shapes import View
 from wakeline.edges.rest.sip_forgetting import forget_phones
@@ -14,9 +15,10 @@ _MOST = 500
 
 
 class UserView(View, frozen=True, kw_only=True):
-    """A user and their devices (at most 500)."""
+    """A user, their devices (at most 500), and of which types of push they may have no more for now (`limited`)."""
 
     user: str
+    limited: tuple[AllowanceView, ...]
     devices: tuple[DeviceView, ...]
 
 
@@ -28,13 +30,14 @@ class ErasedView(View, frozen=True, kw_only=True):
 
 
 async def show(call: Call) -> Answer:
-    """Show the devices of a user."""
+    """Show the devices of a user, and what limits them."""
     user = call.path["user"]
     page = await call.ports.devices.find(call.app.id, user=user, limit=_MOST)
     if not page.devices:
         raise _unknown(call)
     shown = tuple(device_views.device(one, whole_tokens=call.caller.reads_tokens) for one in page.devices)
-    return Answer(body=UserView(user=user, devices=shown))
+    limited = allowances(await call.ports.pipeline.limited.of_user(call.app, user))
+    return Answer(body=UserView(user=user, limited=limited, devices=shown))
 
 
 async def erase(call: Call) -> Answer:
@@ -45,6 +48,7 @@ async def erase(call: Call) -> Answer:
     devices = await call.ports.devices.erase_user(call.app.id, user)
     if not devices:
         raise _unknown(call)
+    await call.ports.pipeline.limited.forget_user(call.app, user)
     return Answer(body=ErasedView(user=user, devices=devices))
 
 
@@ -61,7 +65,7 @@ OPERATIONS = (
         method="GET",
         path="/v1/apps/{app}/users/{user}",
         handler=show,
-        summary="Show the devices of a user",
+        summary="Show the devices of a user, and what limits them",
         scopes=(Scope.DEVICES, Scope.READ),
         response=UserView,
     ),
