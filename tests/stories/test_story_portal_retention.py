@@ -1,4 +1,4 @@
-"""What is kept for a while only: codes, tokens, offline events, calls of the portal; what is kept of connected ones; SIP."""
+"""What is kept for a while only: what the portal has, what is kept of connected ones, the SIP edge, the log of webhooks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from wakeline.model.bitrix24.calls import ExternalCall
 from wakeline.model.bitrix24.inbox import EventState, Settled
 from wakeline.model.bitrix24.outbox import WriteState
 from wakeline.model.sip.binding import BindingChange
+from wakeline.model.webhook import MessageState
+from webhook_nouns import listening, told
+from webhook_nouns import message as telling
 
 pytestmark = pytest.mark.anyio
 
@@ -87,3 +90,18 @@ async def test_registrations_and_messages_are_forgotten_when_their_time_is_over(
     assert [each.uid for each in store.sip_bindings.of(BOB)] == ["long"]
     assert await store.sip_bindings.prune(now + 1000) == 0
     assert await store.sip_messages.count(BOB) == 1
+
+
+async def test_the_log_of_webhooks_is_forgotten_as_its_own_setting_says(world: World) -> None:
+    of = await listening(world.store)
+    now = world.clock.now()
+    await told(world.store, of, *(telling(of, seq, at=now) for seq in range(1, 1001)))
+    await told(world.store, of, telling(of, 1001, MessageState.WAITING, at=now))
+
+    world.clock.advance(world.settings.webhooks.log_kept)
+    await world.pipeline.maintain.tick()
+    assert await world.store.endpoints.telling(of.id, 1) is not None
+
+    world.clock.advance(10)
+    await world.pipeline.maintain.tick()
+    assert [each.seq for each in (await world.store.endpoints.log(of.id)).messages] == [1001]

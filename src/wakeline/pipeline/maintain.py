@@ -47,7 +47,10 @@ _DEVICES = 25
 """Devices looked at in one step: each is read whole."""
 
 _PIECE = 500
-"""Deliveries that are ended, and written, at once; messages of the webhook log that are forgotten at once."""
+"""Deliveries that are ended, and written, at once."""
+
+_LOG_PIECE = 250
+"""Messages of the webhook log that are forgotten at once: about a millisecond."""
 
 _SPELL = 0.5
 """Seconds that ending what waited too long, or forgetting it, may take before the other duties have their turn."""
@@ -255,5 +258,6 @@ class Maintain:
         """Forget old rows of the delivery log: thousands a second may have been written, so some of them often."""
         before = self._parts.clock.now() - 1000 * self._parts.settings.webhooks.log_kept
         enough = self._parts.clock.monotonic() + _SPELL
-        while await self._parts.endpoints.prune(before, _PIECE) == _PIECE and self._parts.clock.monotonic() < enough:
-            pass
+        while self._parts.clock.monotonic() < enough:
+            if await self._parts.endpoints.prune(before, _LOG_PIECE) < _LOG_PIECE:
+                return
