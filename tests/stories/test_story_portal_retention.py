@@ -100,7 +100,7 @@ async def test_the_log_of_webhooks_is_forgotten_as_its_own_setting_says(world: W
 
     world.clock.advance(world.settings.webhooks.log_kept)
     await world.pipeline.maintain.tick()
-    assert await world.store.endpoints.telling(of.id, 1) is not None
+    assert await world.store.endpoints.message(of.id, 1) is not None
 
     world.clock.advance(10)
     await world.pipeline.maintain.tick()
