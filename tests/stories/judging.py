@@ -233,6 +233,7 @@ class Judge:
             credentials=life.store.credentials,
             routes=life.store.routes,
             ledger=life.store.ledger,
+            pipeline=life.pipeline,
         )
         asked = delivery_id(delivery.notification, delivery.target)
         found = await Explainer(parts).explain(asked, [life.app])

@@ -6,6 +6,7 @@ A check looks and changes nothing; what it finds is in sentences: `cause` is wha
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -13,6 +14,7 @@ from wakeline import ports
 from wakeline.config import Settings
 from wakeline.model.app import App
 from wakeline.observe.health import Check, Status
+from wakeline.pipeline import Pipeline
 from wakeline.ports.bitrix24_broker import PortalKeys
 from wakeline.ports.bitrix24_connector import Installations
 from wakeline.ports.probe import Probe
@@ -22,7 +24,7 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 
 class DoctorPorts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the checks look at. `only`: this app and no other; `user`: the devices of this user and of nobody else."""
+    """What the checks look at. `only`: these apps and no others; `user`: the devices of this user and of nobody else."""
 
     clock: ports.Clock
     settings: Settings
@@ -30,17 +32,20 @@ class DoctorPorts(msgspec.Struct, frozen=True, kw_only=True):
     credentials: ports.Credentials
     devices: ports.Devices
     routes: ports.Routes
+    ledger: ports.Ledger
+    facts: ports.Settings
     queue: ports.Queue
     keeper: ports.StoreKeeper
     portal_keys: PortalKeys
     installations: Installations
     probe: Probe
-    only: App | None = None
+    pipeline: Pipeline
+    only: tuple[App, ...] | None = None
     user: str = ""
 
     def asked(self) -> list[App]:
         """Return the apps that are looked at."""
-        return self.apps.all() if self.only is None else [self.only]
+        return self.apps.all() if self.only is None else [*self.only]
 
 
 Look = Callable[[DoctorPorts], Awaitable[Sequence[Check]]]
@@ -73,6 +78,11 @@ def span(milliseconds: int) -> str:
         if (number := milliseconds // size) >= 1:
             return many(number, word)
     return "less than a minute"
+
+
+def moment(at: int) -> str:
+    """Return a time (Unix ms) in words: "2026-11-22 13:15:00 UTC"."""
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def many(number: int, word: str) -> str:

@@ -1,4 +1,7 @@
-"""The doctor: a table of checks, looked at side by side. A check that hangs or fails is a line like any other."""
+"""The doctor: a table of checks, looked at side by side. A check that hangs or fails is a line like any other.
+
+Some look at the installation, some at apps: whoever may see some apps and no more is shown the lines of these.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +9,43 @@ import asyncio
 
 import structlog
 
-from wakeline.doctor import connected_portals, credentials, machine, portal_keys, registered, waiting
+from wakeline.doctor import connected_portals, credentials, debugging, limits, machine, portal_keys, registered, waiting
 from wakeline.doctor.checking import DoctorPorts, Look, failed
 from wakeline.model.errors import WakelineError
 from wakeline.observe.health import Check
 
-PATIENCE = 25.0
-"""Seconds that a check may take; all together end within 30."""
+PATIENCE = 5.0
+"""Seconds that a check may take: no operator waits longer for all of them together, since they look side by side."""
 
-CHECKS: tuple[tuple[str, Look], ...] = (
+Table = tuple[tuple[str, Look], ...]
+"""Checks, each with the name under which it fails if it cannot look."""
+
+OF_INSTALLATION: Table = (
     ("disk", machine.disk),
     ("write-ahead log", machine.write_ahead),
     ("clock", machine.clock),
     ("public_url", machine.public_url),
+    ("push service", portal_keys.look),
+    ("connected portal", connected_portals.look),
+)
+
+OF_APPS: Table = (
     ("apps", waiting.apps),
     ("routes", waiting.routes),
     ("waiting", waiting.queue),
     ("credentials", credentials.look),
     ("devices", registered.look),
-    ("push service", portal_keys.look),
-    ("connected portal", connected_portals.look),
+    ("limits", limits.look),
+    ("debug windows", debugging.look),
 )
-"""Each check with the name under which it fails if it cannot look."""
+"""Their lines are about the apps that are asked for, and about nothing else."""
+
+CHECKS: Table = OF_INSTALLATION + OF_APPS
 
 _log = structlog.get_logger()
 
 
-async def examine(ports: DoctorPorts, checks: tuple[tuple[str, Look], ...] = CHECKS) -> list[Check]:
+async def examine(ports: DoctorPorts, checks: Table = CHECKS) -> list[Check]:
     """Return the lines of all checks, in the order of the table."""
     found = await asyncio.gather(*(_one(name, look, ports) for name, look in checks))
     return [check for lines in found for check in lines]

@@ -21,6 +21,7 @@ from wakeline.model.app import App
 from wakeline.model.device import Device, TargetKind
 from wakeline.model.errors import NotFound
 from wakeline.model.notification import Notification
+from wakeline.pipeline import Pipeline
 
 Finder = Callable[[str, Sequence[App]], Awaitable[Explanation | None]]
 
@@ -35,6 +36,7 @@ class ExplainPorts(msgspec.Struct, frozen=True, kw_only=True):
     credentials: ports.Credentials
     routes: ports.Routes
     ledger: ports.Ledger
+    pipeline: Pipeline
     sip: SipExplainPorts | None = None
     """None for those who may not see registrations: they belong to no app."""
     stale_after: int = 30 * 86400
@@ -49,7 +51,13 @@ class Explainer:
         self._parts = parts
         self._deliveries = DeliveryExplainer(parts.clock, parts.devices, parts.routes, parts.ledger)
         self._devices = DeviceExplainer(
-            parts.clock, parts.devices, parts.credentials, parts.routes, parts.ledger, stale_after=parts.stale_after
+            parts.clock,
+            parts.devices,
+            parts.credentials,
+            parts.routes,
+            parts.ledger,
+            parts.pipeline,
+            stale_after=parts.stale_after,
         )
 
     async def explain(self, question: str, apps: Sequence[App]) -> Explanation:

@@ -14,6 +14,7 @@ from wakeline.model.delivery import Delivery
 from wakeline.model.device import RAW_PREFIX, Device, Target, TargetKind, TargetState
 from wakeline.model.route import ProviderKind
 from wakeline.observe.masking import masked_token
+from wakeline.pipeline import Pipeline
 
 _RECENT = 10
 _DAY = 86_400_000
@@ -29,6 +30,7 @@ class DeviceExplainer:
         credentials: ports.Credentials,
         routes: ports.Routes,
         ledger: ports.Ledger,
+        pipeline: Pipeline,
         *,
         stale_after: int,
     ) -> None:
@@ -37,6 +39,7 @@ class DeviceExplainer:
         self._credentials = credentials
         self._routes = routes
         self._ledger = ledger
+        self._pipeline = pipeline
         self._stale_after = 1000 * stale_after
 
     async def device(self, app: App, device: Device) -> Explanation:
@@ -47,7 +50,7 @@ class DeviceExplainer:
             verdict=verdict,
             cause=cause,
             fix=fix,
-            steps=tuple(await self._steps(device)),
+            steps=(*await self._steps(device), *self._recorded(app)),
         )
 
     async def token(self, app: App, device: Device, kind: TargetKind, value: str) -> Explanation:
@@ -73,15 +76,45 @@ class DeviceExplainer:
             steps.append(
                 Step(at=_moment(device.seen), what=f"device {device.device_id} of app {app.slug}", detail=detail)
             )
+        verdict = f"{len(reachable)} of {len(found)} devices can be woken"
+        limited = await self._limited(user, [app for app, _ in found])
+        if limited:
+            verdict += ", and a limit keeps what is sent"
+            cause = "The user had as many pushes of a type as they may for now: more wait, and calls are refused (914)."
+            fix = "Send less often, or collapse with `collapse_id`; the app's setting `limits` switches the limits off."
         if len(found) == 1:
             steps += await self._steps(found[0][1])
+        recorded = [step for app in dict.fromkeys(app for app, _ in found) for step in self._recorded(app)]
         return Explanation(
-            about=f"user {user}",
-            verdict=f"{len(reachable)} of {len(found)} devices can be woken",
-            cause=cause,
-            fix=fix,
-            steps=tuple(steps),
+            about=f"user {user}", verdict=verdict, cause=cause, fix=fix, steps=(*steps, *limited, *recorded)
         )
+
+    async def _limited(self, user: str, apps: Sequence[App]) -> list[Step]:
+        """Say of which types a user may have no more now, and until when."""
+        return [
+            Step(
+                at=_moment(one.until),
+                what="limited until then",
+                detail=f"{one.push_type.value} pushes of app {app.slug}",
+            )
+            for app in dict.fromkeys(apps)
+            for one in await self._pipeline.limited.of_user(app, user)
+        ]
+
+    def _recorded(self, app: App) -> list[Step]:
+        """Say that the requests of an app and the answers to them are recorded, if they are."""
+        window = self._pipeline.debug.state(app)
+        if not window.open:
+            return []
+        until = None if window.until is None else _moment(window.until)
+        detail = f"Requests of app {app.slug} and their answers are recorded, and told to who is told of its events."
+        return [
+            Step(
+                at=until,
+                what="the debug window is open until then" if until else "the debug window is open",
+                detail=detail,
+            )
+        ]
 
     def in_the_way(self, app: App, device: Device, targets: tuple[Target, ...]) -> tuple[str, str, str] | None:
         """Return verdict, cause and fix of what keeps these targets of a device from being sent to; None: nothing does."""

@@ -61,7 +61,7 @@ async def look(ports: DoctorPorts) -> Sequence[Check]:
     """Return lines about the devices of each app."""
     until = ports.clock.monotonic() + SECONDS
     samples = [await _sample(ports, app, until) for app in ports.asked()]
-    if ports.user and ports.only is None and any(sample.devices for sample in samples):
+    if ports.user and len(samples) > 1 and any(sample.devices for sample in samples):
         # Nobody has to use every app.
         samples = [sample for sample in samples if sample.devices]
     found = [line for sample in samples for line in judge(sample, ports)]

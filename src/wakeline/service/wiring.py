@@ -187,6 +187,7 @@ class Gateway:
             devices=store.devices,
             credentials=store.credentials,
             routes=store.routes,
+            facts=store.settings,
             keys=store.api_keys,
             portal_keys=store.portal_keys,
             secrets=secrets,

@@ -36,11 +36,14 @@ def ports_in(world: World, health: StoreHealth = ROOMY, *, user: str = "") -> Do
         credentials=store.credentials,
         devices=store.devices,
         routes=store.routes,
+        ledger=store.ledger,
+        facts=store.settings,
         queue=world.queue,
         keeper=Keeper(health),
         portal_keys=store.portal_keys,
         installations=store.installations,
         probe=Outlook(),
+        pipeline=world.pipeline,
         user=user,
     )
 

@@ -16,9 +16,12 @@ def ports_of(gateway: Gateway) -> DoctorPorts:
         credentials=store.credentials,
         devices=store.devices,
         routes=store.routes,
+        ledger=store.ledger,
+        facts=store.settings,
         queue=store.queue,
         keeper=store.keeper,
         portal_keys=store.portal_keys,
         installations=store.installations,
         probe=gateway.probe,
+        pipeline=gateway.pipeline,
     )

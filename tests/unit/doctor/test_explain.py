@@ -31,6 +31,7 @@ async def ask(world: World, question: str) -> Explanation:
             credentials=store.credentials,
             routes=store.routes,
             ledger=store.ledger,
+            pipeline=world.pipeline,
         )
     )
     return await explainer.explain(question, store.apps.all())
@@ -247,6 +248,7 @@ async def test_other_apps_are_not_looked_into(world: World) -> None:
             credentials=store.credentials,
             routes=store.routes,
             ledger=store.ledger,
+            pipeline=world.pipeline,
         )
     )
 
@@ -307,3 +309,30 @@ async def test_what_waits_for_a_limit_says_when_it_goes_out() -> None:
     assert datetime.fromtimestamp(held.due / 1000, UTC).isoformat(timespec="seconds")[:19] in said.cause
     assert "collapse_id" in said.fix
     assert said.steps[-1].what == "the ttl ends"
+
+
+async def test_a_user_who_had_as_many_pushes_as_they_may_is_told_so_with_the_time() -> None:
+    world = await World(Settings(limits=Limits(alert_burst=1))).open()
+    await world.device("ios-1", "alice")
+    before = await ask(world, "alice")
+    await world.send("alice")
+    said = await ask(world, "alice")
+
+    assert before.verdict == "1 of 1 devices can be woken"
+    assert said.verdict == "1 of 1 devices can be woken, and a limit keeps what is sent"
+    assert "914" in said.cause
+    assert "collapse_id" in said.fix
+    [step] = [step for step in said.steps if step.what == "limited until then"]
+    assert step.at == datetime.fromtimestamp(world.clock.now() / 1000 + 60, UTC)
+    assert "alert pushes of app acme" in step.detail
+
+
+async def test_an_open_debug_window_is_named_with_its_end(world: World) -> None:
+    await world.device("ios-1", "alice")
+    before = await ask(world, "alice")
+    await world.pipeline.debug.open(world.app, seconds=600)
+
+    for question in ("alice", "device:ios-1"):
+        [step] = [one for one in (await ask(world, question)).steps if "debug window" in one.what]
+        assert step.at == datetime.fromtimestamp(world.clock.now() / 1000 + 600, UTC)
+    assert not [step for step in before.steps if "debug" in step.what]

@@ -39,6 +39,7 @@ async def ask(world: World, question: str = BOB, settings: Sip = SIP, *, may_see
             credentials=store.credentials,
             routes=store.routes,
             ledger=store.ledger,
+            pipeline=world.pipeline,
             sip=sip if may_see else None,
         )
     )

@@ -1,4 +1,7 @@
-"""The doctor over HTTP: its own checks, the store and the queue, and what is missing before Bitrix24 portals work."""
+"""The doctor over HTTP: its own checks, the store and the queue, and what is missing before Bitrix24 portals work.
+
+A key that is bound to apps is told of these: their credentials, routes, devices, limits.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from wakeline.doctor.checking import DoctorPorts, skipped
-from wakeline.doctor.examination import examine
+from wakeline.doctor.examination import CHECKS, OF_APPS, examine
 from wakeline.edges.rest.bitrix24.portal import connected_findings, findings, in_use
 from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
 from wakeline.edges.rest.shapes import Slug, Strict, View
@@ -26,7 +29,10 @@ _FINE = {
 
 
 class DoctorQuery(Strict, frozen=True, kw_only=True):
-    """Whose credentials, routes and devices to look at: those of this app, the devices of this user; without, all."""
+    """Whose credentials, routes and devices to look at: those of this app, the devices of this user; without, all.
+
+    A key that is bound to apps is told of nothing else.
+    """
 
     app: Slug = ""
     user: Annotated[str, msgspec.Meta(max_length=255)] = ""
@@ -39,8 +45,9 @@ class DoctorView(View, frozen=True, kw_only=True):
 
 
 async def look(call: Call) -> Answer:
-    """Look at everything; at apps and devices only as far as they are asked for."""
+    """Look at everything that the caller may see; at apps and devices only as far as they are asked for."""
     ports, query = call.ports, call.query
+    whole = call.caller.apps is None
     found = await examine(
         DoctorPorts(
             clock=ports.clock,
@@ -49,26 +56,31 @@ async def look(call: Call) -> Answer:
             credentials=ports.credentials,
             devices=ports.devices,
             routes=ports.routes,
+            ledger=ports.ledger,
+            facts=ports.facts,
             queue=ports.queue,
             keeper=ports.keeper,
             portal_keys=ports.portal_keys,
             installations=ports.connected.installations,
             probe=ports.probe,
+            pipeline=ports.pipeline,
             only=_only(call, query.app),
             user=query.user,
-        )
+        ),
+        CHECKS if whole else OF_APPS,
     )
-    return Answer(
-        body=DoctorView(checks=(*await _gateway(call), *await _portal(call), *await _connected(call), *found))
-    )
+    around = (*await _gateway(call), *await _portal(call), *await _connected(call)) if whole else ()
+    return Answer(body=DoctorView(checks=(*around, *found)))
 
 
-def _only(call: Call, slug: str) -> App | None:
-    """Return the app that was asked for. Raises NotFound."""
-    app = call.ports.apps.get(slug) if slug else None
-    if slug and app is None:
+def _only(call: Call, slug: str) -> tuple[App, ...] | None:
+    """Return the apps that are asked for and seen; None: all. Raises NotFound."""
+    if not slug and call.caller.apps is None:
+        return None
+    seen = tuple(app for app in call.ports.apps.all() if call.caller.sees(app.slug) and slug in ("", app.slug))
+    if slug and not seen:
         raise NotFound(f"there is no app {slug!r}", pointer="/query/app")
-    return app
+    return seen
 
 
 async def _gateway(call: Call) -> list[Check]:
@@ -108,8 +120,8 @@ OPERATIONS = (
         path="/v1/doctor",
         handler=look,
         summary="Say what of this installation works and what does not, with what to do",
-        reach=Reach.INSTALLATION,
-        scopes=(Scope.ADMIN,),
+        reach=Reach.FILTERED,
+        scopes=(Scope.READ,),
         query=DoctorQuery,
         response=DoctorView,
         problems=(NotFound,),

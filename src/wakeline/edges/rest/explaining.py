@@ -32,6 +32,7 @@ def explainer(call: Call) -> Explainer:
             credentials=ports.credentials,
             routes=ports.routes,
             ledger=ports.ledger,
+            pipeline=ports.pipeline,
             sip=_sip(call) if call.caller.apps is None else None,
             stale_after=ports.settings.devices.stale_after,
         )

@@ -53,6 +53,7 @@ class RestPorts(msgspec.Struct, kw_only=True):
     devices: ports.Devices
     credentials: ports.Credentials
     routes: ports.Routes
+    facts: ports.Settings
     keys: ports.ApiKeys
     portal_keys: PortalKeys
     secrets: ports.Secrets

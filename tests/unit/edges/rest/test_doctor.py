@@ -56,12 +56,26 @@ async def test_one_app_and_one_user_can_be_asked_for(gateway: Gateway) -> None:
     assert (await gateway.call("GET", "/v1/doctor", params={"ap": "acme-chat"})).status_code == 422
 
 
-async def test_nobody_but_an_administrator_of_the_installation_may_ask(gateway: Gateway) -> None:
+async def test_a_key_that_is_bound_to_apps_is_told_of_these_and_of_nothing_else(gateway: Gateway) -> None:
     await gateway.with_app()
-    reader = await gateway.key(Scope.READ)
-    of_app = await gateway.key(Scope.ADMIN, apps=("acme-chat",))
+    await gateway.with_app("acme-mail")
+    bound = await gateway.key(Scope.READ, apps=("acme-chat",))
+    answer = await gateway.call("GET", "/v1/doctor", key=bound)
+    names = {check["name"] for check in answer.json()["checks"]}
+    other = await gateway.call("GET", "/v1/doctor", key=bound, params={"app": "acme-mail"})
 
+    assert answer.status_code == 200
+    assert {"app acme-chat", "limits of acme-chat"} <= names
+    assert not [name for name in names if "acme-mail" in name]
+    assert not {"disk", "write-ahead log", "public_url", "store", "process"} & names
+    assert not [name for name in names if "portal" in name]
+    assert other.status_code == 404
+
+
+async def test_it_takes_a_key_that_may_read(gateway: Gateway) -> None:
+    await gateway.with_app()
+    reader, sender = await gateway.key(Scope.READ), await gateway.key(Scope.SEND)
+
+    assert (await gateway.call("GET", "/v1/doctor", key=reader)).status_code == 200
     assert (await gateway.call("GET", "/v1/doctor", key="")).status_code == 401
-    assert (await gateway.call("GET", "/v1/doctor", key=reader)).status_code == 403
-    assert (await gateway.call("GET", "/v1/doctor", key=of_app)).status_code == 403
-    assert gateway.probe.asked == []
+    assert (await gateway.call("GET", "/v1/doctor", key=sender)).status_code == 403
