@@ -15,8 +15,9 @@ from wakeline.model.delivery import Attempt, DeliveryState
 from wakeline.model.notification import OnUnknown
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
 from wakeline.model.route import ProviderKind
-from wakeline.pipeline import retry, verdicts
+from wakeline.pipeline import push_log, retry, verdicts
 from wakeline.pipeline.canary import Canary
+from wakeline.pipeline.exchange import Recorder, Sent, of_answer
 from wakeline.pipeline.flight import Answer, Flight, attempt_of, chosen, doubtful
 from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.parts import Parts
@@ -25,7 +26,7 @@ from wakeline.pipeline.settle import Settle
 from wakeline.pipeline.watch import Watch
 from wakeline.pipeline.way import Way, identity
 from wakeline.ports import Shipment
-from wakeline.wire.outcomes import Refusal, ours
+from wakeline.wire.outcomes import Refusal, apns, ours
 
 _log = structlog.get_logger()
 
@@ -36,13 +37,17 @@ Plans = dict[tuple[str, int, float | None, OnUnknown], retry.RetryAt | retry.Giv
 """What follows, for each (reason, status, Retry-After, policy) in one shipment."""
 
 _ACCEPTED = OutcomeClass.ACCEPTED.value
+_TAKEN = apns(200, "")
 
 
 class Answers:
     """Judges what comes back."""
 
-    def __init__(self, parts: Parts, table: RouteTable, settle: Settle, watch: Watch, canary: Canary) -> None:
+    def __init__(
+        self, parts: Parts, table: RouteTable, settle: Settle, watch: Watch, canary: Canary, recorder: Recorder
+    ) -> None:
         self._parts = parts
+        self._recorder = recorder
         self._table = table
         self._settle = settle
         self._watch = watch
@@ -62,13 +67,29 @@ class Answers:
         if flight.trial is None:
             self._watch.breathing(flight.way, accepted, others)
         if accepted:
-            self._accepted(flight, accepted, now, taken)
+            self._accepted(flight, shipment, accepted, now, taken)
+        if others:
+            self._others(flight, shipment, others, now, taken)
+
+    def _others(
+        self, flight: Flight, shipment: Shipment, others: list[tuple[int, Outcome]], now: int, taken: float
+    ) -> None:
         plans: Plans = {}
-        for place, outcome in others:
+        provider = flight.way.route.provider.value
+        sent = self._recorded(flight, shipment)
+        for place, said in others:
+            outcome = msgspec.structs.replace(said, body="") if said.body else said
             flight.way.last = outcome
             self._parts.meter.answered(provider, outcome.outcome_class.value, 1)
             made = attempt_of(flight.load, outcome, now, taken)
-            self._safely(Answer(flight, flight.indexes[place], outcome, made, now), plans)
+            exchange = of_answer(sent, said) if sent is not None else None
+            self._safely(Answer(flight, flight.indexes[place], outcome, made, now, exchange), plans)
+
+    def _recorded(self, flight: Flight, shipment: Shipment) -> Sent | None:
+        """Return what to record of refusals in a shipment, or None."""
+        if flight.credential is None or not self._recorder.failures(shipment.notification.app):
+            return None
+        return Sent(shipment.route, flight.credential)
 
     def _safely(self, answer: Answer, plans: Plans) -> None:
         """Judge one answer; a defect in that ends this delivery, for nobody would ever settle it otherwise."""
@@ -78,7 +99,7 @@ class Answers:
             _log.exception("answer.cannot_be_judged", route=answer.flight.way.route.id, target=answer.target)
             self._final(answer._replace(outcome=ours(Refusal.DEFECT)), DeliveryState.FAILED)
 
-    def _accepted(self, flight: Flight, accepted: Sequence[int], now: int, taken: float) -> None:
+    def _accepted(self, flight: Flight, shipment: Shipment, accepted: Sequence[int], now: int, taken: float) -> None:
         indexes = flight.indexes
         if len(accepted) < len(indexes):
             indexes = chosen(indexes, accepted)
@@ -87,7 +108,10 @@ class Answers:
         attempt = Attempt(
             number=load.job.attempt, at=now - duration, duration=duration, status=200, outcome_class=_ACCEPTED
         )
-        count = self._settle.accepted(load, indexes, at=now, attempt=attempt)
+        sent = None
+        if flight.credential is not None and self._recorder.successes(load.job.app):
+            sent = Sent(shipment.route, flight.credential)
+        count = self._settle.accepted(load, indexes, at=now, attempt=attempt, sent=sent)
         self._parts.meter.answered(way.route.provider.value, _ACCEPTED, count)
         self._good(flight, indexes, count, now)
         if way.candidate is not None or flight.trial is not None:
@@ -95,8 +119,7 @@ class Answers:
         for index in indexes if load.job.code == HOP else ():
             self._correct(way, load, index, now)
         if self._parts.settings.logs.push:
-            for index in indexes:
-                self._log(flight, index, _ACCEPTED, 0, "")
+            push_log.answered(flight, indexes, _TAKEN, self._slug(flight))
 
     def _good(self, flight: Flight, indexes: Sequence[int], count: int, now: int) -> None:
         """Remember that the route's tokens and credential are sound; what a canary shows is the canary's."""
@@ -106,7 +129,7 @@ class Answers:
         packed = flight.load.packed
         flight.way.accepted.note(packed[indexes[0]] >> 16, packed[indexes[-1]] >> 16, now)
         flight.way.throttled = 0
-        if identity(flight.way.credential) == flight.credential:
+        if identity(flight.way.credential) == identity(flight.credential):
             self._watch.proven(flight.way)
 
     def _correct(self, way: Way, load: Load, index: int, now: int) -> None:
@@ -116,7 +139,7 @@ class Answers:
     def _other(self, answer: Answer, plans: Plans) -> None:
         outcome = answer.outcome
         if self._parts.settings.logs.push:
-            self._log(answer.flight, answer.number, outcome.outcome_class.value, outcome.code, outcome.reason)
+            push_log.answered(answer.flight, (answer.number,), outcome, self._slug(answer.flight))
         on_trial = answer.flight.trial is not None or answer.flight.way.candidate is not None
         if on_trial and self._canary.refused(answer) and self._may_repeat(answer):
             self._wait(answer)
@@ -142,13 +165,14 @@ class Answers:
     def _done(self, answer: Answer) -> None:
         """Accepted, with something to keep: FCM names each message."""
         self._good(answer.flight, (answer.number,), 1, answer.now)
-        self._final(answer, DeliveryState.ACCEPTED)
+        debugged = answer.sent is not None and self._recorder.successes(answer.flight.load.job.app)
+        self._final(answer if debugged or answer.sent is None else answer._replace(sent=None), DeliveryState.ACCEPTED)
         if answer.hops:
             self._correct(answer.flight.way, answer.flight.load, answer.number, answer.now)
 
     def _credential(self, answer: Answer) -> None:
         """A broken credential burns nothing: the route is held and the delivery waits; a call cannot wait."""
-        swapped = identity(answer.flight.way.credential) != answer.flight.credential
+        swapped = identity(answer.flight.way.credential) != identity(answer.flight.credential)
         if not swapped and answer.flight.way.candidate is not None:
             # What stood before the change is broken itself: there is nothing to go back to.
             self._canary.insist(answer.flight.way.route.app)
@@ -316,17 +340,16 @@ class Answers:
         )
 
     def _final(self, answer: Answer, state: DeliveryState) -> None:
-        self._settle.final(answer.flight.load, answer.number, state, answer.outcome, at=answer.now, attempt=answer.made)
-
-    def _log(self, flight: Flight, index: int, outcome: str, code: int, reason: str) -> None:
-        """Write one line an attempt, as [logs] push asks; never a token or text."""
-        _log.info(
-            "push.answered",
-            notification=flight.load.key(index),
-            target=flight.load.packed[index] >> 16,
-            route=flight.way.route.id,
-            attempt=flight.load.job.attempt,
-            outcome=outcome,
-            code=code,
-            reason=reason,
+        self._settle.final(
+            answer.flight.load,
+            answer.number,
+            state,
+            answer.outcome,
+            at=answer.now,
+            attempt=answer.made,
+            sent=answer.sent,
         )
+
+    def _slug(self, flight: Flight) -> str:
+        app = self._parts.apps.by_id(flight.load.job.app)
+        return app.slug if app is not None else ""

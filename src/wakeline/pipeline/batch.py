@@ -16,6 +16,7 @@ from wakeline.model.delivery import (
     pack_all,
 )
 from wakeline.model.outcome import Outcome
+from wakeline.pipeline.exchange import Sent
 from wakeline.pipeline.load import Load
 from wakeline.ports import BulkResult, Settlement, TargetVerdict
 
@@ -24,7 +25,7 @@ _MOST_TRIES = 255
 
 
 class Report(NamedTuple):
-    """An event to be made once the device is looked up; `number` is the recipient's index in the load."""
+    """An event to be made once the device is looked up; `number` is the recipient's index in the load, `sent` what to record."""
 
     load: Load
     number: int
@@ -32,6 +33,7 @@ class Report(NamedTuple):
     outcome: Outcome
     tries: int
     at: int
+    sent: Sent | None = None
 
 
 class Doubt(NamedTuple):

@@ -225,7 +225,7 @@ class Canary:
     def _refute(self, flight: Flight, trial: Trial, outcome: Outcome) -> None:
         app = flight.way.route.app
         if not trial.over:
-            self._undo(app, outcome, words.refused, self._change(app, flight.credential))
+            self._undo(app, outcome, words.refused, self._change(app, identity(flight.credential)))
 
     def _change(self, app: int, wanted: tuple[int, int] | None) -> Credential | None:
         """Return the credential on trial of this identity, or None."""

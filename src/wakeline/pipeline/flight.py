@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from wakeline.model.credential import Credential
 from wakeline.model.delivery import Attempt
 from wakeline.model.device import proves
 from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Lane
+from wakeline.pipeline.exchange import Sent
 from wakeline.pipeline.load import HOP, Load
 from wakeline.pipeline.trial import Trial
 from wakeline.pipeline.way import Way
 
 
 class Flight(NamedTuple):
-    """What a shipment was: the indexes of its recipients in the load, and the credential (id, revision) it went out with.
+    """What a shipment was: the indexes of its recipients in the load, and the credential it went out with.
 
     `trial`: it is a canary of this trial.
     """
@@ -23,18 +25,19 @@ class Flight(NamedTuple):
     way: Way
     load: Load
     indexes: Sequence[int]
-    credential: tuple[int, int] | None
+    credential: Credential | None
     trial: Trial | None = None
 
 
 class Answer(NamedTuple):
-    """One answer that is not plain acceptance; `made` is the attempt as the ledger shows it."""
+    """One answer that is not plain acceptance; `made` is the attempt as the ledger shows it, `sent` what to record of it."""
 
     flight: Flight
     number: int
     outcome: Outcome
     made: Attempt
     now: int
+    sent: Sent | None = None
 
     @property
     def target(self) -> int:

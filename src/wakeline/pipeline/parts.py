@@ -17,16 +17,22 @@ from wakeline.ports.sip import SipBindings, SipMessages
 from wakeline.ports.webhooks import Endpoints
 
 
-def _everything(_event: EventType) -> bool:
+def _everything(_event: EventType, _app: int) -> bool:
     """Want every event."""
     return True
+
+
+def _nothing(_event: EventType, _app: int) -> bool:
+    """Be told of nothing."""
+    return False
 
 
 class Parts(msgspec.Struct, kw_only=True):
     """The ports and settings; a reload puts new `settings` and `providers` in their places, so nobody keeps a copy.
 
-    `entropy` returns a random number in [0, 1). `wanted` tells whether anybody listens to a type of event; it is asked only
-    for `push.accepted`, whose look-ups would otherwise be the price of every push.
+    `entropy` returns a random number in [0, 1). `wanted` tells whether anybody listens to a type of event of an app
+    (row id): it is asked for what says that all went well, whose look-ups would otherwise be the price of every push. `told`
+    tells whether a webhook is told of it.
     """
 
     acceptance: ports.Acceptance
@@ -55,4 +61,5 @@ class Parts(msgspec.Struct, kw_only=True):
     entropy: Callable[[], float]
     settings: Settings
     meter: Meter = Silent()
-    wanted: Callable[[EventType], bool] = _everything
+    wanted: Callable[[EventType, int], bool] = _everything
+    told: Callable[[EventType, int], bool] = _nothing

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from wakeline.model.app import App
 from wakeline.model.credential import Credential
 from wakeline.model.delivery import DeliveryState
 from wakeline.model.device import Candidate, Device, TargetState
-from wakeline.model.event import Event, EventData, EventType
+from wakeline.model.event import Event, EventData, EventType, ReceivedResponse
 from wakeline.model.ids import delivery_id, uuid_of
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Hold, Route
@@ -29,6 +31,12 @@ _TARGET_EVENTS = {
     TargetState.RETIRED: EventType.TARGET_RETIRED,
     TargetState.QUARANTINED: EventType.TARGET_QUARANTINED,
 }
+
+
+def answered(outcome: Outcome) -> ReceivedResponse | None:
+    """Return what a push service said, or why the gateway refused or gave up (901 to 914); None if there is neither."""
+    code = outcome.status or outcome.code
+    return ReceivedResponse(code=code, reason=outcome.reason) if code else None
 
 
 def pushed(
@@ -57,6 +65,7 @@ def pushed(
             kind=kind,
             outcome=outcome,
             attempts=tries,
+            response=None if state is DeliveryState.ACCEPTED else answered(outcome),
         ),
     )
 
@@ -77,13 +86,20 @@ def refused(
             target=str(candidate.target),
             kind=candidate.kind,
             outcome=outcome,
+            response=answered(outcome),
         ),
     )
 
 
 def unreachable(outcome: Outcome, *, app: str, notification: int, users: Sequence[str], device: str, at: int) -> Event:
     """Say that somebody who was named has nothing to send to."""
-    data = EventData(notification=uuid_of(notification), users=tuple(users), device=device, outcome=outcome)
+    data = EventData(
+        notification=uuid_of(notification),
+        users=tuple(users),
+        device=device,
+        outcome=outcome,
+        response=answered(outcome),
+    )
     return Event(type=EventType.PUSH_SKIPPED, at=at, app=app, data=data)
 
 
@@ -122,7 +138,9 @@ def credential_event(
     note: str = "",
     outcome: Outcome | None = None,
 ) -> Event:
-    """Say what became of a credential."""
+    """Say what became of a credential; of an answer, what it means and not its text."""
+    if outcome is not None and outcome.body:
+        outcome = msgspec.structs.replace(outcome, body="")
     data = EventData(credential=credential.id, outcome=outcome, note=note)
     return Event(type=event_type, at=at, app=app.slug if app is not None else "", data=data)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -29,6 +29,7 @@ from wakeline.model.route import HoldReason
 from wakeline.pipeline import report, verdicts
 from wakeline.pipeline.apart import by_notification, plainly
 from wakeline.pipeline.batch import Batch, Doubt, Report, entry, row
+from wakeline.pipeline.exchange import Recorder, Sent
 from wakeline.pipeline.flight import doubtful
 from wakeline.pipeline.hearing import Hearing
 from wakeline.pipeline.load import Load
@@ -39,6 +40,9 @@ from wakeline.wire.outcomes import apns
 _log = structlog.get_logger()
 
 _ACCEPTED = apns(200, "")
+
+_TOGETHER = 25
+"""Requests that are written out before others have the loop."""
 
 PIECE = 250
 """What one settlement weighs, about: others want the loop while it is written. The delivery of a parcel weighs 1."""
@@ -53,8 +57,9 @@ LONGEST_BACKOFF = 10.0
 class Settle:
     """Gathers and writes. `wake` is called when the first result of a batch comes in; `hearing` is told of each at once."""
 
-    def __init__(self, parts: Parts, wake: Callable[[], None]) -> None:
+    def __init__(self, parts: Parts, wake: Callable[[], None], recorder: Recorder) -> None:
         self._parts = parts
+        self._recorder = recorder
         self.hearing = Hearing()
         self._wake = wake
         self._batch = Batch()
@@ -75,8 +80,10 @@ class Settle:
         """Tell whether there is nothing to do."""
         return not (self._cut or self._chores) and self._batch.empty
 
-    def accepted(self, load: Load, indexes: Sequence[int], *, at: int, attempt: Attempt) -> int:
-        """Count recipients as accepted; returns how many were."""
+    def accepted(
+        self, load: Load, indexes: Sequence[int], *, at: int, attempt: Attempt, sent: Sent | None = None
+    ) -> int:
+        """Count recipients as accepted; returns how many were. `sent`, if their requests are to be recorded."""
         fresh = load.settle(indexes)
         if not fresh:
             return 0
@@ -89,17 +96,25 @@ class Settle:
             self._batch.bulk.setdefault(load.job.chunk, []).extend(runs)
         else:
             self._batch.settlement.accepted.append(_run(load, fresh, attempt, at))
-            if self._parts.wanted(EventType.PUSH_ACCEPTED):
+            if sent is not None or self._parts.wanted(EventType.PUSH_ACCEPTED, load.job.app):
                 state, tries = DeliveryState.ACCEPTED, attempt.number
-                self._batch.reports.extend(Report(load, index, state, _ACCEPTED, tries, at) for index in fresh)
+                self._batch.reports.extend(Report(load, index, state, _ACCEPTED, tries, at, sent) for index in fresh)
         # What comes from a parcel is counted with its run.
         self._note(load, None if load.keys else DeliveryState.ACCEPTED, len(fresh))
         return len(fresh)
 
     def final(
-        self, load: Load, index: int, state: DeliveryState, outcome: Outcome, *, at: int, attempt: Attempt | None = None
+        self,
+        load: Load,
+        index: int,
+        state: DeliveryState,
+        outcome: Outcome,
+        *,
+        at: int,
+        attempt: Attempt | None = None,
+        sent: Sent | None = None,
     ) -> None:
-        """End a delivery in a final state; `attempt` if a request was made."""
+        """End a delivery in a final state; `attempt` if a request was made, `sent` if that is to be recorded."""
         if not load.settle((index,)):
             return
         self.hearing.tell(load.key(index), outcome)
@@ -109,11 +124,14 @@ class Settle:
             self._batch.bulk.setdefault(load.job.chunk, []).append((load.places[index], packed))
         else:
             self._batch.settlement.rows.append(row(load, index, state, outcome, tries, at, attempt))
-        if state is not DeliveryState.ACCEPTED or (not load.job.chunk and self._parts.wanted(EventType.PUSH_ACCEPTED)):
-            self._batch.reports.append(Report(load, index, state, outcome, tries, at))
+        if state is not DeliveryState.ACCEPTED or (not load.job.chunk and self._wants_success(load, sent)):
+            self._batch.reports.append(Report(load, index, state, outcome, tries, at, sent))
         if load.keys:
             self._batch.settlement.ended.append(load.keys[index])
         self._note(load, state, 1, index)
+
+    def _wants_success(self, load: Load, sent: Sent | None) -> bool:
+        return sent is not None or self._parts.wanted(EventType.PUSH_ACCEPTED, load.job.app)
 
     def again(
         self,
@@ -213,8 +231,8 @@ class Settle:
         try:
             if not batch.apart:
                 devices = await self._described(batch)
-                batch.settlement.events = list(self._events(batch, devices))
-                batch.settlement.quiet = not self._parts.wanted(EventType.PUSH_ACCEPTED)
+                batch.settlement.events = await self._events(batch, devices)
+                batch.settlement.quiet = not self._wants_completion(batch)
                 await self._parts.queue.settle(batch.settlement)
                 return devices
         except StorageError:
@@ -253,11 +271,18 @@ class Settle:
         targets |= {doubt.load.packed[doubt.number] >> 16 for doubt in batch.doubts}
         return await self._parts.devices.by_target_ids(list(targets)) if targets else {}
 
-    def _events(self, batch: Batch, devices: dict[int, Device]) -> Iterable[Event]:
-        for load, index, state, outcome, tries, at in batch.reports:
+    def _wants_completion(self, batch: Batch) -> bool:
+        """Tell whether anybody listens for the completion of single successes of these apps."""
+        apps = {load.job.app for load in batch.loads.values()}
+        return any(self._parts.wanted(EventType.NOTIFICATION_COMPLETED, app) for app in apps)
+
+    async def _events(self, batch: Batch, devices: dict[int, Device]) -> list[Event]:
+        events = []
+        recorded = 0
+        for load, index, state, outcome, tries, at, sent in batch.reports:
             target = load.packed[index] >> 16
             device = devices.get(target)
-            yield report.pushed(
+            event = report.pushed(
                 state,
                 outcome,
                 app=self._slug(load),
@@ -268,6 +293,13 @@ class Settle:
                 tries=tries,
                 at=at,
             )
+            if sent is not None:
+                event = self._recorder.told(event, sent, load.notification_of(index), load.recipients[index])
+                recorded += 1
+                if recorded % _TOGETHER == 0:
+                    await asyncio.sleep(0)
+            events.append(event)
+        return events
 
     async def _judge(self, batch: Batch, devices: dict[int, Device]) -> None:
         """Write verdicts and tell of those that changed something."""

@@ -18,7 +18,7 @@ from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.quota import DeviceQuota
 from wakeline.pipeline.shelf import Shelf
 from wakeline.pipeline.trial import PATIENCE
-from wakeline.pipeline.way import Candidate, Way, identity
+from wakeline.pipeline.way import Candidate, Way
 from wakeline.ports import Sender, Shipment
 from wakeline.wire.outcomes import Refusal, ours
 
@@ -47,7 +47,7 @@ class Shipping:
         credential, trial = way.credential, None
         if candidate is not None:
             credential, trial = candidate.credential, candidate.trial
-        flight = Flight(way, load, indexes, identity(credential), trial)
+        flight = Flight(way, load, indexes, credential, trial)
         if trial is not None:
             self._answers.sent(flight)
         self._hand(flight, sender, way.shown if candidate is None else candidate.route)

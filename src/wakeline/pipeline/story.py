@@ -28,6 +28,7 @@ from wakeline.pipeline.canary import Canary
 from wakeline.pipeline.claim import Claims
 from wakeline.pipeline.debugging import DebugWindows
 from wakeline.pipeline.dispatch import Dispatch
+from wakeline.pipeline.exchange import Recorder
 from wakeline.pipeline.fanout import Fanout
 from wakeline.pipeline.limited import LimitedUsers
 from wakeline.pipeline.limits import UserLimits
@@ -93,7 +94,8 @@ class Pipeline:
         self._bells = {name: Bell(parts.clock) for name in ("dispatch", "fanout", "settle", _MAINTAIN)}
         self.table = RouteTable(parts, self._wake)
         self.debug = DebugWindows(parts)
-        self.settle = Settle(parts, self._bells["settle"].ring)
+        recorder = Recorder(parts, self.debug)
+        self.settle = Settle(parts, self._bells["settle"].ring, recorder)
         self._limits = UserLimits(parts.settings.limits)
         self.limited = LimitedUsers(parts, self._limits)
         self.canary = Canary(parts, self.table, self.settle)
@@ -101,7 +103,7 @@ class Pipeline:
         self.checks = LiveCheck(parts, self.table, self.watch, self.canary)
         remembered = Remembered(parts.devices)
         claims = Claims(parts, self.table, self.settle, remembered)
-        answers = Answers(parts, self.table, self.settle, self.watch, self.canary)
+        answers = Answers(parts, self.table, self.settle, self.watch, self.canary, recorder)
         self.dispatch = Dispatch(parts, self.table, self.settle, answers, claims, self.canary, self._wake)
         self.fanout = Fanout(parts, self.table, self.dispatch, remembered)
         self.maintain = Maintain(parts, self.table, self.settle, self.dispatch, claims, self.checks, self._limits)

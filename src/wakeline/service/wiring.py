@@ -150,6 +150,7 @@ class Gateway:
         await self._clients.aclose()
 
     def _story_parts(self, store: SqliteStore, newest: int) -> Parts:
+        attention = Attention(store.events, store.endpoints, store.apps, self._clock)
         return Parts(
             acceptance=store.acceptance,
             idempotency=store.idempotency,
@@ -177,7 +178,8 @@ class Gateway:
             entropy=random.SystemRandom().random,
             settings=self.settings,
             meter=self._metrics,
-            wanted=Attention(store.events, self._clock).wanted,
+            wanted=attention.wanted,
+            told=attention.told,
         )
 
     def _edge_ports(self, store: SqliteStore, secrets: master_key.Keys) -> rest.RestPorts:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from wakeline.model.outcome import Outcome
 from wakeline.wire import outcomes
-from wakeline.wire.outcomes.body import decode, mapping, seconds, text
+from wakeline.wire.outcomes.body import decode, excerpt, mapping, seconds, text
 
 
 def read(status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b"") -> Outcome:
@@ -23,4 +23,5 @@ def read(status: int, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes =
         since=since if type(since) is int and since > 0 else None,
         retry_after=seconds(fields.get(b"retry-after", b""), fields.get(b"date", b"")),
         provider_id=(fields.get(b"apns-unique-id") or fields.get(b"apns-id") or b"").decode("ascii", "replace"),
+        body=excerpt(body) if body else "",
     )

@@ -127,11 +127,14 @@ def apns(
     since: int | None = None,
     retry_after: float | None = None,
     provider_id: str = "",
+    body: str = "",
 ) -> Outcome:
     """Classify an answer of APNs: its status and its `reason` string (empty: none could be read).
 
     `since` is a 410's timestamp in Unix milliseconds, `retry_after` in seconds. An unknown reason is kept as received
-    and judged by its status.
+    and judged by its status. `body` is kept as it is.
     """
     entry = APNS.fallback(status) if status == 200 else APNS.find(status, reason) or APNS.fallback(status)
-    return entry.outcome(status=status, reason=reason, since=since, retry_after=retry_after, provider_id=provider_id)
+    return entry.outcome(
+        status=status, reason=reason, since=since, retry_after=retry_after, provider_id=provider_id, body=body
+    )

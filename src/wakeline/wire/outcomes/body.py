@@ -27,6 +27,15 @@ def listed(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+LONGEST = 2000
+"""Characters of a body that are kept."""
+
+
+def excerpt(body: bytes) -> str:
+    """Return the beginning of a body as text: what of it cannot be read has a mark in its place."""
+    return body[: 4 * LONGEST].decode("utf-8", "replace")[:LONGEST]
+
+
 def text(value: Any) -> str:
     """Return a string, or an empty one."""
     return value if isinstance(value, str) else ""

@@ -52,6 +52,7 @@ class Entry(NamedTuple):
         since: int | None = None,
         provider_id: str = "",
         detail: str = "",
+        body: str = "",
     ) -> Outcome:
         """Return the outcome with what this answer said; `detail`, the provider's own sentence, is added to the cause."""
         return Outcome(
@@ -65,6 +66,7 @@ class Entry(NamedTuple):
             retry_after=retry_after if retry_after is not None else self.wait,
             since=since,
             provider_id=provider_id,
+            body=body,
         )
 
 

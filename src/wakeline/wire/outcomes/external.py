@@ -11,6 +11,7 @@ from functools import partial
 from wakeline.model.outcome import Action as Do
 from wakeline.model.outcome import Outcome
 from wakeline.model.outcome import OutcomeClass as Is
+from wakeline.wire.outcomes.body import excerpt
 from wakeline.wire.outcomes.entry import Entry, Source, Table
 from wakeline.wire.outcomes.webpush import spoken
 
@@ -50,4 +51,6 @@ def external(status: int, body: bytes = b"", retry_after: float | None = None) -
     if 200 <= status < 300:
         return entry.outcome(status=status)
     said = spoken(body)
-    return entry.outcome(status=status, reason=said.reason, retry_after=retry_after, detail=said.message)
+    return entry.outcome(
+        status=status, reason=said.reason, retry_after=retry_after, detail=said.message, body=excerpt(body)
+    )

@@ -19,7 +19,7 @@ import msgspec
 from wakeline.model.outcome import Action as Do
 from wakeline.model.outcome import Outcome
 from wakeline.model.outcome import OutcomeClass as Is
-from wakeline.wire.outcomes.body import decode, listed, mapping, text
+from wakeline.wire.outcomes.body import decode, excerpt, listed, mapping, text
 from wakeline.wire.outcomes.entry import Entry, Source, Table
 
 _E = partial(Entry, Source.FCM)
@@ -134,7 +134,9 @@ def fcm(status: int, body: bytes = b"", retry_after: float | None = None) -> Out
     said = spoken(body)
     reason = said.code or said.status
     entry = FCM.find(status, _line(status, said)) or FCM.find(status, reason) or FCM.fallback(status)
-    return entry.outcome(status=status, reason=reason, retry_after=retry_after, detail=said.message[:300])
+    return entry.outcome(
+        status=status, reason=reason, retry_after=retry_after, detail=said.message[:300], body=excerpt(body)
+    )
 
 
 def _line(status: int, said: Spoken) -> str:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from wakeline.model.outcome import Action as Do
 from wakeline.model.outcome import Outcome
 from wakeline.model.outcome import OutcomeClass as Is
-from wakeline.wire.outcomes.body import decode, mapping, text
+from wakeline.wire.outcomes.body import decode, excerpt, mapping, text
 from wakeline.wire.outcomes.entry import Entry, Source, Table
 
 _E = partial(Entry, Source.WEBPUSH)
@@ -148,7 +148,7 @@ def webpush(status: int, body: bytes = b"", retry_after: float | None = None, pr
     said = spoken(body)
     reason = OTHER_KEY if status in _REFUSING and _names_another_key(body) else said.reason
     entry = WEBPUSH.find(status, reason) or WEBPUSH.fallback(status)
-    return entry.outcome(status=status, reason=reason, retry_after=retry_after, detail=said.message)
+    return entry.outcome(status=status, reason=reason, retry_after=retry_after, detail=said.message, body=excerpt(body))
 
 
 def _names_another_key(body: bytes) -> bool:
