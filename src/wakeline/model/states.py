@@ -16,20 +16,23 @@ _D = DeliveryState
 _N = NotificationState
 _T = TargetState
 
+_HEARD = frozenset({_D.ACKNOWLEDGED, _D.OPENED})
+"""The device's own word may come whatever the push did: an app may have what it was pushed for by another way."""
+
 DELIVERY: Mapping[DeliveryState, frozenset[DeliveryState]] = {
-    _D.SCHEDULED: frozenset({_D.QUEUED, _D.HELD, _D.CANCELLED, _D.SUPERSEDED, _D.EXPIRED, _D.SKIPPED, _D.FAILED}),
-    _D.QUEUED: frozenset(
-        {_D.SENDING, _D.HELD, _D.SCHEDULED, _D.FAILED, _D.EXPIRED, _D.CANCELLED, _D.SUPERSEDED, _D.SKIPPED}
-    ),
-    _D.HELD: frozenset({_D.QUEUED, _D.SCHEDULED, _D.FAILED, _D.EXPIRED, _D.CANCELLED, _D.SUPERSEDED, _D.SKIPPED}),
+    _D.SCHEDULED: _HEARD | {_D.QUEUED, _D.HELD, _D.CANCELLED, _D.SUPERSEDED, _D.EXPIRED, _D.SKIPPED, _D.FAILED},
+    _D.QUEUED: _HEARD
+    | {_D.SENDING, _D.HELD, _D.SCHEDULED, _D.FAILED, _D.EXPIRED, _D.CANCELLED, _D.SUPERSEDED, _D.SKIPPED},
+    _D.HELD: _HEARD | {_D.QUEUED, _D.SCHEDULED, _D.FAILED, _D.EXPIRED, _D.CANCELLED, _D.SUPERSEDED, _D.SKIPPED},
     _D.SENDING: frozenset({_D.ACCEPTED, _D.UNKNOWN, _D.QUEUED, _D.HELD, _D.FAILED, _D.EXPIRED}),
-    _D.UNKNOWN: frozenset(
-        {_D.SENDING, _D.HELD, _D.FAILED, _D.EXPIRED, _D.CANCELLED, _D.ACCEPTED, _D.ACKNOWLEDGED, _D.OPENED}
-    ),
-    _D.ACCEPTED: frozenset({_D.ACKNOWLEDGED, _D.OPENED}),
+    _D.UNKNOWN: _HEARD | {_D.SENDING, _D.HELD, _D.FAILED, _D.EXPIRED, _D.CANCELLED, _D.ACCEPTED},
+    _D.ACCEPTED: _HEARD,
+    _D.FAILED: _HEARD,
+    _D.EXPIRED: _HEARD,
     _D.ACKNOWLEDGED: frozenset({_D.OPENED}),
 }
-"""A delivery's life. `accepted` is not final: the device's own receipt may follow."""
+"""A delivery's life. `accepted` is not final: the device's own receipt may follow, and also what failed or expired may be read
+in the inbox."""
 
 NOTIFICATION: Mapping[NotificationState, frozenset[NotificationState]] = {
     _N.SCHEDULED: frozenset({_N.RUNNING, _N.CANCELLED, _N.DONE, _N.HELD}),
@@ -48,6 +51,8 @@ TARGET: Mapping[TargetState, frozenset[TargetState]] = {
 FINAL_DELIVERY: frozenset[DeliveryState] = frozenset(DeliveryState) - DELIVERY.keys() | {
     _D.ACCEPTED,
     _D.ACKNOWLEDGED,
+    _D.FAILED,
+    _D.EXPIRED,
 }
 """States in which nothing remains for us to send."""
 

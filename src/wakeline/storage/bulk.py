@@ -32,6 +32,12 @@ def entry(state: DeliveryState, *, tries: int, code: int, at: int, created: int)
     return BULK_ENTRY.pack(STATE_NUMBERS[state], min(tries, _MOST_TRIES), code, seconds)
 
 
+def told(results: bytes, position: int, state: DeliveryState, *, tries: int, at: int, created: int) -> bytes:
+    """Return an entry for what the device said; the code that was settled there stays."""
+    code = BULK_ENTRY.unpack_from(results, position * ENTRY_BYTES)[2]
+    return entry(state, tries=tries, code=code, at=at, created=created)
+
+
 def positions(recipients: bytes, wanted: bytes) -> list[int]:
     """Return where the packed recipients `wanted` stand in a chunk."""
     places = {recipient: place for place, recipient in enumerate(unpack_all(recipients))}

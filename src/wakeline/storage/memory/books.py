@@ -9,6 +9,7 @@ import msgspec
 from wakeline.model.delivery import Attempt, DeliveryRow, DeliveryState, Job, JobKind, NewJob, unpack, unpack_all
 from wakeline.model.event import Event
 from wakeline.model.notification import Notification
+from wakeline.model.receipt import Receipt
 from wakeline.model.route import Lane
 from wakeline.ports import Chunk, Clock
 from wakeline.storage import bulk, notices
@@ -61,6 +62,8 @@ class Books:
         self.leased: set[int] = set()
         self.lines: dict[int, dict[int, Line]] = {}
         self.chunks: dict[int, ChunkBook] = {}
+        self.early: dict[int, dict[int, Receipt]] = {}
+        """By notification and target: what devices said of deliveries that are being sent."""
         self.wakes: list[Callable[[int, Lane, int], None]] = []
         self._last_job = 0
         self._last_chunk = 0
@@ -225,6 +228,7 @@ class Books:
     def forget(self, notification: int) -> None:
         """Forget a notification with all that belongs to it."""
         self.accounts.pop(notification, None)
+        self.early.pop(notification, None)
         self.lines.pop(notification, None)
         self.chunks = {number: chunk for number, chunk in self.chunks.items() if chunk.notification != notification}
         for job in list(self.owed.get(notification, ())):

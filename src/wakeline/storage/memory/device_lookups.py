@@ -49,6 +49,11 @@ class MemoryDeviceLookups:
         device = self._devices[number]
         return Whose(device.id, device.device_id, target_in(device, target).kind.value)
 
+    def targets_of_device(self, device: int) -> list[int]:
+        """Return a device's targets."""
+        known = self._devices.get(device)
+        return sorted(target.id for target in known.targets) if known is not None else []
+
     async def get(self, app: int, device_id: str) -> Device | None:
         """Return a device with all its targets."""
         return self._devices.get(self._names.get((app, device_id), 0))

@@ -11,13 +11,15 @@ from wakeline.model.outcome import OutcomeClass
 from wakeline.model.route import Lane
 from wakeline.ports import AcceptedRun, Cancelled, Due, FanoutStep, LaneDepth, Settlement
 from wakeline.storage.memory.books import Account, Books, owners
+from wakeline.storage.memory.receipts import Noting
 
 
 class MemoryQueue:
     """Jobs by due time; every claim looks at all that waits on its route and lane."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, noting: Noting) -> None:
         self._books = books
+        self._noting = noting
 
     def listen(self, wake: Callable[[int, Lane, int], None]) -> None:
         """Have `wake` called when jobs were put."""
@@ -74,6 +76,7 @@ class MemoryQueue:
         books.add_jobs([job for job in known if job not in stopped])
         touched.update(job.notification for job in stopped)
         books.complete(sorted(touched), quiet=settlement.quiet)
+        self._noting.catch_up()
 
     def _accept(self, run: AcceptedRun) -> list[int]:
         """Write deliveries that were accepted; returns the notifications that are complete with that."""
@@ -107,6 +110,7 @@ class MemoryQueue:
         stopped = {key for key in keys if books.accounts[key].notification.cancelled}
         for notification in sorted(stopped):
             await self.cancel(notification, books.clock.now())
+        self._noting.catch_up()
 
     async def cancel(self, notification: int, now: int) -> Cancelled:
         """Take what is not leased out of the queue."""

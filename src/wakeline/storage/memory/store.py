@@ -22,6 +22,7 @@ from wakeline.storage.memory.keeper import MemoryKeeper
 from wakeline.storage.memory.ledger import MemoryLedger
 from wakeline.storage.memory.portal_keys import MemoryPortalKeys
 from wakeline.storage.memory.queue import MemoryQueue
+from wakeline.storage.memory.receipts import MemoryReceipts, Noting
 from wakeline.storage.memory.registers import MemoryApiKeys, MemoryApps, MemoryCredentials, MemoryRoutes, MemorySettings
 from wakeline.storage.memory.sip import MemorySipBindings, MemorySipMessages, MemorySipUsers
 from wakeline.storage.memory.webhooks import MemoryEndpoints
@@ -43,7 +44,9 @@ class MemoryStore:
         books = Books(clock, self.events, self.devices, self.apps, self.routes)
         self.idempotency = MemoryIdempotency()
         self.acceptance = MemoryAcceptance(books, self.idempotency)
-        self.queue = MemoryQueue(books)
+        noting = Noting(books)
+        self.queue = MemoryQueue(books, noting)
+        self.receipts = MemoryReceipts(books, noting)
         self.ledger = MemoryLedger(books)
         self.keeper = MemoryKeeper()
         self.portal_access = MemoryPortalAccess(self.apps)

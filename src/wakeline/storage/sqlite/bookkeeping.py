@@ -11,6 +11,7 @@ from itertools import repeat
 from wakeline.model.delivery import DeliveryRow, DeliveryState, Job, JobKind, NewJob, unpack, unpack_all
 from wakeline.model.errors import NotFound
 from wakeline.model.event import Event
+from wakeline.model.receipt import Receipt
 from wakeline.model.route import Lane
 from wakeline.ports import AcceptedRun, Chunk, Clock
 from wakeline.storage import bulk, notices
@@ -27,6 +28,7 @@ from wakeline.storage.sqlite.writer import Transaction
 
 _QUEUE = load("queue")
 _LEDGER = load("ledger")
+_RECEIPTS = load("receipts")
 
 
 class Bookkeeping:
@@ -45,6 +47,8 @@ class Bookkeeping:
         self.wakes: list[Callable[[int, Lane, int], None]] = []
         self.forgetting: set[int] = set()
         """Notifications that a transaction which is not committed yet forgets: nothing is to be written about them."""
+        self.early: dict[int, dict[int, Receipt]] = {}
+        """By notification and target: what devices said of deliveries that are being sent (`noting`)."""
         self._apps = apps
         self._events = events
         self._whose = whose
@@ -57,6 +61,8 @@ class Bookkeeping:
             self.lanes.load((route, lane), jobs, deliveries)
         (self._last_job,) = reader.one(_QUEUE["last_job"])
         (self._last_chunk,) = reader.one(_QUEUE["last_chunk"])
+        for row in reader.all(_RECEIPTS["early"]):
+            self.put_early(row[1], forms.early_of(row))
 
     def add_chunks(self, tx: Transaction, notification: int, chunks: Iterable[Chunk]) -> list[int]:
         """Keep chunks and return their ids."""
@@ -153,16 +159,20 @@ class Bookkeeping:
         parcel = None if row is None else forms.job_of(row)
         return parcel if parcel is not None and parcel.alone(notification) is not None else None
 
-    def take_from(self, tx: Transaction, parcel: Job, notification: int, state: DeliveryState, at: int) -> int:
-        """Take one notification out of a free parcel; nobody claims the parcel meanwhile. Returns how many deliveries."""
-        left, entry = parcel.without(notification), forms.entry_of(parcel)
+    def take_one(self, tx: Transaction, job: Job, left: NewJob) -> None:
+        """Take one delivery out of a free job, of which `left` stays; nobody claims the job meanwhile."""
+        entry = forms.entry_of(job)
         self.lanes.share(entry)
         tx.on_commit(lambda: self.lanes.unshare(entry, taken=1, left=len(left.recipients) // 8))
-        tx.on_rollback(lambda: self.lanes.unshare(entry, taken=0, left=len(parcel.recipients) // 8))
+        tx.on_rollback(lambda: self.lanes.unshare(entry, taken=0, left=len(job.recipients) // 8))
         if left.recipients:
-            tx.execute(_QUEUE["shrink_job"], (left.recipients, left.members, parcel.id))
+            tx.execute(_QUEUE["shrink_job"], (left.recipients, left.members, job.id))
         else:
-            tx.execute(_QUEUE["delete_job"], (parcel.id,))
+            tx.execute(_QUEUE["delete_job"], (job.id,))
+
+    def take_from(self, tx: Transaction, parcel: Job, notification: int, state: DeliveryState, at: int) -> int:
+        """Take one notification out of a free parcel; nobody claims the parcel meanwhile. Returns how many deliveries."""
+        self.take_one(tx, parcel, parcel.without(notification))
         part = parcel.alone(notification)
         return self.withdraw(tx, [part], state, at) if part is not None else 0
 
@@ -237,6 +247,25 @@ class Bookkeeping:
     def keep_events(self, tx: Transaction, events: Sequence[Event]) -> None:
         """Keep events in this transaction."""
         self._events.keep(tx, events)
+
+    def put_early(self, target: int, receipt: Receipt) -> None:
+        """Remember what a device said of a delivery that is being sent."""
+        self.early.setdefault(receipt.notification, {})[target] = receipt
+
+    def forget_early(self, notification: int, target: int) -> None:
+        """Forget it."""
+        kept = self.early.get(notification, {})
+        kept.pop(target, None)
+        if not kept:
+            self.early.pop(notification, None)
+
+    def forget_early_of(self, notification: int) -> None:
+        """Forget all that is remembered of a notification."""
+        self.early.pop(notification, None)
+
+    def whose(self, target: int) -> Whose:
+        """Return the device behind a target."""
+        return self._whose([target]).get(target, FORGOTTEN)
 
     def check_app(self, app: int) -> None:
         """Raise NotFound for an app that was deleted."""

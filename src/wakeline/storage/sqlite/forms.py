@@ -21,6 +21,7 @@ from wakeline.model.delivery import (
 from wakeline.model.event import Event, EventData, EventType
 from wakeline.model.notification import Audience, Content, Notification
 from wakeline.model.outcome import OutcomeClass
+from wakeline.model.receipt import Receipt, ReceiptKind
 from wakeline.model.route import Lane
 from wakeline.ports import AcceptedRun
 from wakeline.storage.sqlite.lanes import Entry, Lease
@@ -163,6 +164,16 @@ def event_row(event: Event) -> tuple[Any, ...]:
 def event_of(row: Any) -> Event:
     """Return the event of a row."""
     return Event(seq=row[0], at=row[1], type=EventType(row[2]), app=row[3], data=_data.decode(row[4]))
+
+
+def early_row(receipt: Receipt, target: int) -> tuple[Any, ...]:
+    """Return the columns of a receipt that is kept, in the order of `keep_early`."""
+    return (receipt.notification, target, receipt.app, receipt.device, receipt.kind.value, receipt.at)
+
+
+def early_of(row: Any) -> Receipt:
+    """Return the receipt of a row of `early`."""
+    return Receipt(notification=row[0], app=row[2], device=row[3], kind=ReceiptKind(row[4]), at=row[5])
 
 
 def increments(counted: dict[DeliveryState, int]) -> list[int]:

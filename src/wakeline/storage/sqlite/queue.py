@@ -13,6 +13,7 @@ from wakeline.ports import Cancelled, Due, FanoutStep, LaneDepth, Settlement
 from wakeline.storage.sqlite import forms
 from wakeline.storage.sqlite.bookkeeping import Bookkeeping
 from wakeline.storage.sqlite.lanes import Entry, LaneBook, Place, Turn
+from wakeline.storage.sqlite.noting import Noting
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.settling import Settling
 from wakeline.storage.sqlite.statements import load
@@ -20,6 +21,7 @@ from wakeline.storage.sqlite.writer import Transaction, Writer
 
 _QUEUE = load("queue")
 _LEDGER = load("ledger")
+_RECEIPTS = load("receipts")
 
 
 class SqliteQueue:
@@ -30,7 +32,8 @@ class SqliteQueue:
         self._reader = reader
         self._books = books
         self._lanes = books.lanes
-        self._settling = Settling(books)
+        self._noting = Noting(books)
+        self._settling = Settling(books, self._noting)
 
     def listen(self, wake: Callable[[int, Lane, int], None]) -> None:
         """Have `wake` called after a commit that put jobs."""
@@ -131,6 +134,8 @@ class SqliteQueue:
             standing = self._reader.one(_LEDGER["standing"], (notification,))
             if standing is not None and standing[3]:
                 await self.cancel(notification, self._books.clock.now())
+        if self._books.early:
+            await self._writer.write(lambda tx: self._noting.catch_up(tx, sorted(self._books.early)))
 
     async def cancel(self, notification: int, now: int) -> Cancelled:
         """Take what is not leased out of the queue."""
@@ -143,7 +148,7 @@ class SqliteQueue:
         tx.execute(_LEDGER["set_cancelled"], (notification,))
         tx.on_commit(lambda: self._books.cache.forget(notification))
         jobs = [forms.job_of(row) for row in tx.all(_QUEUE["jobs_of"], (notification,))]
-        free = [job for job in jobs if self._lanes.is_free(job.id)]
+        free = [job for job in jobs if job.id not in self._lanes.leases]
         if any(job.kind is JobKind.FANOUT for job in free):
             tx.execute(_LEDGER["end_walk"], (notification,))
         cancelled = self._books.take_out(tx, free, DeliveryState.CANCELLED, now)
@@ -222,6 +227,9 @@ def forget(tx: Transaction, books: Bookkeeping, notifications: Sequence[int]) ->
         tx.many(_LEDGER[statement], [(key,) for key in notifications])
     for key in notifications:
         tx.on_commit(partial(books.cache.forget, key))
+        if key in books.early:
+            tx.execute(_RECEIPTS["forget_early_of"], (key,))
+            tx.on_commit(partial(books.forget_early_of, key))
 
 
 def _weight(job: NewJob) -> int:

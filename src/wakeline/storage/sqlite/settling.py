@@ -9,6 +9,7 @@ from wakeline.model.delivery import DeliveryState, NewJob
 from wakeline.ports import AcceptedRun, BulkResult, FanoutStep, JobProgress, Settlement
 from wakeline.storage.sqlite.bookkeeping import Bookkeeping
 from wakeline.storage.sqlite.lanes import Entry
+from wakeline.storage.sqlite.noting import Noting
 from wakeline.storage.sqlite.statements import load
 from wakeline.storage.sqlite.writer import Transaction
 
@@ -29,8 +30,9 @@ class _Standing(NamedTuple):
 class Settling:
     """The transactions of `settle` and `step`."""
 
-    def __init__(self, books: Bookkeeping) -> None:
+    def __init__(self, books: Bookkeeping, noting: Noting) -> None:
         self._books = books
+        self._noting = noting
 
     def settle(self, tx: Transaction, settlement: Settlement) -> None:
         """Write a batch of results."""
@@ -57,6 +59,14 @@ class Settling:
         whole = [key for run in settlement.accepted if run.whole for key in run.notifications]
         ended = {*touched, *settlement.ended, *stopped}
         books.count(tx, settlement.counts, ended=ended, whole=whole, quiet=settlement.quiet)
+        if books.early:
+            self._catch_up(tx, settlement, known | ended)
+
+    def _catch_up(self, tx: Transaction, settlement: Settlement, touched: set[int]) -> None:
+        """Write what devices said while all this was under way."""
+        answered = {row.notification for row in settlement.rows}
+        answered.update(*(run.notifications for run in settlement.accepted))
+        self._noting.catch_up(tx, sorted(self._books.early.keys() & (touched | answered)))
 
     def _kept(self, tx: Transaction, run: AcceptedRun) -> AcceptedRun:
         """Return what of a run belongs to notifications that still exist."""

@@ -41,6 +41,7 @@ from wakeline.storage.sqlite.migrate import Kind, migrate
 from wakeline.storage.sqlite.portal_keys import SqlitePortalKeys
 from wakeline.storage.sqlite.queue import SqliteQueue
 from wakeline.storage.sqlite.reader import Reader
+from wakeline.storage.sqlite.receipts import SqliteReceipts
 from wakeline.storage.sqlite.routes import SqliteRoutes
 from wakeline.storage.sqlite.seals import Seals
 from wakeline.storage.sqlite.settings import SqliteSettings
@@ -74,6 +75,7 @@ class SqliteStore:
     idempotency: SqliteIdempotency
     queue: SqliteQueue
     ledger: SqliteLedger
+    receipts: SqliteReceipts
     events: SqliteEvents
     devices: SqliteDevices
     apps: SqliteApps
@@ -172,6 +174,7 @@ class SqliteStore:
         self.queue = SqliteQueue(main, reader, books)
         standing = Standing(books.lanes, self.apps, self.routes)
         self.ledger = SqliteLedger(main, reader, books, standing, self.devices.whose, self.devices.targets_of_device)
+        self.receipts = SqliteReceipts(main, books, self.devices.targets_of_device)
         ballast.reserve()
 
     def _open_file(self, kind: Kind, path: Path, cache_kib: int, ballast: Ballast) -> tuple[Writer, Reader]:

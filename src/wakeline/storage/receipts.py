@@ -1,0 +1,107 @@
+"""What a receipt makes of a delivery. Pure, so that every store answers alike.
+
+Rule: only `model.states.may` allows a change, so a repeated receipt, and `acknowledged` after `opened`, change nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from wakeline.model.delivery import DeliveryRow, DeliveryState, Job, NewJob, pack_all, unpack, unpack_all
+from wakeline.model.event import Event, EventData, EventType
+from wakeline.model.ids import delivery_id, uuid_of
+from wakeline.model.outcome import Action, Outcome, OutcomeClass
+from wakeline.model.receipt import Receipt, ReceiptKind
+from wakeline.model.states import FINAL_DELIVERY, may
+from wakeline.ports.receipts import Heard
+from wakeline.storage.rows import Whose
+from wakeline.wire.outcomes import Refusal, ours
+
+_D = DeliveryState
+_STATES = {ReceiptKind.ACKNOWLEDGED: _D.ACKNOWLEDGED, ReceiptKind.OPENED: _D.OPENED}
+EVENTS = {ReceiptKind.ACKNOWLEDGED: EventType.PUSH_ACKNOWLEDGED, ReceiptKind.OPENED: EventType.PUSH_OPENED}
+"""The event of each kind of receipt."""
+
+_ARRIVED = Outcome(
+    outcome_class=OutcomeClass.ACCEPTED,
+    action=Action.DONE,
+    code=0,
+    cause="The device itself reported the push: it arrived.",
+    fix="Nothing.",
+)
+_UNNEEDED = ours(Refusal.ACKNOWLEDGED)
+
+
+class Known(NamedTuple):
+    """What is written of a delivery when a receipt comes: its state (None: nothing), since when, after how many attempts."""
+
+    state: DeliveryState | None
+    at: int = 0
+    tries: int = 0
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether nothing of it waits or is under way."""
+        return self.state in FINAL_DELIVERY
+
+
+def state_of(kind: ReceiptKind) -> DeliveryState:
+    """Return what a delivery is after a receipt."""
+    return _STATES[kind]
+
+
+def changes(state: DeliveryState | None, kind: ReceiptKind) -> bool:
+    """Tell whether a receipt changes a delivery that is in this state; None: nothing is written, it waits."""
+    return state is None or may(state, _STATES[kind])
+
+
+def heard(receipt: Receipt, target: int, known: Known, *, waits: bool) -> Heard:
+    """Return the answer to a receipt about a delivery of which this was known; `waits`: it was still to be sent."""
+    fresh = waits or changes(known.state, receipt.kind)
+    accepted_at = known.at if known.state is _D.ACCEPTED and not waits else None
+    state = _STATES[receipt.kind] if fresh else known.state
+    return Heard(receipt=receipt, state=state, fresh=fresh, target=target, accepted_at=accepted_at)
+
+
+def left_of(job: Job, notification: int, target: int) -> NewJob:
+    """Return what is left of a job when a delivery leaves it."""
+    if job.members:
+        return job.without(notification)
+    left = [recipient for recipient in unpack_all(job.recipients) if unpack(recipient)[0] != target]
+    return msgspec.structs.replace(job, recipients=pack_all(left))
+
+
+def unneeded_row(receipt: Receipt, target: int, tries: int) -> DeliveryRow:
+    """Return the ledger's row of a delivery that needs no push any more."""
+    return DeliveryRow(
+        notification=receipt.notification,
+        target=target,
+        state=_STATES[receipt.kind],
+        code=0,
+        status=0,
+        reason=_UNNEEDED.reason,
+        outcome_class=_UNNEEDED.outcome_class.value,
+        provider_id="",
+        tries=tries,
+        at=receipt.at,
+    )
+
+
+def event(receipt: Receipt, target: int, *, app: str, whose: Whose, tries: int, unneeded: bool) -> Event:
+    """Say that a device has it; `unneeded`: no push had to be sent."""
+    return Event(
+        type=EVENTS[receipt.kind],
+        at=receipt.at,
+        app=app,
+        data=EventData(
+            notification=uuid_of(receipt.notification),
+            delivery=delivery_id(receipt.notification, target),
+            device=whose.device_id,
+            target=str(target),
+            kind=whose.kind,
+            outcome=_UNNEEDED if unneeded else _ARRIVED,
+            attempts=tries,
+        ),
+    )

@@ -1,0 +1,33 @@
+-- name: about
+-- Read what decides about receipts for a notification.
+SELECT app, created, bulk FROM notification WHERE key = ?;
+
+-- name: written_of_device
+-- Read the written deliveries of a notification to the targets named by a JSON list.
+SELECT d.target, d.state, d.at, d.tries
+FROM json_each(?) AS wanted CROSS JOIN delivery AS d ON d.notification = ? AND d.target = wanted.value;
+
+-- name: holding_chunk
+-- Read the chunks of a notification around a target, the nearest first.
+SELECT id, recipients, results FROM chunk WHERE notification = ? AND low <= ? AND high >= ? ORDER BY low DESC;
+
+-- name: tell!
+-- Write what a device said of a delivery.
+UPDATE delivery SET state = ?, at = ? WHERE notification = ? AND target = ?;
+
+-- name: keep_early!
+-- Keep what a device said of a delivery that is being sent.
+INSERT INTO early_receipt (notification, target, app, device, kind, at) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (notification, target) DO UPDATE SET kind = excluded.kind, at = excluded.at;
+
+-- name: forget_early!
+-- Forget what was kept of a delivery.
+DELETE FROM early_receipt WHERE notification = ? AND target = ?;
+
+-- name: forget_early_of!
+-- Forget what was kept of a notification.
+DELETE FROM early_receipt WHERE notification = ?;
+
+-- name: early
+-- Read what is kept of deliveries that were being sent.
+SELECT notification, target, app, device, kind, at FROM early_receipt;
