@@ -29,6 +29,7 @@ FILES: dict[str, Kind] = {
     "sip_messages": "main",
     "sip_users": "main",
     "webhooks": "main",
+    "receipts": "main",
 }
 
 PLANS = {
@@ -219,6 +220,11 @@ PLANS = {
     ("webhooks", "old_messages"): ["webhook_message USING INDEX webhook_message_over (at<?)"],
     ("webhooks", "messages_of"): ["webhook_message USING PRIMARY KEY (endpoint=?)"],
     ("webhooks", "delete_old_message"): ["webhook_message USING PRIMARY KEY (endpoint=? AND seq=?)"],
+    ("receipts", "about"): ["notification USING INTEGER PRIMARY KEY (rowid=?)"],
+    ("receipts", "written_of_device"): ["d USING PRIMARY KEY (notification=? AND target=?)"],
+    ("receipts", "holding_chunk"): ["chunk USING INDEX chunk_around (notification=? AND low<?)"],
+    ("receipts", "tell"): ["delivery USING PRIMARY KEY (notification=? AND target=?)"],
+    ("receipts", "forget_early_of"): ["early_receipt USING PRIMARY KEY (notification=?)"],
 }
 
 SMALL_SCANS = {"SCAN d"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -27,11 +28,13 @@ from storing import (
     notification,
     row,
     some_app,
+    some_device,
     some_route,
     sqlite_store,
 )
 from wakeline.model.app import AppSettings
 from wakeline.model.delivery import BULK_ENTRY, STATE_NUMBERS, Attempt, DeliveryState, Job, pack, pack_all, unpack_all
+from wakeline.model.receipt import Receipt, ReceiptKind
 from wakeline.model.route import Hold, HoldReason, Lane
 from wakeline.ports import (
     AcceptedRun,
@@ -70,6 +73,7 @@ class Lockstep(RuleBasedStateMachine):
             self.run(store.open())
             self.run(some_app(store))
         self.route = self.both(some_route).id
+        self.devices = [self.both(partial(some_device, device_id=f"d{n}", value=f"{n}")) for n in range(1, 10)]
 
     def teardown(self) -> None:
         for store in self.stores:
@@ -218,6 +222,13 @@ class Lockstep(RuleBasedStateMachine):
         key = self.key - age
         self.both(lambda store: store.queue.cancel(key, self.clock.now()))
 
+    @rule(number=st.integers(0, 8), kind=st.sampled_from(list(ReceiptKind)), age=st.integers(0, 5))
+    def tell(self, number: int, kind: ReceiptKind, age: int) -> None:
+        """Have a device say that it has a push, whatever that is doing at the moment."""
+        device = self.devices[number].id
+        said = Receipt(app=1, notification=self.key - age, device=device, kind=kind, at=self.clock.now())
+        self.both(lambda store: store.receipts.note([said]))
+
     @rule(held=st.booleans())
     def hold(self, *, held: bool) -> None:
         hold = Hold(reason=HoldReason.OPERATOR, code=902, since=NOW, cause="A test") if held else None
@@ -250,6 +261,7 @@ class Lockstep(RuleBasedStateMachine):
         books = self.memory.queue._books
         for key, account in books.accounts.items():
             assert (account.done is None) == (key in books.owed), key
+        assert books.early.keys() <= books.owed.keys()
 
 
 def content(item: Job) -> tuple[Any, ...]:
@@ -321,7 +333,7 @@ TestLockstep.settings = settings(
 
 def happen(life: Lockstep, chance: Random) -> None:
     """Let something happen to parcels: more often than a life that is drawn from all there is would have it."""
-    match chance.randrange(10):
+    match chance.randrange(12):
         case 0 | 1:
             targets = [chance.randint(1, 9) for _ in range(chance.randint(1, 6))]
             life.accept_singles(targets, twins=chance.random() < 0.3, keep=chance.random() < 0.7)
@@ -336,6 +348,8 @@ def happen(life: Lockstep, chance: Random) -> None:
             life.settle_a_member(fate, last=chance.random() < 0.5, quiet=chance.random() < 0.5)
         case 8:
             life.release(chance.randint(1, 2))
+        case 9 | 10:
+            life.tell(chance.randrange(9), chance.choice(list(ReceiptKind)), chance.randint(0, 3))
         case _:
             life.wait(chance.choice((1, 5)))
             if chance.random() < 0.1:

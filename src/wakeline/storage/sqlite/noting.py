@@ -113,14 +113,13 @@ class Noting:
         _, created, broad = about
         rows = tx.all(_SQL["written_of_device"], (forms.json_list(targets), receipt.notification))
         written = {row[0]: Known(STATES_BY_NUMBER[row[1]], row[2], row[3]) for row in rows}
-        for target, known in written.items():
-            if not broad and known.is_settled:
-                return _Found(target, known, row=True, created=created)
         look = self._in_chunks if broad else self._in_jobs
         found = (look(tx, receipt.notification, target, created, written.get(target)) for target in targets)
         return next((one for one in found if one is not None), None)
 
     def _in_jobs(self, tx: Transaction, key: int, target: int, created: int, written: Known | None) -> _Found | None:
+        if written is not None and written.is_settled:
+            return _Found(target, written, row=True, created=created)
         job = _holding(self._jobs(tx, key, 0), target)
         if job is None:
             job = self._parcel(tx, key, target)
