@@ -5,6 +5,7 @@
     /send/, /pub/, /bitrix24/send/, .../pub/    the push service of self-hosted portals
     /bitrix24/events/..., /bitrix24/oauth/...   the door of portals that we are connected to
     /flexisip                                   what a Flexisip calls as its external-push-uri
+    /mesibo/backend                             mesibo's backend API for pushes
     all else                                    our own REST API
 
 Doubled slashes do not count: clients join addresses that end in one with paths that begin with one.
@@ -31,6 +32,11 @@ class Door(Enum):
     BROKER = auto()
     CONNECTED = auto()
     FLEXISIP = auto()
+    MESIBO = auto()
+
+
+_WHOLE = {("flexisip",): Door.FLEXISIP, ("mesibo", "backend"): Door.MESIBO}
+"""Paths that are one door and nothing below it."""
 
 
 class Mount:
@@ -61,10 +67,8 @@ class Mount:
                 return Door.BROKER
             case ["bitrix24", name, _] if name in _CONNECTED:
                 return Door.CONNECTED
-            case ["flexisip"]:
-                return Door.FLEXISIP
-            case _:
-                return Door.REST
+            case words:
+                return _WHOLE.get(tuple(words), Door.REST)
 
 
 def _host(scope: Scope) -> str:

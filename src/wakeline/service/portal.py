@@ -88,8 +88,8 @@ class Portal:
         self._connected.apply(settings)
         self.ports.settings = settings
 
-    def beside(self, rest: ASGIApp, flexisip: ASGIApp) -> Mount:
-        """Return one application that serves the portal's doors, the REST API and the door of Flexisips."""
+    def beside(self, rest: ASGIApp, flexisip: ASGIApp, mesibo: ASGIApp) -> Mount:
+        """Return one application that serves the portal's doors, the REST API, and the doors of Flexisips and mesibo's users."""
         doors: dict[Door, ASGIApp] = {
             Door.REST: rest,
             Door.PORTAL: self._door,
@@ -97,6 +97,7 @@ class Portal:
             Door.BROKER: self._broker,
             Door.CONNECTED: self._connected.door,
             Door.FLEXISIP: flexisip,
+            Door.MESIBO: mesibo,
         }
         return Mount(doors, lambda host: is_oauth_host(host, self.ports.settings.bitrix24))
 

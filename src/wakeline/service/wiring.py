@@ -21,6 +21,7 @@ from wakeline.config import Bitrix24, Settings
 from wakeline.config.rules import sqlite_path
 from wakeline.edges import rest
 from wakeline.edges.flexisip import FlexisipDoor
+from wakeline.edges.mesibo import MesiboDoor
 from wakeline.model.app import App
 from wakeline.model.credential import Credential, CredentialSecret
 from wakeline.model.errors import ConfigError, StoreBusy
@@ -81,7 +82,9 @@ class Gateway:
         self._rest = rest.build(self._rest_ports)
         flexisip = FlexisipDoor(self._rest_ports)
         self._clients.push_async_callback(flexisip.close)
-        self._app = self._portal.beside(self._rest, flexisip)
+        mesibo = MesiboDoor(self._rest_ports)
+        self._clients.push_async_callback(mesibo.close)
+        self._app = self._portal.beside(self._rest, flexisip, mesibo)
         door = LocalDoor(self._rest)
         self._clients.push_async_callback(door.close)
         self._watch = Watch(

@@ -22,12 +22,13 @@ _log = structlog.get_logger()
 
 
 class Strangers:
-    """Failures by address; `most` tells how many a minute may have, 0: any number."""
+    """Failures by address; `most` tells how many a minute may have, 0: any number. `door` is whose log lines they are."""
 
-    def __init__(self, clock: Clock, most: Callable[[], int]) -> None:
+    def __init__(self, clock: Clock, most: Callable[[], int], door: str = "bitrix24") -> None:
         """Nobody has failed yet."""
         self._clock = clock
         self._most = most
+        self._door = door
         self._levels: dict[str, tuple[float, float]] = {}
 
     def wait(self, address: str) -> float:
@@ -49,7 +50,7 @@ class Strangers:
         if len(self._levels) > _MOST_ADDRESSES:
             del self._levels[next(iter(self._levels))]
         if level + 1 > most:
-            _log.warning("bitrix24.address_shut_out", address=name, failures_per_minute=most)
+            _log.warning(f"{self._door}.address_shut_out", address=name, failures_per_minute=most)
 
     def _level(self, name: str, most: int) -> float:
         level, since = self._levels.get(name, (0.0, 0.0))

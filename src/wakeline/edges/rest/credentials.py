@@ -127,7 +127,12 @@ def view(credential: Credential, now: int, *, canary: bool = False, check: Check
 async def upload(call: Call) -> Answer:
     """Judge a credential file, keep it, and ask its push service about it."""
     form: CredentialForm = call.body
-    step, kept = await keep(call, await _inspected(call, form), replace=form.replace, add=form.add)
+    return await install(call, form, await inspected(call, form))
+
+
+async def install(call: Call, form: CredentialForm, new: NewCredential) -> Answer:
+    """Keep a credential that was judged, as the form says, and ask its push service about it. Raises Conflict."""
+    step, kept = await keep(call, new, replace=form.replace, add=form.add)
     store = call.ports.credentials
     if not form.canary:
         call.ports.pipeline.insist(call.app)
@@ -185,7 +190,8 @@ async def delete(call: Call) -> Answer:
     return Answer(status=204)
 
 
-async def _inspected(call: Call, form: CredentialForm) -> NewCredential:
+async def inspected(call: Call, form: CredentialForm) -> NewCredential:
+    """Judge the file of a form. Raises CredentialRefused."""
     found = await call.ports.inspect(
         form.file,
         Expectation(
