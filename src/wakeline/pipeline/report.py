@@ -17,6 +17,7 @@ from wakeline.model.event import Event, EventData, EventType, ReceivedResponse
 from wakeline.model.ids import delivery_id, uuid_of
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Hold, Route
+from wakeline.ports import Moved
 
 PUSH_EVENTS: dict[DeliveryState, EventType] = {
     DeliveryState.ACCEPTED: EventType.PUSH_ACCEPTED,
@@ -127,6 +128,15 @@ def aged(app: App, device: Device, target: int, *, seen: int, at: int) -> Event:
     note = f"Nobody has heard of the device for {(at - seen) // 86_400_000} days."
     data = EventData(device=device.device_id, users=device.users, target=str(target), kind=kind, note=note)
     return Event(type=EventType.TARGET_RETIRED, at=at, app=app.slug, data=data)
+
+
+def moved(one: Moved, device: Device, *, app: str, at: int) -> Event:
+    """Say that a target turned up with another device, `device`, and belongs to it now."""
+    note = f"It belonged to the device {one.from_device}."
+    data = EventData(
+        device=device.device_id, users=device.users, target=str(one.target), kind=one.kind.value, note=note
+    )
+    return Event(type=EventType.TARGET_MOVED, at=at, app=app, data=data)
 
 
 def credential_event(

@@ -20,6 +20,7 @@ from wakeline.edges.rest.targets import KindedTarget, TargetBody, claim, kind_of
 from wakeline.model.device import RAW_PREFIX, Device, DeviceClaim, DeviceFacts, TargetClaim, TargetKind, TargetState
 from wakeline.model.errors import InvalidRequest, NotAllowed, NotFound
 from wakeline.model.key import Scope
+from wakeline.pipeline import report
 from wakeline.ports import Registered
 
 _LONGEST_ID = 255
@@ -88,7 +89,7 @@ class RestoredView(View, frozen=True, kw_only=True):
 async def put(call: Call) -> Answer:
     """Register a device, or all of it anew."""
     done = await call.ports.devices.put([claimed(call, call.body, device_id(call))])
-    return _registered(call, done[0])
+    return await _registered(call, done[0])
 
 
 def claimed(call: Call, body: DeviceBody, device: str, confirmed: int | None = None) -> DeviceClaim:
@@ -110,7 +111,7 @@ async def put_target(call: Call) -> Answer:
     """Register one target of a device that is there already: its token of this kind has changed."""
     allow_http = call.ports.settings.providers.webpush.allow_http
     made = claim(kind_of(call.path["kind"]), call.body, "", allow_http=allow_http)
-    return _registered(call, await call.ports.devices.put_target(call.app.id, device_id(call), made, call.now))
+    return await _registered(call, await call.ports.devices.put_target(call.app.id, device_id(call), made, call.now))
 
 
 async def show(call: Call) -> Answer:
@@ -229,7 +230,10 @@ def _unknown(call: Call) -> NotFound:
     return NotFound(f"the app {call.app.slug} has no device {call.path['device'][:64]!r}")
 
 
-def _registered(call: Call, done: Registered) -> Answer:
+async def _registered(call: Call, done: Registered) -> Answer:
+    if done.moved:
+        told = [report.moved(one, done.device, app=call.app.slug, at=call.now) for one in done.moved]
+        await call.ports.events.append(told)
     shown = device_views.device(done.device, whole_tokens=call.caller.reads_tokens)
     moved = tuple(MovedView(kind=one.kind, from_device=one.from_device) for one in done.moved)
     body = RegisteredView(**{name: getattr(shown, name) for name in shown.__struct_fields__}, moved=moved)

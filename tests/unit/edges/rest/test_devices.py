@@ -6,6 +6,7 @@ import pytest
 
 from unit.edges.rest.gateway import START, TOKEN, Gateway
 from wakeline.model.device import Evidence, TargetState
+from wakeline.model.event import EventType
 from wakeline.model.key import Scope
 from wakeline.ports import TargetVerdict
 
@@ -134,6 +135,21 @@ async def test_a_token_that_turns_up_elsewhere_moves(gateway: Gateway) -> None:
 
     assert answer.json()["moved"] == [{"kind": "apns", "from_device": "ios-1"}]
     assert old.json()["targets"] == []
+
+
+async def test_a_move_of_a_token_is_an_event(gateway: Gateway) -> None:
+    await gateway.with_app()
+    for device in ("new", "new", "newest"):
+        body = {"user": "bob", "targets": [apns()]}
+        answer = await gateway.call("PUT", f"/v1/apps/acme-chat/devices/{device}", json=body)
+        assert answer.is_success
+    told = await gateway.store.events.read(after=0, types=frozenset({EventType.TARGET_MOVED}))
+
+    assert [(one.app, one.data.device, one.data.note) for one in told] == [
+        ("acme-chat", "new", "It belonged to the device ios-1."),
+        ("acme-chat", "newest", "It belonged to the device new."),
+    ]
+    assert {(one.data.users, one.data.kind) for one in told} == {(("bob",), "apns")}
 
 
 async def test_one_target_is_registered_alone(gateway: Gateway) -> None:
