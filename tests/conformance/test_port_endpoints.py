@@ -248,6 +248,19 @@ class TestWaiting:
         assert await store.endpoints.waiting(of.id, limit=1) == [message(of, 4, WAITING, due=NOW)]
         assert await store.endpoints.waiting(99, limit=9) == []
 
+    async def test_is_counted_for_each_endpoint_that_has_any(self, store: Store) -> None:
+        first, second, third = [await listening(store) for _ in range(3)]
+        assert await store.endpoints.waiting_counts() == {}
+        for of in (first, second):
+            await told(store, of, *(message(of, seq, WAITING) for seq in range(of.id)), message(of, 9))
+        await told(store, third, message(third, 1, GIVEN_UP))
+        await told(store, second, message(second, 0, TAKEN))
+
+        assert await store.endpoints.waiting_counts() == {first.id: first.id, second.id: second.id - 1}
+
+        await store.endpoints.delete(first.id)
+        assert await store.endpoints.waiting_counts() == {second.id: second.id - 1}
+
 
 class TestLog:
     async def test_is_read_from_the_newest_event_page_by_page(self, store: Store) -> None:

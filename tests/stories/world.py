@@ -67,7 +67,7 @@ class World:
     def __init__(self, settings: Settings | None = None) -> None:
         self.clock = FakeClock()
         self.store = MemoryStore(self.clock, Sealer(b"k" * 32))
-        self.queue = FragileQueue(self.store.queue._books)
+        self.queue = FragileQueue(self.store.queue._books, self.store.queue._noting)
         self.apple = Post(ProviderKind.APNS)
         self.google = Post(ProviderKind.FCM)
         self.web = Post(ProviderKind.WEBPUSH)

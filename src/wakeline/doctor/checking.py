@@ -18,6 +18,7 @@ from wakeline.pipeline import Pipeline
 from wakeline.ports.bitrix24_broker import PortalKeys
 from wakeline.ports.bitrix24_connector import Installations
 from wakeline.ports.probe import Probe
+from wakeline.ports.webhooks import Endpoints
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 """In milliseconds."""
@@ -35,6 +36,8 @@ class DoctorPorts(msgspec.Struct, frozen=True, kw_only=True):
     ledger: ports.Ledger
     facts: ports.Settings
     queue: ports.Queue
+    events: ports.Events
+    endpoints: Endpoints
     keeper: ports.StoreKeeper
     portal_keys: PortalKeys
     installations: Installations

@@ -9,7 +9,17 @@ import asyncio
 
 import structlog
 
-from wakeline.doctor import connected_portals, credentials, debugging, limits, machine, portal_keys, registered, waiting
+from wakeline.doctor import (
+    connected_portals,
+    credentials,
+    debugging,
+    limits,
+    machine,
+    portal_keys,
+    registered,
+    waiting,
+    webhooks,
+)
 from wakeline.doctor.checking import DoctorPorts, Look, failed
 from wakeline.model.errors import WakelineError
 from wakeline.observe.health import Check
@@ -27,6 +37,7 @@ OF_INSTALLATION: Table = (
     ("public_url", machine.public_url),
     ("push service", portal_keys.look),
     ("connected portal", connected_portals.look),
+    ("webhooks", webhooks.of_installation),
 )
 
 OF_APPS: Table = (
@@ -37,6 +48,7 @@ OF_APPS: Table = (
     ("devices", registered.look),
     ("limits", limits.look),
     ("debug windows", debugging.look),
+    ("webhooks of apps", webhooks.of_apps),
 )
 """Their lines are about the apps that are asked for, and about nothing else."""
 

@@ -63,6 +63,9 @@ class Endpoints(Protocol):
     async def waiting(self, endpoint: int, *, limit: int) -> list[Message]:
         """Return the messages of an endpoint that are WAITING, the earliest `due` first, ties by `seq`."""
 
+    async def waiting_counts(self) -> dict[int, int]:
+        """Return how many messages are WAITING, by endpoint; those without any are left out."""
+
     async def message(self, endpoint: int, seq: int) -> Message | None:
         """Return one row of the log."""
 

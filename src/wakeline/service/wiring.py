@@ -210,6 +210,7 @@ class Gateway:
                 portals=self._portal.connector,
             ),
             sip=rest.SipParts(bindings=store.sip_bindings, messages=store.sip_messages, users=store.sip_users),
+            endpoints=store.endpoints,
             probe=_probe(self.settings.bitrix24),
             pipeline=self._pipeline,
             settings=self.settings,

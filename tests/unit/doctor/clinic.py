@@ -39,6 +39,8 @@ def ports_in(world: World, health: StoreHealth = ROOMY, *, user: str = "") -> Do
         ledger=store.ledger,
         facts=store.settings,
         queue=world.queue,
+        events=store.events,
+        endpoints=store.endpoints,
         keeper=Keeper(health),
         portal_keys=store.portal_keys,
         installations=store.installations,

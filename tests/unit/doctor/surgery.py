@@ -19,6 +19,8 @@ def ports_of(gateway: Gateway) -> DoctorPorts:
         ledger=store.ledger,
         facts=store.settings,
         queue=store.queue,
+        events=store.events,
+        endpoints=store.endpoints,
         keeper=store.keeper,
         portal_keys=store.portal_keys,
         installations=store.installations,

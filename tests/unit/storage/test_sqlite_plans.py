@@ -211,7 +211,8 @@ PLANS = {
     ("sip_messages", "count_messages"): ["sip_message USING COVERING INDEX sip_message_same (aor=?)"],
     ("sip_messages", "old_messages"): ["sip_message USING COVERING INDEX sip_message_expires (expires<?)"],
     ("sip_messages", "forget_phones"): ["sip_message_for USING PRIMARY KEY (message=?)"],
-    ("webhooks", "waiting_messages"): ["webhook_message USING INDEX webhook_message_due (endpoint=?)"],
+    ("webhooks", "waiting_messages"): ["webhook_message USING INDEX webhook_message_due (state=? AND endpoint=?)"],
+    ("webhooks", "count_waiting"): ["webhook_message USING COVERING INDEX webhook_message_due (state=?)"],
     ("webhooks", "message"): ["webhook_message USING PRIMARY KEY (endpoint=? AND seq=?)"],
     ("webhooks", "messages"): ["webhook_message USING PRIMARY KEY (endpoint=? AND seq<?)"],
     ("webhooks", "messages_in_state"): [

@@ -59,6 +59,8 @@ async def look(call: Call) -> Answer:
             ledger=ports.ledger,
             facts=ports.facts,
             queue=ports.queue,
+            events=ports.events,
+            endpoints=ports.endpoints,
             keeper=ports.keeper,
             portal_keys=ports.portal_keys,
             installations=ports.connected.installations,

@@ -16,6 +16,7 @@ from wakeline.ports.bitrix24_broker import PortalKeys
 from wakeline.ports.bitrix24_connector import CallJournal, EventInbox, Installations, Outbox, Portals, Rules
 from wakeline.ports.probe import Probe
 from wakeline.ports.sip import SipBindings, SipMessages, SipUsers
+from wakeline.ports.webhooks import Endpoints
 from wakeline.wire.credential_file import Expectation, Inspection
 
 Inspect = Callable[[bytes, Expectation], Awaitable[Inspection]]
@@ -65,6 +66,7 @@ class RestPorts(msgspec.Struct, kw_only=True):
     portal: PortalAccess
     connected: ConnectedParts
     sip: SipParts
+    endpoints: Endpoints
     probe: Probe
     pipeline: Pipeline
     settings: Settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from heapq import nsmallest
 from itertools import islice
@@ -83,6 +84,16 @@ class MemoryEndpoints:
         """Return the messages of an endpoint that are WAITING, the earliest `due` first, ties by `seq`."""
         open_ones = (each for each in self._log(endpoint).values() if each.state is MessageState.WAITING)
         return nsmallest(limit, open_ones, key=lambda message: (message.due, message.seq))
+
+    async def waiting_counts(self) -> dict[int, int]:
+        """Return how many messages are WAITING, by endpoint; those without any are left out."""
+        found = Counter(
+            endpoint
+            for endpoint, rows in self._messages.items()
+            for message in rows.values()
+            if message.state is MessageState.WAITING
+        )
+        return dict(found)
 
     async def message(self, endpoint: int, seq: int) -> Message | None:
         """Return one row of the log."""

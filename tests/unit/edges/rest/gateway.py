@@ -133,6 +133,7 @@ class Gateway:
                 portals=self.portals,
             ),
             sip=SipParts(bindings=store.sip_bindings, messages=store.sip_messages, users=store.sip_users),
+            endpoints=store.endpoints,
             probe=self.probe,
             pipeline=self.pipeline,
             settings=self.settings,

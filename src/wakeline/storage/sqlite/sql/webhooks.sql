@@ -45,6 +45,10 @@ INSERT OR REPLACE INTO webhook_message (
 SELECT endpoint, seq, state, type, app, lane, tries, status, detail, duration, at, first, due FROM webhook_message
 WHERE endpoint = ? AND state = 0 ORDER BY due, seq LIMIT ?;
 
+-- name: count_waiting
+-- Count the messages that wait, by endpoint: by this index, which holds nothing else.
+SELECT endpoint, count(*) FROM webhook_message INDEXED BY webhook_message_due WHERE state = 0 GROUP BY endpoint;
+
 -- name: message
 -- Read a message.
 SELECT endpoint, seq, state, type, app, lane, tries, status, detail, duration, at, first, due FROM webhook_message

@@ -149,6 +149,11 @@ class SqliteEndpoints:
         """Return the messages of an endpoint that are WAITING, the earliest `due` first, ties by `seq`."""
         return self._log.waiting(endpoint, limit) if endpoint in self._endpoints else []
 
+    async def waiting_counts(self) -> dict[int, int]:
+        """Return how many messages are WAITING, by endpoint; those without any are left out."""
+        counts = self._reader.all(_SQL["count_waiting"])
+        return {endpoint: number for endpoint, number in counts if endpoint in self._endpoints}
+
     async def message(self, endpoint: int, seq: int) -> Message | None:
         """Return one row of the log."""
         return self._log.one(endpoint, seq) if endpoint in self._endpoints else None

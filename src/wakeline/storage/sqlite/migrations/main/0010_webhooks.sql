@@ -27,5 +27,5 @@ CREATE TABLE webhook_message (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX webhook_message_state ON webhook_message (endpoint, state);
-CREATE INDEX webhook_message_due ON webhook_message (endpoint, due) WHERE state = 0;
+CREATE INDEX webhook_message_due ON webhook_message (state, endpoint, due) WHERE state = 0;
 CREATE INDEX webhook_message_over ON webhook_message (at) WHERE state != 0;
