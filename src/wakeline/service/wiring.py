@@ -26,6 +26,7 @@ from wakeline.model.app import App
 from wakeline.model.credential import Credential, CredentialSecret
 from wakeline.model.errors import ConfigError, StoreBusy
 from wakeline.model.route import ProviderKind
+from wakeline.observe.event_log import EventLog
 from wakeline.observe.health import Health
 from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Parts, Pipeline
@@ -64,6 +65,7 @@ class Gateway:
         self._clock = clock
         self._clients = contextlib.AsyncExitStack()
         self._metrics = Metrics()
+        self._event_log = EventLog(store.events, clock)
         self._parts = self._story_parts(store, newest)
         self._pipeline = Pipeline(self._parts)
         self._portal = Portal(settings, store, secrets, clock, pipeline=self._pipeline, metrics=self._metrics)
@@ -104,6 +106,7 @@ class Gateway:
     async def start(self) -> None:
         """Take over what the store holds, and begin to send."""
         await asyncio.to_thread(warm.once, self.settings.providers)
+        await self._event_log.begin()
         await self._pipeline.start()
         self._portal.connector.begin()
         await self.sip.start()
@@ -117,6 +120,7 @@ class Gateway:
         await self.sip.stop()
         await self._portal.connector.end()
         await self._pipeline.stop(drain=seconds)
+        await self._event_log.end()
 
     def bound(self, port: int) -> None:
         """Know the port that is listened on: addresses that are given out name it where the settings leave it open."""
