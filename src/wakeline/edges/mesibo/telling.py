@@ -13,11 +13,11 @@ from wakeline.edges.mesibo.trials import Trial
 from wakeline.edges.rest.notification_views import outcome as outcome_view
 from wakeline.edges.rest.ports import RestPorts
 from wakeline.model.app import App
-from wakeline.model.event import ReceivedResponse
+from wakeline.model.event import EventData, ReceivedResponse
 from wakeline.model.ids import uuid_of
 from wakeline.model.outcome import Outcome
 from wakeline.observe.masking import masked_token
-from wakeline.wire.event_json import SentRequestView
+from wakeline.wire.event_json import sent_view
 from wakeline.wire.mesibo.backend import Asked, Op
 from wakeline.wire.outcomes import Refusal, ours
 
@@ -30,8 +30,8 @@ class Telling:
         self._ports = ports
         self._explainer = DeliveryExplainer(ports.clock, ports.devices, ports.routes, ports.ledger)
 
-    async def of(self, app: App, address: str, trial: Trial, recorded: Mapping[str, SentRequestView]) -> DeviceTested:
-        """Tell of a device of this address."""
+    async def of(self, app: App, address: str, trial: Trial, recorded: Mapping[str, EventData]) -> DeviceTested:
+        """Tell of a device of this address, with what was recorded, by notification."""
         notification = uuid_of(trial.notification) if trial.notification else ""
         told = DeviceTested(
             address=address,
@@ -43,9 +43,10 @@ class Telling:
             notification=notification,
             code=0,
             text="",
-            request=recorded.get(notification),
         )
-        return await self._waiting(app, trial, told) if trial.outcome is None else _ended(told, trial.outcome)
+        if trial.outcome is None:
+            return await self._waiting(app, trial, told)
+        return _ended(told, trial.outcome, recorded.get(notification, EventData()))
 
     async def _waiting(self, app: App, trial: Trial, told: DeviceTested) -> DeviceTested:
         """Say where a push is that nobody has answered yet."""
@@ -92,7 +93,8 @@ def summed_up(asked: Asked, told: Sequence[DeviceTested]) -> Tested:
     )
 
 
-def _ended(told: DeviceTested, outcome: Outcome) -> DeviceTested:
+def _ended(told: DeviceTested, outcome: Outcome, recorded: EventData) -> DeviceTested:
+    """Tell how it ended. The text of an answer is told where it was recorded, for there it is masked."""
     # A code of our own is for what never left; what a push service said bears its status, and our code in the outcome.
     code = outcome.status or outcome.code
     return msgspec.structs.replace(
@@ -103,5 +105,6 @@ def _ended(told: DeviceTested, outcome: Outcome) -> DeviceTested:
         text=phone_decides(told.kind) if outcome.accepted else outcome.cause,
         fix="" if outcome.accepted else outcome.fix,
         outcome=outcome_view(outcome),
-        response=ReceivedResponse(code=code, reason=outcome.reason, body=outcome.body) if code else None,
+        request=None if recorded.request is None else sent_view(recorded.request),
+        response=recorded.response or (ReceivedResponse(code=code, reason=outcome.reason) if code else None),
     )

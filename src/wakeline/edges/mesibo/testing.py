@@ -19,12 +19,12 @@ from wakeline.edges.rest.ports import RestPorts
 from wakeline.model.app import App
 from wakeline.model.device import Device
 from wakeline.model.errors import InvalidRequest, WakelineError
+from wakeline.model.event import EventData
 from wakeline.model.ids import uuid_of
 from wakeline.model.notification import Alert, Audience, Call, NotificationRequest, Priority, PushType
 from wakeline.pipeline import Submission, Taken
 from wakeline.pipeline.resolve import choose
 from wakeline.ports import Reply
-from wakeline.wire.event_json import SentRequestView, sent_view
 from wakeline.wire.mesibo.backend import Asked, Params, addresses, text
 from wakeline.wire.outcomes import Refusal
 
@@ -112,15 +112,14 @@ class PushTests:
                 self._ports.pipeline.settle.hearing.forget(notification)
             await self._ports.pipeline.settle.flush()
 
-    async def _recorded(self, app: App, after: int, trials: Iterable[Trial]) -> dict[str, SentRequestView]:
-        """Return the requests that were recorded, by notification: what the journal has of them since then."""
+    async def _recorded(self, app: App, after: int, trials: Iterable[Trial]) -> dict[str, EventData]:
+        """Return what the journal has of how these pushes ended since then, by notification."""
         names = {uuid_of(trial.notification) for trial in trials if trial.notification}
-        found: dict[str, SentRequestView] = {}
+        found: dict[str, EventData] = {}
         for _ in range(_PAGES if names else 0):
             page = await self._ports.events.read(after=after, apps=frozenset((app.slug,)), limit=_PAGE)
-            for event in page:
-                if event.data.notification in names and event.data.request is not None:
-                    found[event.data.notification] = sent_view(event.data.request)
+            ended = (event.data for event in page if event.data.response is not None)
+            found |= {data.notification: data for data in ended if data.notification in names}
             if len(page) < _PAGE:
                 break
             after = page[-1].seq

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -323,6 +324,28 @@ async def test_who_is_not_answered_in_time_is_told_where_the_push_waits(mesibo: 
     assert held["fix"]
     assert (sending["state"], sending["result"]) in [("queued", False), ("sending", False)]
     assert not mesibo.pipeline.settle.hearing
+
+
+async def test_in_a_debug_window_the_request_is_told_too(mesibo: Gateway) -> None:
+    await asks(mesibo, op="pushdebug", enable=1)
+    [device] = (await asks(mesibo, op="pushtest", addresses="alice"))["devices"]
+    assert device["request"]["method"] == "POST"
+    assert device["request"]["headers"]["authorization"] == "redacted"
+    assert device["response"]["code"] == 200
+    assert TOKEN not in json.dumps(device)
+
+
+async def test_the_text_of_an_answer_is_told_where_it_was_recorded(mesibo: Gateway) -> None:
+    gone = msgspec.structs.replace(unregistered(mesibo.clock.now() + 1), body='{"reason":"Unregistered"}')
+    await phone(mesibo, "ios-2", "bob", (TargetKind.APNS, OTHER))
+    answers = {}
+    for user, token, enable in (("alice", TOKEN, 0), ("bob", OTHER, 1)):
+        await asks(mesibo, op="pushdebug", enable=enable)
+        mesibo.posts[ProviderKind.APNS].to_token[token].append(gone)
+        [answers[user]] = (await asks(mesibo, op="pushtest", addresses=user))["devices"]
+    assert answers["alice"]["response"] == {"code": 410, "reason": "Unregistered"}
+    assert answers["bob"]["response"] == {"code": 410, "reason": "Unregistered", "body": gone.body}
+    assert ("request" in answers["alice"], "request" in answers["bob"]) == (False, True)
 
 
 @pytest.mark.parametrize(
