@@ -19,6 +19,10 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 SEND_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STAGE_BUCKETS = (0.001, 0.0025, *SEND_BUCKETS, 60.0, 300.0)
 """A commit may take a millisecond, and what waits in the queue minutes."""
+ENDPOINTS = 100
+"""Webhook endpoints with series of their own."""
+OTHER = "other"
+"""The label that all others share."""
 
 
 class Labels(msgspec.Struct, frozen=True):
@@ -35,6 +39,9 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     queue_oldest: float = 0.0
     queue_age: tuple[Labels, ...] = ()
     portal_oldest: tuple[Labels, ...] = ()
+    webhook_lag: tuple[Labels, ...] = ()
+    webhook_waiting: tuple[Labels, ...] = ()
+    webhook_endpoints: tuple[Labels, ...] = ()
     h2_streams: tuple[Labels, ...] = ()
     h2_connections: tuple[Labels, ...] = ()
     routes_held: tuple[Labels, ...] = ()
@@ -70,6 +77,12 @@ DEFINITIONS: tuple[Definition, ...] = tuple(
             ("outcome",),
             "Events of our own Bitrix24 portal for bound handlers: `delivered`, `failed`, `dropped`.",
         ),
+        (
+            Metric.WEBHOOK_MESSAGES,
+            "counter",
+            ("endpoint", "result"),
+            "Messages to webhook endpoints: `taken`, `failed` tries, `given_up`; `other` are all endpoints after the first 100.",
+        ),
         (Metric.SEND_SECONDS, "histogram", ("provider",), "From handing a batch over to its answers."),
         (
             Metric.STAGE_SECONDS,
@@ -90,6 +103,19 @@ DEFINITIONS: tuple[Definition, ...] = tuple(
             "gauge",
             ("installation", "kind"),
             "How long a connected Bitrix24 portal's first due `event` waits for its rules, or its first `write` for the portal.",
+        ),
+        (
+            Metric.WEBHOOK_LAG,
+            "gauge",
+            ("endpoint",),
+            "How long ago the first event happened that the endpoint was not told of; 0: it was told of all.",
+        ),
+        (Metric.WEBHOOK_WAITING, "gauge", ("endpoint",), "Messages set aside, to be tried again."),
+        (
+            Metric.WEBHOOK_ENDPOINTS,
+            "gauge",
+            ("state",),
+            "Webhook endpoints: `ok`, `failing`, `disabled` by an operator, `gone` (they answered 410).",
         ),
         (Metric.H2_STREAMS, "gauge", ("provider",), "Requests in flight."),
         (Metric.H2_CONNECTIONS, "gauge", ("provider",), "Open connections."),
@@ -137,6 +163,7 @@ class Metrics:
         # Looking a child up by its labels costs more than counting; there are few, and they are never removed.
         self._counts: dict[tuple[str, ...], Counter] = {}
         self._seconds: dict[tuple[str, ...], Histogram] = {}
+        self._endpoints: set[str] = set()
 
     def accepted(self, lane: str, deliveries: int) -> None:
         """Count deliveries taken from callers."""
@@ -153,6 +180,20 @@ class Metrics:
     def portal_event(self, outcome: str) -> None:
         """Count an event of our own Bitrix24 portal for a handler: `delivered`, `failed` or `dropped`."""
         self._counter(Metric.PORTAL_EVENTS, outcome).inc()
+
+    def told(self, endpoint: str, result: str, messages: int = 1) -> None:
+        """Count messages to a webhook endpoint, by its public id: `taken`, `failed` or `given_up`.
+
+        All its results begin at 0 with the first: a rate is seen only of what was there before.
+        """
+        if endpoint not in self._endpoints:
+            if len(self._endpoints) == ENDPOINTS:
+                endpoint = OTHER
+            else:
+                self._endpoints.add(endpoint)
+            for one in ("taken", "failed", "given_up"):
+                self._counter(Metric.WEBHOOK_MESSAGES, endpoint, one)
+        self._counter(Metric.WEBHOOK_MESSAGES, endpoint, result).inc(messages)
 
     def sent(self, provider: str, seconds: float) -> None:
         """Note how long a batch took from hand-over to answers."""
@@ -187,6 +228,9 @@ class Metrics:
         self._set(Metric.QUEUE_DEPTH, reading.queue_depth)
         self._set(Metric.QUEUE_AGE, reading.queue_age)
         self._set(Metric.PORTAL_OLDEST, reading.portal_oldest)
+        self._set(Metric.WEBHOOK_LAG, reading.webhook_lag)
+        self._set(Metric.WEBHOOK_WAITING, reading.webhook_waiting)
+        self._set(Metric.WEBHOOK_ENDPOINTS, reading.webhook_endpoints)
         self._set(Metric.H2_STREAMS, reading.h2_streams)
         self._set(Metric.H2_CONNECTIONS, reading.h2_connections)
         self._set(Metric.ROUTES_HELD, reading.routes_held)

@@ -29,6 +29,9 @@ class Meter(Protocol):
     def retried(self, provider: str, deliveries: int = 1) -> None:
         """Count deliveries that will be tried again."""
 
+    def told(self, endpoint: str, result: str, messages: int = 1) -> None:
+        """Count messages to a webhook endpoint (public id): `taken`, `failed` (a try) or `given_up`."""
+
     def sent(self, provider: str, seconds: float) -> None:
         """Note how long a batch took from hand-over to answers."""
 
@@ -46,6 +49,9 @@ class Silent:
         """Say nothing."""
 
     def retried(self, provider: str, deliveries: int = 1) -> None:
+        """Say nothing."""
+
+    def told(self, endpoint: str, result: str, messages: int = 1) -> None:
         """Say nothing."""
 
     def sent(self, provider: str, seconds: float) -> None:

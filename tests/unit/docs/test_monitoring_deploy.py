@@ -28,7 +28,8 @@ VALUES: dict[str, set[str]] = {
     "stage": set(Stage),
     "outcome": set(OutcomeClass),
     "reason": {*HoldReason, "resting"},
-    "state": {"queued", "sending"},
+    "state": {"queued", "sending", "ok", "failing", "disabled", "gone"},
+    "result": {"taken", "failed", "given_up"},
 }
 promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
 
@@ -174,6 +175,10 @@ GOOD_DAYS = {
     "wakeline_sip_datagrams_dropped": "7x60",
     "wakeline_credential_expiry_timestamp_seconds": "9000000x60",
     'wakeline_deliveries_total{outcome="accepted"}': "0+9x60",
+    'wakeline_webhook_lag_seconds{endpoint="a"}': "1x60",
+    'wakeline_webhook_messages_total{endpoint="a",result="taken"}': "0+9x60",
+    'wakeline_webhook_messages_total{endpoint="a",result="given_up"}': "3x60",
+    'wakeline_webhook_endpoints{state="gone"}': "0x60",
     'wakeline_stage_seconds_bucket{stage="commit",le="0.1"}': "0+9x60",
     'wakeline_stage_seconds_bucket{stage="commit",le="10"}': "0+9x60",
     'wakeline_stage_seconds_bucket{stage="commit",le="+Inf"}': "0+9x60",
@@ -197,6 +202,9 @@ BAD_DAYS = {
     "WakelineCredentialExpires": ("wakeline_credential_expiry_timestamp_seconds", "86400x60"),
     "WakelineCredentialExpired": ("wakeline_credential_expiry_timestamp_seconds", "1x60"),
     "WakelinePortalBehind": ("wakeline_bitrix24_portal_oldest_seconds", "1000+60x60"),
+    "WakelineWebhookBehind": ('wakeline_webhook_lag_seconds{endpoint="a"}', "1000+60x60"),
+    "WakelineWebhookGivenUp": ('wakeline_webhook_messages_total{endpoint="a",result="given_up"}', "0+1x60"),
+    "WakelineWebhookGone": ('wakeline_webhook_endpoints{state="gone"}', "1x60"),
     "WakelineSipFlooded": ("wakeline_sip_datagrams_dropped", "0+9x60"),
 }
 

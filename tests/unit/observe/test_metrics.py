@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from wakeline.observe.metrics import DEFINITIONS, Labels, Metrics, Reading, page
+from wakeline.observe.metrics import DEFINITIONS, ENDPOINTS, Labels, Metrics, Reading, page
 from wakeline.observe.names import Metric
 
 ROOT = Path(__file__).parents[3]
@@ -29,8 +29,8 @@ def test_every_name_is_defined_once() -> None:
 
 
 def test_no_label_names_a_token_a_device_or_a_user() -> None:
-    small = {"lane", "state", "provider", "outcome", "reason", "version", "kind", "stage"}
-    made_by_operators = {"app", "credential", "installation"}
+    small = {"lane", "state", "provider", "outcome", "reason", "version", "kind", "stage", "result"}
+    made_by_operators = {"app", "credential", "installation", "endpoint"}
     assert {label for item in DEFINITIONS for label in item.labels} <= small | made_by_operators
 
 
@@ -54,6 +54,22 @@ def test_counters_add_up_over_batches() -> None:
     ]
     assert below == [0, 1, 2, 2]
     assert sample(text, "wakeline_stage_seconds_sum", **stage) == 90.002
+
+
+def test_webhook_endpoints_have_a_hundred_series_and_those_after_share_one() -> None:
+    metrics = Metrics()
+    for number in range(ENDPOINTS + 7):
+        metrics.told(f"id-{number}", "taken")
+    metrics.told("id-0", "given_up", 3)
+    metrics.told("id-106", "taken", 5)
+    text = metrics.render(Reading())
+    name = "wakeline_webhook_messages_total"
+    assert sample(text, name, endpoint="id-0", result="taken") == 1
+    assert sample(text, name, endpoint="id-0", result="given_up") == 3
+    assert sample(text, name, endpoint="id-0", result="failed") == 0
+    assert sample(text, name, endpoint="other", result="taken") == 12
+    assert sample(text, name, endpoint="id-100", result="taken") is None
+    assert text.count(f"{name}{{".encode()) == 3 * (ENDPOINTS + 1)
 
 
 def test_gauges_are_what_was_read_and_forget_what_is_gone() -> None:

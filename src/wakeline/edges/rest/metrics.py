@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from wakeline.edges.rest import webhook_gauges
 from wakeline.edges.rest.credentials import id_of
 from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
 from wakeline.model.key import Scope
@@ -24,6 +25,9 @@ async def scrape(call: Call) -> Answer:
         queue_oldest=_oldest(depths, call.now),
         queue_age=_ages(depths, call.now),
         portal_oldest=await _portals(call),
+        webhook_lag=await webhook_gauges.lags(call),
+        webhook_waiting=await webhook_gauges.waiting(call),
+        webhook_endpoints=webhook_gauges.states(call),
         h2_streams=_connections(call, "in_flight"),
         h2_connections=_connections(call, "connections"),
         routes_held=_held(call),

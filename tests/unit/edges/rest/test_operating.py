@@ -9,9 +9,13 @@ import pytest
 from connected_nouns import event, installation, write
 from unit.edges.rest.gateway import Gateway
 from wakeline.model.credential import CredentialState
+from wakeline.model.event import Event, EventType
 from wakeline.model.key import Scope
+from wakeline.model.webhook import Disabled, EndpointHealth, MessageState
 from wakeline.observe.health import Phase
+from wakeline.observe.metrics import ENDPOINTS
 from wakeline.ports import StoreHealth
+from webhook_nouns import listening, message, told
 
 pytestmark = pytest.mark.anyio
 
@@ -165,6 +169,43 @@ async def test_metrics_tell_how_long_connected_portals_are_behind(app: Gateway) 
         f'{name}{{installation="{idle}",kind="event"}} 0.0',
         f'{name}{{installation="{idle}",kind="write"}} 0.0',
     }
+
+
+async def test_metrics_tell_how_webhooks_fare(app: Gateway) -> None:
+    idle, behind = await listening(app.store, events=(EventType.BRAKE_CLOSED,)), await listening(app.store)
+    gone = await listening(app.store, disabled=Disabled.GONE)
+    await app.store.events.append([Event(type=EventType.PUSH_FAILED, at=app.clock.now(), app="acme-chat")])
+    now = app.clock.now()
+    await told(app.store, behind, message(behind, 7, MessageState.WAITING), health=EndpointHealth(failing_since=now))
+    app.clock.advance(5)
+
+    lines = set((await app.call("GET", "/metrics")).text.splitlines())
+
+    assert {line for line in lines if line.startswith("wakeline_webhook")} == {
+        f'wakeline_webhook_lag_seconds{{endpoint="{idle.public_id}"}} 0.0',
+        f'wakeline_webhook_lag_seconds{{endpoint="{behind.public_id}"}} 5.0',
+        f'wakeline_webhook_lag_seconds{{endpoint="{gone.public_id}"}} 0.0',
+        f'wakeline_webhook_waiting{{endpoint="{idle.public_id}"}} 0.0',
+        f'wakeline_webhook_waiting{{endpoint="{behind.public_id}"}} 1.0',
+        f'wakeline_webhook_waiting{{endpoint="{gone.public_id}"}} 0.0',
+        'wakeline_webhook_endpoints{state="ok"} 1.0',
+        'wakeline_webhook_endpoints{state="failing"} 1.0',
+        'wakeline_webhook_endpoints{state="disabled"} 0.0',
+        'wakeline_webhook_endpoints{state="gone"} 1.0',
+    }
+
+
+async def test_webhooks_after_the_hundredth_share_their_series(app: Gateway) -> None:
+    every = [await listening(app.store) for _ in range(ENDPOINTS + 2)]
+    for of in every:
+        await told(app.store, of, message(of, 1, MessageState.WAITING))
+
+    lines = (await app.call("GET", "/metrics")).text.splitlines()
+
+    waiting = [line for line in lines if line.startswith("wakeline_webhook_waiting{")]
+    assert len(waiting) == ENDPOINTS + 1
+    assert 'wakeline_webhook_waiting{endpoint="other"} 2.0' in waiting
+    assert not [line for line in lines if every[-1].public_id in line]
 
 
 async def test_what_waits_for_a_paused_app_is_counted_too(app: Gateway) -> None:
