@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,24 @@ def test_calls_beyond_the_limit_are_refused_at_once(strict: Caller) -> None:
     phone = strict.phone("apns-voip")
     ids = [strict.send(phone, type="call", call={"id": f"call-{number}"}) for number in range(3)]
     assert [strict.delivery(id_)["outcome"]["code"] for id_ in ids] == [0, 0, 914]
+
+
+def test_who_is_limited_is_said_by_everybody_who_is_asked(strict: Caller) -> None:
+    phone = strict.phone()
+    for _ in range(2):
+        strict.settled(strict.send(phone))
+    shown = strict.stack.gateway.cli("user", "show", phone.user, "--app", strict.app, "--json")
+    [limit] = json.loads(shown.stdout)["limited"]
+    listed = strict.http.get(f"{strict.path}/limits", params={"limit": 500}).raise_for_status().json()["limited"]
+    asked = {"app": strict.app, "user": phone.user}
+    checks = strict.http.get("/v1/doctor", params=asked).raise_for_status().json()["checks"]
+    explained = strict.http.get("/v1/explain", params={"q": f"user:{phone.user}"}).raise_for_status().json()
+
+    assert limit["type"] == "alert"
+    assert {"user": phone.user, **limit} in listed
+    assert [one["status"] for one in checks if one["name"].startswith("limits of user")] == ["warning"]
+    assert "a limit keeps what is sent" in explained["verdict"]
+    assert "914" in explained["cause"]
 
 
 def test_an_app_may_be_without_limits(strict: Caller) -> None:

@@ -17,7 +17,7 @@ from wakeline.observe.health import Check, Status
 from wakeline.pipeline import Pipeline
 from wakeline.ports.bitrix24_broker import PortalKeys
 from wakeline.ports.bitrix24_connector import Installations
-from wakeline.ports.probe import Probe
+from wakeline.ports.probe import Probe, ServiceProbe
 from wakeline.ports.webhooks import Endpoints
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -42,6 +42,7 @@ class DoctorPorts(msgspec.Struct, frozen=True, kw_only=True):
     portal_keys: PortalKeys
     installations: Installations
     probe: Probe
+    services: ServiceProbe
     pipeline: Pipeline
     only: tuple[App, ...] | None = None
     user: str = ""

@@ -17,6 +17,7 @@ from wakeline.doctor import (
     machine,
     portal_keys,
     registered,
+    services,
     waiting,
     webhooks,
 )
@@ -45,6 +46,7 @@ OF_APPS: Table = (
     ("routes", waiting.routes),
     ("waiting", waiting.queue),
     ("credentials", credentials.look),
+    ("push services", services.look),
     ("devices", registered.look),
     ("limits", limits.look),
     ("debug windows", debugging.look),

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from wakeline.doctor.checking import MINUTE, DoctorPorts, failed, fine, many, skipped, span, warning
+from wakeline.model.errors import AddressRefused, TransportError
 from wakeline.model.route import HoldReason
 from wakeline.observe.health import Check
 
@@ -59,7 +60,7 @@ async def clock(ports: DoctorPorts) -> Sequence[Check]:
             f"The store holds what was written {span(ahead)} in the future: the clock was ahead then, or is behind now."
         )
         return [warning(name, cause, fix)]
-    cause = "No push service has complained of it, and what is kept lies in the past; what time it is there is not known here."
+    cause = "No push service has complained of it, and what is kept lies in the past."
     return [skipped(name, cause)]
 
 
@@ -79,11 +80,11 @@ def _moments(ports: DoctorPorts) -> Iterator[int]:
 
 
 async def public_url(ports: DoctorPorts) -> Sequence[Check]:
-    """Say whether those outside who must find us know where."""
+    """Say whether those outside who must find us know where, and whether somebody answers there."""
     name, url = "public_url", ports.settings.server.public_url
     who = len(ports.portal_keys.all()) + len(ports.installations.all())
-    if not who:
-        return [skipped(name, "No portal has to find this gateway.")]
+    if not who and not url:
+        return [skipped(name, "It is not set, and no portal has to find this gateway.")]
     if not url:
         cause = f"[server] public_url is not set, and {many(who, 'portal')} must find us: links are without a host."
         return [
@@ -92,7 +93,21 @@ async def public_url(ports: DoctorPorts) -> Sequence[Check]:
     if _is_here(urlsplit(url).hostname or ""):
         cause = f"[server] public_url is {url}, which only this machine reaches."
         return [warning(name, cause, "Set it to the https address under which portals reach this gateway.")]
-    return [fine(name, f"Portals are told {url}.")]
+    place = urlsplit(url)
+    if place.scheme != "https":
+        return [fine(name, f"Portals are told {url}; whether it answers is asked of https addresses only.")]
+    try:
+        address = await ports.probe.https(place.netloc)
+    except AddressRefused as error:
+        fix = "If portals are in the same network, nothing is wrong; else name an address that the world reaches."
+        return [warning(name, f"Portals outside do not reach {url}: {error.detail}.", fix)]
+    except TransportError as error:
+        fix = (
+            "Look at DNS, port forwarding and the certificate. Where a machine cannot reach itself by its outside address, look "
+            "from outside: `curl -I` of that address."
+        )
+        return [warning(name, f"{url} does not answer to us: {error.detail}.", fix)]
+    return [fine(name, f"Portals are told {url}, which answers at {address} with a good certificate.")]
 
 
 def _is_here(host: str) -> bool:

@@ -10,8 +10,8 @@ from wakeline.model.errors import TransportError
 from wakeline.ports.probe import Probe
 
 AT_ONCE = 16
-PATIENCE = 15.0
-"""Seconds in which all hosts are asked."""
+PATIENCE = 4.5
+"""Seconds in which all hosts are asked: less than a check may take, so that what answered is told."""
 
 Reached = str | TransportError
 """The address at which a host answered, or why it did not."""

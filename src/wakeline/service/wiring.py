@@ -46,6 +46,7 @@ from wakeline.storage.sqlite import SqliteStore
 from wakeline.transport.guard import Guard, system_resolver
 from wakeline.transport.http import GuardedClient
 from wakeline.transport.probe import TlsProbe
+from wakeline.transport.service_probe import PushServiceProbe
 
 _PATIENCE = 10.0
 """Seconds to wait for a data directory that a command has, or that a starting gateway does not answer for yet."""
@@ -139,6 +140,7 @@ class Gateway:
         self.settings = settings
         self._rest_ports.settings = settings
         self._rest_ports.probe = _probe(settings.bitrix24)
+        self._rest_ports.services = PushServiceProbe(settings.providers, system_resolver, self._clock)
         self._pipeline.apply(settings, providers)
 
     async def watch(self) -> None:
@@ -216,6 +218,7 @@ class Gateway:
             sip=rest.SipParts(bindings=store.sip_bindings, messages=store.sip_messages, users=store.sip_users),
             endpoints=store.endpoints,
             probe=_probe(self.settings.bitrix24),
+            services=PushServiceProbe(self.settings.providers, system_resolver, self._clock),
             pipeline=self._pipeline,
             settings=self.settings,
             health=self.health,

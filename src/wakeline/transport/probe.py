@@ -13,7 +13,7 @@ from wakeline.model.errors import ConnectFailed
 from wakeline.transport.guard import Destination, Guard
 from wakeline.transport.tls import ALPN_HTTP1, classify, shared_context
 
-_SECONDS = 8.0
+_SECONDS = 4.0
 """Longest time for all addresses of a host: a check of the doctor has to end soon."""
 
 

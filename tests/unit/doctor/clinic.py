@@ -26,9 +26,11 @@ class Keeper:
         """Nothing to fold."""
 
 
-def ports_in(world: World, health: StoreHealth = ROOMY, *, user: str = "") -> DoctorPorts:
+def ports_in(
+    world: World, health: StoreHealth = ROOMY, *, user: str = "", outlook: Outlook | None = None
+) -> DoctorPorts:
     """Return the doctor's ports of a story."""
-    store = world.store
+    store, outside = world.store, outlook or Outlook()
     return DoctorPorts(
         clock=world.clock,
         settings=world.settings,
@@ -44,7 +46,8 @@ def ports_in(world: World, health: StoreHealth = ROOMY, *, user: str = "") -> Do
         keeper=Keeper(health),
         portal_keys=store.portal_keys,
         installations=store.installations,
-        probe=Outlook(),
+        probe=outside,
+        services=outside,
         pipeline=world.pipeline,
         user=user,
     )

@@ -25,5 +25,6 @@ def ports_of(gateway: Gateway) -> DoctorPorts:
         portal_keys=store.portal_keys,
         installations=store.installations,
         probe=gateway.probe,
+        services=gateway.probe,
         pipeline=gateway.pipeline,
     )

@@ -7,9 +7,11 @@ import pytest
 from stories.post import REVOKED
 from stories.world import World
 from unit.doctor.clinic import ROOMY, line, ports_in
+from unit.edges.rest.gateway import Outlook
 from wakeline.config import Server, Settings
 from wakeline.doctor import machine
 from wakeline.model.bitrix24.broker import PortalKey, key_digest
+from wakeline.model.errors import AddressRefused, ConnectFailed, TransportError
 from wakeline.ports import StoreHealth
 from wakeline.storage.memory.keeper import MemoryKeeper
 
@@ -58,7 +60,7 @@ async def test_a_clock_that_nobody_complains_of_is_skipped(world: World) -> None
     found, cause, _ = await line(machine.clock, ports_in(world), "clock")
 
     assert found == "skipped"
-    assert "not known here" in cause
+    assert "No push service has complained" in cause
 
 
 async def test_a_clock_that_went_back_behind_what_is_kept_is_told(world: World) -> None:
@@ -98,6 +100,31 @@ async def test_a_portal_needs_an_address_that_it_can_reach(url: str, status: str
 
     assert (found, bool(fix)) == (status, status == "warning")
     assert url in cause
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (ConnectFailed("push.example.org:443: no connection"), "does not answer to us"),
+        (AddressRefused("push.example.org resolves to 10.0.0.7"), "Portals outside do not reach"),
+    ],
+)
+async def test_an_address_at_which_nobody_answers_is_told(failure: TransportError, words: str) -> None:
+    world = await World(Settings(server=Server(public_url="https://push.example.org/wake"))).open()
+    outlook = Outlook()
+    outlook.failures["push.example.org"] = failure
+    status, cause, fix = await line(machine.public_url, ports_in(world, outlook=outlook), "public_url")
+
+    assert (status, words in cause, bool(fix)) == ("warning", True, True)
+    assert failure.detail in cause
+
+
+async def test_an_address_without_tls_is_not_asked() -> None:
+    world = await World(Settings(server=Server(public_url="http://push.example.org"))).open()
+    outlook = Outlook()
+
+    assert (await line(machine.public_url, ports_in(world, outlook=outlook), "public_url"))[0] == "ok"
+    assert outlook.asked == []
 
 
 async def test_without_a_portal_nobody_asks_for_an_address(world: World) -> None:

@@ -65,6 +65,7 @@ async def look(call: Call) -> Answer:
             portal_keys=ports.portal_keys,
             installations=ports.connected.installations,
             probe=ports.probe,
+            services=ports.services,
             pipeline=ports.pipeline,
             only=_only(call, query.app),
             user=query.user,

@@ -14,7 +14,7 @@ from wakeline.pipeline import Pipeline
 from wakeline.ports.bitrix24 import PortalAccess
 from wakeline.ports.bitrix24_broker import PortalKeys
 from wakeline.ports.bitrix24_connector import CallJournal, EventInbox, Installations, Outbox, Portals, Rules
-from wakeline.ports.probe import Probe
+from wakeline.ports.probe import Probe, ServiceProbe
 from wakeline.ports.sip import SipBindings, SipMessages, SipUsers
 from wakeline.ports.webhooks import Endpoints
 from wakeline.wire.credential_file import Expectation, Inspection
@@ -68,6 +68,7 @@ class RestPorts(msgspec.Struct, kw_only=True):
     sip: SipParts
     endpoints: Endpoints
     probe: Probe
+    services: ServiceProbe
     pipeline: Pipeline
     settings: Settings
     health: Health

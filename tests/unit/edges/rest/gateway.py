@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -21,6 +22,7 @@ from wakeline.observe.health import Health, Phase
 from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Parts, Pipeline
 from wakeline.ports import NewCredential
+from wakeline.ports.probe import Answered
 from wakeline.service.ids import KeyMaker
 from wakeline.storage.memory import MemoryStore
 from wakeline.storage.sealing import Sealer
@@ -51,12 +53,23 @@ class HandClock:
 
 
 class Outlook:
-    """Hosts outside: each answers at 192.0.2.7, or fails or is silent as a test says."""
+    """Hosts outside: each answers at 192.0.2.7, or fails or is silent as a test says; `ahead`: by how much our clock is."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.services: list[tuple[ProviderKind, str]] = []
+        self.ahead: int | None = None
         self.failures: dict[str, TransportError] = {}
         self.silent: set[str] = set()
+
+    async def service(self, provider: ProviderKind, url: str) -> Answered:
+        self.services.append((provider, url))
+        place = urlsplit(url).netloc
+        if place in self.silent:
+            await asyncio.Event().wait()
+        if place in self.failures:
+            raise self.failures[place]
+        return Answered(place=place, ahead=self.ahead)
 
     async def https(self, host: str) -> str:
         self.asked.append(host)
@@ -135,6 +148,7 @@ class Gateway:
             sip=SipParts(bindings=store.sip_bindings, messages=store.sip_messages, users=store.sip_users),
             endpoints=store.endpoints,
             probe=self.probe,
+            services=self.probe,
             pipeline=self.pipeline,
             settings=self.settings,
             health=self.health,
