@@ -1,6 +1,7 @@
 """What was sent and what was answered, recorded for whoever asks why a push did not arrive.
 
-Rule 1: a failure is recorded while a webhook is told of the failures of its app; in a debug window successes are, too.
+Rule 1: a failure is recorded while a webhook is told of the failures of its app, or somebody follows events; in a debug
+window successes are, too.
 Where neither is so, it costs a look-up a shipment.
 Rule 2: a request is written out again, as its provider says that it was written, when its event is: at most `MOST` a second,
 so that a broken broadcast costs nothing to speak of. What is beyond that says so.

@@ -32,7 +32,7 @@ class Parts(msgspec.Struct, kw_only=True):
 
     `entropy` returns a random number in [0, 1). `wanted` tells whether anybody listens to a type of event of an app
     (row id): it is asked for what says that all went well, whose look-ups would otherwise be the price of every push. `told`
-    tells whether a webhook is told of it.
+    tells whether it reaches anybody: a webhook, or who follows.
     """
 
     acceptance: ports.Acceptance

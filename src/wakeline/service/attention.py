@@ -1,4 +1,4 @@
-"""Whether anybody listens for events of success (ADR 11, 18).
+"""Who listens to events: whether those of success are kept (ADR 11, 18), and failures are recorded with what was sent.
 
 Success of a single push is in the ledger, with its attempts. `push.accepted`, the device's own receipts, and the completion of
 a notification with no other delivery, say it again: for those who follow things as they happen, and for webhooks that ask for
@@ -46,15 +46,16 @@ class Attention:
 
         Asked for the completion of a notification, it is about those with one delivery, which was accepted.
         """
-        if event_type not in _OF_SUCCESS:
-            return True
+        return event_type not in _OF_SUCCESS or self.told(event_type, app)
+
+    def told(self, event_type: EventType, app: int) -> bool:
+        """Tell whether somebody follows, or a webhook is told of events of this type of this app (row id)."""
         now = self._clock.monotonic()
         if self._followed():  # also those who came and left since the last push
             self._until = now + REMEMBERED
-        return now < self._until or self.told(event_type, app)
+        return now < self._until or self._hooked(event_type, app)
 
-    def told(self, event_type: EventType, app: int) -> bool:
-        """Tell whether a webhook is told of events of this type of this app (row id)."""
+    def _hooked(self, event_type: EventType, app: int) -> bool:
         told = self._told
         if told is None:
             told = self._told = {}

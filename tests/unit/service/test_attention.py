@@ -130,7 +130,8 @@ async def test_a_new_app_of_a_known_name_is_the_webhook_s_too(office: Office) ->
     assert office.wanted(app=made)
 
 
-async def test_a_follower_is_nobody_who_is_told_of_failures(office: Office) -> None:
-    feed = office.events.follow()
+async def test_failures_are_told_to_who_follows_as_well(office: Office) -> None:
     assert not office.attention.told(EventType.PUSH_FAILED, office.acme.id)
+    feed = office.events.follow()
+    assert office.attention.told(EventType.PUSH_FAILED, office.acme.id)
     del feed
