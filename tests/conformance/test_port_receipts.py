@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from storing import (
     HOUR,
     NOW,
     Store,
+    ToldClock,
     accepted,
     admission,
     bulk_admission,
@@ -19,19 +21,32 @@ from storing import (
     some_device,
     some_route,
 )
-from wakeline.model.delivery import BULK_ENTRY, STATE_NUMBERS, Delivery, DeliveryState, Job, NewJob, pack, pack_all
+from wakeline.model.app import AppSettings
+from wakeline.model.delivery import (
+    BULK_ENTRY,
+    STATE_NUMBERS,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Job,
+    NewJob,
+    pack,
+    pack_all,
+    unpack_all,
+)
 from wakeline.model.device import Device
 from wakeline.model.event import Event, EventType
-from wakeline.model.notification import Counts
+from wakeline.model.notification import Alert, Call, Content, Counts, PushType
 from wakeline.model.receipt import Receipt, ReceiptKind
-from wakeline.model.route import Lane
-from wakeline.ports import Admission, BulkResult, Settlement, Single
+from wakeline.model.route import Hold, HoldReason, Lane
+from wakeline.ports import AcceptedRun, Admission, BulkResult, Settlement, Single
 from wakeline.ports.receipts import Heard
 
 pytestmark = pytest.mark.anyio
 
 LATER = NOW + 5_000
 ACKNOWLEDGED, OPENED = ReceiptKind.ACKNOWLEDGED, ReceiptKind.OPENED
+ATTEMPT = Attempt(number=1, at=NOW, duration=12, status=200, outcome_class="accepted")
 _D = DeliveryState
 
 
@@ -421,3 +436,156 @@ class TestABroadcast:
         await store.queue.settle(entries(claimed))
 
         assert [one.state for one in await note(store, receipt(phones[1]))] == [None]
+
+
+class TestInbox:
+    async def keys(self, store: Store, device: Device, *, after: int = 0, limit: int = 100) -> list[int]:
+        page = await store.receipts.inbox(1, device.id, after=after, limit=limit)
+        assert page.cursor is None
+        return [item.notification.key for item in page.items]
+
+    async def test_holds_in_order_what_the_device_has_not_acknowledged(self, store: Store) -> None:
+        phone, tablet = await some_device(store), await some_device(store, "tablet", "bb")
+        for key in (12, 10, 11, 13):
+            await sent(store, phone, key=key)
+        await sent(store, tablet, key=14)
+        await note(store, receipt(phone, key=11), receipt(phone, OPENED, key=12))
+
+        page = await store.receipts.inbox(1, phone.id, after=0, limit=100)
+
+        assert [item.notification.key for item in page.items] == [10, 13]
+        assert [item.notification.content.alert for item in page.items] == [
+            Alert(title="Hello", body="number 10"),
+            Alert(title="Hello", body="number 13"),
+        ]
+        assert {(item.delivery.state, item.delivery.device_id) for item in page.items} == {(_D.ACCEPTED, "phone")}
+        assert await self.keys(store, phone, after=10) == [13]
+
+    async def test_is_read_in_pages(self, store: Store) -> None:
+        phone = await some_device(store)
+        for key in range(10, 15):
+            await sent(store, phone, key=key)
+
+        pages: list[list[int]] = []
+        after: int | None = 0
+        while after is not None:
+            page = await store.receipts.inbox(1, phone.id, after=after, limit=2)
+            pages.append([item.notification.key for item in page.items])
+            after = page.cursor
+
+        assert pages == [[10, 11], [12, 13], [14]]
+
+    async def test_goes_on_behind_much_that_was_acknowledged(self, store: Store) -> None:
+        phone, route = await some_device(store), await some_route(store)
+        many = range(10, 1110)
+        admissions = [
+            Admission(notification=notification(key), single=Single(route.id, pack(target(phone), 1))) for key in many
+        ]
+        await store.acceptance.accept(admissions)
+        while claimed := await lease(store, route.id):
+            for parcel in claimed:
+                keys = unpack_all(parcel.members)
+                run = AcceptedRun(keys, [target(phone)] * len(keys), ATTEMPT, NOW, whole=True)
+                await store.queue.settle(Settlement(finished=[parcel.id], accepted=[run]))
+        await note(store, *(receipt(phone, key=key) for key in many[:-2]))
+
+        found: list[int] = []
+        after: int | None = 0
+        while after is not None:
+            page = await store.receipts.inbox(1, phone.id, after=after, limit=100)
+            found += [item.notification.key for item in page.items]
+            after = page.cursor
+
+        assert found == [1108, 1109]
+
+    async def test_holds_broadcasts(self, store: Store) -> None:
+        phones = [await some_device(store, f"phone-{number}", f"{number:02}") for number in range(3)]
+        for key in (10, 11):
+            (claimed,) = await broadcast(store, [target(phones[0]), target(phones[2])], key=key)
+            await store.queue.settle(entries(claimed))
+        await note(store, receipt(phones[2], key=10))
+
+        assert [await self.keys(store, phone) for phone in phones] == [[10, 11], [], [11]]
+
+    async def test_holds_what_waits_for_a_held_route(self, store: Store) -> None:
+        phone, tablet = await some_device(store), await some_device(store, "tablet", "bb")
+        route = await some_route(store)
+        parcel = Admission(notification=notification(11), single=Single(route.id, pack(target(phone), 1)))
+        other = Admission(notification=notification(12), single=Single(route.id, pack(target(tablet), 1)))
+        await store.acceptance.accept([admission(10, job(10, route.id, [target(phone)])), other, parcel])
+        await store.routes.hold(route.id, Hold(reason=HoldReason.CREDENTIAL, code=903, since=NOW, cause="Revoked"))
+
+        assert await self.keys(store, phone) == [10, 11]
+
+    @pytest.mark.parametrize("ended", [_D.FAILED, _D.EXPIRED, _D.UNKNOWN])
+    async def test_holds_what_no_push_could_bring(self, store: Store, ended: DeliveryState) -> None:
+        phone = await some_device(store)
+        await store.acceptance.accept([admission(10, rows=[row(10, target(phone), ended)])])
+
+        assert await self.keys(store, phone) == [10]
+
+    @pytest.mark.parametrize("ended", [_D.CANCELLED, _D.SUPERSEDED, _D.SKIPPED])
+    async def test_leaves_out_what_was_withdrawn(self, store: Store, ended: DeliveryState) -> None:
+        phone = await some_device(store)
+        await store.acceptance.accept([admission(10, rows=[row(10, target(phone), ended)])])
+
+        assert await self.keys(store, phone) == []
+
+    async def test_leaves_out_what_the_device_said_while_it_was_being_sent(self, store: Store) -> None:
+        phone, route = await some_device(store), await some_route(store)
+        await store.acceptance.accept([admission(10, job(10, route.id, [target(phone)]))])
+        await lease(store, route.id)
+        before = await self.keys(store, phone)
+
+        await note(store, receipt(phone))
+
+        assert (before, await self.keys(store, phone)) == ([10], [])
+
+    async def test_leaves_out_what_is_scheduled_until_it_is_due(self, store: Store, clock: ToldClock) -> None:
+        phone, route = await some_device(store), await some_route(store)
+        later = msgspec.structs.replace(notification(10), due=NOW + HOUR)
+        await store.acceptance.accept(
+            [Admission(notification=later, jobs=(job(10, route.id, [target(phone)], due=NOW + HOUR),))]
+        )
+        before = await self.keys(store, phone)
+
+        clock.time += HOUR
+
+        assert (before, await self.keys(store, phone)) == ([], [10])
+
+    async def test_leaves_out_a_call_that_rings_no_more(self, store: Store, clock: ToldClock) -> None:
+        phone = await some_device(store)
+        call = msgspec.structs.replace(
+            notification(10), content=Content(type=PushType.CALL, call=Call(id="c1")), expires=NOW + 30_000
+        )
+        await store.acceptance.accept([Admission(notification=call, rows=(row(10, target(phone)),))])
+        before = await self.keys(store, phone)
+
+        clock.time += 30_000
+
+        assert (before, await self.keys(store, phone)) == ([10], [])
+
+    async def test_leaves_out_content_that_is_not_kept(self, store: Store) -> None:
+        phone = await some_device(store)
+        await store.apps.update(1, settings=AppSettings(keep_content=False))
+        await sent(store, phone)
+
+        assert await self.keys(store, phone) == []
+
+    async def test_shows_nobody_what_was_for_those_before(self, store: Store) -> None:
+        app, phone = await some_app(store), await some_device(store)
+        await sent(store, phone, key=10)
+        (again,) = await store.devices.put([claim(app, users=("bob",), at=NOW + 1)])
+
+        assert again.device.id == phone.id
+        assert again.device.held_since == NOW + 1
+        assert await self.keys(store, phone) == []
+
+    async def test_is_empty_for_a_device_of_another_app(self, store: Store) -> None:
+        phone = await some_device(store)
+        await sent(store, phone)
+        other = await some_app(store, "other")
+
+        page = await store.receipts.inbox(other.id, phone.id, after=0, limit=10)
+
+        assert page.items == ()

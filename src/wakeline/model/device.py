@@ -130,7 +130,10 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """One installation of an app. `generation` counts changes of its users; times in Unix ms."""
+    """One installation of an app. `generation` counts changes of its users; times in Unix ms.
+
+    `held_since`: when it changed hands last (0: never), so that nobody is shown what was for those before.
+    """
 
     id: int
     app: int
@@ -143,6 +146,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     connected_until: int = 0
     created: int = 0
     seen: int = 0
+    held_since: int = 0
 
     @property
     def state(self) -> TargetState:

@@ -49,5 +49,7 @@ class Receipts(Protocol):
     async def inbox(self, app: int, device: int, *, after: int, limit: int) -> InboxPage:
         """Return, by key, the notifications above `after` with a delivery to this device that it has not acknowledged.
 
-        Cancelled and superseded ones, calls whose ttl ended, and those whose content is not kept, are left out.
+        Left out are cancelled, superseded and skipped ones, those that are not due yet, calls whose ttl ended, what was for those
+        who held the device before, and what bears no content, or none any more. A page may be short, or empty, and yet go on.
+        Of what waits in a long queue not all may be there: it is still to be sent.
         """

@@ -5,13 +5,15 @@ Rule: only `model.states.may` allows a change, so a repeated receipt, and `ackno
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from wakeline.model.delivery import DeliveryRow, DeliveryState, Job, NewJob, pack_all, unpack, unpack_all
+from wakeline.model.delivery import Delivery, DeliveryRow, DeliveryState, Job, NewJob, pack_all, unpack, unpack_all
 from wakeline.model.event import Event, EventData, EventType
 from wakeline.model.ids import delivery_id, uuid_of
+from wakeline.model.notification import Content, Notification, PushType
 from wakeline.model.outcome import Action, Outcome, OutcomeClass
 from wakeline.model.receipt import Receipt, ReceiptKind
 from wakeline.model.states import FINAL_DELIVERY, may
@@ -24,6 +26,8 @@ _STATES = {ReceiptKind.ACKNOWLEDGED: _D.ACKNOWLEDGED, ReceiptKind.OPENED: _D.OPE
 EVENTS = {ReceiptKind.ACKNOWLEDGED: EventType.PUSH_ACKNOWLEDGED, ReceiptKind.OPENED: EventType.PUSH_OPENED}
 """The event of each kind of receipt."""
 
+_KNOWN = frozenset({_D.ACKNOWLEDGED, _D.OPENED})
+_WITHDRAWN = frozenset({_D.CANCELLED, _D.SUPERSEDED, _D.SKIPPED})
 _ARRIVED = Outcome(
     outcome_class=OutcomeClass.ACCEPTED,
     action=Action.DONE,
@@ -63,6 +67,34 @@ def heard(receipt: Receipt, target: int, known: Known, *, waits: bool) -> Heard:
     accepted_at = known.at if known.state is _D.ACCEPTED and not waits else None
     state = _STATES[receipt.kind] if fresh else known.state
     return Heard(receipt=receipt, state=state, fresh=fresh, target=target, accepted_at=accepted_at)
+
+
+def in_inbox(
+    notification: Notification, deliveries: Sequence[Delivery], *, held_since: int, now: int
+) -> Delivery | None:
+    """Return the delivery by which a notification stands in the inbox of a device; None: it does not.
+
+    `deliveries` are all that it has to the device. Left out is what the device has said of, what was withdrawn, what is not due
+    yet, calls that ring no more, what bears no content (any more), and what was for those who held the device before.
+    """
+    content = notification.content
+    late = content.type is PushType.CALL and notification.expires <= now
+    if late or notification.due > now or notification.created < held_since or not _says_something(content):
+        return None
+    if any(delivery.state in _KNOWN for delivery in deliveries):
+        return None
+    return next((delivery for delivery in deliveries if delivery.state not in _WITHDRAWN), None)
+
+
+def _says_something(content: Content) -> bool:
+    overrides = (content.apns, content.fcm, content.webpush)
+    return bool(
+        content.alert
+        or content.call
+        or content.liveactivity
+        or content.data
+        or any(one.payload or one.raw is not None for one in overrides)
+    )
 
 
 def left_of(job: Job, notification: int, target: int) -> NewJob:

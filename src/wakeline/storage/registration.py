@@ -66,6 +66,7 @@ def plan(claim: DeviceClaim, current: Device | None, owners: Mapping[Token, Take
         connected_until=current.connected_until if current else 0,
         created=current.created if current else claim.at,
         seen=current.seen if current else claim.at,
+        held_since=_held_since(current, users, taken, claim.at),
     )
     return _finish(device, current, claim.at, tuple(own.values()), tuple(taken))
 
@@ -132,6 +133,14 @@ def _generation(current: Device | None, users: tuple[str, ...], taken: list[Take
     if current is not None:
         return current.generation + (set(users) != set(current.users))
     return next((item.owner.generation for item in taken if set(item.owner.users) == set(users)), 1)
+
+
+def _held_since(current: Device | None, users: tuple[str, ...], taken: list[Taken], at: int) -> int:
+    """Return when the device changed hands last; tokens that it takes over from the same people bring their past with them."""
+    if current is not None and set(users) != set(current.users):
+        return at
+    theirs = [item.owner.held_since for item in taken if set(item.owner.users) == set(users)]
+    return max(current.held_since if current is not None else 0, *theirs, 0)
 
 
 def _renewed(mine: Target, wanted: TargetClaim, at: int, confirmed: int) -> Target:

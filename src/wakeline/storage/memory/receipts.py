@@ -9,10 +9,12 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from wakeline.model.delivery import Job, unpack, unpack_all
-from wakeline.model.receipt import Receipt
+from wakeline.model.device import Device
+from wakeline.model.receipt import InboxItem, InboxPage, Receipt
 from wakeline.ports.receipts import Heard, Wanted, always
 from wakeline.storage import bulk, receipts
 from wakeline.storage.memory.books import Account, Books
+from wakeline.storage.memory.ledger import MemoryLedger
 from wakeline.storage.receipts import Known
 from wakeline.storage.waiting import is_written
 
@@ -150,14 +152,38 @@ class Noting:
 class MemoryReceipts:
     """The port."""
 
-    def __init__(self, books: Books, noting: Noting) -> None:
+    def __init__(self, books: Books, noting: Noting, ledger: MemoryLedger) -> None:
         self._books = books
         self._noting = noting
+        self._ledger = ledger
 
     async def note(self, receipts: Sequence[Receipt], *, wanted: Wanted = always) -> list[Heard]:
         """Write receipts with their events; answers in the order asked."""
-        devices = self._books.devices
-        return [self._noting.note(receipt, devices.targets_of_device(receipt.device), wanted) for receipt in receipts]
+        targets = self._books.devices.targets_of_device
+        return [self._noting.note(receipt, targets(receipt.device), wanted) for receipt in receipts]
+
+    async def inbox(self, app: int, device: int, *, after: int, limit: int) -> InboxPage:
+        """Return what the device has not acknowledged."""
+        holder = await self._books.devices.by_id(device)
+        items: list[InboxItem] = []
+        accounts = self._books.accounts
+        for key in sorted(key for key, account in accounts.items() if key > after and account.notification.app == app):
+            item = await self._item(key, holder) if holder is not None else None
+            if item is not None and len(items) == limit:
+                return InboxPage(items=tuple(items), cursor=items[-1].notification.key)
+            items += [item] if item is not None else []
+        return InboxPage(items=tuple(items), cursor=None)
+
+    async def _item(self, key: int, holder: Device) -> InboxItem | None:
+        now, notification = self._books.clock.now(), self._books.accounts[key].notification
+        early = self._books.early.get(key, {})
+        targets = {target.id for target in holder.targets}
+        found = [await self._ledger.delivery(key, target, now) for target in sorted(targets)]
+        deliveries = [delivery for delivery in found if delivery is not None]
+        delivery = receipts.in_inbox(notification, deliveries, held_since=holder.held_since, now=now)
+        if delivery is None or early.keys() & targets:
+            return None
+        return InboxItem(notification=notification, delivery=delivery)
 
 
 def _is_news(found: _Found, receipt: Receipt) -> bool:

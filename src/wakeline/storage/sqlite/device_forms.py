@@ -44,6 +44,7 @@ def device_of(row: Any, targets: Iterable[Any]) -> Device:
         users=_names.decode(row[7]),
         tags=_names.decode(row[8]),
         facts=_facts.decode(row[9]),
+        held_since=row[10],
         targets=tuple(target_of(target) for target in targets),
     )
 
@@ -57,6 +58,7 @@ def new_device_row(device: Device) -> tuple[Any, ...]:
         device.connected_until,
         device.created,
         device.seen,
+        device.held_since,
         *_described(device),
     )
 
@@ -95,7 +97,14 @@ def fresh_target_row(number: int, device: int, claim: DeviceClaim, wanted: Targe
 
 def device_row(device: Device) -> tuple[Any, ...]:
     """Return the columns of `update_device`."""
-    return (device.generation, device.connected_until, device.seen, *_described(device), device.id)
+    return (
+        device.generation,
+        device.connected_until,
+        device.seen,
+        device.held_since,
+        *_described(device),
+        device.id,
+    )
 
 
 def _described(device: Device) -> tuple[Any, ...]:

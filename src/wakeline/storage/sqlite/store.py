@@ -174,7 +174,7 @@ class SqliteStore:
         self.queue = SqliteQueue(main, reader, books)
         standing = Standing(books.lanes, self.apps, self.routes)
         self.ledger = SqliteLedger(main, reader, books, standing, self.devices.whose, self.devices.targets_of_device)
-        self.receipts = SqliteReceipts(main, books, self.devices.targets_of_device)
+        self.receipts = SqliteReceipts(main, reader, books, self.devices, self.routes, self.ledger)
         ballast.reserve()
 
     def _open_file(self, kind: Kind, path: Path, cache_kib: int, ballast: Ballast) -> tuple[Writer, Reader]:

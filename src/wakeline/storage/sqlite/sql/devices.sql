@@ -1,11 +1,11 @@
 -- name: device
 -- Read a device by its name.
-SELECT id, app, device_id, generation, connected_until, created, seen, users, tags, facts FROM device
+SELECT id, app, device_id, generation, connected_until, created, seen, users, tags, facts, held_since FROM device
 WHERE app = ? AND device_id = ?;
 
 -- name: device_by_id
 -- Read a device by its row id.
-SELECT id, app, device_id, generation, connected_until, created, seen, users, tags, facts FROM device WHERE id = ?;
+SELECT id, app, device_id, generation, connected_until, created, seen, users, tags, facts, held_since FROM device WHERE id = ?;
 
 -- name: targets_of_device
 -- Read the targets of a device.
@@ -29,8 +29,8 @@ SELECT device FROM target WHERE id = ?;
 
 -- name: insert_device!
 -- Keep a device.
-INSERT INTO device (app, device_id, generation, connected_until, created, seen, locale, users, tags, facts)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO device (app, device_id, generation, connected_until, created, seen, held_since, locale, users, tags, facts)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: last_ids
 -- Read the highest row ids of devices and targets that were ever given.
@@ -63,7 +63,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'active', '');
 
 -- name: update_device!
 -- Change a device.
-UPDATE device SET generation = ?, connected_until = ?, seen = ?, locale = ?, users = ?, tags = ?, facts = ? WHERE id = ?;
+UPDATE device SET generation = ?, connected_until = ?, seen = ?, held_since = ?, locale = ?, users = ?, tags = ?, facts = ?
+WHERE id = ?;
 
 -- name: delete_device!
 -- Forget a device; its targets and their history go with it.
@@ -206,7 +207,8 @@ FROM json_each(?) AS wanted CROSS JOIN target AS t ON t.id = wanted.value CROSS 
 
 -- name: owners
 -- Read the devices that own the targets named by a JSON list.
-SELECT t.id, d.id, d.app, d.device_id, d.generation, d.connected_until, d.created, d.seen, d.users, d.tags, d.facts
+SELECT t.id, d.id, d.app, d.device_id, d.generation, d.connected_until, d.created, d.seen, d.users, d.tags, d.facts,
+    d.held_since
 FROM json_each(?) AS wanted CROSS JOIN target AS t ON t.id = wanted.value CROSS JOIN device AS d ON d.id = t.device;
 
 -- name: targets_of_devices

@@ -31,3 +31,17 @@ DELETE FROM early_receipt WHERE notification = ?;
 -- name: early
 -- Read what is kept of deliveries that were being sent.
 SELECT notification, target, app, device, kind, at FROM early_receipt;
+
+-- name: singles_to
+-- Read which notifications were tried for a target, or ended there.
+SELECT notification FROM delivery WHERE target = ? AND notification > ? ORDER BY notification LIMIT ?;
+
+-- name: broadcasts_of
+-- Read the broadcasts of an app.
+SELECT key FROM notification WHERE app = ? AND bulk = 1 AND key > ? ORDER BY key LIMIT ?;
+
+-- name: queued_for
+-- Read the jobs of a route, those due first, that may be for a target: its six bytes are somewhere in them.
+SELECT notification, recipients, members
+FROM (SELECT notification, recipients, members FROM job WHERE route = ? AND fanout = 0 ORDER BY lane, due LIMIT ?)
+WHERE instr(recipients, ?) > 0;
