@@ -131,9 +131,7 @@ async def _behind(ports: DoctorPorts, endpoint: Endpoint) -> Check | None:
 def _set_aside(endpoint: Endpoint, waiting: int) -> Check | None:
     if not waiting:
         return None
-    cause = (
-        f"{many(waiting, 'message')} wait beside the others, to be tried again: it refused them while it took others."
-    )
+    cause = f"{many(waiting, 'message')} wait beside the others: it refused them while it took others, or they are replayed."
     return warning(
         _name(endpoint), cause, f"`wakeline webhook deliveries {endpoint.public_id} --state waiting` shows its answers."
     )

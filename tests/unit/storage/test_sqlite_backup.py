@@ -9,6 +9,7 @@ import pytest
 
 from storing import NOW, ToldClock, admission, claim, job, some_app, some_route, sqlite_store
 from wakeline.model.errors import Conflict, InvalidRequest, StoreBusy
+from wakeline.model.event import Event, EventType
 from wakeline.model.route import Lane
 from wakeline.ports import HOLD_NEW_ROUTES, RESTORED_AT
 from wakeline.storage.sqlite import SqliteStore
@@ -123,6 +124,25 @@ async def test_restored_store_is_held_until_its_operator_releases_it(
     assert (await again.ledger.counts(10, NOW)).pending == 1
     assert (await some_route(again, "com.acme.third")).hold is None
     assert len(await again.queue.claim(old.id, Lane.ALERT, limit=1, now=NOW)) == 1
+    await again.close()
+
+
+@pytest.mark.parametrize("before", [0, 3])
+async def test_gives_no_event_the_number_of_one_that_was_lost(
+    store: SqliteStore, tmp_path: Path, clock: ToldClock, before: int
+) -> None:
+    event = Event(type=EventType.PUSH_FAILED, at=NOW)
+    await store.events.append([event] * before)
+    file = await take(store, tmp_path / "store.backup")
+    await store.events.append([event] * 50)
+
+    put_back(file, tmp_path / "new")
+
+    again = await opened(tmp_path / "new", clock)
+    await again.events.append([event])
+    kept = [each.seq for each in await again.events.read(after=0)]
+    assert kept[:-1] == list(range(1, before + 1))
+    assert kept[-1] > await store.events.last()
     await again.close()
 
 

@@ -43,9 +43,12 @@ COUNTED: dict[Kind, tuple[str, ...]] = {
 }
 
 _PAGES = 512
+_EVENTS_LOST, _EVENTS_LOST_PER_MS = 1_000_000, 10
+"""How many events may have happened since a backup: more than a gateway can make, also if clocks were set back."""
 _BLOCK = 1 << 20
 _SQL = load("registers")
 _OUTBOX = load("bitrix24_outbox")
+_EVENTS = load("events")
 _HAS_OUTBOX = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'portal_write'"
 _DOUBT = "It waited when the backup was taken that was restored: it may have been sent since."
 
@@ -163,6 +166,7 @@ def restore(
                 _verify(kind, Path(folder) / name, manifest.parts[kind])
             _ask_for_key(Path(folder) / FILES["main"], admit)
             _hold(Path(folder) / FILES["main"], now)
+            _leap(Path(folder) / FILES["main"], now - manifest.taken_at)
             for kind, place in places.items():
                 _replace(Path(folder) / FILES[kind], place)
     finally:
@@ -243,6 +247,18 @@ def _hold(path: Path, now: int) -> None:
         connection.execute(_SQL["set_setting"], (HOLD_NEW_ROUTES, "1"))
         if connection.execute(_HAS_OUTBOX).fetchone() is not None:
             connection.execute(_OUTBOX["doubt_writes"], (_DOUBT,))
+
+
+def _leap(path: Path, lost: int) -> None:
+    """Number the events to come far above those of the `lost` milliseconds since the backup, which this store knows nothing of.
+
+    Who was told of those remembers their numbers: an event with one of them is taken for a repetition by webhooks, whose ids are
+    made of it, and was read already for who follows the journal.
+    """
+    with closing(sqlite3.connect(path)) as connection, connection:
+        (last,) = connection.execute(_EVENTS["last"]).fetchone()
+        connection.execute(_EVENTS["forget_last"])
+        connection.execute(_EVENTS["set_last"], (last + _EVENTS_LOST + _EVENTS_LOST_PER_MS * max(0, lost),))
 
 
 def _replace(new: Path, place: Path) -> None:

@@ -14,6 +14,14 @@ ORDER BY seq LIMIT :limit;
 -- The newest number ever given.
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0);
 
+-- name: forget_last!
+-- Forget which number was the newest.
+DELETE FROM sqlite_sequence WHERE name = 'event';
+
+-- name: set_last!
+-- Say which number is to be the newest.
+INSERT INTO sqlite_sequence (name, seq) VALUES ('event', ?);
+
 -- name: oldest
 -- Read the oldest numbers with their times.
 SELECT seq, at FROM event ORDER BY seq LIMIT ?;
