@@ -11,6 +11,7 @@ import structlog
 
 from wakeline.doctor import (
     connected_portals,
+    content,
     credentials,
     debugging,
     limits,
@@ -48,6 +49,7 @@ OF_APPS: Table = (
     ("credentials", credentials.look),
     ("push services", services.look),
     ("devices", registered.look),
+    ("contents", content.look),
     ("limits", limits.look),
     ("debug windows", debugging.look),
     ("webhooks of apps", webhooks.of_apps),
