@@ -178,3 +178,26 @@ async def test_an_app_that_keeps_no_content_records_no_message(world: World) -> 
     assert (data.request.body, data.response.body) == ("", "")
     assert "keeps no content" in data.note
     assert "secret" not in msgspec.json.encode(data).decode()
+
+
+async def test_what_the_store_refuses_at_first_is_recorded_once(world: World) -> None:
+    await world.pipeline.debug.open(world.app)
+    await world.device("ios", "ann")
+    await world.send("ann")
+    world.queue.broken = True
+    for _ in range(5):
+        await world.step()
+    world.queue.broken = False
+    await world.run()
+
+    assert len(await events(world, ACCEPTED)) == 1
+    assert world.pipeline.debug.state(world.app).recorded == 1
+
+
+async def test_a_token_for_receipts_is_masked(world: World) -> None:
+    tell(world, FAILED)
+    token = "dG9rZW4tZm9yLXJlY2VpcHRz"
+    data = (await refuse(world, title=token, data={"wakeline": {"id": "n", "receipt": token}})).data
+
+    assert data.request is not None
+    assert data.request.body == "...VpcHRz"

@@ -222,7 +222,7 @@ class Logs(_Section, frozen=True):
     format: Literal["auto", "json", "console"] = "auto"
     """json, console, or auto: console on a terminal."""
     push: bool = False
-    """One line per attempt."""
+    """One line per attempt: `push_on_complete ... code 200`."""
     access: bool = False
     """One line per HTTP request."""
 

@@ -23,7 +23,7 @@ from wakeline.model.event import Event, EventType, ReceivedResponse, SentRequest
 from wakeline.model.notification import Notification
 from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Route
-from wakeline.observe.masking import masked_text
+from wakeline.observe.masking import masked_text, masked_token
 from wakeline.pipeline.debugging import DebugWindows
 from wakeline.pipeline.parts import Parts
 
@@ -92,7 +92,8 @@ class Recorder:
     def _request(self, sent: Sent, notification: Notification, recipient: Recipient, at: int) -> SentRequest:
         provider = self._parts.providers[sent.route.provider]
         shown = provider.preview(notification, sent.route, sent.credential, recipient, at)
-        return SentRequest(method=shown.method, url=shown.url, headers=shown.headers, body=shown.body)
+        body = _without_receipt(shown.body, notification)
+        return SentRequest(method=shown.method, url=shown.url, headers=shown.headers, body=body)
 
     def _keeps_content(self, notification: Notification) -> bool:
         app = self._parts.apps.by_id(notification.app)
@@ -105,6 +106,13 @@ class Recorder:
             self._second, self._made = second, 0
         self._made += 1
         return self._made <= MOST
+
+
+def _without_receipt(body: str, notification: Notification) -> str:
+    """Mask the token with which whoever has it may say that the push was seen."""
+    ours = notification.content.data.get("wakeline")
+    token = ours.get("receipt") if isinstance(ours, dict) else None
+    return body.replace(token, masked_token(token)) if isinstance(token, str) and token else body
 
 
 def _with(event: Event, **data: object) -> Event:

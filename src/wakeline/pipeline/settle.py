@@ -231,7 +231,7 @@ class Settle:
         try:
             if not batch.apart:
                 devices = await self._described(batch)
-                batch.settlement.events = await self._events(batch, devices)
+                batch.settlement.events = batch.settlement.events or await self._events(batch, devices)
                 batch.settlement.quiet = not self._wants_completion(batch)
                 await self._parts.queue.settle(batch.settlement)
                 return devices
