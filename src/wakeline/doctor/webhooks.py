@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -64,7 +65,11 @@ def _retention(ports: DoctorPorts) -> list[Check]:
 
 async def _lines(ports: DoctorPorts, endpoints: Sequence[Endpoint]) -> list[Check]:
     waiting = await ports.endpoints.waiting_counts() if endpoints else {}
-    return [line for one in endpoints for line in await _of(ports, one, waiting.get(one.id, 0))]
+    found: list[Check] = []
+    for one in endpoints:
+        found += await _of(ports, one, waiting.get(one.id, 0))
+        await asyncio.sleep(0)  # each one is a look into log and journal
+    return found
 
 
 async def _of(ports: DoctorPorts, endpoint: Endpoint, waiting: int) -> list[Check]:
