@@ -69,6 +69,9 @@ def forget_secrets(*, context: Ctx) -> None:
     context.printer.remark("Upload the credentials again; what waits for them goes out then.")
     context.printer.remark("Connected Bitrix24 portals, if there are any, are dead until they are connected anew.")
     context.printer.remark("SIP users, if there are any, are forgotten: `wakeline sip user add` makes them anew.")
+    context.printer.remark(
+        "Webhooks, if there are any, are told nothing until `wakeline webhook rotate` gave each a new secret."
+    )
 
 
 def _read(file: Path) -> str:
