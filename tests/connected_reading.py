@@ -18,7 +18,9 @@ from wakeline.model.route import ProviderKind
 from wakeline.pipeline import Parts, Pipeline
 from wakeline.ports import StoreHealth
 from wakeline.service.ids import KeyMaker
+from wakeline.service.receipt_signing import ReceiptSigner
 from wakeline.simulator.portal.records import Kind
+from wakeline.storage.sealing import Sealer
 
 
 class Keeper:
@@ -90,12 +92,14 @@ class ReadingWorld:
             sip_bindings=store.sip_bindings,
             sip_messages=store.sip_messages,
             endpoints=store.endpoints,
+            receipts=store.receipts,
             facts=store.settings,
             keeper=self.keeper,
             providers={ProviderKind.APNS: Post(ProviderKind.APNS)},
             clock=clock,
             ids=KeyMaker(clock.now, 0),
             entropy=lambda: 0.5,
+            receipt_token=ReceiptSigner(Sealer(b"k" * 32)).token,
             settings=self.world.settings,
         )
         return Pipeline(parts)

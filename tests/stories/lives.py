@@ -26,6 +26,7 @@ from wakeline.pipeline import Parts, Pipeline, Taken
 from wakeline.pipeline.feed import FRESH
 from wakeline.ports import NewCredential, Replayed, Shipment
 from wakeline.service.ids import KeyMaker
+from wakeline.service.receipt_signing import ReceiptSigner
 from wakeline.storage.memory import MemoryStore
 from wakeline.storage.sealing import Sealer
 
@@ -132,12 +133,14 @@ class Life:
                 sip_bindings=self.store.sip_bindings,
                 sip_messages=self.store.sip_messages,
                 endpoints=self.store.endpoints,
+                receipts=self.store.receipts,
                 facts=self.store.settings,
                 keeper=self.disk,
                 providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google},
                 clock=self.clock,
                 ids=self.ids,
                 entropy=lambda: 0.5,
+                receipt_token=ReceiptSigner(Sealer(b"k" * 32)).token,
                 settings=self.settings,
             )
         )

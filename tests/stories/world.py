@@ -22,6 +22,7 @@ from wakeline.model.route import Environment, ProviderKind
 from wakeline.pipeline import Parts, Pipeline, Submission, Taken
 from wakeline.ports import Due, IdempotencyKey, NewCredential, Replayed, Reply, Settlement, StoreHealth
 from wakeline.service.ids import KeyMaker
+from wakeline.service.receipt_signing import ReceiptSigner
 from wakeline.storage.memory import MemoryStore
 from wakeline.storage.memory.queue import MemoryQueue
 from wakeline.storage.sealing import Sealer
@@ -98,12 +99,14 @@ class World:
             sip_bindings=self.store.sip_bindings,
             sip_messages=self.store.sip_messages,
             endpoints=self.store.endpoints,
+            receipts=self.store.receipts,
             facts=self.store.settings,
             keeper=self.disk,
             providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google, ProviderKind.WEBPUSH: self.web},
             clock=self.clock,
             ids=self.ids,
             entropy=lambda: 0.5,
+            receipt_token=ReceiptSigner(Sealer(b"k" * 32)).token,
             settings=self.settings,
         )
         self.pipeline = Pipeline(self.parts)

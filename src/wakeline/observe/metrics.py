@@ -19,6 +19,8 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 SEND_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STAGE_BUCKETS = (0.001, 0.0025, *SEND_BUCKETS, 60.0, 300.0)
 """A commit may take a millisecond, and what waits in the queue minutes."""
+RECEIPT_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0, 86400.0)
+"""A phone that is on answers within a second; one that was off, when it is on again."""
 ENDPOINTS = 100
 """Webhook endpoints with series of their own."""
 OTHER = "other"
@@ -72,6 +74,12 @@ DEFINITIONS: tuple[Definition, ...] = tuple(
         (Metric.DELIVERIES, "counter", ("provider", "outcome"), "Answers of push services, by outcome class."),
         (Metric.RETRIES, "counter", ("provider",), "Deliveries put back to be tried again."),
         (
+            Metric.RECEIPTS,
+            "counter",
+            ("provider", "kind"),
+            "What devices themselves reported, each delivery once: `acknowledged` (the app has it), `opened` (its user did).",
+        ),
+        (
             Metric.PORTAL_EVENTS,
             "counter",
             ("outcome",),
@@ -84,6 +92,12 @@ DEFINITIONS: tuple[Definition, ...] = tuple(
             "Messages to webhook endpoints: `taken`, `failed` tries, `given_up`; `other` are all endpoints after the first 100.",
         ),
         (Metric.SEND_SECONDS, "histogram", ("provider",), "From handing a batch over to its answers."),
+        (
+            Metric.RECEIPT_SECONDS,
+            "histogram",
+            ("provider",),
+            "From acceptance by the push service to the device's first word; of broadcasts in whole seconds.",
+        ),
         (
             Metric.STAGE_SECONDS,
             "histogram",
@@ -145,7 +159,11 @@ DEFINITIONS: tuple[Definition, ...] = tuple(
 )
 
 
-_BUCKETS = {Metric.SEND_SECONDS: SEND_BUCKETS, Metric.STAGE_SECONDS: STAGE_BUCKETS}
+_BUCKETS = {
+    Metric.SEND_SECONDS: SEND_BUCKETS,
+    Metric.STAGE_SECONDS: STAGE_BUCKETS,
+    Metric.RECEIPT_SECONDS: RECEIPT_BUCKETS,
+}
 
 
 class Metrics:
@@ -194,6 +212,12 @@ class Metrics:
             for one in ("taken", "failed", "given_up"):
                 self._counter(Metric.WEBHOOK_MESSAGES, endpoint, one)
         self._counter(Metric.WEBHOOK_MESSAGES, endpoint, result).inc(messages)
+
+    def received(self, provider: str, kind: str, seconds: float | None) -> None:
+        """Count a receipt of a device; `seconds` after its push service took the push, if this was the device's first word."""
+        self._counter(Metric.RECEIPTS, provider, kind).inc()
+        if seconds is not None:
+            self._histogram(Metric.RECEIPT_SECONDS, provider).observe(seconds)
 
     def sent(self, provider: str, seconds: float) -> None:
         """Note how long a batch took from hand-over to answers."""

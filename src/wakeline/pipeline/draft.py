@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
+
 from wakeline.model.app import App
 from wakeline.model.delivery import DeliveryRow, DeliveryState, pack
 from wakeline.model.device import TargetKind
@@ -24,7 +26,7 @@ from wakeline.pipeline.resolve import Wait, absent_at, address_of, kinds_for
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.terms import Terms, terms_of
 from wakeline.ports import Single
-from wakeline.wire import fcm
+from wakeline.wire import fcm, receipt_token
 from wakeline.wire.outcomes import Refusal, ours
 
 _EVENTS_FOR_MISSING = 20
@@ -98,10 +100,11 @@ class Drafting:
         place = self._table.placed(app, terms.content.type, address_of(candidate))
         if not isinstance(place, int) or self._wait(app, terms, charges, entry, now) is not None:
             return None
-        notification = notification_of(
-            terms, self._parts.ids.next(), app.id, request_id, created=now, recipients=1, keeps_names=False
-        )
+        key = self._parts.ids.next()
         try:
+            if app.settings.receipts:
+                terms = self._with_receipt(terms, key)
+            notification = notification_of(terms, key, app.id, request_id, created=now, recipients=1, keeps_names=False)
             self._check_size((_PROVIDERS[candidate.kind],), notification)
             _check_topics(terms)
         except InvalidRequest as error:
@@ -126,6 +129,8 @@ class Drafting:
             terms=terms, key=self._parts.ids.next(), created=now, charges=charges, keeps_unserved=keeps_unserved
         )
         try:
+            if app.settings.receipts:
+                draft.terms = self._with_receipt(terms, draft.key)
             if terms.walked:
                 await self._walk(app, draft)
             else:
@@ -137,6 +142,18 @@ class Drafting:
             self.refund(charges)
             return error
         return ready
+
+    def _with_receipt(self, terms: Terms, key: int) -> Terms:
+        """Put into the data what the phone needs to say that it has the push. Raises InvalidRequest."""
+        content = terms.content
+        if receipt_token.FIELD in content.data:
+            raise InvalidRequest(
+                f"`data` may not have a key `{receipt_token.FIELD}`: what a phone needs for its receipt stands there",
+                pointer=f"/data/{receipt_token.FIELD}",
+                fix="Use another key, or switch `receipts` off for the app.",
+            )
+        data = receipt_token.bearing(content.data, key, self._parts.receipt_token(key))
+        return msgspec.structs.replace(terms, content=msgspec.structs.replace(content, data=data))
 
     async def _walk(self, app: App, draft: Draft) -> None:
         audience = draft.terms.audience

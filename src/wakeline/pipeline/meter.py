@@ -38,6 +38,9 @@ class Meter(Protocol):
     def passed(self, stage: Stage, lane: str, seconds: float) -> None:
         """Note how long the oldest of a batch took for a stage."""
 
+    def received(self, provider: str, kind: str, seconds: float | None) -> None:
+        """Count a receipt of a device; `seconds` after its push service took the push, if this was the device's first word."""
+
 
 class Silent:
     """Counts nothing: for previews, tools and tests."""
@@ -58,4 +61,7 @@ class Silent:
         """Say nothing."""
 
     def passed(self, stage: Stage, lane: str, seconds: float) -> None:
+        """Say nothing."""
+
+    def received(self, provider: str, kind: str, seconds: float | None) -> None:
         """Say nothing."""

@@ -13,6 +13,7 @@ from wakeline.model.route import ProviderKind
 from wakeline.pipeline.meter import Meter, Silent
 from wakeline.ports.bitrix24 import PortalAccess, PortalCalls, PortalEvents
 from wakeline.ports.bitrix24_connector import EventInbox, Outbox
+from wakeline.ports.receipts import Receipts
 from wakeline.ports.sip import SipBindings, SipMessages
 from wakeline.ports.webhooks import Endpoints
 
@@ -32,7 +33,8 @@ class Parts(msgspec.Struct, kw_only=True):
 
     `entropy` returns a random number in [0, 1). `wanted` tells whether anybody listens to a type of event of an app
     (row id): it is asked for what says that all went well, whose look-ups would otherwise be the price of every push. `told`
-    tells whether it reaches anybody: a webhook, or who follows.
+    tells whether it reaches anybody: a webhook, or who follows. `receipt_token` makes what a push bears so that its phone can
+    say that it has it (`wire.receipt_token`).
     """
 
     acceptance: ports.Acceptance
@@ -53,12 +55,14 @@ class Parts(msgspec.Struct, kw_only=True):
     sip_bindings: SipBindings
     sip_messages: SipMessages
     endpoints: Endpoints
+    receipts: Receipts
     facts: ports.Settings
     keeper: ports.StoreKeeper
     providers: Mapping[ProviderKind, ports.Provider]
     clock: ports.Clock
     ids: ports.Ids
     entropy: Callable[[], float]
+    receipt_token: Callable[[int], str]
     settings: Settings
     meter: Meter = Silent()
     wanted: Callable[[EventType, int], bool] = _everything

@@ -35,6 +35,7 @@ from wakeline.pipeline.limits import UserLimits
 from wakeline.pipeline.livecheck import LiveCheck
 from wakeline.pipeline.maintain import Duty, Maintain
 from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.receiving import Receiving
 from wakeline.pipeline.remembered import Remembered
 from wakeline.pipeline.route import RouteTable
 from wakeline.pipeline.settle import Settle
@@ -110,6 +111,7 @@ class Pipeline:
         self.maintain.duties.append(Duty("limited", 60.0, self.limited.keep))
         self.maintain.duties.append(Duty("debug", 60.0, self.debug.tend))
         self.accept = Accept(parts, self.table, self._limits, remembered, self.settle.hearing)
+        self.receiving = Receiving(parts)
         self.undo = Undo(parts, self.table, self.settle, self.watch)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[str] = set()

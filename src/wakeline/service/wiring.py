@@ -41,6 +41,7 @@ from wakeline.service.ids import KeyMaker
 from wakeline.service.judging import Judge
 from wakeline.service.master_key import MasterKey
 from wakeline.service.portal import Portal
+from wakeline.service.receipt_signing import ReceiptSigner
 from wakeline.service.sip import SipEdge
 from wakeline.storage.sqlite import SqliteStore
 from wakeline.transport.guard import Guard, system_resolver
@@ -67,7 +68,7 @@ class Gateway:
         self._clients = contextlib.AsyncExitStack()
         self._metrics = Metrics()
         self._event_log = EventLog(store.events, clock)
-        self._parts = self._story_parts(store, newest)
+        self._parts = self._story_parts(store, secrets, newest)
         self._pipeline = Pipeline(self._parts)
         self._portal = Portal(settings, store, secrets, clock, pipeline=self._pipeline, metrics=self._metrics)
         self._clients.push_async_callback(self._portal.close)
@@ -158,7 +159,7 @@ class Gateway:
         await self._rest.close()
         await self._clients.aclose()
 
-    def _story_parts(self, store: SqliteStore, newest: int) -> Parts:
+    def _story_parts(self, store: SqliteStore, secrets: master_key.Keys, newest: int) -> Parts:
         attention = Attention(store.events, store.endpoints, store.apps, self._clock)
         return Parts(
             acceptance=store.acceptance,
@@ -179,12 +180,14 @@ class Gateway:
             sip_bindings=store.sip_bindings,
             sip_messages=store.sip_messages,
             endpoints=store.endpoints,
+            receipts=store.receipts,
             facts=store.settings,
             keeper=store.keeper,
             providers=self._providers(self.settings),
             clock=self._clock,
             ids=KeyMaker(self._clock.now, newest),
             entropy=random.SystemRandom().random,
+            receipt_token=ReceiptSigner(secrets).token,
             settings=self.settings,
             meter=self._metrics,
             wanted=attention.wanted,

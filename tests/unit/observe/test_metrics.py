@@ -56,6 +56,20 @@ def test_counters_add_up_over_batches() -> None:
     assert sample(text, "wakeline_stage_seconds_sum", **stage) == 90.002
 
 
+def test_receipts_are_counted_by_kind_and_timed_by_the_first_word() -> None:
+    metrics = Metrics()
+    metrics.received("fcm", "acknowledged", 0.3)
+    metrics.received("fcm", "opened", None)
+    metrics.received("fcm", "acknowledged", 50_000.0)
+    text = metrics.render(Reading())
+    name = "wakeline_receipt_seconds"
+    assert sample(text, "wakeline_receipts_total", provider="fcm", kind="acknowledged") == 2
+    assert sample(text, "wakeline_receipts_total", provider="fcm", kind="opened") == 1
+    assert sample(text, f"{name}_count", provider="fcm") == 2
+    below = [sample(text, f"{name}_bucket", le=le, provider="fcm") for le in ("0.25", "0.5", "43200.0", "86400.0")]
+    assert below == [0, 1, 1, 2]
+
+
 def test_webhook_endpoints_have_a_hundred_series_and_those_after_share_one() -> None:
     metrics = Metrics()
     for number in range(ENDPOINTS + 7):

@@ -24,6 +24,7 @@ from wakeline.pipeline import Parts, Pipeline
 from wakeline.ports import NewCredential
 from wakeline.ports.probe import Answered
 from wakeline.service.ids import KeyMaker
+from wakeline.service.receipt_signing import ReceiptSigner
 from wakeline.storage.memory import MemoryStore
 from wakeline.storage.sealing import Sealer
 from wakeline.wire.credential_file import Expectation, Inspection, inspect
@@ -112,12 +113,14 @@ class Gateway:
                 sip_bindings=store.sip_bindings,
                 sip_messages=store.sip_messages,
                 endpoints=store.endpoints,
+                receipts=store.receipts,
                 facts=store.settings,
                 keeper=store.keeper,
                 providers=dict(self.posts),
                 clock=self.clock,
                 ids=KeyMaker(self.clock.now, 0),
                 entropy=lambda: 0.5,
+                receipt_token=ReceiptSigner(self.sealer).token,
                 settings=self.settings,
             )
         )
