@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from killed import lived
 from storing import HOUR, NOW, ToldClock
 from wakeline.config import Storage
 from wakeline.model.errors import SecretError, StoreUnavailable
@@ -196,3 +197,45 @@ class TestForgetting:
         await store.endpoints.prune(0, 99)
         assert await rows_left(store) == (1, 0)
         await store.close()
+
+
+LIVING = """
+import asyncio, sys
+from pathlib import Path
+from storing import sqlite_store
+from webhook_nouns import listening, message
+from wakeline.model.webhook import EndpointHealth
+from wakeline.ports.webhooks import Progress
+
+async def main():
+    store = sqlite_store(Path(sys.argv[1]))
+    await store.open()
+    turn = 0
+    pair = [await listening(store), await listening(store)]
+    while True:
+        rows = [tuple(message(of, 10 * turn + place) for place in range(10)) for of in pair]
+        health = EndpointHealth(cursor=10 * turn + 9)
+        await store.endpoints.record(
+            [Progress(endpoint=of.id, health=health, messages=told) for of, told in zip(pair, rows)]
+        )
+        print("kept", turn, flush=True)
+        turn += 1
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.faults
+async def test_cursor_and_log_of_all_endpoints_agree_whenever_the_process_is_killed(tmp_path: Path) -> None:
+    said = await asyncio.to_thread(lived, LIVING, 17, str(tmp_path))
+    assert len(said) >= 17
+
+    store = await opened(tmp_path)
+    pair = store.endpoints.all()
+    logs = [[each.seq for each in (await store.endpoints.log(of.id, limit=100_000)).messages] for of in pair]
+    assert [each.name for each in pair] == ["", ""]
+    assert logs[0] == logs[1]
+    assert set(logs[0]) >= {10 * turn + place for turn in said for place in range(10)}
+    assert len(logs[0]) % 10 == 0
+    assert [store.endpoints.health(of.id).cursor for of in pair] == [logs[0][0]] * 2
+    await store.close()
