@@ -8,8 +8,10 @@ import msgspec
 
 from wakeline.doctor.explain_delivery import DeliveryExplainer
 from wakeline.doctor.explanation import phone_decides
+from wakeline.doctor.meaning import meaning
 from wakeline.edges.mesibo.answers import UNREACHED, DeviceTested, Tested
 from wakeline.edges.mesibo.trials import Trial
+from wakeline.edges.rest.notification_views import delivery as delivery_view
 from wakeline.edges.rest.notification_views import outcome as outcome_view
 from wakeline.edges.rest.ports import RestPorts
 from wakeline.model.app import App
@@ -57,7 +59,16 @@ class Telling:
             return msgspec.structs.replace(told, text="Nothing is known of it yet.")
         delivery = page.deliveries[0]
         why = await self._explainer.delivery(notification, delivery, app)
-        return msgspec.structs.replace(told, state=delivery.state, code=delivery.code, text=why.cause, fix=why.fix)
+        answered = next((one for one in reversed(delivery.attempts) if one.status), None)
+        return msgspec.structs.replace(
+            told,
+            state=delivery.state,
+            code=answered.status if answered is not None else delivery.code,
+            text=why.cause,
+            fix=why.fix,
+            outcome=delivery_view(delivery).outcome,
+            response=None if answered is None else ReceivedResponse(code=answered.status, reason=answered.reason),
+        )
 
 
 def nobody(address: str) -> DeviceTested:
@@ -104,7 +115,12 @@ def _ended(told: DeviceTested, outcome: Outcome, recorded: EventData) -> DeviceT
         code=code,
         text=phone_decides(told.kind) if outcome.accepted else outcome.cause,
         fix="" if outcome.accepted else outcome.fix,
-        outcome=outcome_view(outcome),
+        outcome=outcome_view(_of_kind(told.kind, outcome)),
         request=None if recorded.request is None else sent_view(recorded.request),
         response=recorded.response or (ReceivedResponse(code=code, reason=outcome.reason) if code else None),
     )
+
+
+def _of_kind(kind: str, outcome: Outcome) -> Outcome:
+    """Return an outcome in the words of who said it: that all went well is heard in one form, whoever says it."""
+    return (meaning(kind, outcome.status, "") or outcome) if outcome.accepted else outcome

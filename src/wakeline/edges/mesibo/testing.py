@@ -17,6 +17,7 @@ from wakeline.edges.mesibo.telling import Telling, nobody, summed_up
 from wakeline.edges.mesibo.trials import Trial
 from wakeline.edges.rest.ports import RestPorts
 from wakeline.model.app import App
+from wakeline.model.delivery import DeliveryState
 from wakeline.model.device import Device
 from wakeline.model.errors import InvalidRequest, WakelineError
 from wakeline.model.event import EventData
@@ -36,6 +37,9 @@ MOST_DEVICES = 50
 
 _LASTS = 60
 """Seconds for which a test push is good: longer than its answer is waited for, and too short to puzzle anybody tomorrow."""
+
+_LOOK_AFTER = 1.0
+"""Seconds after which it is looked, again and again, whether an answer can still come."""
 
 _TYPES = {kind.value: kind for kind in (PushType.BACKGROUND, PushType.ALERT, PushType.CALL)}
 _PAGE, _PAGES = 500, 20
@@ -106,11 +110,26 @@ class PushTests:
     async def _wait(self, trials: Iterable[Trial]) -> None:
         """Wait for answers, and hear nothing of those that come later; what was heard is written then."""
         awaited = {trial.notification: answer for trial in trials if (answer := trial.awaited) is not None}
-        if awaited:
-            await asyncio.wait(awaited.values(), timeout=self._patience)
-            for notification in awaited:
-                self._ports.pipeline.settle.hearing.forget(notification)
-            await self._ports.pipeline.settle.flush()
+        if not awaited:
+            return
+        left = self._patience
+        while left > 0:
+            await asyncio.wait(awaited.values(), timeout=min(left, _LOOK_AFTER))
+            left -= _LOOK_AFTER
+            if await self._are_held(key for key, answer in awaited.items() if not answer.done()):
+                break
+        for notification in awaited:
+            self._ports.pipeline.settle.hearing.forget(notification)
+        await self._ports.pipeline.settle.flush()
+
+    async def _are_held(self, notifications: Iterable[int]) -> bool:
+        """Tell whether nothing is to be waited for: all that is not answered is held."""
+        now = self._ports.clock.now()
+        for notification in notifications:
+            page = await self._ports.ledger.deliveries(notification, now=now, limit=1)
+            if any(one.state is not DeliveryState.HELD for one in page.deliveries):
+                return False
+        return True
 
     async def _recorded(self, app: App, after: int, trials: Iterable[Trial]) -> dict[str, EventData]:
         """Return what the journal has of how these pushes ended since then, by notification."""

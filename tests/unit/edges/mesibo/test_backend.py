@@ -16,7 +16,7 @@ from stories.post import BAD_TOKEN, REVOKED, unregistered
 from unit.edges.rest.gateway import TOKEN, Gateway, opened
 from wakeline.edges.mesibo import MesiboDoor
 from wakeline.edges.mesibo.door import WRONG_TOKENS
-from wakeline.edges.mesibo.testing import MOST_DEVICES
+from wakeline.edges.mesibo.testing import MOST_DEVICES, PATIENCE
 from wakeline.model.app import App
 from wakeline.model.device import DeviceClaim, TargetClaim, TargetKind
 from wakeline.model.errors import StoreUnavailable
@@ -314,16 +314,33 @@ async def test_a_device_of_two_users_is_pushed_to_once_and_told_of_twice(mesibo:
 
 async def test_who_is_not_answered_in_time_is_told_where_the_push_waits(mesibo: Gateway) -> None:
     mesibo.serve(MesiboDoor(mesibo.ports, patience=0.05))
-    mesibo.posts[ProviderKind.APNS].to_all = REVOKED
-    await phone(mesibo, "android-1", "bob", (TargetKind.FCM, "fcm:APA91-of-bob"))
     mesibo.posts[ProviderKind.FCM].silent = True
-    said = await asks(mesibo, op="pushtest", addresses=["alice", "bob"])
-    held, sending = said["devices"]
-    assert (held["state"], held["code"], held["result"]) == ("held", 904, False)
-    assert "response" not in held
-    assert held["fix"]
-    assert (sending["state"], sending["result"]) in [("queued", False), ("sending", False)]
+    await phone(mesibo, "android-1", "bob", (TargetKind.FCM, "fcm:APA91-of-bob"))
+    said = await asks(mesibo, op="pushtest", addresses="bob")
+    [device] = said["devices"]
+    assert (device["state"], device["result"], said["result"], said["error"]) == ("sending", False, False, "NOTREACHED")
+    assert "response" not in device
+    assert device["text"]
     assert not mesibo.pipeline.settle.hearing
+
+
+async def test_a_push_that_is_held_is_not_waited_for_and_told_with_what_holds_it(mesibo: Gateway) -> None:
+    mesibo.posts[ProviderKind.APNS].to_all = REVOKED
+    began = asyncio.get_running_loop().time()
+    [device] = (await asks(mesibo, op="pushtest", addresses="alice"))["devices"]
+    assert asyncio.get_running_loop().time() - began < PATIENCE / 2
+    assert (device["state"], device["result"], device["code"]) == ("held", False, 403)
+    assert (device["outcome"]["class"], device["outcome"]["code"]) == ("credential", 904)
+    assert device["response"] == {"code": 403, "reason": "InvalidProviderToken"}
+    assert ".p8" in device["fix"]
+
+
+async def test_a_push_of_a_paused_app_is_told_902(mesibo: Gateway) -> None:
+    mesibo.serve(MesiboDoor(mesibo.ports, patience=0.05))
+    await mesibo.store.apps.update(app_of(mesibo).id, paused=True)
+    [device] = (await asks(mesibo, op="pushtest", addresses="alice"))["devices"]
+    assert (device["state"], device["code"]) == ("held", 902)
+    assert "paused" in device["text"]
 
 
 async def test_in_a_debug_window_the_request_is_told_too(mesibo: Gateway) -> None:
