@@ -20,6 +20,7 @@ def test_a_backup_of_a_running_gateway_is_restored_and_starts_held(
         first.json("send", "--app", APP, "--user", "ann", "--title", "before", "--wait", "10")
         assert set(first.json("backup", str(copy))["parts"]) == {"main", "devices"}
         assert copy.stat().st_mode & 0o777 == 0o600
+        assert _backup(first) == "The newest backup is less than a minute old."
         key = (first.data / "master.key").read_bytes()
         refused = first.cli("restore", str(copy))
         assert refused.returncode == 5
@@ -35,6 +36,13 @@ def test_a_backup_of_a_running_gateway_is_restored_and_starts_held(
         assert restored.json("queue", "release")["released"]
         explained = until(lambda: _accepted(restored, taken["id"]), "it goes out")
         assert explained
+
+
+def _backup(running: Gateway) -> str:
+    """Return what the doctor says of backups."""
+    with running.client() as http:
+        checks = http.get("/v1/doctor").raise_for_status().json()["checks"]
+    return str(next(one["cause"] for one in checks if one["name"] == "backup"))
 
 
 def _accepted(running: Gateway, notification: str) -> bool:

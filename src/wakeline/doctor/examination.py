@@ -10,6 +10,7 @@ import asyncio
 import structlog
 
 from wakeline.doctor import (
+    backups,
     connected_portals,
     content,
     credentials,
@@ -35,6 +36,7 @@ Table = tuple[tuple[str, Look], ...]
 OF_INSTALLATION: Table = (
     ("disk", machine.disk),
     ("write-ahead log", machine.write_ahead),
+    ("backup", backups.look),
     ("clock", machine.clock),
     ("public_url", machine.public_url),
     ("push service", portal_keys.look),

@@ -729,14 +729,16 @@ class ApiKeys(Protocol):
 
 
 RESTORED_AT = "restored_at"
+BACKED_UP_AT = "backed_up_at"
 HOLD_NEW_ROUTES = "hold_new_routes"
 
 
 class Settings(Protocol):
     """Small facts of the installation (restored backup, ids of this store) by name.
 
-    `RESTORED_AT` is the time (Unix ms) at which a backup was restored. While `HOLD_NEW_ROUTES` is set, `Routes.ensure` holds
-    what it makes, so that nothing leaves a restored store before the operator releases it.
+    `RESTORED_AT` is the time (Unix ms) at which a backup was restored, `BACKED_UP_AT` that of the newest backup. While
+    `HOLD_NEW_ROUTES` is set, `Routes.ensure` holds what it makes, so that nothing leaves a restored store before the operator
+    releases it.
     """
 
     async def get(self, name: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wakeline.edges.rest import (
     apps,
+    backups,
     bitrix24,
     brakes,
     calls,
@@ -52,6 +53,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *doctor.OPERATIONS,
     *keys.OPERATIONS,
     *master_key.OPERATIONS,
+    *backups.OPERATIONS,
     *routes.OPERATIONS,
     *brakes.OPERATIONS,
     *queue.OPERATIONS,
