@@ -360,7 +360,7 @@ def nameless(messages: Any) -> list[Message]:
     return [msgspec.structs.replace(each, endpoint=0) for each in messages]
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(life=st.lists(STEPS, max_size=25))
 def test_every_adapter_lives_the_same_life(both: Both, life: list[tuple[Any, ...]]) -> None:
     async def lived(store: Store) -> list[object]:

@@ -228,7 +228,7 @@ asyncio.run(main())
 @pytest.mark.faults
 async def test_cursor_and_log_of_all_endpoints_agree_whenever_the_process_is_killed(tmp_path: Path) -> None:
     said = await asyncio.to_thread(lived, LIVING, 17, str(tmp_path))
-    assert len(said) >= 17
+    assert said == list(range(max(9, len(said))))
 
     store = await opened(tmp_path)
     pair = store.endpoints.all()
