@@ -16,7 +16,8 @@ app = noun("user", "Users: the callers' own ids of people.")
 
 
 def _view(shown: UserView) -> RenderableType:
-    devices = table(COLUMNS, [row(device) for device in shown.devices], title=shown.user)
+    rows = [(*row(device), device.connected_until) for device in shown.devices]
+    devices = table((*COLUMNS, "connected until"), rows, title=shown.user)
     if not shown.limited:
         return devices
     return Group(devices, table(("limited", "until"), [(one.type, one.until) for one in shown.limited]))

@@ -39,7 +39,9 @@ def of_users(slug: str, devices: Sequence[Device], now: int) -> Check:
             f"{many(len(owned), 'user')}, at most {many(max(map(len, owned.values()), default=0), 'device')} each.",
         )
     first = growing[0]
-    cause = f"{many(len(growing), 'user')} with new device ids every few days, such as {first} ({len(owned[first])} devices)."
+    how = often(owned[first])
+    such = f"such as {first} ({many(len(owned[first]), 'device')}, {how})"
+    cause = f"{many(len(growing), 'user')} with new device ids again and again, {such}."
     return warning(name, cause, _FIX)
 
 
@@ -55,9 +57,11 @@ def of_one(slug: str, user: str, devices: Sequence[Device], now: int, stale: int
         cause = f"{number}, and none has a token that is sent to."
         return failed(name, cause, f"`wakeline explain user:{user}` says what each token was answered.")
     if is_growing(devices, now):
-        return warning(
-            name, f"{number}: new device ids every few days, each left when the next came; duplicates.", _FIX
+        cause = (
+            f"{number}: new device ids {often(devices)} for this user, each left when the next came. What is sent comes as "
+            "often as the phone has registered: duplicates."
         )
+        return warning(name, cause, _FIX)
     confirmed = sum(now - max(target.confirmed for target in device.targets) < stale for device in alive)
     if confirmed == len(devices):
         return fine(name, f"{number}, all confirmed: a push on each of them is as it should be.")
@@ -65,11 +69,20 @@ def of_one(slug: str, user: str, devices: Sequence[Device], now: int, stale: int
     return warning(name, cause, f"`wakeline explain user:{user}` says when each was last heard of.")
 
 
+def often(devices: Sequence[Device]) -> str:
+    """Return how often new device ids come, in words."""
+    created = [one.created for one in _kept(devices)[-FEW:]]
+    return "every day" if created[-1] - created[0] < 1.5 * DAY * (len(created) - 1) else "every few days"
+
+
+def _kept(devices: Sequence[Device]) -> list[Device]:
+    """Return the devices that an app registered, the oldest first."""
+    return sorted((one for one in devices if not one.device_id.startswith(RAW_PREFIX)), key=lambda one: one.created)
+
+
 def is_growing(devices: Sequence[Device], now: int) -> bool:
     """Tell whether the newest devices of a user are one phone under ever new ids."""
-    kept = sorted((one for one in devices if not one.device_id.startswith(RAW_PREFIX)), key=lambda one: one.created)[
-        -FEW:
-    ]
+    kept = _kept(devices)[-FEW:]
     days = {one.created // DAY for one in kept}
     if len(kept) < FEW or len(days) < FEW or now - kept[0].created > 2 * QUICK:
         return False

@@ -159,9 +159,17 @@ async def test_new_device_ids_every_day_are_duplicates(world: World) -> None:
     of_user = await said(world, "user alice of acme", user="alice")
 
     assert (of_app[0], of_user[0]) == ("warning", "warning")
-    assert "such as alice (4 devices)" in of_app[1]
-    assert "new device ids" in of_user[1]
+    assert "such as alice (4 devices, every day)" in of_app[1]
+    assert "4 devices: new device ids every day for this user" in of_user[1]
     assert "PUT" in of_app[2]
+
+
+async def test_new_device_ids_every_few_days_are_duplicates_as_well(world: World) -> None:
+    for number in range(4):
+        await world.device(f"ios-{number}", "alice", f"apns:a{number}")
+        world.clock.advance(4 * DAY / 1000)
+
+    assert "new device ids every few days for this user" in (await said(world, "user alice of acme", user="alice"))[1]
 
 
 async def test_phones_that_came_one_after_the_other_and_are_all_used_are_no_duplicates(world: World) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from wakeline.doctor.checking import DoctorPorts, skipped
-from wakeline.doctor.examination import CHECKS, OF_APPS, examine
+from wakeline.doctor.examination import CHECKS, OF_APPS, Table, examine
 from wakeline.edges.rest.bitrix24.portal import connected_findings, findings, in_use
 from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
 from wakeline.edges.rest.shapes import Slug, Strict, View
@@ -70,10 +70,18 @@ async def look(call: Call) -> Answer:
             only=_only(call, query.app),
             user=query.user,
         ),
-        CHECKS if whole else OF_APPS,
+        _of_installation(call) + CHECKS if whole else OF_APPS,
     )
-    around = (*await _gateway(call), *await _portal(call), *await _connected(call)) if whole else ()
-    return Answer(body=DoctorView(checks=(*around, *found)))
+    return Answer(body=DoctorView(checks=tuple(found)))
+
+
+def _of_installation(call: Call) -> Table:
+    """Return the checks that look at what this edge knows."""
+    return (
+        ("gateway", lambda _: _gateway(call)),
+        (_PORTAL, lambda _: _portal(call)),
+        ("connected portals", lambda _: _connected(call)),
+    )
 
 
 def _only(call: Call, slug: str) -> tuple[App, ...] | None:
