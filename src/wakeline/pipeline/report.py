@@ -12,12 +12,13 @@ import msgspec
 from wakeline.model.app import App
 from wakeline.model.credential import Credential
 from wakeline.model.delivery import DeliveryState
-from wakeline.model.device import Candidate, Device, TargetState
+from wakeline.model.device import Candidate, Device, TargetKind, TargetState
 from wakeline.model.event import Event, EventData, EventType, ReceivedResponse
 from wakeline.model.ids import delivery_id, uuid_of
 from wakeline.model.outcome import Outcome
-from wakeline.model.route import Hold, Route
+from wakeline.model.route import Hold, ProviderKind, Route
 from wakeline.ports import Moved
+from wakeline.wire.outcomes import apns, external, fcm, webpush
 
 PUSH_EVENTS: dict[DeliveryState, EventType] = {
     DeliveryState.ACCEPTED: EventType.PUSH_ACCEPTED,
@@ -32,6 +33,24 @@ _TARGET_EVENTS = {
     TargetState.RETIRED: EventType.TARGET_RETIRED,
     TargetState.QUARANTINED: EventType.TARGET_QUARANTINED,
 }
+
+_ACCEPTED_BY = {
+    ProviderKind.APNS: apns(200, ""),
+    ProviderKind.FCM: fcm(200),
+    ProviderKind.WEBPUSH: webpush(200),
+    ProviderKind.HTTP: external(200),
+}
+
+
+def _named(outcome: Outcome, kind: str) -> Outcome:
+    """Return an outcome in the words of who said it: what is accepted is gathered in one form, whoever accepted it.
+
+    The kind is empty where the device is forgotten by now.
+    """
+    if not outcome.accepted or not kind:
+        return outcome
+    said = _ACCEPTED_BY[TargetKind(kind).provider]
+    return msgspec.structs.replace(outcome, cause=said.cause, fix=said.fix)
 
 
 def answered(outcome: Outcome) -> ReceivedResponse | None:
@@ -64,7 +83,7 @@ def pushed(
             users=device.users if device is not None else (),
             target=str(target),
             kind=kind,
-            outcome=outcome,
+            outcome=_named(outcome, kind),
             attempts=tries,
             response=None if state is DeliveryState.ACCEPTED else answered(outcome),
         ),
