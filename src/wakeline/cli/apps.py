@@ -30,6 +30,7 @@ def _view(shown: AppView) -> RenderableType:
             ("APNs environment", shown.settings.apns_environment),
             ("limits", shown.settings.limits),
             ("keep content", shown.settings.keep_content),
+            ("receipts", shown.settings.receipts),
             ("devices a user", shown.settings.max_devices_per_user),
             ("created", shown.created),
         ]
@@ -92,6 +93,7 @@ async def set_(
     apns_environment: Literal["as_registered", "production", "sandbox"] | None = None,
     limits: Annotated[bool | None, Parameter(negative="--no-limits")] = None,
     keep_content: Annotated[bool | None, Parameter(negative="--no-keep-content")] = None,
+    receipts: Annotated[bool | None, Parameter(negative="--no-receipts")] = None,
     max_devices_per_user: int | None = None,
     canary: Annotated[bool, Parameter(negative="--no-canary")] = True,
     context: Ctx,
@@ -110,6 +112,8 @@ async def set_(
         Whether the per-user limits hold.
     keep_content
         Whether what was sent is kept as long as the ledger keeps the notification.
+    receipts
+        Whether pushes bear what a phone needs to say that it has them.
     max_devices_per_user
         Beyond this number the longest unseen device is retired; 0 is no limit.
     canary
@@ -120,6 +124,7 @@ async def set_(
         apns_environment=UNSET if apns_environment is None else ApnsEnvironment(apns_environment),
         limits=UNSET if limits is None else limits,
         keep_content=UNSET if keep_content is None else keep_content,
+        receipts=UNSET if receipts is None else receipts,
         max_devices_per_user=UNSET if max_devices_per_user is None else max_devices_per_user,
     )
     patch = AppPatch(name=UNSET if name is None else name, settings=settings, canary=canary)

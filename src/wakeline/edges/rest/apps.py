@@ -33,6 +33,7 @@ class SettingsPatch(Strict, frozen=True, kw_only=True):
     apns_environment: ApnsEnvironment | UnsetType = UNSET
     limits: bool | UnsetType = UNSET
     keep_content: bool | UnsetType = UNSET
+    receipts: bool | UnsetType = UNSET
     max_devices_per_user: Annotated[int, msgspec.Meta(ge=0, le=1000, description="0: no limit")] | UnsetType = UNSET
 
 

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from wakeline.edges.rest import head, idempotency, multipart, problems, reading, sending, writing
 from wakeline.edges.rest.auth import Gate
+from wakeline.edges.rest.caller import NOBODY
 from wakeline.edges.rest.decode import json_value, query_value
 from wakeline.edges.rest.head import Headers, headers_of
 from wakeline.edges.rest.hot import HotRoute
@@ -156,7 +157,7 @@ class RestApp:
     async def _once(self, call: Call, mark: bytes) -> Answer | Feed:
         """Serve a call, once for each Idempotency-Key."""
         operation = call.operation
-        if operation.idempotent is Idempotent.NO:
+        if operation.idempotent is Idempotent.NO or call.caller is NOBODY:  # a stranger's key would be everybody's
             return await operation.handler(call)
         key = idempotency.key_of(call.headers, call.caller, call.url_path, mark)
         if key is None or operation.idempotent is Idempotent.COMMITTED:

@@ -94,7 +94,7 @@ class Gate:
 
     def admit(self, operation: Operation, scope: Mapping[str, Any], headers: Mapping[str, str], now: int) -> Caller:
         """Say who asks, if they may do this at all. Raises Unauthenticated, NotAllowed."""
-        if operation.reach is Reach.ANYBODY:
+        if operation.reach is Reach.ANYBODY or (operation.reach is Reach.PROVEN and _brings_nothing(scope, headers)):
             return NOBODY
         caller = self.caller(scope, headers, now)
         if caller.grant is not None:
@@ -139,3 +139,8 @@ class Gate:
             await self._ports.keys.touch(used)
         except StorageError as error:
             log.warning("api.key_use_not_kept", keys=len(used), detail=error.detail)
+
+
+def _brings_nothing(scope: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
+    """Tell whether a request neither has a key nor needs one."""
+    return "authorization" not in headers and scope.get(ADMIN_MARK) is not True

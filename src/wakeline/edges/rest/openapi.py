@@ -33,6 +33,8 @@ from wakeline.model.errors import (
 
 Json = dict[str, Any]
 
+_SECURITY: dict[Reach, list[Json]] = {Reach.ANYBODY: [], Reach.PROVEN: [{"key": []}, {}]}
+"""For reaches of which not every request needs a key (OpenAPI 3.1: an empty requirement makes security optional)."""
 _REF = "#/components/schemas/{name}"
 _DESCRIPTION = (
     "Wakeline takes notifications, keeps them safe, delivers them to Apple APNs and Google FCM, and can always say why a push "
@@ -129,7 +131,7 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
         "tags": [operation.noun],
         "parameters": [*_path(operation), *_query(operation), *_headers(operation)],
         "responses": {**_successes(operation, schemas), **_problems(operation, schemas)},
-        "security": [] if operation.reach is Reach.ANYBODY else [{"key": []}],
+        "security": _SECURITY.get(operation.reach, [{"key": []}]),
     }
     if operation.scopes:
         described["description"] = f"Scope: {' or '.join(operation.scopes)}."

@@ -31,6 +31,8 @@ class Reach(Enum):
     """Any key of the scope; what it sees is limited to its apps."""
     INSTALLATION = "installation"
     """Only keys that are bound to no app."""
+    PROVEN = "proven"
+    """A key, a device token, or none: then what is in the body proves who asks, and the handler looks at that."""
     MACHINE = "machine"
     """No key at all: only the gateway's own socket, which is who owns its files."""
 

@@ -21,6 +21,7 @@ _REACH = {
     Reach.ANYBODY: "none",
     Reach.APP: "any that sees the app",
     Reach.FILTERED: "any; shows the apps of the key",
+    Reach.PROVEN: "any that sees the app; none where the body proves who asks",
     Reach.INSTALLATION: "one that is bound to no app",
     Reach.MACHINE: "none will do: only the command line at the machine itself",
 }

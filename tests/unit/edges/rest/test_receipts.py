@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from unit.edges.rest.gateway import TOKEN, Gateway
+from wakeline.model import ids
+from wakeline.model.key import Scope
+
+pytestmark = pytest.mark.anyio
+
+APP = "/v1/apps/acme-chat"
+SETTINGS = {"settings": {"receipts": True}}
+
+
+@pytest.fixture
+async def acme(gateway: Gateway) -> Gateway:
+    await gateway.with_app()
+    await gateway.call("PATCH", APP, json=SETTINGS)
+    return gateway
+
+
+async def send(gateway: Gateway, number: int = 1, device: str = "ios-1", **more: Any) -> str:
+    body = {"to": {"devices": [device]}, "alert": {"title": "News", "body": f"number {number}"}, **more}
+    answer = await gateway.call("POST", f"{APP}/notifications", json=body)
+    assert answer.status_code == 202, answer.text
+    gateway.clock.advance(0.01)
+    return str(answer.json()["id"])
+
+
+async def borne(gateway: Gateway, notification: str) -> dict[str, str]:
+    """Return what the push bears for its receipt."""
+    kept = await gateway.store.ledger.notification(ids.parse_key(notification))
+    assert kept is not None
+    found: dict[str, str] = kept.content.data["wakeline"]
+    return found
+
+
+async def device_token(gateway: Gateway, user: str | None = "alice", device: str = "ios-1") -> str:
+    answer = await gateway.call("POST", f"{APP}/device-tokens", json={"user": user, "device": device})
+    return str(answer.json()["token"])
+
+
+async def state(gateway: Gateway, notification: str) -> str:
+    found = (await gateway.call("GET", f"{APP}/notifications/{notification}")).json()
+    return str(found["deliveries"][0]["state"])
+
+
+async def second_device(gateway: Gateway, user: str = "alice") -> None:
+    target = {"kind": "apns", "value": TOKEN[::-1], "topic": "com.acme.chat"}
+    await gateway.call("PUT", f"{APP}/devices/ios-2", json={"user": user, "targets": [target]})
+
+
+class TestWithADeviceToken:
+    async def test_a_phone_acknowledges_and_reports_opened(self, acme: Gateway) -> None:
+        notification, token = await send(acme), await device_token(acme)
+        states = []
+        for status in ("acknowledged", "opened", "acknowledged"):
+            answer = await acme.call(
+                "POST", "/v1/receipts", key=token, json={"notification": notification, "status": status}
+            )
+            assert answer.status_code == 200
+            states.append(answer.json()["accepted"])
+
+        assert [[one["state"] for one in accepted] for accepted in states] == [["acknowledged"], ["opened"], ["opened"]]
+        counts = (await acme.call("GET", f"{APP}/notifications/{notification}")).json()["counts"]
+        assert (counts["accepted"], counts["acknowledged"], counts["opened"]) == (1, 0, 1)
+
+    async def test_of_several_the_wrong_ones_are_named_one_by_one(self, acme: Gateway) -> None:
+        await second_device(acme)
+        mine, other = await send(acme), await send(acme, device="ios-2")
+        token = await device_token(acme)
+        receipts = [
+            {"notification": mine, "status": "opened"},
+            {"notification": other, "status": "acknowledged"},
+            {"notification": "nonsense", "status": "acknowledged"},
+            {"notification": mine, "status": "acknowledged", "device": "ios-2"},
+        ]
+
+        answer = await acme.call("POST", "/v1/receipts", key=token, json={"receipts": receipts})
+
+        assert answer.status_code == 200
+        assert answer.json()["accepted"] == [{"index": 0, "notification": mine, "state": "opened"}]
+        rejected = [(one["index"], one["problem"]["code"]) for one in answer.json()["rejected"]]
+        assert rejected == [(1, "not_found"), (2, "not_found"), (3, "not_allowed")]
+        assert await state(acme, other) == "queued"
+
+    async def test_one_alone_that_is_wrong_is_the_answer_itself(self, acme: Gateway) -> None:
+        await second_device(acme)
+        other, token = await send(acme, device="ios-2"), await device_token(acme)
+
+        answer = await acme.call("POST", "/v1/receipts", key=token, json={"notification": other, "status": "opened"})
+
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+    async def test_a_cancelled_notification_stays_cancelled(self, acme: Gateway) -> None:
+        notification, token = await send(acme), await device_token(acme)
+        await acme.call("DELETE", f"{APP}/notifications/{notification}")
+
+        answer = await acme.call(
+            "POST", "/v1/receipts", key=token, json={"notification": notification, "status": "opened"}
+        )
+
+        assert [one["state"] for one in answer.json()["accepted"]] == ["cancelled"]
+
+
+class TestWithTheTokenOfThePush:
+    async def test_no_key_is_needed(self, acme: Gateway) -> None:
+        notification = await send(acme)
+        push = await borne(acme, notification)
+        assert push["id"] == notification
+
+        answer = await acme.call(
+            "POST",
+            "/v1/receipts",
+            key="",
+            json={"notification": notification, "status": "opened", "device": "ios-1", "receipt": push["receipt"]},
+        )
+
+        assert (answer.status_code, await state(acme, notification)) == (200, "opened")
+
+    @pytest.mark.parametrize("wrong", ["x", "of another", "cut", "\u00e4"])
+    async def test_a_wrong_token_proves_nothing(self, acme: Gateway, wrong: str) -> None:
+        notification, other = await send(acme), await send(acme, 2)
+        right = (await borne(acme, notification))["receipt"]
+        given = {"of another": (await borne(acme, other))["receipt"], "cut": right[:-1]}.get(wrong, wrong)
+
+        answer = await acme.call(
+            "POST",
+            "/v1/receipts",
+            key="",
+            json={"notification": notification, "status": "opened", "device": "ios-1", "receipt": given},
+        )
+
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+        assert await state(acme, notification) == "queued"
+
+    async def test_without_any_proof_nobody_learns_what_there_is(self, acme: Gateway) -> None:
+        notification = await send(acme)
+        for said in (notification, "nonsense"):
+            one = {"notification": said, "status": "opened", "device": "ios-1"}
+            bodies: list[dict[str, Any]] = [one, {"receipts": [one]}, {"receipts": []}, {}]
+            for body in bodies:
+                answer = await acme.call("POST", "/v1/receipts", key="", json=body)
+                assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+
+    async def test_a_token_made_with_a_former_master_key_still_counts(self, acme: Gateway) -> None:
+        notification = await send(acme)
+        push = await borne(acme, notification)
+        acme.sealer.adopt(b"n" * 32, [b"k" * 32])
+        later = await send(acme, 2)
+
+        answers = [
+            await acme.call(
+                "POST",
+                "/v1/receipts",
+                key="",
+                json={"notification": said, "status": "opened", "device": "ios-1", "receipt": token},
+            )
+            for said, token in ((notification, push["receipt"]), (later, (await borne(acme, later))["receipt"]))
+        ]
+
+        assert [answer.status_code for answer in answers] == [200, 200]
+
+    async def test_an_idempotency_key_of_a_stranger_is_nobodys(self, acme: Gateway) -> None:
+        states = []
+        for number in range(2):
+            notification = await send(acme, number)
+            push = await borne(acme, notification)
+            body = {"notification": notification, "status": "opened", "device": "ios-1", "receipt": push["receipt"]}
+            answer = await acme.call(
+                "POST", "/v1/receipts", key="", json=body, headers={"idempotency-key": "everybody's"}
+            )
+            states.append((answer.status_code, await state(acme, notification)))
+
+        assert states == [(200, "opened"), (200, "opened")]
+
+
+class TestWithAnApiKey:
+    async def test_a_backend_may_say_what_its_phones_told_it(self, acme: Gateway) -> None:
+        notification, key = await send(acme), await acme.key(Scope.DEVICES, apps=("acme-chat",))
+
+        answer = await acme.call(
+            "POST",
+            "/v1/receipts",
+            key=key,
+            json={"notification": notification, "status": "acknowledged", "device": "ios-1"},
+        )
+
+        assert (answer.status_code, await state(acme, notification)) == (200, "acknowledged")
+
+    async def test_a_key_bound_to_other_apps_knows_nothing_of_it(self, acme: Gateway) -> None:
+        notification, key = await send(acme), await acme.key(Scope.DEVICES, apps=("other",))
+        body = {"notification": notification, "status": "acknowledged", "device": "ios-1"}
+
+        answer = await acme.call("POST", "/v1/receipts", key=key, json=body)
+
+        assert (answer.status_code, await state(acme, notification)) == (404, "queued")
+
+    @pytest.mark.parametrize(
+        ("body", "pointer"),
+        [
+            ({}, "/receipts"),
+            ({"status": "opened"}, "/notification"),
+            ({"notification": "x"}, "/status"),
+            ({"notification": "x", "status": "seen"}, "/status"),
+            ({"receipts": [], "status": "opened"}, "/receipts"),
+            ({"receipts": [{"notification": "x", "status": "opened"}] * 501}, "/receipts"),
+        ],
+    )
+    async def test_what_is_no_receipt_is_named(self, acme: Gateway, body: dict[str, Any], pointer: str) -> None:
+        answer = await acme.call("POST", "/v1/receipts", json=body)
+
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["pointer"] == pointer
+
+    async def test_the_phone_has_to_be_named(self, acme: Gateway) -> None:
+        answer = await acme.call("POST", "/v1/receipts", json={"notification": await send(acme), "status": "opened"})
+
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/device")
+
+
+class TestWhatAPushBears:
+    async def test_is_nothing_unless_the_app_wants_receipts(self, gateway: Gateway) -> None:
+        await gateway.with_app()
+        kept = await gateway.store.ledger.notification(ids.parse_key(await send(gateway, data={"a": 1})))
+
+        assert kept is not None
+        assert kept.content.data == {"a": 1}
+
+    @pytest.mark.parametrize("to", [{"devices": ["ios-1"]}, {"users": ["alice"]}, {"everyone": True}])
+    async def test_is_beside_the_callers_data(self, acme: Gateway, to: dict[str, Any]) -> None:
+        body = {"to": to, "data": {"a": 1}}
+        notification = (await acme.call("POST", f"{APP}/notifications", json=body)).json()["id"]
+
+        kept = await acme.store.ledger.notification(ids.parse_key(notification))
+
+        assert kept is not None
+        assert kept.content.data.keys() == {"a", "wakeline"}
+        assert (await borne(acme, notification))["id"] == notification
+
+    @pytest.mark.parametrize("to", [{"devices": ["ios-1"]}, {"everyone": True}])
+    async def test_has_its_place_to_itself(self, acme: Gateway, to: dict[str, Any]) -> None:
+        body = {"to": to, "data": {"wakeline": 1}}
+
+        answer = await acme.call("POST", f"{APP}/notifications", json=body)
+
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/data/wakeline")
+
+
+class TestInbox:
+    async def test_shows_in_order_what_the_phone_has_not_acknowledged(self, acme: Gateway) -> None:
+        sent = [await send(acme, number) for number in range(3)]
+        token = await device_token(acme)
+        await acme.call("POST", "/v1/receipts", key=token, json={"notification": sent[1], "status": "acknowledged"})
+
+        answer = await acme.call("GET", "/v1/inbox", key=token)
+
+        assert answer.status_code == 200
+        shown = answer.json()["notifications"]
+        assert [one["id"] for one in shown] == [sent[0], sent[2]]
+        assert [one["alert"]["body"] for one in shown] == ["number 0", "number 2"]
+        assert shown[0]["data"]["wakeline"] == await borne(acme, sent[0])
+        assert answer.json()["next_after"] is None
+
+    async def test_goes_on_after_the_last_one(self, acme: Gateway) -> None:
+        sent = [await send(acme, number) for number in range(3)]
+        token = await device_token(acme)
+
+        first = (await acme.call("GET", "/v1/inbox?limit=2", key=token)).json()
+        second = (await acme.call("GET", f"/v1/inbox?limit=2&after={first['next_after']}", key=token)).json()
+
+        assert [[one["id"] for one in page["notifications"]] for page in (first, second)] == [sent[:2], sent[2:]]
+        assert (first["next_after"], second["next_after"]) == (sent[1], None)
+
+    async def test_an_app_that_keeps_no_content_has_none(self, acme: Gateway) -> None:
+        await acme.call("PATCH", APP, json={"settings": {"keep_content": False}})
+
+        answer = await acme.call("GET", "/v1/inbox", key=await device_token(acme))
+
+        assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+
+    async def test_a_phone_that_changed_hands_shows_nothing_of_before(self, acme: Gateway) -> None:
+        await send(acme)
+        former = await device_token(acme)
+        target = {"kind": "apns", "value": TOKEN, "topic": "com.acme.chat"}
+        acme.clock.advance(1)
+        await acme.call("PUT", f"{APP}/devices/ios-1", json={"user": "bob", "targets": [target]})
+        acme.clock.advance(1)
+        later = await send(acme, 2)
+
+        refused = await acme.call("GET", "/v1/inbox", key=former)
+        shown = await acme.call("GET", "/v1/inbox", key=await device_token(acme, "bob"))
+
+        assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
+        assert [one["id"] for one in shown.json()["notifications"]] == [later]
+
+    async def test_a_key_names_app_and_device(self, acme: Gateway) -> None:
+        sent, reader = await send(acme), await acme.key(Scope.READ, apps=("acme-chat",))
+        stranger = await acme.key(Scope.READ, apps=("other",))
+        path = "/v1/inbox?app=acme-chat&device=ios-1"
+
+        answers = [
+            await acme.call("GET", path, key=reader),
+            await acme.call("GET", "/v1/inbox", key=reader),
+            await acme.call("GET", path, key=stranger),
+            await acme.call("GET", "/v1/inbox?app=acme-chat&device=none", key=reader),
+        ]
+
+        assert [answer.status_code for answer in answers] == [200, 422, 404, 404]
+        assert [one["id"] for one in answers[0].json()["notifications"]] == [sent]
+
+    @pytest.mark.parametrize("query", ["app=other", "device=ios-2"])
+    async def test_a_device_token_opens_no_other(self, acme: Gateway, query: str) -> None:
+        answer = await acme.call("GET", f"/v1/inbox?{query}", key=await device_token(acme))
+
+        assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
+
+    @pytest.mark.parametrize("query", ["after=nonsense", "limit=0", "limit=501", "before=1"])
+    async def test_what_it_cannot_be_asked_is_named(self, acme: Gateway, query: str) -> None:
+        answer = await acme.call("GET", f"/v1/inbox?{query}", key=await device_token(acme))
+
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["pointer"] == f"/query/{query.split('=', maxsplit=1)[0]}"
