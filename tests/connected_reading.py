@@ -21,6 +21,7 @@ from wakeline.service.ids import KeyMaker
 from wakeline.service.receipt_signing import ReceiptSigner
 from wakeline.simulator.portal.records import Kind
 from wakeline.storage.sealing import Sealer
+from webhook_listener import Listener
 
 
 class Keeper:
@@ -93,6 +94,7 @@ class ReadingWorld:
             sip_messages=store.sip_messages,
             endpoints=store.endpoints,
             receipts=store.receipts,
+            webhook_sender=Listener(),
             facts=store.settings,
             keeper=self.keeper,
             providers={ProviderKind.APNS: Post(ProviderKind.APNS)},

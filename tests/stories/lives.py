@@ -29,6 +29,7 @@ from wakeline.service.ids import KeyMaker
 from wakeline.service.receipt_signing import ReceiptSigner
 from wakeline.storage.memory import MemoryStore
 from wakeline.storage.sealing import Sealer
+from webhook_listener import Listener
 
 PORTS = ("acceptance", "queue", "ledger", "events", "devices", "credentials", "routes")
 
@@ -134,6 +135,7 @@ class Life:
                 sip_messages=self.store.sip_messages,
                 endpoints=self.store.endpoints,
                 receipts=self.store.receipts,
+                webhook_sender=Listener(),
                 facts=self.store.settings,
                 keeper=self.disk,
                 providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google},

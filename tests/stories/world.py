@@ -26,6 +26,7 @@ from wakeline.service.receipt_signing import ReceiptSigner
 from wakeline.storage.memory import MemoryStore
 from wakeline.storage.memory.queue import MemoryQueue
 from wakeline.storage.sealing import Sealer
+from webhook_listener import Listener
 
 BOTH = (Environment.PRODUCTION, Environment.SANDBOX)
 
@@ -73,6 +74,7 @@ class World:
         self.google = Post(ProviderKind.FCM)
         self.web = Post(ProviderKind.WEBPUSH)
         self.disk = Disk()
+        self.listener = Listener()
         self.ids = KeyMaker(self.clock.now, 0)
         self.settings = settings or Settings()
         self.pipeline = self.restarted()
@@ -100,6 +102,7 @@ class World:
             sip_messages=self.store.sip_messages,
             endpoints=self.store.endpoints,
             receipts=self.store.receipts,
+            webhook_sender=self.listener,
             facts=self.store.settings,
             keeper=self.disk,
             providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google, ProviderKind.WEBPUSH: self.web},

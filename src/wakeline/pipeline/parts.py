@@ -15,7 +15,7 @@ from wakeline.ports.bitrix24 import PortalAccess, PortalCalls, PortalEvents
 from wakeline.ports.bitrix24_connector import EventInbox, Outbox
 from wakeline.ports.receipts import Receipts
 from wakeline.ports.sip import SipBindings, SipMessages
-from wakeline.ports.webhooks import Endpoints
+from wakeline.ports.webhooks import Endpoints, WebhookSender
 
 
 def _everything(_event: EventType, _app: int) -> bool:
@@ -56,6 +56,7 @@ class Parts(msgspec.Struct, kw_only=True):
     sip_messages: SipMessages
     endpoints: Endpoints
     receipts: Receipts
+    webhook_sender: WebhookSender
     facts: ports.Settings
     keeper: ports.StoreKeeper
     providers: Mapping[ProviderKind, ports.Provider]

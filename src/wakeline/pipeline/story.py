@@ -3,7 +3,7 @@
 dispatch   claims and feeds the senders
 fanout     walks large audiences
 settle     writes what came back
-(maintain  ticks beside them)
+(maintain  ticks beside them; webhooks tells programs of others what happened)
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from wakeline.pipeline.settle import Settle
 from wakeline.pipeline.undo import Undo
 from wakeline.pipeline.watch import Watch
 from wakeline.pipeline.way import Way, hold_of
+from wakeline.pipeline.webhooks import Webhooks
 from wakeline.ports import HOLD_NEW_ROUTES, Cancelled, Provider, SenderStats
 from wakeline.wire.outcomes import Refusal, ours
 
@@ -55,7 +56,10 @@ _TRY_AGAIN = 1.0
 _CRASHES = 3
 """Turns in a row that must crash before a loop counts as broken: one alone may have met one bad row."""
 
-_MAINTAIN = "maintain"
+_MAINTAIN, _WEBHOOKS = "maintain", "webhooks"
+
+_LAST_ANSWERS = 5.0
+"""Seconds that a webhook under way may still be answered within at the end; it is sent once more after a start otherwise."""
 
 
 class RouteStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +96,7 @@ class Pipeline:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._bells = {name: Bell(parts.clock) for name in ("dispatch", "fanout", "settle", _MAINTAIN)}
+        self._bells = {name: Bell(parts.clock) for name in ("dispatch", "fanout", "settle", _MAINTAIN, _WEBHOOKS)}
         self.table = RouteTable(parts, self._wake)
         self.debug = DebugWindows(parts)
         recorder = Recorder(parts, self.debug)
@@ -113,6 +117,7 @@ class Pipeline:
         self.accept = Accept(parts, self.table, self._limits, remembered, self.settle.hearing)
         self.receiving = Receiving(parts)
         self.undo = Undo(parts, self.table, self.settle, self.watch)
+        self.webhooks = Webhooks(parts, self._bells[_WEBHOOKS].ring)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[str] = set()
         self._crashes = dict.fromkeys(self._bells, 0)
@@ -129,12 +134,14 @@ class Pipeline:
         await self.table.standing.recall()
         await self.maintain.usual.recall()
         await self.debug.recall()
+        await self.webhooks.start()
         await self.limited.recall()
         bodies: dict[str, Callable[[], Awaitable[float | None]]] = {
             "dispatch": self._dispatch,
             "fanout": self._fanout,
             "settle": self._settle,
             _MAINTAIN: self._maintain,
+            _WEBHOOKS: self.webhooks.turn,
         }
         self._tasks = {name: asyncio.create_task(self._run(name, body)) for name, body in bodies.items()}
 
@@ -149,6 +156,8 @@ class Pipeline:
         await self._end("settle")
         while not self.settle.idle and await self.settle.flush():
             pass
+        await self._end(_WEBHOOKS)
+        await self.webhooks.stop(patience=min(drain, _LAST_ANSWERS))
         await self.debug.tend()
         await self.limited.keep()
         left = await self.dispatch.leave()

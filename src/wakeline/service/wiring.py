@@ -32,6 +32,7 @@ from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Parts, Pipeline
 from wakeline.ports import Clock, Provider
 from wakeline.providers import PROVIDERS
+from wakeline.providers.webhook import WebhookPost
 from wakeline.service import admin_socket, master_key, warm
 from wakeline.service.attention import Attention
 from wakeline.service.clock import SystemClock
@@ -54,6 +55,9 @@ _PATIENCE = 10.0
 
 _TRY_AGAIN = 0.05
 
+_WEBHOOK_CONNECTIONS = 1_000
+"""Connections to all endpoints together; each has its own limit, so that slow ones leave some for the others."""
+
 
 class Gateway:
     """All parts of one gateway, on an open store. `app` serves the API; nothing is sent before `start`."""
@@ -62,6 +66,7 @@ class Gateway:
         self, settings: Settings, store: SqliteStore, secrets: master_key.Keys, clock: Clock, newest: int
     ) -> None:
         self.settings = settings
+        self._store = store
         self._port = 0
         self.health = Health()
         self._clock = clock
@@ -138,6 +143,8 @@ class Gateway:
         providers = None if settings.providers == self.settings.providers else self._providers(settings)
         self.sip.apply(settings)  # first, since it may refuse
         self._portal.apply(settings)
+        if settings.webhooks != self.settings.webhooks:
+            self._parts.webhook_sender = self._webhook_sender(settings)
         self.settings = settings
         self._rest_ports.settings = settings
         self._rest_ports.probe = _probe(settings.bitrix24)
@@ -181,6 +188,7 @@ class Gateway:
             sip_messages=store.sip_messages,
             endpoints=store.endpoints,
             receipts=store.receipts,
+            webhook_sender=self._webhook_sender(self.settings),
             facts=store.settings,
             keeper=store.keeper,
             providers=self._providers(self.settings),
@@ -230,6 +238,13 @@ class Gateway:
             master_key=MasterKey(secrets, store.seals.renew, self._clock),
             calls=self._portal.connector,
         )
+
+    def _webhook_sender(self, settings: Settings) -> WebhookPost:
+        rules = settings.webhooks
+        guard = Guard(resolve=system_resolver, allow_private=rules.allow_private, allow_http=rules.allow_http)
+        http = GuardedClient(guard, ca_file=rules.ca_file, max_connections=_WEBHOOK_CONNECTIONS)
+        self._clients.push_async_callback(http.aclose)
+        return WebhookPost(rules, self._clock, http, apps=self._store.apps, credentials=self._store.credentials)
 
     def _providers(self, settings: Settings) -> dict[ProviderKind, Provider]:
         providers, http = make_providers(settings, self._clock)

@@ -28,6 +28,7 @@ from wakeline.service.receipt_signing import ReceiptSigner
 from wakeline.storage.memory import MemoryStore
 from wakeline.storage.sealing import Sealer
 from wakeline.wire.credential_file import Expectation, Inspection, inspect
+from webhook_listener import Listener
 
 START = 1_795_000_000_000
 TOKEN = "ab" * 32
@@ -114,6 +115,7 @@ class Gateway:
                 sip_messages=store.sip_messages,
                 endpoints=store.endpoints,
                 receipts=store.receipts,
+                webhook_sender=Listener(),
                 facts=store.settings,
                 keeper=store.keeper,
                 providers=dict(self.posts),

@@ -1,0 +1,294 @@
+"""Results webhooks: programs of others are told of events, each in order, signed, once by id, as long as it takes (ADR 34).
+
+    journal -> courier of each endpoint -> sender -> delivery log and cursor, all endpoints in one commit
+
+An endpoint is a cursor over the journal: an event is on disk in the commit that makes it true, so nothing is lost between that and
+here, nothing is paid where nobody listens, and a slow receiver costs no memory. None of this is on the way of a push: it has a task
+of its own whose turns are short, and connections of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+
+from wakeline.model.errors import Conflict, InvalidRequest, WakelineError
+from wakeline.model.event import Event, EventData, EventType
+from wakeline.model.webhook import Disabled, Endpoint, EndpointHealth, Message, MessageState, lane_of
+from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.webhooks.courier import Courier
+from wakeline.pipeline.webhooks.journal import MOST_REPLAYED, Pages, between, event_at
+from wakeline.pipeline.webhooks.order import REPLAYED, Flight
+from wakeline.pipeline.webhooks.progress import Changes
+from wakeline.ports.webhooks import Progress, Said
+
+MOST_WAITING = 20_000
+"""Rows that are read back at a start: more than may be set aside and replayed together."""
+_PAGES = 4
+"""Pages of the journal read for one endpoint in one turn."""
+_LAST_WORD = "the endpoint was disabled"
+_TEST = "This is a test: nothing happened."
+
+_log = structlog.get_logger()
+
+
+class Webhooks:
+    """Tells all endpoints. `ring` has `turn` called soon."""
+
+    def __init__(self, parts: Parts, ring: Callable[[], None]) -> None:
+        self._parts = parts
+        self._ring = ring
+        self._couriers: dict[int, Courier] = {}
+        self._new: set[int] = set()
+        self._flights: set[asyncio.Task[None]] = set()
+        self._changes = Changes(parts.endpoints, parts.clock, self._health_of)
+        self._last_test = 0
+        self._running = False
+        parts.endpoints.listen(self._changed)
+        parts.events.listen(self.wake)
+
+    # --- life
+
+    async def start(self) -> None:
+        """Go on where a process before this one ended."""
+        self._running = True
+        self._new = {endpoint.id for endpoint in self._parts.endpoints.all() if endpoint.disabled is None}
+
+    async def stop(self, *, patience: float) -> None:
+        """Start nothing more, give answers that are under way so many seconds, and write what was told."""
+        self._running = False
+        if self._flights:
+            await asyncio.wait(self._flights, timeout=patience)
+        for flight in self._flights:
+            flight.cancel()
+        await asyncio.gather(*self._flights, return_exceptions=True)
+        try:
+            await self._changes.flush()
+        except WakelineError as error:
+            _log.warning("webhook.progress_lost", detail=error.detail)
+
+    def wake(self) -> None:
+        """Say that the journal grew; costs nothing where nobody is told."""
+        if self._couriers or self._new:
+            self._ring()
+
+    @property
+    def busy(self) -> int:
+        """Return how many messages are on their way."""
+        return len(self._flights)
+
+    async def turn(self) -> float | None:
+        """Read on, start what may be started, write what was told; returns the seconds until it wants to be called again."""
+        while self._new:
+            await self._open(next(iter(self._new)))
+        pages = Pages(self._parts.events, await self._parts.events.last()) if self._couriers else None
+        more = False
+        for courier in list(self._couriers.values()):
+            if pages is not None and not self._changes.full:
+                more |= await self._serve(courier, pages)
+        if self._changes.wait() == 0.0:
+            await self._changes.flush()
+        return 0.0 if more else self._wait()
+
+    async def _open(self, number: int) -> None:
+        """Begin to tell an endpoint, or an endpoint that was enabled."""
+        endpoints = self._parts.endpoints
+        endpoint, health = endpoints.get(number), endpoints.health(number)
+        if endpoint is not None and endpoint.disabled is None:
+            waiting = await endpoints.waiting(number, limit=MOST_WAITING)
+            above = await self._above(number, health.cursor)
+            self._couriers[number] = Courier(
+                endpoint, health, waiting, above, lambda row: self._changes.note(number, row)
+            )
+        self._new.discard(number)
+
+    async def _above(self, endpoint: int, cursor: int) -> set[int]:
+        """Return the numbers above the cursor that are in the log: they were told before others that are not."""
+        above: set[int] = set()
+        place: int | None = None
+        while True:
+            page = await self._parts.endpoints.log(endpoint, cursor=place, limit=500)
+            found = {row.seq for row in page.messages if row.seq > cursor}
+            above |= found
+            place = page.cursor
+            if place is None or len(found) < len(page.messages):
+                return above
+
+    async def _serve(self, courier: Courier, pages: Pages) -> bool:
+        """Read on for an endpoint and start what may be; tells whether there is more to read at once."""
+        clock, rules = self._parts.clock, self._parts.settings.webhooks
+        for _ in range(_PAGES):
+            before = courier.read_to
+            if courier.hungry:
+                courier.read(*await pages.after(before), clock.now(), rules)
+            if courier.read_to == before:
+                break
+            await asyncio.sleep(0)
+        if self._couriers.get(courier.endpoint.id) is not courier or not self._running:
+            return False
+        for flight in courier.start(clock.now(), rules.max_connections):
+            task = asyncio.create_task(self._carry(courier, flight))
+            self._flights.add(task)
+            task.add_done_callback(self._flights.discard)
+        return courier.hungry and courier.read_to != before
+
+    def _wait(self) -> float | None:
+        now, most = self._parts.clock.now(), self._parts.settings.webhooks.max_connections
+        waits = [wait / 1000 for one in self._couriers.values() if (wait := one.wait(now, most)) is not None]
+        written = self._changes.wait()
+        return min(waits if written is None else [*waits, written], default=None)
+
+    # --- one message
+
+    async def _carry(self, courier: Courier, flight: Flight) -> None:
+        """Take one message to its endpoint, and note what it said."""
+        event = flight.event
+        try:
+            event = event or await event_at(self._parts.events, flight.seq)
+            said = None if event is None else await self._send(courier.endpoint, event)
+        except WakelineError as error:  # its secret cannot be read, or the store cannot
+            said = Said(status=0, detail=error.detail)
+        now = self._parts.clock.now()
+        if said is None:
+            courier.forgotten(flight, now)
+        elif self._couriers.get(courier.endpoint.id) is not courier:
+            self._changes.note(courier.endpoint.id, _ended(flight.message, said, now))
+        else:
+            retry_for = self._parts.settings.webhooks.retry_for
+            courier.said(flight, said, now, chance=self._parts.entropy(), retry_for=retry_for)
+            if said.gone is not None:
+                await self.disable(courier.endpoint, said.gone)
+        self._ring()
+
+    async def _send(self, endpoint: Endpoint, event: Event) -> Said:
+        secrets = await self._parts.endpoints.secrets(endpoint.id)
+        return await self._parts.webhook_sender.send(endpoint, secrets, event)
+
+    # --- what may be asked
+
+    async def try_now(self, endpoint: Endpoint) -> Said:
+        """Send a `webhook.test` at once and return what came back; logged under a number of its own below 0.
+
+        Raises NotFound, SecretError.
+        """
+        now = self._parts.clock.now()
+        self._last_test = min(-now, self._last_test - 1)
+        event = Event(type=EventType.WEBHOOK_TEST, at=now, data=EventData(note=_TEST), seq=self._last_test)
+        said = await self._send(endpoint, event)
+        row = _row(endpoint, event, MessageState.WAITING, now)
+        self._changes.note(endpoint.id, _ended(row, said, self._parts.clock.now()))
+        await self._changes.flush()
+        return said
+
+    async def replay(
+        self, endpoint: Endpoint, *, seqs: Sequence[int] = (), since: int | None = None, until: int | None = None
+    ) -> int:
+        """Tell messages again, by number or by time (Unix ms, both ends count); returns how many will be.
+
+        What the journal has forgotten, and what is not told yet, is left out. Raises Conflict for a disabled endpoint and for
+        one that has too many waiting, InvalidRequest for more than `MOST_REPLAYED`.
+        """
+        if endpoint.disabled is not None:
+            raise Conflict("The endpoint is disabled", fix="Enable it first.")
+        await self._changes.flush()
+        courier = self._couriers.get(endpoint.id)
+        told = self._health_of(endpoint.id).cursor
+        events = await self._wanted(endpoint, seqs, since, until, told)
+        waiting = {row.seq: row for row in await self._parts.endpoints.waiting(endpoint.id, limit=MOST_WAITING)}
+        if len(waiting) + len(events) > MOST_WAITING // 2 + MOST_REPLAYED // 2:
+            raise Conflict(f"{len(waiting)} messages wait already", fix="Replay more when these are told.")
+        now = self._parts.clock.now()
+        rows = [
+            msgspec.structs.replace(waiting[event.seq], due=now)
+            if event.seq in waiting
+            else _row(endpoint, event, MessageState.WAITING, now, REPLAYED)
+            for event in events
+        ]
+        if courier is not None:
+            rows = [row for row in rows if row.seq not in courier.order.flying]
+        for row in rows:
+            self._changes.note(endpoint.id, row)
+            if courier is not None:
+                courier.order.put(row)
+        await self._changes.flush()
+        self._ring()
+        return len(rows)
+
+    async def _wanted(
+        self, endpoint: Endpoint, seqs: Sequence[int], since: int | None, until: int | None, told: int
+    ) -> list[Event]:
+        if len(seqs) > MOST_REPLAYED:
+            raise InvalidRequest(f"these are more than {MOST_REPLAYED} messages", fix="Ask for them in parts.")
+        if not seqs:
+            return await between(self._parts.events, endpoint, since or 0, until, told)
+        found = [await event_at(self._parts.events, seq) for seq in seqs if 0 < seq <= told]
+        return [event for event in found if event is not None and endpoint.wants(event.type, event.app)]
+
+    async def enable(self, endpoint: Endpoint) -> None:
+        """Tell an endpoint of what happens from now on; what it missed can be replayed. Raises NotFound."""
+        health = EndpointHealth(cursor=await self._parts.events.last())
+        await self._parts.endpoints.record([Progress(endpoint=endpoint.id, health=health)])
+        await self._parts.endpoints.change(msgspec.structs.replace(endpoint, disabled=None))
+
+    async def disable(self, endpoint: Endpoint, why: Disabled) -> None:
+        """Tell an endpoint nothing more, and give up what waits for it. Raises NotFound."""
+        await self._changes.flush()
+        await self._parts.endpoints.change(msgspec.structs.replace(endpoint, disabled=why))
+        now = self._parts.clock.now()
+        for row in await self._parts.endpoints.waiting(endpoint.id, limit=MOST_WAITING):
+            detail = row.detail or _LAST_WORD
+            self._changes.note(
+                endpoint.id, msgspec.structs.replace(row, state=MessageState.GIVEN_UP, at=now, detail=detail)
+            )
+        await self._changes.flush()
+        _log.warning("webhook.disabled", endpoint=endpoint.public_id, why=why.value)
+
+    # --- within
+
+    def _health_of(self, endpoint: int) -> EndpointHealth:
+        courier = self._couriers.get(endpoint)
+        return self._parts.endpoints.health(endpoint) if courier is None else courier.health
+
+    def _changed(self, number: int) -> None:
+        """Follow a change of an endpoint."""
+        endpoint, courier = self._parts.endpoints.get(number), self._couriers.get(number)
+        if endpoint is None or endpoint.disabled is not None:
+            self._couriers.pop(number, None)
+            self._new.discard(number)
+        elif courier is not None:
+            courier.endpoint = endpoint
+            courier.hurry(self._parts.clock.now())
+        elif self._running:
+            self._new.add(number)
+        self._ring()
+
+
+def _row(endpoint: Endpoint, event: Event, state: MessageState, now: int, detail: str = "") -> Message:
+    return Message(
+        endpoint=endpoint.id,
+        seq=event.seq,
+        type=event.type,
+        state=state,
+        app=event.app,
+        lane=lane_of(event),
+        detail=detail,
+        at=now,
+        due=now,
+    )
+
+
+def _ended(row: Message, said: Said, now: int) -> Message:
+    """Return the row of a message that is not tried again, whatever was said."""
+    return msgspec.structs.replace(
+        row,
+        state=MessageState.TAKEN if said.taken else MessageState.GIVEN_UP,
+        tries=row.tries + 1,
+        status=said.status,
+        detail=said.detail,
+        duration=said.duration,
+        at=now,
+        first=row.first or now,
+    )

@@ -1,0 +1,42 @@
+"""Somebody's program that is told of events, without a network: it keeps what it took and answers as it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from wakeline.model.event import Event
+from wakeline.model.webhook import Endpoint, EndpointSecret
+from wakeline.ports.webhooks import Said
+
+TAKEN = Said(status=204, duration=3)
+DOWN = Said(status=0, detail="no connection")
+
+
+class Listener:
+    """Implements `ports.webhooks.WebhookSender`. `answer` says what is answered to a message of an endpoint."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[Endpoint, Event], Said] = lambda _endpoint, _event: TAKEN
+        self.asked: list[tuple[Endpoint, Event]] = []
+        self.taken: list[tuple[Endpoint, Event]] = []
+        self.signed: list[int] = []
+        self.at_once = 0
+        self.most_at_once = 0
+
+    async def send(self, endpoint: Endpoint, secrets: Sequence[EndpointSecret], event: Event) -> Said:
+        """Keep a message, and answer after others had their turn."""
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.asked.append((endpoint, event))
+        self.signed.append(len(secrets))
+        await asyncio.sleep(0)
+        said = self.answer(endpoint, event)
+        if said.taken:
+            self.taken.append((endpoint, event))
+        self.at_once -= 1
+        return said
+
+    def ids(self) -> list[str]:
+        """Return the `webhook-id` of everything that was taken, in order."""
+        return [endpoint.message_id(event.seq) for endpoint, event in self.taken]
