@@ -37,7 +37,14 @@ def test_a_secret_is_read_with_its_prefix_and_without() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "whsec_", "whsec_c2hvcnQ=", "whsec_" + "QUFB" * 22, "whsec_no secret at all!", "whsec_MfKQ9r8GKYqrTwjUPD8ILPé"],
+    [
+        "",
+        "whsec_",
+        "whsec_c2hvcnQ=",
+        "whsec_" + "QUFB" * 22,
+        "whsec_no secret at all!",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPé",
+    ],
 )
 def test_what_is_no_secret_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
