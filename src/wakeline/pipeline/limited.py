@@ -14,22 +14,22 @@ import msgspec
 
 from wakeline.model.app import App
 from wakeline.model.notification import PushType
-from wakeline.pipeline.limits import Count, Limited, UserLimits
+from wakeline.pipeline.limits import Limited, UserLimits
 from wakeline.pipeline.parts import Parts
 
 MOST_KEPT = 5_000
 
-_SLICE = 5_000
-"""So many counts are looked at before others get the loop: about a millisecond."""
+_SLICE = 2_000
+"""So many counts are looked at before others get the loop: less than a millisecond."""
 
 _NAME = "limited"
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """What is kept: when it was written (Unix ms), and what was counted of those who were limited then."""
+    """What is kept: when it was written (Unix ms), and of those who were limited then: app, user, type, arrival (Unix ms)."""
 
     at: int
-    counts: list[Count]
+    counts: list[tuple[int, str, PushType, float]]
 
 
 class LimitedUsers:
@@ -55,7 +55,7 @@ class LimitedUsers:
         await self.recall()
         if not self.applies(app):
             return []
-        found = [one async for _, one in self._all(app.id) if _place(one) > after]
+        found = [one async for one in self._all(app.id) if _place(one) > after]
         return heapq.nsmallest(limit, found, key=_place)
 
     async def forget_user(self, app: App, user: str) -> None:
@@ -66,9 +66,10 @@ class LimitedUsers:
 
     async def keep(self) -> None:
         """Write who is limited, for a restart."""
-        counts: list[Count] = []
-        async for count, _ in self._all():
-            counts.append(count)
+        counts: list[tuple[int, str, PushType, float]] = []
+        async for one in self._all():
+            whom = one.app, one.subject, one.push_type
+            counts.append((*whom, self._limits.arrival(whom)))
             if len(counts) == MOST_KEPT:
                 break
         if counts or self._written:
@@ -85,19 +86,17 @@ class LimitedUsers:
         kept = msgspec.json.decode(text, type=_Kept)
         # A wall clock that was set back meanwhile would limit them for longer than was meant.
         back = max(0, kept.at - self._parts.clock.now())
-        self._limits.recall([(app, user, push_type, at - back) for app, user, push_type, at in kept.counts])
+        self._limits.recall({(app, user, push_type): at - back for app, user, push_type, at in kept.counts})
         self._written = True
 
-    async def _all(self, app: int | None = None) -> AsyncIterator[tuple[Count, Limited]]:
+    async def _all(self, app: int | None = None) -> AsyncIterator[Limited]:
         """Yield who is limited now, of an app or of all, giving way to others now and then."""
-        now = self._parts.clock.now()
-        for number, count in enumerate(self._limits.counts(), 1):
-            if app is None or count[0] == app:
-                one = self._limits.limit_of(count, now)
-                if one is not None:
-                    yield count, one
-            if number % _SLICE == 0:
-                await asyncio.sleep(0)
+        now, everybody = self._parts.clock.now(), self._limits.subjects()
+        for first in range(0, len(everybody), _SLICE):
+            for one in self._limits.among(everybody[first : first + _SLICE], now):
+                if app in (None, one.app):
+                    yield one
+            await asyncio.sleep(0)
 
 
 def _place(one: Limited) -> tuple[str, PushType]:

@@ -8,7 +8,7 @@ its slot takes that slot over, since it supersedes that push. Calls are not book
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -55,8 +55,8 @@ class Limited(msgspec.Struct, frozen=True, kw_only=True):
     until: int
 
 
-Count = tuple[int, str, PushType, float]
-"""What is counted of a user: app, user, type, and the theoretical arrival time (Unix ms)."""
+Subject = tuple[int, str, PushType]
+"""Of whom is counted what: app, user, type."""
 
 
 def rates(limits: Limits) -> dict[PushType, Rate]:
@@ -80,6 +80,7 @@ class UserLimits:
     def __init__(self, limits: Limits) -> None:
         self.configure(limits)
         self._arrivals: dict[tuple[int, str, PushType], float] = {}
+        self._reached: dict[Subject, None] = {}
         self._booked: dict[tuple[int, str, PushType, str], int] = {}
         self._now = 0
 
@@ -106,11 +107,16 @@ class UserLimits:
                 return Charge(app, subject, push_type, booked, collapse, taken_over=True)
         arrival, at = self._arrivals.get(key, 0.0), now
         if arrival > now:
-            at = max(now, round(arrival - rate.tolerance))
+            slot = round(arrival - rate.tolerance)
+            at = max(now, slot)
             if at > now and at >= latest:
                 return at
+            if slot + rate.interval > now:
+                self._reached[key] = None
         else:
             arrival = float(now)
+            if rate.burst == 1:
+                self._reached[key] = None
         self._arrivals[key] = arrival + rate.interval
         if collapse and at > now:
             self._booked[(*key, collapse)] = at
@@ -133,36 +139,42 @@ class UserLimits:
 
     def limited(self, app: int, subject: str, now: int) -> list[Limited]:
         """Return of which types a user may have no more now."""
-        found = (self._arrivals.get((app, subject, push_type)) for push_type in self._rates)
-        counts = [
-            (app, subject, push_type, at) for push_type, at in zip(self._rates, found, strict=True) if at is not None
+        return self.among([(app, subject, push_type) for push_type in self._rates], now)
+
+    def among(self, subjects: Iterable[Subject], now: int) -> list[Limited]:
+        """Return those who may have no more now."""
+        if not self._enabled:
+            return []
+        arrivals, over = self._arrivals, {push_type: rate.tolerance + now for push_type, rate in self._rates.items()}
+        return [
+            Limited(app=app, subject=subject, push_type=push_type, until=round(arrival - over[push_type] + now))
+            for app, subject, push_type in subjects
+            if (arrival := arrivals.get((app, subject, push_type), 0.0)) > over[push_type]
         ]
-        return [one for count in counts if (one := self.limit_of(count, now)) is not None]
 
-    def limit_of(self, count: Count, now: int) -> Limited | None:
-        """Return what a count means now: a limit, or None if there is still something left."""
-        app, subject, push_type, arrival = count
-        until = round(arrival - self._rates[push_type].tolerance)
-        if not self._enabled or until <= now:
-            return None
-        return Limited(app=app, subject=subject, push_type=push_type, until=until)
+    def arrival(self, whom: Subject) -> float:
+        """Return the theoretical arrival time (Unix ms) that is kept of a user; 0 if there is none."""
+        return self._arrivals.get(whom, 0.0)
 
-    def counts(self) -> list[Count]:
-        """Return all that is counted; a copy, so that it may be gone through at leisure."""
-        return [(*key, arrival) for key, arrival in self._arrivals.items()]
+    def subjects(self) -> list[Subject]:
+        """Return who reached a limit not long ago; a copy, so that it may be gone through at leisure."""
+        return list(self._reached)
 
-    def recall(self, counts: Sequence[Count]) -> None:
+    def recall(self, arrivals: Mapping[Subject, float]) -> None:
         """Count on from what was counted before a restart."""
-        self._arrivals |= {(app, subject, push_type): arrival for app, subject, push_type, arrival in counts}
+        self._arrivals |= arrivals
+        self._reached |= dict.fromkeys(arrivals)
 
     def forget_user(self, app: int, subject: str) -> None:
         """Drop all that is known of a user."""
         for push_type in self._rates:
             self._arrivals.pop((app, subject, push_type), None)
+            self._reached.pop((app, subject, push_type), None)
         self._booked = {key: at for key, at in self._booked.items() if key[:2] != (app, subject)}
 
     def forget(self, now: int) -> int:
         """Drop the counters of users who are back to a full allowance; returns how many remain."""
         self._arrivals = {key: arrival for key, arrival in self._arrivals.items() if arrival > now}
+        self._reached = {key: None for key in self._reached if key in self._arrivals}
         self._booked = {key: at for key, at in self._booked.items() if at > now}
         return len(self._arrivals)

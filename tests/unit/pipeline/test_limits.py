@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+from copy import deepcopy
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fuzzing import examples
 from wakeline.config import Limits
 from wakeline.model.notification import PushType
 from wakeline.pipeline.limits import Charge, UserLimits
@@ -92,3 +98,21 @@ def test_counters_of_rested_users_are_forgotten() -> None:
     take(limits)
     take(limits, user="bob", now=NOW + 10 * MINUTE)
     assert limits.forget(NOW + 5 * MINUTE) == 1
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(
+    burst=st.integers(1, 3),
+    steps=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 90), st.booleans()), max_size=40),
+)
+def test_whoever_would_have_to_wait_is_named_and_nobody_else(burst: int, steps: list[tuple[str, int, bool]]) -> None:
+    limits = UserLimits(Limits(alert_per_hour=60, alert_burst=burst))
+    now = NOW
+    for user, seconds, refunded in steps:
+        now += 1000 * seconds
+        charge = take(limits, now, user=user)
+        if refunded and isinstance(charge, Charge):
+            limits.refund(charge)
+        named = {one.subject: one.until for one in limits.among(limits.subjects(), now)}
+        for each in "abc":
+            assert named.get(each, now) == at(take(deepcopy(limits), now, user=each))
