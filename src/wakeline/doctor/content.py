@@ -19,6 +19,7 @@ from wakeline.model.notification import Alert, Content, PushType
 from wakeline.model.route import ProviderKind
 from wakeline.observe.health import Check
 from wakeline.wire import apns, fcm, webpush
+from wakeline.wire.flexisip import external
 
 LATELY = 100
 """Deliveries of an app that are looked at."""
@@ -101,8 +102,7 @@ def _measure(content: Content, provider: ProviderKind) -> tuple[int, int]:
         case ProviderKind.WEBPUSH:
             return webpush.measure(content)[:2]
         case ProviderKind.HTTP:
-            # It takes the text of an alert along, which is a part of what the others take.
-            return webpush.measure(content)[:2]
+            return len(external.text_of(content)), external.TEXT_LIMIT
 
 
 def types(sent: Sent) -> Check:

@@ -2,6 +2,7 @@
 
 Theory: APNs speaks HTTP/2 and nothing else, so it is dialled as its pool does it, proxy and all. The others are asked for `/`
 without a word of ours; whatever they answer, they answered, and their `Date` (RFC 9110 section 6.6.1) says how our clock is.
+Apple takes many short connections for an attack, so whoever answered counts as reachable for a minute.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from wakeline.wire.http2 import Answered as StreamAnswered
 from wakeline.wire.http2 import Connection
 
 _GOODBYE_SECONDS = 0.5
+_FRESH = 60.0
 _SECONDS = 4.0
 """Longest time for a service: a check of the doctor has to end soon."""
 
@@ -35,9 +37,20 @@ class PushServiceProbe:
         self._settings = settings
         self._resolve = resolve
         self._clock = clock
+        self._known: dict[tuple[ProviderKind, str], tuple[float, Answered]] = {}
 
     async def service(self, provider: ProviderKind, url: str) -> Answered:
-        """See `ports.probe.ServiceProbe`."""
+        """See `ports.probe.ServiceProbe`; an answer is taken to be good for a minute."""
+        at, known = self._known.get((provider, url), (0.0, None))
+        if known is not None and self._clock.monotonic() - at < _FRESH:
+            return known
+        answer = await self._asked(provider, url)
+        now = self._clock.monotonic()
+        self._known = {place: one for place, one in self._known.items() if now - one[0] < _FRESH}
+        self._known[provider, url] = now, answer
+        return answer
+
+    async def _asked(self, provider: ProviderKind, url: str) -> Answered:
         match provider:
             case ProviderKind.APNS:
                 return await self._dial(url)

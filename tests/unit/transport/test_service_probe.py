@@ -106,11 +106,12 @@ async def servers(tmp_path: Path) -> AsyncIterator[Servers]:
     await asyncio.gather(*servers.busy, return_exceptions=True)
 
 
-def probe(servers: Servers, *, proxy: str = "", base_url: str = "https://localhost") -> PushServiceProbe:
+def probe(servers: Servers, *, proxy: str = "", clock: FakeClock | None = None) -> PushServiceProbe:
     settings = Providers(
-        apns=Apns(ca_file=servers.ca_file, proxy=proxy), fcm=Fcm(ca_file=servers.ca_file, base_url=base_url)
+        apns=Apns(ca_file=servers.ca_file, proxy=proxy),
+        fcm=Fcm(ca_file=servers.ca_file, base_url="https://localhost"),
     )
-    return PushServiceProbe(settings, _resolve, FakeClock())
+    return PushServiceProbe(settings, _resolve, clock or FakeClock())
 
 
 async def test_apns_is_reached_over_http2(servers: Servers) -> None:
@@ -149,6 +150,24 @@ async def test_google_is_asked_for_nothing_and_its_date_tells_how_our_clock_is(s
     assert answer.ahead == 90_000 + clock.now() % 1000
     assert servers.asked[0].startswith(b"GET / HTTP/1.1\r\n")
     assert b"acme" not in servers.asked[0]
+
+
+async def test_who_answered_is_not_asked_again_for_a_minute_and_who_did_not_is(servers: Servers) -> None:
+    port, clock = await servers.serve(servers.http1, alpn="http/1.1"), FakeClock()
+    asking = probe(servers, clock=clock)
+    for _ in range(3):
+        await asking.service(ProviderKind.FCM, f"https://localhost:{port}")
+    once = len(servers.asked)
+    clock.advance(61)
+    await asking.service(ProviderKind.FCM, f"https://localhost:{port}")
+    for server in servers.stack:
+        server.close()
+    clock.advance(61)
+
+    assert (once, len(servers.asked)) == (1, 2)
+    for _ in range(2):
+        with pytest.raises(TransportError):
+            await asking.service(ProviderKind.FCM, f"https://localhost:{port}")
 
 
 @pytest.mark.parametrize("date", ["", "yesterday"])
