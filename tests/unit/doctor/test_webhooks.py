@@ -151,6 +151,13 @@ async def test_what_was_given_up_is_told_for_a_day(world: World) -> None:
     assert (await seen(world, of))[0] == "ok"
 
 
+async def test_a_test_that_was_not_taken_is_no_message_that_was_missed(world: World) -> None:
+    of = await listening(world.store, "results")
+    await told(world.store, of, message(of, -5, MessageState.GIVEN_UP, at=world.clock.now()))
+
+    assert (await seen(world, of))[0] == "ok"
+
+
 async def test_a_journal_that_forgets_sooner_than_messages_are_given_up_is_named(world: World) -> None:
     await listening(world.store)
     short = msgspec.structs.replace(world.settings.retention, events=DAY // 1000)

@@ -5,7 +5,7 @@ A message that is told again has the id it had, so what a crash repeats is what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from wakeline.model.webhook import EndpointHealth, Message
 from wakeline.ports import Clock
@@ -20,12 +20,22 @@ MOST = 2_000
 
 
 class Changes:
-    """Gathers and writes; `health_of` returns the health of an endpoint at the time of writing."""
+    """Gathers and writes.
 
-    def __init__(self, endpoints: Endpoints, clock: Clock, health_of: Callable[[int], EndpointHealth]) -> None:
+    `health_of` returns the health of an endpoint at the time of writing; `written` hears of the rows of one that were.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        clock: Clock,
+        health_of: Callable[[int], EndpointHealth],
+        written: Callable[[int, Iterable[Message]], None],
+    ) -> None:
         self._endpoints = endpoints
         self._clock = clock
         self._health_of = health_of
+        self._written = written
         self._rows: dict[int, dict[int, Message]] = {}
         self._since = 0.0
         self._size = 0
@@ -64,6 +74,8 @@ class Changes:
         except BaseException:
             self._keep(rows)
             raise
+        for endpoint, messages in rows.items():
+            self._written(endpoint, messages.values())
 
     def _keep(self, rows: dict[int, dict[int, Message]]) -> None:
         """Put back what was not written, beneath what came meanwhile."""

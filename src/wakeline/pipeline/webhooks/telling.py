@@ -10,7 +10,8 @@ of its own whose turns are short, and connections of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import structlog
@@ -44,7 +45,7 @@ class Webhooks:
         self._couriers: dict[int, Courier] = {}
         self._new: set[int] = set()
         self._flights: set[asyncio.Task[None]] = set()
-        self._changes = Changes(parts.endpoints, parts.clock, self._health_of)
+        self._changes = Changes(parts.endpoints, parts.clock, self._health_of, self._count)
         self._last_test = 0
         self._running = False
         parts.endpoints.listen(self._changed)
@@ -152,6 +153,8 @@ class Webhooks:
         except WakelineError as error:  # its secret cannot be read, or the store cannot
             said = Said(status=0, detail=error.detail)
         now = self._parts.clock.now()
+        if said is not None and not said.taken:
+            self._parts.meter.told(courier.endpoint.public_id, "failed")
         if said is None:
             courier.forgotten(flight, now)
         elif self._couriers.get(courier.endpoint.id) is not courier:
@@ -247,6 +250,15 @@ class Webhooks:
         _log.warning("webhook.disabled", endpoint=endpoint.public_id, why=why.value)
 
     # --- within
+
+    def _count(self, number: int, rows: Iterable[Message]) -> None:
+        """Count messages that came to an end; a test is none, whatever its answer."""
+        endpoint = self._parts.endpoints.get(number)
+        if endpoint is None:
+            return
+        ended = Counter(row.state for row in rows if row.seq > 0 and row.state is not MessageState.WAITING)
+        for state, messages in ended.items():
+            self._parts.meter.told(endpoint.public_id, state.value, messages)
 
     def _health_of(self, endpoint: int) -> EndpointHealth:
         courier = self._couriers.get(endpoint)
