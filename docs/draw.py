@@ -12,6 +12,7 @@ import draw_states
 
 from wakeline.cli import reference as commands
 from wakeline.config import reference as configuration
+from wakeline.edges.rest.webhooks import meanings
 from wakeline.observe import metrics
 
 HERE = Path(__file__).parent
@@ -24,6 +25,7 @@ def pages() -> dict[Path, str]:
         HERE / "reference/configuration.md": configuration.page(),
         HERE / "reference/cli.md": commands.page(),
         HERE / "reference/metrics.md": metrics.page(),
+        HERE / "reference/events.md": meanings.page(),
         draw_states.PAGE: draw_states.page(),
         **draw_api.pages(),
     }

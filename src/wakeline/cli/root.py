@@ -72,6 +72,7 @@ NOUNS: tuple[tuple[str, str, str], ...] = (
     ("queue", "wakeline.cli.queue:app", "What waits to be sent."),
     ("route", "wakeline.cli.route:app", "Routes and the holds on them."),
     ("brake", "wakeline.cli.brake:app", "Routes stopped because too many tokens looked dead."),
+    ("webhook", "wakeline.cli.webhook:app", "Programs of yours that are told of events."),
     ("events", "wakeline.cli.events:app", "What happens, as it happens."),
     ("import", "wakeline.cli.importing:app", "Bring in what another push server left."),
     ("backup", "wakeline.cli.backup:backup", _BACKUP),

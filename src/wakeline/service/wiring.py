@@ -45,6 +45,7 @@ from wakeline.service.portal import Portal
 from wakeline.service.receipt_signing import ReceiptSigner
 from wakeline.service.sip import SipEdge
 from wakeline.storage.sqlite import SqliteStore
+from wakeline.transport import webhook_urls
 from wakeline.transport.guard import Guard, system_resolver
 from wakeline.transport.http import GuardedClient
 from wakeline.transport.probe import TlsProbe
@@ -228,6 +229,7 @@ class Gateway:
             ),
             sip=rest.SipParts(bindings=store.sip_bindings, messages=store.sip_messages, users=store.sip_users),
             endpoints=store.endpoints,
+            judge_webhook=webhook_urls.judge,
             probe=_probe(self.settings.bitrix24),
             services=PushServiceProbe(self.settings.providers, system_resolver, self._clock),
             pipeline=self._pipeline,

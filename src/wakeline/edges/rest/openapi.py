@@ -15,6 +15,7 @@ import msgspec
 from wakeline import __version__
 from wakeline.edges.rest.operations import Idempotent, Media, Operation, Reach
 from wakeline.edges.rest.problems import Problem
+from wakeline.edges.rest.webhooks.meanings import MEANINGS
 from wakeline.model.errors import (
     BodyTooLarge,
     Conflict,
@@ -30,6 +31,8 @@ from wakeline.model.errors import (
     UnsupportedMedia,
     WakelineError,
 )
+from wakeline.model.event import EventType
+from wakeline.wire.event_json import EventView
 
 Json = dict[str, Any]
 
@@ -82,6 +85,7 @@ def build(operations: tuple[Operation, ...]) -> Json:
         "servers": [{"url": "/"}],
         "tags": [{"name": noun} for noun in dict.fromkeys(operation.noun for operation in operations)],
         "paths": paths,
+        "webhooks": {kind.value: {"post": _told(kind, schemas)} for kind in EventType},
         "components": {
             "schemas": schemas.components,
             "securitySchemes": {
@@ -139,6 +143,25 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
         content = {media: {"schema": _body(operation, media, schemas)} for media in operation.accepts}
         described["requestBody"] = {"required": operation.body_required, "content": content}
     return described
+
+
+def _told(kind: EventType, schemas: _Schemas) -> Json:
+    """Return what a webhook is told of events of a type (OpenAPI 3.1, "webhooks")."""
+    text = {"type": "string"}
+    names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    return {
+        "operationId": f"told.{kind.value}",
+        "summary": MEANINGS[kind].words,
+        "tags": ["webhook"],
+        "parameters": [{"name": name, "in": "header", "required": True, "schema": text} for name in names],
+        "requestBody": {"required": True, "content": {Media.JSON.value: {"schema": schemas[EventView]}}},
+        "responses": {
+            "2XX": {"description": "It is taken."},
+            "410": {"description": "The receiver wants no more: the webhook is disabled."},
+            "default": {"description": "It is tried again."},
+        },
+        "security": [],
+    }
 
 
 def _body(operation: Operation, media: str, schemas: _Schemas) -> Json:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from wakeline import ports
-from wakeline.config import Settings
+from wakeline.config import Settings, Webhooks
 from wakeline.observe.health import Health
 from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Pipeline
@@ -21,6 +21,9 @@ from wakeline.wire.credential_file import Expectation, Inspection
 
 Inspect = Callable[[bytes, Expectation], Awaitable[Inspection]]
 """Judges a credential file without keeping anybody waiting, whatever the file asks for."""
+
+JudgeWebhook = Callable[[str, Webhooks], None]
+"""Refuses a URL that webhooks may not go to, as far as no look-up is needed. Raises AddressRefused."""
 
 
 class ConnectedParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +70,7 @@ class RestPorts(msgspec.Struct, kw_only=True):
     connected: ConnectedParts
     sip: SipParts
     endpoints: Endpoints
+    judge_webhook: JudgeWebhook
     probe: Probe
     services: ServiceProbe
     pipeline: Pipeline

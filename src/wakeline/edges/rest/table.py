@@ -34,6 +34,7 @@ from wakeline.edges.rest import (
     sip_users,
     users,
     vapid,
+    webhooks,
 )
 from wakeline.edges.rest.operations import Operation
 
@@ -62,6 +63,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *brakes.OPERATIONS,
     *queue.OPERATIONS,
     *events.OPERATIONS,
+    *webhooks.OPERATIONS,
     *bitrix24.OPERATIONS,
     *sip_push.OPERATIONS,
     *sip_users.OPERATIONS,

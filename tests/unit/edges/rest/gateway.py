@@ -27,6 +27,7 @@ from wakeline.service.ids import KeyMaker
 from wakeline.service.receipt_signing import ReceiptSigner
 from wakeline.storage.memory import MemoryStore
 from wakeline.storage.sealing import Sealer
+from wakeline.transport import webhook_urls
 from wakeline.wire.credential_file import Expectation, Inspection, inspect
 from webhook_listener import Listener
 
@@ -89,6 +90,7 @@ class Gateway:
         self.clock = HandClock()
         self.sealer = Sealer(b"k" * 32)
         self.store = store = MemoryStore(self.clock, self.sealer)
+        self.listener = Listener()
         self.posts = {kind: Post(kind) for kind in ProviderKind}
         self.settings = settings or Settings()
         self.probe = Outlook()
@@ -115,7 +117,7 @@ class Gateway:
                 sip_messages=store.sip_messages,
                 endpoints=store.endpoints,
                 receipts=store.receipts,
-                webhook_sender=Listener(),
+                webhook_sender=self.listener,
                 facts=store.settings,
                 keeper=store.keeper,
                 providers=dict(self.posts),
@@ -152,6 +154,7 @@ class Gateway:
             ),
             sip=SipParts(bindings=store.sip_bindings, messages=store.sip_messages, users=store.sip_users),
             endpoints=store.endpoints,
+            judge_webhook=webhook_urls.judge,
             probe=self.probe,
             services=self.probe,
             pipeline=self.pipeline,

@@ -15,6 +15,7 @@ from wakeline.edges.rest import OPERATIONS, openapi, problem_pages, reference
 from wakeline.edges.rest.operations import Reach
 from wakeline.edges.rest.problems import problem_of
 from wakeline.model.errors import WakelineError
+from wakeline.model.event import EventType
 
 pytestmark = pytest.mark.anyio
 
@@ -38,6 +39,14 @@ def test_every_operation_is_in_the_document(document: Any) -> None:
     }
 
     assert described == {(operation.path, operation.method): operation.name for operation in OPERATIONS}
+
+
+def test_what_webhooks_are_told_is_in_the_document_type_by_type(document: Any) -> None:
+    assert list(document["webhooks"]) == list(EventType)
+    for told in document["webhooks"].values():
+        assert "2XX" in told["post"]["responses"]
+        reference_to_event = told["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        assert reference_to_event.rpartition("/")[2] in document["components"]["schemas"]
 
 
 def test_names_of_operations_are_unique_and_lists_of_scopes_are_there() -> None:

@@ -1,0 +1,305 @@
+"""`wakeline webhook`: programs of yours that are told of events, and what they were told."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from msgspec import UNSET
+from rich.console import RenderableType
+
+from wakeline.cli.context import Ctx
+from wakeline.cli.moments import utc
+from wakeline.cli.noun import noun
+from wakeline.cli.printing import facts, table
+from wakeline.edges.rest.webhooks.endpoints import MadeWebhook, NewWebhook, WebhookPatch
+from wakeline.edges.rest.webhooks.secrets import RotatedView, Rotation
+from wakeline.edges.rest.webhooks.telling import Replay, ReplayView, TriedView, WebhookDelivery, WebhookDeliveryList
+from wakeline.edges.rest.webhooks.views import WebhookList, WebhookStatus, WebhookView
+from wakeline.model.errors import ConfigError
+from wakeline.model.event import EventType
+from wakeline.model.webhook import Shape
+
+app = noun("webhook", "Programs that are told of events.")
+
+Events = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--event",
+        consume_multiple=True,
+        help="The types it is told of, such as push.failed; may be given several times.",
+    ),
+]
+Apps = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--app", consume_multiple=True, help="The apps whose events it is told of; may be given several times."
+    ),
+]
+
+_COLUMNS = ("webhook", "name", "url", "events", "apps", "shape", "standing", "failing since", "last answer")
+_DELIVERIES = ("message", "type", "app", "device", "state", "tries", "answer", "ms", "changed", "next try")
+
+
+def _types(names: list[str] | None) -> tuple[EventType, ...]:
+    """Return types of events by their names. Raises ConfigError (a usage error)."""
+    try:
+        return tuple(EventType(name) for name in names or ())
+    except ValueError as error:
+        raise ConfigError(f"There is no such type of event: {error}.", fix=f"Use {', '.join(EventType)}.") from None
+
+
+def _said(status: int, detail: str) -> str:
+    return " ".join(part for part in (str(status or ""), detail) if part)
+
+
+def _row(one: WebhookView) -> tuple[object, ...]:
+    what = (one.id, one.name, one.url, one.events or "all", one.apps or "all", one.shape)
+    health = one.health
+    return (*what, one.disabled or health.standing, health.failing_since, _said(health.status, health.detail))
+
+
+def _facts(one: WebhookView) -> list[tuple[str, object]]:
+    health = one.health
+    return [
+        *zip(_COLUMNS, _row(one), strict=True),
+        ("failures in a row", health.failures or None),
+        ("next try", health.next_try),
+        ("last taken", health.taken),
+        ("created", one.created),
+    ]
+
+
+@app.command
+async def create(
+    url: str,
+    /,
+    *,
+    event: Events = None,
+    app: Apps = None,
+    shape: Shape = Shape.STANDARD,
+    name: str = "",
+    secret: str = "",
+    context: Ctx,
+) -> None:
+    """Have a program told of events from now on; its signing secret is shown this once.
+
+    Parameters
+    ----------
+    url
+        Where the events are posted to.
+    shape
+        How a message is written: as Standard Webhooks say, or in mesibo's envelope.
+    name
+        To recognise it by.
+    secret
+        A signing secret you have, whsec_...; one is made if it is left out.
+    """
+    new = NewWebhook(url=url, events=_types(event), apps=tuple(app or ()), shape=shape, name=name, secret=secret)
+    async with context.gateway() as gateway:
+        made: MadeWebhook = await gateway.call("webhook.create", body=new)
+    context.printer.result(
+        made,
+        lambda: facts([*_facts(made), ("secret", made.secret), ("", "Keep the secret now: it is not shown again.")]),
+    )
+
+
+@app.command(name="list")
+async def list_(*, context: Ctx) -> None:
+    """List webhooks and how each fares."""
+    async with context.gateway() as gateway:
+        found: WebhookList = await gateway.call("webhook.list")
+    context.printer.result(found, lambda: table(_COLUMNS, [_row(one) for one in found.webhooks]))
+
+
+@app.command
+async def show(webhook: str, /, *, context: Ctx) -> None:
+    """Show a webhook, how it fares and what it was not told yet.
+
+    Parameters
+    ----------
+    webhook
+        Its id, from `wakeline webhook list`.
+    """
+    async with context.gateway() as gateway:
+        one: WebhookStatus = await gateway.call("webhook.show", webhook=webhook)
+    context.printer.result(
+        one,
+        lambda: facts(
+            [
+                *_facts(one),
+                ("waiting", one.waiting or None),
+                ("behind", one.behind or None),
+                ("oldest untold", one.oldest),
+            ]
+        ),
+    )
+
+
+@app.command
+async def update(
+    webhook: str,
+    /,
+    *,
+    url: str | None = None,
+    event: Events = None,
+    all_events: bool = False,
+    app: Apps = None,
+    all_apps: bool = False,
+    shape: Shape | None = None,
+    name: str | None = None,
+    disabled: Annotated[bool | None, Parameter(negative="--enabled")] = None,
+    context: Ctx,
+) -> None:
+    """Change a webhook; what is not given stays. One that is enabled again is told of what happens from then on.
+
+    Parameters
+    ----------
+    webhook
+        Its id, from `wakeline webhook list`.
+    url
+        Where the events are posted to.
+    all_events
+        Tell it of events of every type.
+    all_apps
+        Tell it of events of every app, and of those that belong to none.
+    shape
+        How a message is written.
+    name
+        To recognise it by.
+    disabled
+        Tell it nothing until it is enabled again.
+    """
+    patch = WebhookPatch(
+        url=UNSET if url is None else url,
+        events=() if all_events else _types(event) or UNSET,
+        apps=() if all_apps else tuple(app) if app else UNSET,
+        shape=UNSET if shape is None else shape,
+        name=UNSET if name is None else name,
+        disabled=UNSET if disabled is None else disabled,
+    )
+    async with context.gateway() as gateway:
+        changed: WebhookView = await gateway.call("webhook.change", body=patch, webhook=webhook)
+    context.printer.result(changed, lambda: facts(_facts(changed)))
+
+
+@app.command
+async def delete(webhook: str, /, *, context: Ctx) -> None:
+    """Forget a webhook with its deliveries.
+
+    Parameters
+    ----------
+    webhook
+        Its id, from `wakeline webhook list`.
+    """
+    async with context.gateway() as gateway:
+        await gateway.call("webhook.delete", webhook=webhook)
+    context.printer.result({"deleted": webhook}, lambda: f"The webhook {webhook} is deleted.")
+
+
+@app.command
+async def rotate(webhook: str, /, *, overlap: int = Rotation().overlap, secret: str = "", context: Ctx) -> None:
+    """Change the signing secret; the new one is shown this once.
+
+    Parameters
+    ----------
+    webhook
+        Its id, from `wakeline webhook list`.
+    overlap
+        Seconds for which messages are signed with the former one as well.
+    secret
+        A signing secret you have, whsec_...; one is made if it is left out.
+    """
+    body = Rotation(overlap=overlap, secret=secret)
+    async with context.gateway() as gateway:
+        made: RotatedView = await gateway.call("webhook.rotate", body=body, webhook=webhook)
+    context.printer.result(
+        made, lambda: facts([("secret", made.secret), ("the former one signs until", made.former_until)])
+    )
+
+
+@app.command
+async def test(webhook: str, /, *, context: Ctx) -> int:
+    """Send a test event now and say what the program answered; exit code 1 if it did not take it.
+
+    Parameters
+    ----------
+    webhook
+        Its id, from `wakeline webhook list`.
+    """
+    async with context.gateway() as gateway:
+        tried: TriedView = await gateway.call("webhook.test", webhook=webhook)
+    context.printer.result(
+        tried,
+        lambda: facts([("taken", tried.taken), ("answer", _said(tried.status, tried.detail)), ("ms", tried.duration)]),
+    )
+    return 0 if tried.taken else 1
+
+
+@app.command
+async def deliveries(
+    webhook: str,
+    /,
+    *,
+    state: Literal["waiting", "taken", "given_up"] | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+    context: Ctx,
+) -> None:
+    """List what a webhook was told and what it answered, the newest first.
+
+    Parameters
+    ----------
+    webhook
+        Its id, from `wakeline webhook list`.
+    state
+        Only those in this state.
+    limit
+        How many at most, up to 500.
+    cursor
+        Go on where a list ended: its `next_cursor`.
+    """
+    query = {"state": state, "limit": limit, "cursor": cursor}
+    async with context.gateway() as gateway:
+        found: WebhookDeliveryList = await gateway.call("webhook.deliveries", query=query, webhook=webhook)
+    context.printer.result(found, lambda: _deliveries(found, context))
+
+
+def _deliveries(found: WebhookDeliveryList, context: Ctx) -> RenderableType:
+    if found.next_cursor is not None:
+        context.printer.remark(f"There are more: --cursor {found.next_cursor}")
+    return table(_DELIVERIES, [_delivery_row(one) for one in found.deliveries])
+
+
+def _delivery_row(one: WebhookDelivery) -> tuple[object, ...]:
+    what = (one.id, one.type, one.app, one.device, one.state, one.tries)
+    return (*what, _said(one.status, one.detail), one.duration, one.changed, one.next_try)
+
+
+@app.command
+async def replay(
+    webhook: str,
+    /,
+    *messages: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    context: Ctx,
+) -> None:
+    """Tell a webhook again, under the ids it knows: some messages, or all of a range of time.
+
+    Parameters
+    ----------
+    webhook
+        Its id, from `wakeline webhook list`.
+    messages
+        Their ids, from `wakeline webhook deliveries`.
+    since
+        Instead: all events from this time on, such as 2026-11-20T08:00; UTC unless it says otherwise.
+    until
+        Until this time.
+    """
+    body = Replay(ids=messages, since=utc(since), until=utc(until))
+    async with context.gateway() as gateway:
+        told: ReplayView = await gateway.call("webhook.replay", body=body, webhook=webhook)
+    context.printer.result(told, lambda: f"{told.messages} messages are told again.")
