@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from wakeline.doctor import phones
 from wakeline.doctor.checking import DoctorPorts, failed, fine, many, skipped, warning
 from wakeline.doctor.sender import need_for
 from wakeline.doctor.users import of_one, of_users
@@ -93,14 +94,19 @@ def judge(sample: Sample, ports: DoctorPorts) -> list[Check]:
         ]
     stale = 1000 * ports.settings.devices.stale_after
     if ports.user:
-        of_user = of_one(slug, ports.user, sample.devices, sample.now, stale)
+        own = of_one(slug, ports.user, sample.devices, sample.now, stale)
     elif not sample.devices:
         return [skipped(f"devices of {slug}", "No device is registered.")]
     else:
-        of_user = of_users(slug, sample.devices, sample.now)
+        own = of_users(slug, sample.devices, sample.now)
     if not sample.devices:
-        return [of_user]
-    return [covered(sample), apple_by_google(sample), environments(sample), shapes(sample), of_user]
+        return [own]
+    told = (
+        phones.of_user(slug, ports.user, sample.devices, sample.now)
+        if ports.user
+        else phones.of_app(slug, sample.devices, sample.among)
+    )
+    return [covered(sample), apple_by_google(sample), environments(sample), shapes(sample), own, told]
 
 
 def covered(sample: Sample) -> Check:

@@ -40,7 +40,7 @@ async def test_where_all_is_well_nothing_is_odd(world: World) -> None:
     found = await registered.look(ports_in(world))
 
     assert {check.status for check in found} == {Status.OK, Status.SKIPPED}
-    assert [check.name for check in found if check.status is Status.SKIPPED] == ["FCM on iOS of acme"]
+    assert [check.name for check in found if check.status is Status.SKIPPED] == ["FCM on iOS of acme", "phones of acme"]
 
 
 async def test_a_project_that_no_credential_covers_is_named(world: World) -> None:
