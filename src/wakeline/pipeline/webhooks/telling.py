@@ -32,6 +32,8 @@ _PAGES = 4
 """Pages of the journal read for one endpoint in one turn."""
 _LAST_WORD = "the endpoint was disabled"
 _TEST = "This is a test: nothing happened."
+_TESTS = -(10**13)
+"""Tests are numbered from here on by the time (Unix ms): below all events, the newest first in the log as they are."""
 
 _log = structlog.get_logger()
 
@@ -46,7 +48,7 @@ class Webhooks:
         self._new: set[int] = set()
         self._flights: set[asyncio.Task[None]] = set()
         self._changes = Changes(parts.endpoints, parts.clock, self._health_of, self._count)
-        self._last_test = 0
+        self._last_test = _TESTS
         self._running = False
         parts.endpoints.listen(self._changed)
         parts.events.listen(self.wake)
@@ -178,7 +180,7 @@ class Webhooks:
         Raises NotFound, SecretError.
         """
         now = self._parts.clock.now()
-        self._last_test = min(-now, self._last_test - 1)
+        self._last_test = max(_TESTS + now, self._last_test + 1)
         event = Event(type=EventType.WEBHOOK_TEST, at=now, data=EventData(note=_TEST), seq=self._last_test)
         said = await self._send(endpoint, event)
         row = _row(endpoint, event, MessageState.WAITING, now)
