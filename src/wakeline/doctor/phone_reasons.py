@@ -169,12 +169,15 @@ def system_of(device: Device, kind: str) -> System:
             return System.OTHER
 
 
-def told(device: Device, system: System) -> list[str]:
-    """Return what the device told of its settings that keeps pushes from being seen, most likely first."""
+def told(device: Device, system: System, push_type: PushType | None = None) -> list[str]:
+    """Return what the device told of its settings that keeps pushes (of this type, or of any) from being seen."""
     return [
         reason.said
         for reason in REASONS
-        if reason.fact is not None and system in reason.systems and getattr(device.facts, reason.fact) is reason.when
+        if reason.fact is not None
+        and system in reason.systems
+        and getattr(device.facts, reason.fact) is reason.when
+        and (push_type is None or _fits(reason, push_type))
     ]
 
 
@@ -203,18 +206,18 @@ def possible(device: Device, system: System, push_type: PushType) -> list[str]:
 def every(device: Device, kind: str, now: int, push_type: PushType) -> list[str]:
     """Return all that may keep an accepted push from being seen on a device, what it told of itself first."""
     system = system_of(device, kind)
-    return _known(device, system, now) + possible(device, system, push_type)
+    return _known(device, system, now, push_type) + possible(device, system, push_type)
 
 
 def ask_phone(device: Device, kind: str, now: int, push_type: PushType) -> str:
     """Return what to look at on a device whose push was accepted, in a paragraph; `now` in Unix ms."""
     system = system_of(device, kind)
-    known = _known(device, system, now)
+    known = _known(device, system, now, push_type)
     return " ".join(known or ("Look at the device.", *possible(device, system, push_type)[:_IN_SHORT]))
 
 
-def _known(device: Device, system: System, now: int) -> list[str]:
-    return [said for said in (*told(device, system), unused(device, system, now)) if said]
+def _known(device: Device, system: System, now: int, push_type: PushType) -> list[str]:
+    return [said for said in (*told(device, system, push_type), unused(device, system, now)) if said]
 
 
 def _fits(reason: Reason, push_type: PushType) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,8 @@ async def test_what_the_device_said_of_itself_comes_first(
 ) -> None:
     await world.android()
     await world.device("phone", "alice", f"{kind}:token", facts=facts)
-    key = await world.send("alice")
+    silent: dict[str, Any] = {"alert": None, "data": {"n": 1}} if facts.background_refresh is False else {}
+    key = await world.send("alice", **silent)
     await world.run()
 
     assert words in (await ask(world, uuid_of(key))).fix

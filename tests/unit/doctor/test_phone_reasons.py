@@ -110,3 +110,11 @@ def test_a_token_that_was_confirmed_lately_is_a_sign_of_life_and_a_raw_one_has_n
 def test_a_reason_with_a_fact_has_a_finding_and_none_is_for_nobody() -> None:
     assert all(bool(reason.said) is (reason.fact is not None) for reason in REASONS)
     assert all(reason.systems and (reason.shows or reason.wakes or reason.rings) for reason in REASONS)
+
+
+def test_what_the_device_told_is_no_reason_for_a_push_of_another_type() -> None:
+    device = phone(DeviceFacts(background_refresh=False, notifications_enabled=False))
+    shown, silent = (" ".join(every(device, "apns", NOW, each)) for each in (PushType.ALERT, PushType.BACKGROUND))
+
+    assert ("notifications are switched off" in shown, "background refresh is off" in shown) == (True, False)
+    assert ("notifications are switched off" in silent, "background refresh is off" in silent) == (False, True)
