@@ -57,7 +57,8 @@ def _said(status: int, detail: str) -> str:
 def _row(one: WebhookView) -> tuple[object, ...]:
     what = (one.id, one.name, one.url, one.events or "all", one.apps or "all", one.shape)
     health = one.health
-    return (*what, one.disabled or health.standing, health.failing_since, _said(health.status, health.detail))
+    standing = health.standing if one.disabled is None else f"{health.standing} ({one.disabled})"
+    return (*what, standing, health.failing_since, _said(health.status, health.detail))
 
 
 def _facts(one: WebhookView) -> list[tuple[str, object]]:

@@ -56,6 +56,11 @@ def test_people_read_what_is_not_empty(capsys: pytest.CaptureFixture[str]) -> No
     assert invoke("webhook", "list") == 0
     listed = capsys.readouterr().out
 
+    (webhook,) = [one["id"] for one in printed(capsys, "list")["webhooks"]]
+    assert invoke("webhook", "update", webhook, "--disabled") == 0
+    disabled = capsys.readouterr().out
+
+    assert "disabled (operator)" in disabled
     assert "whsec_" in made
     assert "not shown again" in made
     for word in ("crm", URL, "all", "working"):
