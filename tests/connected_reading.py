@@ -95,6 +95,7 @@ class ReadingWorld:
             endpoints=store.endpoints,
             receipts=store.receipts,
             webhook_sender=Listener(),
+            silence=store.silence,
             facts=store.settings,
             keeper=self.keeper,
             providers={ProviderKind.APNS: Post(ProviderKind.APNS)},

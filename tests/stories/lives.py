@@ -136,6 +136,7 @@ class Life:
                 endpoints=self.store.endpoints,
                 receipts=self.store.receipts,
                 webhook_sender=Listener(),
+                silence=self.store.silence,
                 facts=self.store.settings,
                 keeper=self.disk,
                 providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google},

@@ -103,6 +103,7 @@ class World:
             endpoints=self.store.endpoints,
             receipts=self.store.receipts,
             webhook_sender=self.listener,
+            silence=self.store.silence,
             facts=self.store.settings,
             keeper=self.disk,
             providers={ProviderKind.APNS: self.apple, ProviderKind.FCM: self.google, ProviderKind.WEBPUSH: self.web},

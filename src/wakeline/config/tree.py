@@ -257,6 +257,13 @@ class Debug(_Section, frozen=True):
     """True leaves it open until somebody closes it."""
 
 
+class SilenceSection(_Section, frozen=True):
+    """Phones that are sent to as ever and confirm less: noticed where the devices of an app send receipts."""
+
+    grace: WholeSeconds = 600
+    """Seconds that a phone has to confirm a push; what comes later counts as silence."""
+
+
 class Bitrix24(_Section, frozen=True):
     """Our own Bitrix24 portal: its users, applications and webhooks live in the store."""
 
@@ -376,5 +383,6 @@ class Settings(_Section, frozen=True):
     logs: Logs = Logs()
     webhooks: Webhooks = Webhooks()
     debug: Debug = Debug()
+    silence: SilenceSection = SilenceSection()
     bitrix24: Bitrix24 = Bitrix24()
     sip: Sip = Sip()

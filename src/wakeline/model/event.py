@@ -36,6 +36,7 @@ class EventType(StrEnum):
     PORTAL_MOVED = "portal.moved"
     PORTAL_CLOSED = "portal.closed"
     SILENCE_SUSPECTED = "silence.suspected"
+    SILENCE_ENDED = "silence.ended"
     WEBHOOK_TEST = "webhook.test"
 
 

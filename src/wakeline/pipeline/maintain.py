@@ -25,6 +25,7 @@ from wakeline.pipeline.livecheck import LiveCheck
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.route import CHECK_EVERY, RouteTable
 from wakeline.pipeline.settle import Settle
+from wakeline.pipeline.silence.walk import SilenceWatch
 from wakeline.pipeline.stale import Stale
 from wakeline.pipeline.usual import Usual
 from wakeline.pipeline.way import Way, hold_of
@@ -88,6 +89,7 @@ class Maintain:
         self._stalled = False
         self.stale = Stale(parts)
         self.usual = Usual(parts, table)
+        self.silence = SilenceWatch(parts)
         self.duties = [
             Duty("disk", 1.0, self.watch_disk),
             Duty("expire", 1.0, self.expire),
@@ -101,6 +103,7 @@ class Maintain:
             Duty("webhook log", 10.0, self.prune_webhook_log),
             Duty("stale", 60.0, self.stale.walk),
             Duty("usual", 3600.0, self.usual.write),
+            Duty("silence", 10.0, self.silence.look),
         ]
 
     async def tick(self) -> float:

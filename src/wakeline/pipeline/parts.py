@@ -14,6 +14,7 @@ from wakeline.pipeline.meter import Meter, Silent
 from wakeline.ports.bitrix24 import PortalAccess, PortalCalls, PortalEvents
 from wakeline.ports.bitrix24_connector import EventInbox, Outbox
 from wakeline.ports.receipts import Receipts
+from wakeline.ports.silence import Silence
 from wakeline.ports.sip import SipBindings, SipMessages
 from wakeline.ports.webhooks import Endpoints, WebhookSender
 
@@ -57,6 +58,7 @@ class Parts(msgspec.Struct, kw_only=True):
     endpoints: Endpoints
     receipts: Receipts
     webhook_sender: WebhookSender
+    silence: Silence
     facts: ports.Settings
     keeper: ports.StoreKeeper
     providers: Mapping[ProviderKind, ports.Provider]

@@ -114,6 +114,7 @@ class Pipeline:
         self.maintain = Maintain(parts, self.table, self.settle, self.dispatch, claims, self.checks, self._limits)
         self.maintain.duties.append(Duty("limited", 60.0, self.limited.keep))
         self.maintain.duties.append(Duty("debug", 60.0, self.debug.tend))
+        self.silence = self.maintain.silence
         self.accept = Accept(parts, self.table, self._limits, remembered, self.settle.hearing)
         self.receiving = Receiving(parts)
         self.undo = Undo(parts, self.table, self.settle, self.watch)

@@ -190,6 +190,7 @@ class Gateway:
             endpoints=store.endpoints,
             receipts=store.receipts,
             webhook_sender=self._webhook_sender(self.settings),
+            silence=store.silence,
             facts=store.settings,
             keeper=store.keeper,
             providers=self._providers(self.settings),

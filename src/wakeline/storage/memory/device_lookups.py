@@ -20,6 +20,7 @@ from wakeline.model.device import (
 from wakeline.model.errors import NotFound
 from wakeline.ports import DevicePage, StalePage, StaleTarget, Sweep, VoipPlace
 from wakeline.storage.rows import FORGOTTEN, Whose
+from wakeline.storage.silence import Phone
 
 
 class MemoryDeviceLookups:
@@ -48,6 +49,14 @@ class MemoryDeviceLookups:
             return FORGOTTEN
         device = self._devices[number]
         return Whose(device.id, device.device_id, target_in(device, target).kind.value)
+
+    def phones(self, targets: Sequence[int]) -> dict[int, Phone]:
+        """Return the devices behind targets with what they say of themselves."""
+        owners = {target: self._devices[self._targets[target]] for target in targets if target in self._targets}
+        return {
+            target: Phone(device.id, target_in(device, target).kind.value, device.facts)
+            for target, device in owners.items()
+        }
 
     def targets_of_device(self, device: int) -> list[int]:
         """Return a device's targets."""

@@ -24,6 +24,7 @@ from wakeline.storage.memory.portal_keys import MemoryPortalKeys
 from wakeline.storage.memory.queue import MemoryQueue
 from wakeline.storage.memory.receipts import MemoryReceipts, Noting
 from wakeline.storage.memory.registers import MemoryApiKeys, MemoryApps, MemoryCredentials, MemoryRoutes, MemorySettings
+from wakeline.storage.memory.silence import MemorySilence
 from wakeline.storage.memory.sip import MemorySipBindings, MemorySipMessages, MemorySipUsers
 from wakeline.storage.memory.webhooks import MemoryEndpoints
 
@@ -48,6 +49,7 @@ class MemoryStore:
         self.queue = MemoryQueue(books, noting)
         self.ledger = MemoryLedger(books)
         self.receipts = MemoryReceipts(books, noting, self.ledger)
+        self.silence = MemorySilence(books)
         self.keeper = MemoryKeeper()
         self.portal_access = MemoryPortalAccess(self.apps)
         self.portal_events = MemoryPortalEvents(self.portal_access)
@@ -66,6 +68,7 @@ class MemoryStore:
         self.apps.on_delete(self.brakes.forget_app)
         self.apps.on_delete(self.portal_keys.forget_app)
         self.apps.on_delete(books.forget_app)
+        self.apps.on_delete(self.silence.forget_app)
         self.apps.on_delete(self.devices.forget_app)
         self.apps.on_delete(self.portal_access.forget_app)
         self.portal_access.on_delete(self.portal_events.forget_application)

@@ -49,6 +49,11 @@ def device_of(row: Any, targets: Iterable[Any]) -> Device:
     )
 
 
+def facts_of(column: bytes) -> DeviceFacts:
+    """Return what a device says of itself, as its row keeps it."""
+    return _facts.decode(column)
+
+
 def new_device_row(device: Device) -> tuple[Any, ...]:
     """Return the columns of `insert_device`."""
     return (

@@ -13,6 +13,7 @@ from wakeline.model.device import Candidate, Crowd, Device, Recipient, TargetCha
 from wakeline.model.route import Environment
 from wakeline.ports import DevicePage, StalePage, StaleTarget, Sweep, VoipPlace
 from wakeline.storage.rows import Whose
+from wakeline.storage.silence import Phone
 from wakeline.storage.sqlite import device_forms
 from wakeline.storage.sqlite.forms import json_list
 from wakeline.storage.sqlite.reader import Reader
@@ -97,6 +98,11 @@ class DeviceLookups:
     def whose(self, targets: Sequence[int]) -> Mapping[int, Whose]:
         """Return the devices behind targets, for the ledger."""
         return {row[0]: Whose(row[1], row[2], row[3]) for row in self._reader.all(_SQL["whose"], (json_list(targets),))}
+
+    def phones(self, targets: Sequence[int]) -> Mapping[int, Phone]:
+        """Return the devices behind targets with what they say of themselves."""
+        rows = self._reader.all(_SQL["phones"], (json_list(targets),))
+        return {row[0]: Phone(row[1], row[2], device_forms.facts_of(row[3])) for row in rows}
 
     def targets_of_device(self, device: int) -> list[int]:
         """Return a device's targets, for the ledger."""

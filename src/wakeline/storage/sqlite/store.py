@@ -45,6 +45,7 @@ from wakeline.storage.sqlite.receipts import SqliteReceipts
 from wakeline.storage.sqlite.routes import SqliteRoutes
 from wakeline.storage.sqlite.seals import Seals
 from wakeline.storage.sqlite.settings import SqliteSettings
+from wakeline.storage.sqlite.silence import SqliteSilence
 from wakeline.storage.sqlite.sip import SqliteSipBindings, SqliteSipMessages, SqliteSipUsers
 from wakeline.storage.sqlite.standing import Standing
 from wakeline.storage.sqlite.webhooks import SqliteEndpoints
@@ -98,6 +99,7 @@ class SqliteStore:
     sip_messages: SqliteSipMessages
     sip_users: SqliteSipUsers
     endpoints: SqliteEndpoints
+    silence: SqliteSilence
     seals: Seals
 
     def __init__(
@@ -175,6 +177,7 @@ class SqliteStore:
         standing = Standing(books.lanes, self.apps, self.routes)
         self.ledger = SqliteLedger(main, reader, books, standing, self.devices.whose, self.devices.targets_of_device)
         self.receipts = SqliteReceipts(main, reader, books, self.devices, self.routes, self.ledger)
+        self.silence = SqliteSilence(main, reader, self.apps, self.events, self.devices.phones)
         ballast.reserve()
 
     def _open_file(self, kind: Kind, path: Path, cache_kib: int, ballast: Ballast) -> tuple[Writer, Reader]:
@@ -207,12 +210,14 @@ class SqliteStore:
         await self.portal_rules.load()
         await self.sip_users.load()
         await self.endpoints.load()
+        await self.silence.load()
         self.apps.on_delete(self.credentials.forget_app)
         self.apps.on_delete(self.routes.forget_app)
         self.apps.on_delete(self.brakes.forget_app)
         self.apps.on_delete(self.portal_keys.forget_app)
         self.apps.on_delete(lambda app: self.queue.forget_app(app, FORGET_BATCH))
         self.apps.on_delete(self.devices.forget_app)
+        self.apps.on_delete(self.silence.forget_app)
         self.apps.on_delete(self.portal_access.forget_app)
         self.portal_access.on_delete(self.portal_events.forget_application)
         self.apps.on_delete(self.installations.forget_app)

@@ -118,6 +118,7 @@ class Gateway:
                 endpoints=store.endpoints,
                 receipts=store.receipts,
                 webhook_sender=self.listener,
+                silence=store.silence,
                 facts=store.settings,
                 keeper=store.keeper,
                 providers=dict(self.posts),

@@ -205,6 +205,11 @@ WHERE t.id BETWEEN ? AND ?;
 SELECT t.id, d.id, d.device_id, t.kind
 FROM json_each(?) AS wanted CROSS JOIN target AS t ON t.id = wanted.value CROSS JOIN device AS d ON d.id = t.device;
 
+-- name: phones
+-- Read what the devices behind the targets named by a JSON list say of themselves.
+SELECT t.id, d.id, t.kind, d.facts
+FROM json_each(?) AS wanted CROSS JOIN target AS t ON t.id = wanted.value CROSS JOIN device AS d ON d.id = t.device;
+
 -- name: owners
 -- Read the devices that own the targets named by a JSON list.
 SELECT t.id, d.id, d.app, d.device_id, d.generation, d.connected_until, d.created, d.seen, d.users, d.tags, d.facts,
