@@ -14,7 +14,7 @@ import math
 _ALIKE = 0.3
 """How much alike the deliveries of one phone go: the n-th of them counts 1 / (1 + n * this), from 0."""
 
-_LOUDEST = 5.0
+_LOUDEST = 3.5
 """The most that one phone may add, however often it says nothing."""
 
 _PHONES = 500

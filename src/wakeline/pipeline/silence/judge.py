@@ -35,8 +35,12 @@ RATIO = 0.5
 WORST = 0.85
 """The highest share of what is usual that is called silence."""
 
-PHONES = 5
+PHONES = 6
 """Phones that must have said nothing."""
+
+BETTER = 0.65
+"""What a silence that lasts is taken to be, of what is usual, while its end is looked for: not what was measured as it was
+noticed, which was noticed because it was low."""
 
 ENOUGH = 12.0
 """A sum that is called the end of a silence."""
@@ -78,7 +82,9 @@ class Judge:
         self.tally = tally
         self.suspicions = list(suspicions)
         self._doubts: dict[Slice, Doubt] = {}
-        self._hopes: dict[Slice, Doubt] = {one.part: self._hope(one) for one in self.suspicions if one.until is None}
+        self._hopes: dict[Slice, Doubt] = {
+            one.part: Doubt(BETTER, sign=-1) for one in self.suspicions if one.until is None
+        }
         self._hour = 0
         self._judged_until = max((one.until or one.noticed for one in self.suspicions), default=0)
         tally.set_episodes(self.suspicions)
@@ -216,13 +222,10 @@ class Judge:
         self._doubts.clear()
         if change.until is None:
             self.suspicions.append(change)
-            self._hopes[change.part] = self._hope(change)
+            self._hopes[change.part] = Doubt(BETTER, sign=-1)
         else:
             self.suspicions = [
                 change if one.part == change.part and one.until is None else one for one in self.suspicions
             ]
             del self._hopes[change.part]
         self.tally.set_episodes(self.suspicions)
-
-    def _hope(self, suspicion: Suspicion) -> Doubt:
-        return Doubt(max(0.1, min(0.75, suspicion.rate / suspicion.usual)), sign=-1)

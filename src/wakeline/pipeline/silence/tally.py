@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from wakeline.model.route import Lane
-from wakeline.model.silence import HOUR, WHOLE, Count, Slice, SliceKind, Suspicion, Traits, slices_of
+from wakeline.model.silence import HOUR, WHOLE, Count, Slice, Suspicion, Traits, slices_of
 
 DAY, WEEK = 24, 168
 
