@@ -108,7 +108,9 @@ class Suspicion(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def note(self) -> str:
         """Say it for people: who, how much less than usual, and what most likely is behind it."""
-        words = self.part.words[0].upper() + self.part.words[1:]
+        words = self.part.words
+        if self.part.kind in {SliceKind.APP, SliceKind.MODEL}:
+            words = words[0].upper() + words[1:]
         usual = f"usually {self.usual:.0%}"
         if self.lasting:
             return f"{words}: the silence has gone on for a week, and counts as usual from now on."

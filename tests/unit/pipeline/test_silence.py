@@ -96,7 +96,7 @@ class TestAModelOfWhichTwoFifthsAreSwallowed:
 @pytest.mark.parametrize(
     ("silent", "part"),
     [
-        (lambda traits: True, WHOLE),
+        (lambda _traits: True, WHOLE),
         (lambda traits: traits.platform == "ios", Slice(SliceKind.PLATFORM, "ios")),
         (
             lambda traits: (traits.platform, traits.os_version) == ("android", "14"),
@@ -152,7 +152,7 @@ class TestNormalLife:
         crowd = Crowd(16)
         judge = crowd.watched(3)
 
-        found = changes(crowd.go_on(judge, lambda phone: True, after=3, days=2))
+        found = changes(crowd.go_on(judge, lambda _phone: True, after=3, days=2))
 
         assert found == []
         assert judge.tally.usual(WHOLE, Lane.ALERT) is None
@@ -196,7 +196,7 @@ def test_rates_show_the_last_day_beside_the_week_before_and_who_is_silent() -> N
 
     rates = {one.part: one for one in judge.rates(BEGIN + 9 * 24 - 1)}
 
-    assert list(rates)[0] == WHOLE
+    assert next(iter(rates)) == WHOLE
     assert {kind.model for kind in KINDS} == {part.value for part in rates if part.kind is SliceKind.MODEL}
     silent, other = rates[MODEL], rates[Slice(SliceKind.MODEL, "android", "SM-S911")]
     assert silent.suspicion is not None
