@@ -87,6 +87,10 @@ MEANINGS: Mapping[EventType, Meaning] = {
         "Pushes are accepted and not acknowledged as usual; `note` names the slice of devices and the likely cause.",
         ("app", "note"),
     ),
+    EventType.SILENCE_ENDED: Meaning(
+        "The devices that fell silent acknowledge as usual again, or have been silent for a week; `note` says which.",
+        ("app", "note"),
+    ),
     EventType.WEBHOOK_TEST: Meaning(
         "Somebody tried the webhook out. Sent to it alone and whatever it is told of; never in the feed.", ("note",)
     ),
