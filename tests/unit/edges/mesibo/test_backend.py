@@ -400,6 +400,26 @@ async def test_text_that_is_too_long_is_told_as_it_is(mesibo: Gateway) -> None:
     assert (answer.status_code, answer.json()["error"]) == (422, "PAYLOADTOOLARGE")
 
 
+async def test_what_one_push_service_takes_and_another_does_not_is_told_of_each(mesibo: Gateway) -> None:
+    await phone(mesibo, "android-1", "alice", (TargetKind.FCM, "fcm:APA91-of-alice"))
+    mesibo.posts[ProviderKind.FCM].limit = 10
+    said = await asks(mesibo, op="pushtest", addresses="alice", body="longer than that")
+    told = {one["kind"]: one for one in said["devices"]}
+    assert (told["apns"]["result"], told["fcm"]["result"], told["fcm"]["code"]) == (True, False, 913)
+    assert "takes 10" in told["fcm"]["text"]
+    assert (said["result"], said["sent"], said["accepted"]) == (True, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "body", ["addresses[]=alice&addresses[]=nobody", "addresses[a]=alice&addresses[b]=nobody", "addresses=alice,nobody"]
+)
+async def test_a_form_names_several_in_each_of_the_ways_of_forms(mesibo: Gateway, body: str) -> None:
+    mesibo.serve(MesiboDoor(mesibo.ports, patience=0.01))
+    headers = {"authorization": f"Bearer {mesibo.admin}", "content-type": "application/x-www-form-urlencoded"}
+    answer = await mesibo.client.post("/mesibo/backend", content=f"op=pushtest&{body}", headers=headers)
+    assert [one["address"] for one in answer.json()["devices"]] == ["alice", "nobody"]
+
+
 async def test_a_gateway_that_stops_or_cannot_write_takes_no_test(
     mesibo: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
