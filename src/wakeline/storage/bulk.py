@@ -38,6 +38,15 @@ def told(results: bytes, position: int, state: DeliveryState, *, tries: int, at:
     return entry(state, tries=tries, code=code, at=at, created=created)
 
 
+def position(recipients: bytes, target: int) -> int | None:
+    """Return where a target stands among packed recipients: its six bytes are the upper ones of eight."""
+    wanted = target.to_bytes(6, "little")
+    found = recipients.find(wanted, 2)
+    while found % ENTRY_BYTES != 2 and found >= 0:  # in a number that ends where another begins
+        found = recipients.find(wanted, found + 1)
+    return None if found < 0 else found // ENTRY_BYTES
+
+
 def positions(recipients: bytes, wanted: bytes) -> list[int]:
     """Return where the packed recipients `wanted` stand in a chunk."""
     places = {recipient: place for place, recipient in enumerate(unpack_all(recipients))}

@@ -3,13 +3,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wakeline.model.ids import uuid_of
+from wakeline.model.notification import Alert, Content, PushType
 from wakeline.wire import receipt_token
+from wakeline.wire.apns.payload import payload
+from wakeline.wire.apns.types import RULES
+from wakeline.wire.content import Texts
 
 KEY, FORMER = b"k" * 32, b"f" * 32
 keys = st.integers(min_value=0, max_value=2**62 - 1)
@@ -45,3 +50,19 @@ def test_a_push_bears_it_beside_the_data() -> None:
         "wakeline": {"id": uuid_of(1234), "receipt": "token"},
     }
     assert data == {"chat": "c1"}
+
+
+@pytest.mark.parametrize(("data", "extended"), [({}, False), ({"wakeline": {"id": "x", "receipt": "y"}}, True)])
+def test_an_alert_that_bears_it_wakes_the_apps_extension(data: dict[str, Any], *, extended: bool) -> None:
+    content = Content(type=PushType.ALERT, alert=Alert(title="News"), data=data)
+
+    shown = payload(content, RULES[PushType.ALERT], Texts(title="News"), None, 0)
+
+    assert ("mutable-content" in shown["aps"]) is extended
+    assert {key: value for key, value in shown.items() if key != "aps"} == data
+
+
+def test_a_background_push_that_bears_it_stays_one() -> None:
+    content = Content(type=PushType.BACKGROUND, data={"wakeline": {}})
+
+    assert payload(content, RULES[PushType.BACKGROUND], None, None, 0)["aps"] == {"content-available": 1}

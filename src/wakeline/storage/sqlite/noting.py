@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from wakeline.model.delivery import STATE_NUMBERS, STATES_BY_NUMBER, Job, unpack, unpack_all
+from wakeline.model.delivery import STATE_NUMBERS, STATES_BY_NUMBER, Job
 from wakeline.model.receipt import Receipt
 from wakeline.ports.receipts import Heard, Wanted
 from wakeline.storage import bulk, receipts
@@ -24,6 +24,7 @@ from wakeline.storage.waiting import is_written
 
 _SQL = load("receipts")
 _QUEUE = load("queue")
+_LEDGER = load("ledger")
 
 
 class Asked(NamedTuple):
@@ -135,9 +136,7 @@ class Noting:
 
     def _in_chunks(self, tx: Transaction, key: int, target: int, created: int, written: Known | None) -> _Found | None:
         for chunk, recipients, results in tx.all(_SQL["holding_chunk"], (key, target, target)):
-            position = next(
-                (place for place, one in enumerate(unpack_all(recipients)) if unpack(one)[0] == target), None
-            )
+            position = bulk.position(recipients, target)
             if position is not None:
                 place = _Place(chunk, position, results or bulk.blank(recipients))
                 job = _holding(self._jobs(tx, key, chunk), target)
@@ -161,7 +160,7 @@ class Noting:
         if found.place is not None:
             chunk, position, results = found.place
             entry = bulk.told(results, position, state, tries=known.tries, at=receipt.at, created=found.created)
-            books.write_results(tx, chunk, [(position, entry)])
+            tx.execute(_LEDGER["set_results"], (bulk.patched(results, [(position, entry)]), chunk))
         if found.row:
             tx.execute(_SQL["tell"], (STATE_NUMBERS[state], receipt.at, key, found.target))
         elif found.place is None:
@@ -189,7 +188,7 @@ class Noting:
 
 def _holding(jobs: Iterable[Job], target: int) -> Job | None:
     """Return the job that holds a target."""
-    return next((job for job in jobs if any(unpack(one)[0] == target for one in unpack_all(job.recipients))), None)
+    return next((job for job in jobs if bulk.position(job.recipients, target) is not None), None)
 
 
 def _entry(place: _Place, key: int, target: int, created: int) -> Known | None:

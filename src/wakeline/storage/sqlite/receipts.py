@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from wakeline.model.delivery import unpack, unpack_all
+from wakeline.model.delivery import unpack_all
 from wakeline.model.device import Device
 from wakeline.model.receipt import InboxItem, InboxPage, Receipt
 from wakeline.ports.receipts import Heard, Wanted, always
-from wakeline.storage import receipts
+from wakeline.storage import bulk, receipts
 from wakeline.storage.sqlite.bookkeeping import Bookkeeping
 from wakeline.storage.sqlite.devices import SqliteDevices
 from wakeline.storage.sqlite.ledger import SqliteLedger
@@ -94,14 +94,14 @@ class SqliteReceipts:
     def _reaches(self, key: int, target: int) -> bool:
         """Tell whether a broadcast has a delivery to a target."""
         chunks = self._reader.lazily(_SQL["holding_chunk"], (key, target, target))
-        return any(_position(recipients, target) is not None for _, recipients, _ in chunks)
+        return any(bulk.position(recipients, target) is not None for _, recipients, _ in chunks)
 
     def _queued(self, app: int, target: int) -> Iterable[int]:
         """Yield the notifications that wait for a target without having been tried: held, limited, or for its absence."""
         for route in (route for route in self._routes.all() if route.app == app):
             rows = self._reader.all(_SQL["queued_for"], (route.id, QUEUED, target.to_bytes(6, "little")))
             for key, recipients, members in rows:
-                position = _position(recipients, target)
+                position = bulk.position(recipients, target)
                 if position is not None:
                     yield key or unpack_all(members)[position]
 
@@ -114,8 +114,3 @@ class SqliteReceipts:
         deliveries = [delivery for delivery in found if delivery is not None]
         delivery = receipts.in_inbox(notification, deliveries, held_since=holder.held_since, now=now)
         return None if delivery is None else InboxItem(notification=notification, delivery=delivery)
-
-
-def _position(recipients: bytes, target: int) -> int | None:
-    """Return where a target stands among packed recipients."""
-    return next((place for place, one in enumerate(unpack_all(recipients)) if unpack(one)[0] == target), None)

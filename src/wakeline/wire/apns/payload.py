@@ -1,8 +1,9 @@
 """The payload: neutral content as the dictionary that an iPhone understands.
 
 Rules: what is ours to say goes into `aps`; the caller's `data` goes beside it, key by key. A call's fields are the object
-`call` (`id`, `caller`, `video`) beside `aps`. An image is the key `image` beside `aps` with `mutable-content`, for the
-app's notification service extension; a key of that name in `data` wins. Overrides are merged last; `raw` replaces all.
+`call` (`id`, `caller`, `video`) beside `aps`. An image is the key `image` beside `aps`; a key of that name in `data` wins. With an
+image, or with what a receipt needs, goes `mutable-content`: the app's notification service extension then runs, which loads the
+image, or says that the phone has the push. Overrides are merged last; `raw` replaces all.
 
 Source: Apple, "Generating a remote notification", tables of the `aps` and `alert` keys.
 """
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 
 from wakeline.model.notification import Alert, Call, Content, PushType
+from wakeline.wire import receipt_token
 from wakeline.wire.apns.types import RULES, Rule
 from wakeline.wire.content import HOLE, Template, Texts, encode, live_activity, merge
 
@@ -44,6 +46,8 @@ def payload(
         aps["alert"] = shown
     if alert is not None:
         _decorate(aps, alert)
+        if receipt_token.FIELD in content.data:
+            aps["mutable-content"] = 1
     if badge is not None:
         aps["badge"] = badge
     whole: dict[str, Any] = dict(rule.beside) if rule.aps is None and not aps else {"aps": aps}
