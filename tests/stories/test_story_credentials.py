@@ -263,3 +263,50 @@ async def test_a_paused_app_keeps_what_it_is_given_refuses_calls_and_goes_on_in_
     sent = [one.notification for one in world.apple.sent]
     assert sorted(sent) == sorted(key for lane in lanes for key in lane)
     assert in_lane_order(sent, lanes)
+
+
+async def test_a_development_certificate_alone_holds_what_is_for_production_until_there_is_another(
+    world: World,
+) -> None:
+    [key] = world.store.credentials.of_app(world.app.id)
+    await world.store.credentials.delete(key.id)
+    certificate = CredentialKind.APNS_CERTIFICATE
+    topics = ("com.acme", "com.acme.voip")
+    await world.credential(certificate, topics=topics, environments=(Environment.SANDBOX,))
+    await world.device("p1", "u1", "apns:p1/com.acme", "apns-voip:v1/com.acme")
+
+    called, sent = await world.call("u1"), await world.send("u1", **ALERT)
+    await world.run()
+
+    [ringing] = await world.deliveries(called)
+    [waiting] = await world.deliveries(sent)
+    assert (ringing.state, ringing.code) == (DeliveryState.FAILED, 905)
+    assert waiting.state is DeliveryState.HELD
+    assert {status.hold.code for status in world.pipeline.routes() if status.hold is not None} == {905}
+    assert not world.apple.sent
+
+    await world.credential(certificate, topics=topics, environments=(Environment.PRODUCTION,))
+    await world.run()
+
+    [arrived] = await world.deliveries(sent)
+    assert arrived.state is DeliveryState.ACCEPTED
+    assert not [status for status in world.pipeline.routes() if status.hold is not None]
+
+
+async def test_a_route_that_loses_its_credential_to_one_of_the_other_environment_waits(world: World) -> None:
+    [key] = world.store.credentials.of_app(world.app.id)
+    await world.credential(topics=("com.acme",), environments=(Environment.SANDBOX,))
+    await world.device("p1", "u1", "apns:p1/com.acme")
+    first = await world.send("u1", **ALERT)
+    await world.run()
+    await world.store.credentials.delete(key.id)
+    await world.run()
+
+    second = await world.send("u1", ttl=60)
+    await world.run()
+    [waiting] = await world.deliveries(second)
+    assert (await world.deliveries(first))[0].state is DeliveryState.ACCEPTED
+    assert waiting.state is DeliveryState.HELD
+    await world.later(90, step=10)
+    [late] = await world.deliveries(second)
+    assert (late.state, late.code) == (DeliveryState.EXPIRED, 905)

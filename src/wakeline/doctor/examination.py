@@ -10,6 +10,7 @@ import asyncio
 import structlog
 
 from wakeline.doctor import (
+    answers,
     backups,
     connected_portals,
     content,
@@ -52,6 +53,7 @@ OF_APPS: Table = (
     ("push services", services.look),
     ("devices", registered.look),
     ("contents", content.look),
+    ("answers", answers.look),
     ("limits", limits.look),
     ("debug windows", debugging.look),
     ("webhooks of apps", webhooks.of_apps),

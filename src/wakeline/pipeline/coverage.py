@@ -74,6 +74,18 @@ def choose(credentials: Iterable[Credential], need: Need, now: int) -> Choice | 
     return max(ranked, key=lambda entry: entry[:3])[3] if ranked else None
 
 
+def stranded(credentials: Iterable[Credential], need: Need, now: int) -> Choice | None:
+    """Return what would cover a need that nothing covers, were it of the other APNs environment; None: nothing would."""
+    if need.provider is not ProviderKind.APNS:
+        return None
+    return choose(credentials, need._replace(environment=other_of(need.environment)), now)
+
+
+def other_of(environment: Environment) -> Environment:
+    """Return the other APNs environment."""
+    return Environment.SANDBOX if environment is Environment.PRODUCTION else Environment.PRODUCTION
+
+
 def missing(credentials: Iterable[Credential], need: Need) -> str:
     """Say what it would take to cover a need that nothing covers."""
     if need.provider is ProviderKind.WEBPUSH:

@@ -201,7 +201,7 @@ class Dispatch:
 
     def _allowance(self, way: Way, lane: Lane) -> tuple[int, Outcome | None]:
         """Return how much may be claimed, and the refusal it meets if it is not to be sent."""
-        if way.credential is None:
+        if way.credential is None and self._table.stranded(way) is None:
             return AHEAD, ours(Refusal.NO_CREDENTIAL)
         hold = self._table.barrier(way)
         ahead = self._shelf.ahead((way.route.id, lane))

@@ -108,7 +108,9 @@ class Previewing:
         way = self._table.way(place)
         found = await self._parts.devices.recipients([target])
         if way is None or way.credential is None or not found:
-            return msgspec.structs.replace(item, outcome=ours(Refusal.NO_CREDENTIAL))
+            stranded = way is not None and self._table.stranded(way) is not None
+            refusal = Refusal.WRONG_ENVIRONMENT if stranded else Refusal.NO_CREDENTIAL
+            return msgspec.structs.replace(item, outcome=ours(refusal))
         provider = self._parts.providers[way.route.provider]
         now = self._parts.clock.now()
         request = provider.preview(notification, facing(way.route), way.credential, found[0], now)

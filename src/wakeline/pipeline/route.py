@@ -99,7 +99,7 @@ class RouteTable:
         environment = Environment(registered_environment if registered else override.value)
         need = coverage.need_of(kind, environment, registered_topic, push_type)
         credentials, now = self.standing.serving(app.id, need), self._parts.clock.now()
-        choice = coverage.choose(credentials, need, now)
+        choice = coverage.choose(credentials, need, now) or coverage.stranded(credentials, need, now)
         if choice is None:
             return ours(Refusal.NO_CREDENTIAL, detail=coverage.missing(credentials, need))
         topic = coverage.route_topic(credentials, need, choice, now)
@@ -116,7 +116,7 @@ class RouteTable:
         app = self._parts.apps.by_id(way.route.app)
         if way.route.provider is not ProviderKind.APNS or app is None:
             return None
-        there = msgspec.structs.replace(way.route, environment=_other(way.route.environment))
+        there = msgspec.structs.replace(way.route, environment=coverage.other_of(way.route.environment))
         if self.standing.environment(app) is not ApnsEnvironment.AS_REGISTERED or self._choice(there) is None:
             return None
         route = await self._parts.routes.ensure(app.id, ProviderKind.APNS, there.environment, way.route.topic)
@@ -124,7 +124,7 @@ class RouteTable:
 
     def counterpart(self, way: Way) -> Way | None:
         """Return the route of the same app and topic in the other environment, if it was ever used."""
-        wanted = way.route.app, way.route.provider, _other(way.route.environment), way.route.topic
+        wanted = way.route.app, way.route.provider, coverage.other_of(way.route.environment), way.route.topic
         return next((other for other in self._ways.values() if _place_of(other.route) == wanted), None)
 
     def barrier(self, way: Way) -> Hold | None:
@@ -136,7 +136,15 @@ class RouteTable:
             return hold_of(HoldReason.OPERATOR, ours(Refusal.PAUSED), now)
         if way.credential is not None and coverage.expired(way.credential, now):
             return hold_of(HoldReason.CREDENTIAL, ours(Refusal.CERTIFICATE_EXPIRED), now)
-        return None
+        return _wrong_environment(way, now) if self.stranded(way) is not None else None
+
+    def stranded(self, way: Way) -> Credential | None:
+        """Return the credential of a route that has none but one for the other APNs environment."""
+        if way.credential is not None:
+            return None
+        need = coverage.need_of_route(way.route.provider, way.route.environment, way.route.topic)
+        choice = coverage.stranded(self.standing.serving(way.route.app, need), need, self._parts.clock.now())
+        return choice.credential if choice is not None else None
 
     async def sender(self, way: Way) -> Sender | None:
         """Return the sender of a route, opening it at the first need; None: no credential, or one that cannot be used."""
@@ -207,11 +215,14 @@ class RouteTable:
             way.check_at = self._parts.clock.monotonic() + CHECK_EVERY
 
     async def _begin(self, way: Way) -> None:
-        """Hold a route from its beginning if its only credential is known not to work."""
+        """Hold a route from its beginning if its only credential is known not to work, or is for the other environment."""
         credential, now = way.credential, self._parts.clock.now()
-        if credential is None or way.hold is not None:
+        if way.hold is not None:
             return
-        if coverage.expired(credential, now):
+        if credential is None:
+            if self.stranded(way) is not None:
+                await self.put_hold(way, _wrong_environment(way, now))
+        elif coverage.expired(credential, now):
             await self.put_hold(way, hold_of(HoldReason.CREDENTIAL, ours(Refusal.CERTIFICATE_EXPIRED), now))
         elif credential.state is CredentialState.FAILED:
             outcome = ours(Refusal.CREDENTIAL_ERROR, detail=credential.state_note)
@@ -321,8 +332,9 @@ class RouteTable:
                 _log.error("sender.cannot_close", detail=str(result))
 
 
-def _other(environment: Environment) -> Environment:
-    return Environment.SANDBOX if environment is Environment.PRODUCTION else Environment.PRODUCTION
+def _wrong_environment(way: Way, now: int) -> Hold:
+    outcome = ours(Refusal.WRONG_ENVIRONMENT, detail=f"The token is of {way.route.environment.value}.")
+    return hold_of(HoldReason.CREDENTIAL, outcome, now)
 
 
 def _place_of(route: Route) -> tuple[int, ProviderKind, Environment, str]:

@@ -113,6 +113,7 @@ class Watch:
             after = way.credential
             held = way.hold is not None and way.hold.reason is HoldReason.CREDENTIAL
             if after is None:
+                self._strand(way)
                 continue
             swapped = identity(before) != identity(after)
             if after.state is CredentialState.FAILED and not held and way.hold is None:
@@ -124,6 +125,12 @@ class Watch:
         for credential in recovered.values():
             self._settle.chore(self.tell_recovered(credential))
         self._canary.review(apps)
+
+    def _strand(self, way: Way) -> None:
+        """Hold a route that has lost all credentials but one for the other environment."""
+        hold = self._table.barrier(way)
+        if way.hold is None and hold is not None and self._table.stranded(way) is not None:
+            self._hold(way, hold)
 
     async def release(self, way: Way) -> None:
         """Release a route as its operator asks: what held it is forgotten."""
