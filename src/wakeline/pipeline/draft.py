@@ -248,15 +248,21 @@ class Drafting:
             return
         users, devices = directory.missing_users(audience, named), directory.missing_devices(audience, named)
         draft.missing = bool(users or devices)
-        if users:
-            outcome = ours(Refusal.UNKNOWN_USER)
-            event = report.unreachable(outcome, app=app.slug, notification=key, users=users, device="", at=at)
-            draft.events.append(event)
+        bare = [user for user in users[:_EVENTS_FOR_MISSING] if await self._is_known(app, user)]
+        strangers = [user for user in users if user not in bare]
+        for refusal, whom in ((Refusal.NO_TARGET, bare), (Refusal.UNKNOWN_USER, strangers)):
+            if whom:
+                event = report.unreachable(ours(refusal), app=app.slug, notification=key, users=whom, device="", at=at)
+                draft.events.append(event)
         for device in devices[:_EVENTS_FOR_MISSING]:
             known = await self._parts.devices.get(app.id, device) is not None
             outcome = ours(Refusal.NO_TARGET if known else Refusal.UNKNOWN_DEVICE)
             event = report.unreachable(outcome, app=app.slug, notification=key, users=(), device=device, at=at)
             draft.events.append(event)
+
+    async def _is_known(self, app: App, user: str) -> bool:
+        """Tell whether a user has a device, be it one without a token."""
+        return bool((await self._parts.devices.find(app.id, user=user, limit=1)).devices)
 
     def _check_size(self, providers: Iterable[ProviderKind], notification: Notification) -> None:
         for provider in providers:
