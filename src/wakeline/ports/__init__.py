@@ -341,7 +341,10 @@ class Ledger(Protocol):
         """Return one delivery, or None."""
 
     async def recent(self, app: int, *, device: int | None = None, limit: int = 20) -> list[Delivery]:
-        """Return the newest deliveries written for an app or one of its devices (for explain)."""
+        """Return the newest deliveries written for an app or one of its devices, for explain and the doctor.
+
+        Of an app, what is older than its newest 5,000 notifications may be left out: these may all be waiting.
+        """
 
     async def prune(self, before: int, limit: int) -> int:
         """Delete notifications that are done and older than `before`, with all that belongs to them; returns how many."""

@@ -115,10 +115,13 @@ SELECT notification, target, state, code, status, reason, outcome_class, provide
 FROM delivery WHERE notification = ? AND target = ?;
 
 -- name: recent_of_app
--- Read the newest written deliveries of an app.
+-- Read the newest written deliveries of an app, among its newest 5000 notifications: a million may wait without a delivery.
 SELECT d.notification, d.target, d.state, d.code, d.status, d.reason, d.outcome_class, d.provider_id, d.tries, d.at, d.attempts
 FROM notification AS n CROSS JOIN delivery AS d ON d.notification = n.key
-WHERE n.app = ? ORDER BY n.key DESC, d.target LIMIT ?;
+WHERE n.app = ?1 AND n.key >= (
+    SELECT min(key) FROM (SELECT key FROM notification WHERE app = ?1 ORDER BY key DESC LIMIT 5000)
+)
+ORDER BY n.key DESC, d.target LIMIT ?2;
 
 -- name: recent_of_target
 -- Read the newest written deliveries to a target.
