@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from acme import Stack, furnish
+from acme import Stack
 from contract import Caller, own_app, problem
 from processes import Simulator, end, gateway, pointing_at, until
 from webhook_receiver import Receiver, receiving
@@ -29,7 +29,6 @@ def telling(tmp_path_factory: pytest.TempPathFactory, fake: Simulator) -> Iterat
     """A gateway that may tell programs on this machine."""
     settings = pointing_at(fake, "[webhooks]\nallow_private = true\nallow_http = true")
     with gateway(tmp_path_factory.mktemp("telling"), settings) as running, running.client() as http:
-        furnish(running, fake)
         yield Stack(gateway=running, simulator=fake, http=http)
 
 
