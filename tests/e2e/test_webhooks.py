@@ -81,6 +81,20 @@ def test_a_failure_is_told_with_the_request_and_the_answer(telling: Stack, recei
     assert log[0]["id"] == receiver.came()[0].id
 
 
+def test_a_receiver_written_for_mesibo_gets_its_envelope(telling: Stack, receiver: Receiver) -> None:
+    caller = own_app(telling)
+    hooked(caller, receiver, "push.failed", shape="mesibo")
+    receiver.answer = 200
+    id_ = failed(caller)
+    (message,) = told(receiver)
+    (push,) = message["events"]
+
+    assert (message["server"], message["v"], push["type"], push["status"]) == ("mesibo", 2, "push", "failed")
+    assert (push["response"]["code"], push["notification"]) == (400, id_)
+    assert push["user"]["address"].startswith("user-")
+    assert push["request"]["body"]
+
+
 def test_a_receiver_that_fails_is_shown_and_told_again(telling: Stack, receiver: Receiver) -> None:
     caller = own_app(telling)
     receiver.answer = 503
