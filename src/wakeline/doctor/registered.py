@@ -21,7 +21,7 @@ from wakeline.model.device import Device, Target, TargetState
 from wakeline.model.route import Environment, ProviderKind
 from wakeline.observe.health import Check
 from wakeline.observe.masking import masked_token
-from wakeline.pipeline.coverage import choose, missing
+from wakeline.pipeline.coverage import choose, missing, other_of, stranded
 from wakeline.wire import apns
 
 MOST, PAGE = 2_000, 200
@@ -119,19 +119,30 @@ def covered(sample: Sample) -> Check:
     for _, target in sample.active():
         key = target.kind.value, target.environment.value, target.topic
         if key not in known:
-            need = need_for(sample.app, target)
-            known[key] = "" if choose(sample.credentials, need, sample.now) else missing(sample.credentials, need)
+            known[key] = _lacking(sample, target)
         bare[f"{' '.join(key).strip()}: {known[key]}"] += bool(known[key])
     uncovered = +bare
     if not uncovered:
         return fine(name, f"Credentials cover the tokens of {sample.among}.")
     said = " ".join(f"{many(number, 'token')} {what}" for what, number in uncovered.most_common(3))
-    cause = f"Of {sample.among}, {many(sum(uncovered.values()), 'token')} cannot be sent to (901). {said}"
+    cause = f"Of {sample.among}, {many(sum(uncovered.values()), 'token')} cannot be sent to. {said}"
     fix = (
         "Compare the bundle id (iOS) or the project of google-services.json (Android) of the app build with "
-        f"`wakeline credential list`; then upload what is missing: `wakeline credential add FILE --app {sample.app.slug}`."
+        f"`wakeline credential list`; then upload what is missing: `wakeline credential add FILE --app {sample.app.slug}`. A .p8 "
+        "key serves development and production alike."
     )
     return failed(name, cause, fix)
+
+
+def _lacking(sample: Sample, target: Target) -> str:
+    """Return in words what it takes to send to a target ("": a credential covers it), with the code of its pushes until then."""
+    need = need_for(sample.app, target)
+    if choose(sample.credentials, need, sample.now):
+        return ""
+    if stranded(sample.credentials, need, sample.now):
+        there = other_of(need.environment).value
+        return f"The credential for it is for {there} alone; one for {need.environment.value} is required (905)."
+    return f"{missing(sample.credentials, need)} Until then its pushes fail (901)."
 
 
 def apple_by_google(sample: Sample) -> Check:

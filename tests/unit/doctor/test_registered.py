@@ -74,6 +74,18 @@ async def test_a_bundle_id_and_an_environment_that_no_certificate_covers_are_nam
     assert "sandbox" in cause
 
 
+async def test_a_development_certificate_for_production_tokens_is_905() -> None:
+    world = World()
+    world.app = await world.store.apps.create("acme", "Acme", world.clock.now())
+    await world.credential(CredentialKind.APNS_CERTIFICATE, topics=("com.acme",), environments=(Environment.SANDBOX,))
+    await world.device("ios-1", "alice", f"apns:{TOKEN}/com.acme")
+    status, cause, fix = await said(world, "topics of acme")
+
+    assert status == "failed"
+    assert "for sandbox alone; one for production is required (905)" in cause
+    assert ".p8" in fix
+
+
 async def test_without_any_credential_there_is_nothing_to_compare_with() -> None:
     world = World()
     world.app = await world.store.apps.create("acme", "Acme", world.clock.now())
