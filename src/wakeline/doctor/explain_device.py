@@ -9,6 +9,7 @@ from wakeline import ports
 from wakeline.doctor.explanation import Explanation, Step
 from wakeline.doctor.meaning import meaning, of_delivery
 from wakeline.doctor.phone_reasons import system_of, told, unused
+from wakeline.doctor.sender import lacking
 from wakeline.model.app import App
 from wakeline.model.delivery import Delivery
 from wakeline.model.device import RAW_PREFIX, Device, Target, TargetKind, TargetState
@@ -154,6 +155,12 @@ class DeviceExplainer:
         if not any(one.provider is provider for one in self._credentials.of_app(app.id)):
             missing = meaning(target.kind, 0, "no_credential", 901)
             return "active, but no credential (901)", missing.cause if missing else "", missing.fix if missing else ""
+        uncovered = lacking(app, target, self._credentials.of_app(app.id), self._clock.now())
+        if uncovered is not None:
+            code, takes = uncovered
+            cause = f"No credential of the app covers the {target.kind.value} token. {takes}"
+            fix = f"`wakeline credential add FILE --app {app.slug}`, or have the app register with the right topic and environment."
+            return f"active, but no credential covers it ({code})", cause, fix
         if app.paused:
             return "active, but the app is paused (902)", "An operator paused the app.", "Resume the app."
         for route in self._routes.all():

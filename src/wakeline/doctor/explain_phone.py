@@ -99,17 +99,19 @@ class PhoneExplainer:
                 f"The app {app.slug} has no device {binding.device} any more.",
                 "Have the phone register again.",
             )
-        found = self._device_explainer.in_the_way(app, device, _ringing(device))
-        if found is not None:
-            return f"cannot be woken: {found[0]}", *found[1:]
         senders = self._senders(app, device)
-        if any(sends for _, sends in senders):
-            return None
-        return (
-            "cannot be woken: no credential covers it",
-            f"Its app has no credential for it any more. {senders[0][0]}",
-            "Add the credential (`wakeline credential add`).",
+        served = any(
+            one.provider in {each.kind.provider for each in _ringing(device)}
+            for one in self._credentials.of_app(app.id)
         )
+        if served and not any(sends for _, sends in senders):
+            return (
+                "cannot be woken: no credential covers it",
+                f"Its app has no credential for it any more. {senders[0][0]}",
+                "Add the credential (`wakeline credential add`).",
+            )
+        found = self._device_explainer.in_the_way(app, device, _ringing(device))
+        return None if found is None else (f"cannot be woken: {found[0]}", *found[1:])
 
     def _senders(self, app: App, device: Device) -> list[tuple[str, bool]]:
         """Return who sends calls to each target of a device that calls go to."""

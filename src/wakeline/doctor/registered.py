@@ -13,7 +13,7 @@ import msgspec
 
 from wakeline.doctor import phones
 from wakeline.doctor.checking import DoctorPorts, failed, fine, many, skipped, warning
-from wakeline.doctor.sender import need_for
+from wakeline.doctor.sender import lacking
 from wakeline.doctor.users import of_one, of_users
 from wakeline.model.app import ApnsEnvironment, App
 from wakeline.model.credential import Credential
@@ -21,7 +21,6 @@ from wakeline.model.device import Device, Target, TargetState
 from wakeline.model.route import Environment, ProviderKind
 from wakeline.observe.health import Check
 from wakeline.observe.masking import masked_token
-from wakeline.pipeline.coverage import choose, missing, other_of, stranded
 from wakeline.wire import apns
 
 MOST, PAGE = 2_000, 200
@@ -119,7 +118,8 @@ def covered(sample: Sample) -> Check:
     for _, target in sample.active():
         key = target.kind.value, target.environment.value, target.topic
         if key not in known:
-            known[key] = _lacking(sample, target)
+            found = lacking(sample.app, target, sample.credentials, sample.now)
+            known[key] = "" if found is None else f"{found[1]} Until then its code is {found[0]}."
         bare[f"{' '.join(key).strip()}: {known[key]}"] += bool(known[key])
     uncovered = +bare
     if not uncovered:
@@ -132,17 +132,6 @@ def covered(sample: Sample) -> Check:
         "key serves development and production alike."
     )
     return failed(name, cause, fix)
-
-
-def _lacking(sample: Sample, target: Target) -> str:
-    """Return in words what it takes to send to a target ("": a credential covers it), with the code of its pushes until then."""
-    need = need_for(sample.app, target)
-    if choose(sample.credentials, need, sample.now):
-        return ""
-    if stranded(sample.credentials, need, sample.now):
-        there = other_of(need.environment).value
-        return f"The credential for it is for {there} alone; one for {need.environment.value} is required (905)."
-    return f"{missing(sample.credentials, need)} Until then its pushes fail (901)."
 
 
 def apple_by_google(sample: Sample) -> Check:

@@ -1,4 +1,4 @@
-"""Which credential of an app would send a call to a target, or what it would take."""
+"""Which credential of an app would send to a target, or what it would take."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wakeline.model.device import Target, TargetKind
 from wakeline.model.notification import PushType
 from wakeline.model.route import Environment, ProviderKind
 from wakeline.observe.masking import masked_token
-from wakeline.pipeline.coverage import Need, choose, missing, need_of
+from wakeline.pipeline.coverage import Need, choose, missing, need_of, other_of, stranded
 
 
 def sender_of(app: App, target: Target, credentials: Sequence[Credential], now: int) -> tuple[str, bool]:
@@ -25,6 +25,17 @@ def sender_of(app: App, target: Target, credentials: Sequence[Credential], now: 
     found = choice.credential
     named = f" {found.key_id}" if found.key_id else ""
     return f"{place}: {found.kind.value}{named}, credential {found.id}", True
+
+
+def lacking(app: App, target: Target, credentials: Sequence[Credential], now: int) -> tuple[int, str] | None:
+    """Return the code of pushes to a target that no credential covers, and what it takes; None: one does. `now` in Unix ms."""
+    need = need_for(app, target)
+    if choose(credentials, need, now):
+        return None
+    if stranded(credentials, need, now):
+        there = other_of(need.environment).value
+        return 905, f"The credential for it is for {there} alone; one for {need.environment.value} is required."
+    return 901, missing(credentials, need)
 
 
 def need_for(app: App, target: Target) -> Need:

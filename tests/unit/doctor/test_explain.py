@@ -11,9 +11,11 @@ from wakeline.config import Limits, Settings
 from wakeline.doctor.explain import Explainer, ExplainPorts
 from wakeline.doctor.explain_reason import of_reason
 from wakeline.doctor.explanation import Explanation
+from wakeline.model.credential import CredentialKind
 from wakeline.model.device import DeviceFacts
 from wakeline.model.errors import NotFound
 from wakeline.model.ids import delivery_id, uuid_of
+from wakeline.model.route import Environment
 
 pytestmark = pytest.mark.anyio
 
@@ -338,3 +340,25 @@ async def test_an_open_debug_window_is_named_with_its_end(world: World) -> None:
         [step] = [one for one in (await ask(world, question)).steps if "debug window" in one.what]
         assert step.at == datetime.fromtimestamp(world.clock.now() / 1000 + 600, UTC)
     assert not [step for step in before.steps if "debug" in step.what]
+
+
+@pytest.mark.parametrize(
+    ("facts", "code", "words"),
+    [
+        ({"topics": ("com.other",)}, "901", "It would take one for apns production com.acme"),
+        ({"topics": ("com.acme",), "environments": (Environment.SANDBOX,)}, "905", "for sandbox alone"),
+    ],
+)
+async def test_a_device_whose_token_no_credential_covers_says_what_it_takes(
+    facts: dict[str, Any], code: str, words: str
+) -> None:
+    world = World()
+    world.app = await world.store.apps.create("acme", "Acme", world.clock.now())
+    await world.credential(CredentialKind.APNS_CERTIFICATE, **({"environments": (Environment.PRODUCTION,)} | facts))
+    await world.device("ios-1", "alice", "apns:a1/com.acme")
+
+    said = await ask(world, "ios-1")
+
+    assert said.verdict == f"active, but no credential covers it ({code})"
+    assert words in said.cause
+    assert "credential add" in said.fix
