@@ -15,6 +15,7 @@ from wakeline.cli.printing import facts, table
 from wakeline.edges.rest.device_history import HistoryView, StepView
 from wakeline.edges.rest.device_views import DeviceView, EvidenceView, TargetView
 from wakeline.edges.rest.devices import DeviceBody, DeviceList, RegisteredView, RestoreBody, RestoredView
+from wakeline.edges.rest.inbox import InboxEntry, InboxView
 from wakeline.edges.rest.targets import KindedTarget
 from wakeline.model.device import TargetKind
 from wakeline.model.errors import InvalidRequest
@@ -23,6 +24,7 @@ from wakeline.model.route import Environment, ProviderKind
 app = noun("device", "Devices and their tokens.")
 
 _STEPS = ("at", "kind", "became", "why", "answer", "dead since", "delivery")
+_INBOX = ("created", "notification", "type", "state", "content")
 COLUMNS = ("device", "user", "state", "targets", "platform", "app version", "seen")
 
 
@@ -38,6 +40,11 @@ def _step_row(one: StepView) -> tuple[object, ...]:
     said = one.evidence
     proof = (said.since, said.delivery) if said is not None else (None, None)
     return (one.at, one.kind, one.state, one.reason, _answer(said), *proof)
+
+
+def _inbox_row(one: InboxEntry) -> tuple[object, ...]:
+    shown = one.alert.title or one.alert.body if one.alert is not None else None
+    return (one.created, one.id, one.type, one.state, shown or sorted(one.data))
 
 
 def _target_row(one: TargetView) -> tuple[object, ...]:
@@ -184,6 +191,27 @@ async def history(device: str, /, *, app: AppOption = None, limit: int = 50, con
         slug = await chosen(gateway, app)
         shown: HistoryView = await gateway.call("device.history", query={"limit": limit}, app=slug, device=device)
     context.printer.result(shown, lambda: table(_STEPS, [_step_row(one) for one in shown.history]))
+
+
+@app.command
+async def inbox(
+    device: str, /, *, app: AppOption = None, after: str | None = None, limit: int = 50, context: Ctx
+) -> None:
+    """Show what a device has not acknowledged, as its app would be shown it.
+
+    Parameters
+    ----------
+    after
+        The id of a notification: only what comes after it.
+    limit
+        How many at most, up to 500.
+    """
+    async with context.gateway() as gateway:
+        query = {"app": await chosen(gateway, app), "device": device, "after": after, "limit": limit}
+        shown: InboxView = await gateway.call("inbox.show", query=query)
+    context.printer.result(shown, lambda: table(_INBOX, [_inbox_row(one) for one in shown.notifications]))
+    if shown.next_after and not context.printer.as_json:
+        context.printer.remark(f"More with --after {shown.next_after}")
 
 
 @app.command
