@@ -22,11 +22,11 @@ from wakeline.model.delivery import (
 )
 from wakeline.model.device import Device
 from wakeline.model.errors import NotFound, StorageError, WakelineError
-from wakeline.model.event import Event, EventType
+from wakeline.model.event import EventType
 from wakeline.model.ids import delivery_id
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import HoldReason
-from wakeline.pipeline import report, verdicts
+from wakeline.pipeline import verdicts
 from wakeline.pipeline.apart import by_notification, plainly
 from wakeline.pipeline.batch import Batch, Doubt, Report, entry, row
 from wakeline.pipeline.exchange import Recorder, Sent
@@ -34,15 +34,13 @@ from wakeline.pipeline.flight import doubtful
 from wakeline.pipeline.hearing import Hearing
 from wakeline.pipeline.load import Load
 from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.telling import Telling
 from wakeline.ports import AcceptedRun, Settlement, TargetVerdict
 from wakeline.wire.outcomes import apns
 
 _log = structlog.get_logger()
 
 _ACCEPTED = apns(200, "")
-
-_TOGETHER = 25
-"""Requests that are written out before others have the loop."""
 
 PIECE = 250
 """What one settlement weighs, about: others want the loop while it is written. The delivery of a parcel weighs 1."""
@@ -59,7 +57,7 @@ class Settle:
 
     def __init__(self, parts: Parts, wake: Callable[[], None], recorder: Recorder) -> None:
         self._parts = parts
-        self._recorder = recorder
+        self._telling = Telling(parts, recorder)
         self.hearing = Hearing()
         self._wake = wake
         self._batch = Batch()
@@ -230,9 +228,9 @@ class Settle:
         devices: dict[int, Device] = {}
         try:
             if not batch.apart:
-                devices = await self._described(batch)
-                batch.settlement.events = batch.settlement.events or await self._events(batch, devices)
-                batch.settlement.quiet = not self._wants_completion(batch)
+                devices = await self._telling.devices(batch)
+                batch.settlement.events = batch.settlement.events or await self._telling.events(batch, devices)
+                batch.settlement.quiet = not self._telling.wants_completion(batch)
                 await self._parts.queue.settle(batch.settlement)
                 return devices
         except StorageError:
@@ -265,42 +263,6 @@ class Settle:
         except Exception:  # noqa: BLE001 - what comes after it concerns other deliveries
             _log.exception("chore.crashed")
 
-    async def _described(self, batch: Batch) -> dict[int, Device]:
-        """Look up the devices that events and verdicts are about."""
-        targets = {said.load.packed[said.number] >> 16 for said in batch.reports}
-        targets |= {doubt.load.packed[doubt.number] >> 16 for doubt in batch.doubts}
-        return await self._parts.devices.by_target_ids(list(targets)) if targets else {}
-
-    def _wants_completion(self, batch: Batch) -> bool:
-        """Tell whether anybody listens for the completion of single successes of these apps."""
-        apps = {load.job.app for load in batch.loads.values()}
-        return any(self._parts.wanted(EventType.NOTIFICATION_COMPLETED, app) for app in apps)
-
-    async def _events(self, batch: Batch, devices: dict[int, Device]) -> list[Event]:
-        events = []
-        recorded = 0
-        for load, index, state, outcome, tries, at, sent in batch.reports:
-            target = load.packed[index] >> 16
-            device = devices.get(target)
-            event = report.pushed(
-                state,
-                outcome,
-                app=self._slug(load),
-                notification=load.key(index),
-                target=target,
-                device=device,
-                kind=_kind(device, target),
-                tries=tries,
-                at=at,
-            )
-            if sent is not None:
-                event = self._recorder.told(event, sent, load.notification_of(index), load.recipients[index])
-                recorded += 1
-                if recorded % _TOGETHER == 0:
-                    await asyncio.sleep(0)
-            events.append(event)
-        return events
-
     async def _judge(self, batch: Batch, devices: dict[int, Device]) -> None:
         """Write verdicts and tell of those that changed something."""
         judged: dict[int, tuple[Doubt, TargetVerdict]] = {}
@@ -315,17 +277,7 @@ class Settle:
         for verdict in await self._parts.devices.judge(wanted):
             _log.info("target.judged", target=verdict.target, state=verdict.state.value, reason=verdict.reason)
             if verdict.target in judged:
-                doubt = judged[verdict.target][0]
-                device = devices[verdict.target]
-                event = report.judged(
-                    verdict.state,
-                    doubt.outcome,
-                    app=self._slug(doubt.load),
-                    device=device,
-                    target=verdict.target,
-                    kind=_kind(device, verdict.target),
-                    at=verdict.at,
-                )
+                event = self._telling.judged(judged[verdict.target][0], verdict, devices[verdict.target])
                 events.extend([event] if event is not None else [])
         if events:
             await self._parts.events.append(events)
@@ -369,10 +321,6 @@ class Settle:
         if self._batch.empty:
             self._wake()
 
-    def _slug(self, load: Load) -> str:
-        app = self._parts.apps.by_id(load.job.app)
-        return app.slug if app is not None else ""
-
 
 def _run(load: Load, indexes: Sequence[int], attempt: Attempt, at: int) -> AcceptedRun:
     """Return what was accepted of a load in one attempt."""
@@ -382,9 +330,3 @@ def _run(load: Load, indexes: Sequence[int], attempt: Attempt, at: int) -> Accep
         return AcceptedRun([load.notification.key] * len(targets), targets, attempt, at)
     keys = load.keys if len(indexes) == len(load.keys) else [load.keys[index] for index in indexes]
     return AcceptedRun(keys, targets, attempt, at, whole=True)
-
-
-def _kind(device: Device | None, target: int) -> str:
-    if device is None:
-        return ""
-    return next((item.kind.value for item in device.targets if item.id == target), "")
