@@ -141,3 +141,16 @@ async def test_of_very_many_some_are_kept(world: World, monkeypatch: pytest.Monk
     world.restarted()
 
     assert len(await limited_now(world)) == 2
+
+
+async def test_a_gateway_that_stops_keeps_who_is_limited_for_the_next(world: World) -> None:
+    await world.pipeline.start()
+    for _ in range(3):
+        await world.send("alice")
+    await world.pipeline.stop(drain=0)
+    again = world.restarted()
+    await again.start()
+    key = await world.send("alice")
+    await again.stop(drain=0)
+
+    assert (await world.delivery(key)).due == world.clock.now() + 2 * MINUTE
