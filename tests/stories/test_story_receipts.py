@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from stories.post import REVOKED
-from stories.world import World
+from stories.world import World, request, submission
 from wakeline.doctor.explain import Explainer, ExplainPorts
+from wakeline.doctor.explanation import Explanation
 from wakeline.model.app import AppSettings
 from wakeline.model.delivery import DeliveryState
 from wakeline.model.device import Device
 from wakeline.model.event import EventType
 from wakeline.model.ids import delivery_id
 from wakeline.model.notification import Counts
+from wakeline.model.outcome import Outcome
 from wakeline.model.receipt import ReceiptKind
+from wakeline.pipeline import Taken
 from wakeline.pipeline.meter import Silent
 from wakeline.pipeline.receiving import Said
 
@@ -70,6 +74,7 @@ async def test_accepted_acknowledged_and_opened_are_three_facts(world: World) ->
         (EventType.PUSH_OPENED, "aa"),
         (EventType.PUSH_ACKNOWLEDGED, "bb"),
     ]
+    assert {event.data.users for event in events} == {("alice",)}
 
 
 async def test_nothing_is_told_of_receipts_while_nobody_asks(world: World) -> None:
@@ -218,12 +223,7 @@ async def test_a_broadcast_counts_who_has_it(world: World) -> None:
     assert [await inbox(world, phones[place]) for place in (99, 100, 399, 400)] == [[key], [], [], [key]]
 
 
-async def test_explain_says_that_it_arrived(world: World) -> None:
-    phone = await world.device("aa", "alice")
-    key = await world.send("alice")
-    await world.run()
-    await say(world, phone, key)
-
+async def explained(world: World, key: int, device: Device) -> Explanation:
     store = world.store
     ports = ExplainPorts(
         clock=world.clock,
@@ -233,10 +233,54 @@ async def test_explain_says_that_it_arrived(world: World) -> None:
         ledger=store.ledger,
         pipeline=world.pipeline,
     )
-    found = await Explainer(ports).explain(delivery_id(key, phone.targets[0].id), [world.app])
+    return await Explainer(ports).explain(delivery_id(key, device.targets[0].id), [world.app])
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict", "detail"),
+    [
+        (ACKNOWLEDGED, "acknowledged by the device", "The app has it."),
+        (OPENED, "opened on the device", "Its user opened it."),
+    ],
+)
+async def test_explain_says_that_it_arrived_and_when(
+    world: World, kind: ReceiptKind, verdict: str, detail: str
+) -> None:
+    phone = await world.device("aa", "alice")
+    key = await world.send("alice")
+    await world.run()
+    await say(world, phone, key, kind=kind)
+
+    found = await explained(world, key, phone)
+
+    assert found.verdict == verdict
+    assert "arrived" in found.cause
+    assert [(step.what, step.detail) for step in found.steps][-1] == (f"{kind.value} by aa", detail)
+
+
+async def test_explain_says_that_no_push_was_needed(world: World) -> None:
+    phone, key = await TestADeviceThatIsConnected().connected(world)
+    await say(world, phone, key)
+
+    found = await explained(world, key, phone)
 
     assert found.verdict == "acknowledged by the device"
-    assert "arrived" in found.cause
+    assert found.cause == "The device acknowledged the notification before a push was needed."
+
+
+async def test_who_waits_for_a_push_hears_that_the_phone_has_it(world: World) -> None:
+    phone = await world.device("aa", "alice")
+    await world.store.devices.set_presence(world.app.id, "aa", world.clock.now() + 60_000)
+    heard: list[Outcome] = []
+    asked = msgspec.structs.replace(submission(request("alice", only_if_absent=True)), heard=heard.append)
+    [taken] = await world.pipeline.accept.accept(world.app, [asked])
+    assert isinstance(taken, Taken)
+
+    await say(world, phone, taken.key)
+    await say(world, phone, taken.key, kind=OPENED)
+
+    assert [outcome.accepted for outcome in heard] == [True]
+    assert len(world.pipeline.settle.hearing) == 0
 
 
 async def test_an_app_that_keeps_no_content_counts_receipts_all_the_same(world: World) -> None:

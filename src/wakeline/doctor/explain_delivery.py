@@ -15,6 +15,7 @@ from wakeline.model.ids import delivery_id, uuid_of
 from wakeline.model.notification import Counts, Notification, PushType
 from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Hold, ProviderKind
+from wakeline.wire.outcomes import Refusal
 
 _SHOWN = 50
 _S = DeliveryState
@@ -62,7 +63,12 @@ class DeliveryExplainer:
         """Explain one delivery."""
         push_type = notification.content.type
         cause, fix = await self._why(delivery, app, push_type)
-        steps = [*_opening(notification), *_attempts(delivery), *await self._holds(app, (delivery,))]
+        steps = [
+            *_opening(notification),
+            *_attempts(delivery),
+            *_reported(delivery),
+            *await self._holds(app, (delivery,)),
+        ]
         if delivery.state in (_S.QUEUED, _S.HELD, _S.SCHEDULED, _S.UNKNOWN):
             steps.append(
                 Step(
@@ -87,7 +93,7 @@ class DeliveryExplainer:
             case _S.ACCEPTED:
                 device, now = await self._device(delivery, app), self._clock.now()
                 return phone_decides(delivery.kind), ask_phone(device, delivery.kind, now, push_type)
-            case _S.ACKNOWLEDGED | _S.OPENED:
+            case _S.ACKNOWLEDGED | _S.OPENED if delivery.reason != Refusal.ACKNOWLEDGED:
                 return "The device itself reported the push: it arrived.", "Nothing."
             case _S.HELD:
                 return await self._held(delivery, app)
@@ -262,6 +268,18 @@ def _attempts(delivery: Delivery) -> list[Step]:
         detail = f"{answer} after {attempt.duration} ms. {known.cause if known else ''}{again}".strip()
         steps.append(Step(at=_moment(attempt.at), what=f"attempt {attempt.number} to {to}", detail=detail))
     return steps
+
+
+def _reported(delivery: Delivery) -> list[Step]:
+    """Say when the device said that it has it."""
+    match delivery.state:
+        case _S.ACKNOWLEDGED:
+            detail = "The app has it."
+        case _S.OPENED:
+            detail = "Its user opened it."
+        case _:
+            return []
+    return [Step(at=_moment(delivery.at), what=f"{delivery.state.value} by {delivery.device_id}", detail=detail)]
 
 
 def _settled(delivery: Delivery, to: str) -> Step:

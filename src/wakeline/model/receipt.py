@@ -20,13 +20,17 @@ class ReceiptKind(StrEnum):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """One receipt. `notification` is a key, `device` the row id of a device of `app`; `at`, Unix ms, is when we heard of it."""
+    """One receipt. `notification` is a key, `device` the row id of a device of `app`; `at`, Unix ms, is when we heard of it.
+
+    `users` hold the device: its event names them.
+    """
 
     app: int
     notification: int
     device: int
     kind: ReceiptKind
     at: int
+    users: tuple[str, ...] = ()
 
 
 class InboxItem(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wakeline.model.device import Device
+from wakeline.model.outcome import Action, Outcome, OutcomeClass
 from wakeline.model.receipt import InboxPage, Receipt, ReceiptKind
+from wakeline.pipeline.hearing import Hearing
 from wakeline.pipeline.parts import Parts
 from wakeline.ports.receipts import Heard
 
 PIECE = 50
 """Receipts that are written in one part of a commit: a few milliseconds at most, so that calls do not wait."""
+
+_ARRIVED = Outcome(outcome_class=OutcomeClass.ACCEPTED, action=Action.DONE, code=0)
+"""What an edge is told that waits for a push: the phone has it, whatever its push service may still say."""
 
 
 class Said(NamedTuple):
@@ -29,8 +34,9 @@ class Said(NamedTuple):
 class Receiving:
     """The way back from the phones."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, hearing: Hearing) -> None:
         self._parts = parts
+        self._hearing = hearing
 
     async def note(self, said: Sequence[Said]) -> list[Heard]:
         """Write what devices said; the answers are in the order asked. Raises StoreUnavailable."""
@@ -38,12 +44,20 @@ class Receiving:
         heard: list[Heard] = []
         for start in range(0, len(said), PIECE):
             part = [
-                Receipt(app=one.device.app, notification=one.notification, device=one.device.id, kind=one.kind, at=at)
+                Receipt(
+                    app=one.device.app,
+                    notification=one.notification,
+                    device=one.device.id,
+                    kind=one.kind,
+                    at=at,
+                    users=one.device.users,
+                )
                 for one in said[start : start + PIECE]
             ]
             heard += await self._parts.receipts.note(part, wanted=self._parts.wanted)
         for one, answer in zip(said, heard, strict=True):
             if answer.fresh:
+                self._hearing.tell(one.notification, _ARRIVED)
                 self._count(one, answer)
         return heard
 

@@ -116,7 +116,7 @@ class Pipeline:
         self.maintain.duties.append(Duty("debug", 60.0, self.debug.tend))
         self.silence = self.maintain.silence
         self.accept = Accept(parts, self.table, self._limits, remembered, self.settle.hearing)
-        self.receiving = Receiving(parts)
+        self.receiving = Receiving(parts, self.settle.hearing)
         self.undo = Undo(parts, self.table, self.settle, self.watch)
         self.webhooks = Webhooks(parts, self._bells[_WEBHOOKS].ring)
         self._tasks: dict[str, asyncio.Task[None]] = {}
