@@ -2,6 +2,7 @@
 
 stack.py      the processes        scenario.py   what is sent and what must come of it
 material.py   credentials          play.py       sends it and compares
+listener.py   is told by webhook
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from wakeline.cli.context import Ctx
+from wakeline.cli.demo.listener import listening
 from wakeline.cli.demo.play import Play, Seen
 from wakeline.cli.demo.stack import Stack, running
 from wakeline.cli.printing import table
@@ -34,8 +36,12 @@ async def demo(*, keep: bool = False, context: Ctx) -> int:
         context.printer.remark(
             "Starting a gateway and stand-ins of Apple's, Google's and the browsers' push services ..."
         )
-        async with running(Path(name)) as stack, httpx2.AsyncClient(timeout=30, trust_env=False) as http:
-            seen = await Play(stack, http).perform()
+        async with (
+            running(Path(name)) as stack,
+            listening() as listener,
+            httpx2.AsyncClient(timeout=30, trust_env=False) as http,
+        ):
+            seen = await Play(stack, http, listener).perform()
             wrong = [f"{one.case.name}: {what}" for one in seen for what in one.wrong]
             context.printer.result({"ok": not wrong, "wrong": wrong, "cases": seen}, lambda: _drawn(seen))
             for what in wrong:

@@ -12,6 +12,7 @@ import httpx2
 import msgspec
 
 from wakeline.cli.demo import material
+from wakeline.cli.demo.listener import Listener
 from wakeline.cli.demo.scenario import CASES, CHAT, CHAT_BUNDLE, PORTAL_PREFIX, RULE, VOICE, VOICE_BUNDLE, Case
 from wakeline.cli.demo.stack import Stack
 from wakeline.cli.failures import Failure, Refused, of_answer
@@ -34,8 +35,9 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 class Play:
     """One performance on a running stack."""
 
-    def __init__(self, stack: Stack, http: httpx2.AsyncClient) -> None:
+    def __init__(self, stack: Stack, http: httpx2.AsyncClient, listener: Listener) -> None:
         self._stack = stack
+        self._listener = listener
         self._http = http
         self._vapid = ""
         self._token = ""
@@ -51,6 +53,9 @@ class Play:
     async def _set_up(self) -> None:
         for app in (CHAT, VOICE):
             await self._api("POST", "/v1/apps", json={"id": app, "name": app})
+        await self._api("PATCH", f"/v1/apps/{CHAT}", json={"settings": {"receipts": True}})
+        wanted = {"url": self._listener.url, "events": sorted({case.told for case in CASES if case.told})}
+        self._listener.secret = (await self._api("POST", "/v1/webhooks", json=wanted))["secret"]
         await self._credential(CHAT, f"AuthKey_{material.KEY_ID}.p8", material.auth_key(), _key_form(CHAT_BUNDLE))
         account = material.service_account(self._stack.token_uri)
         await self._credential(CHAT, "service-account.json", account, {})
@@ -120,9 +125,24 @@ class Play:
             return str((await self._api("POST", "/v1/sip/push", json=case.notification))["id"])
         if case.asked_by == "flexisip":
             return str((await self._api("GET", "/flexisip", params=case.notification))["id"])
+        if case.asked_by == "mesibo":
+            body = {"token": self._stack.key, "app": case.app, **case.notification}
+            return str((await self._api("POST", "/mesibo/backend", json=body))["devices"][0]["notification"])
         body = {"to": {"devices": [case.device]}, **case.notification}
         taken = await self._api("POST", f"/v1/apps/{case.app}/notifications", json=body)
+        if case.acknowledged:
+            await self._acknowledge(case)
         return str(taken["id"])
+
+    async def _acknowledge(self, case: Case) -> None:
+        """Say what a phone says that has its push: the token in it is all it needs."""
+        await self._until(lambda: self._requests(case), f"{case.name}: the push service received nothing")
+        brought = _body((await self._requests(case))[0])["wakeline"]
+        said = {"notification": brought["id"], "receipt": brought["receipt"], "device": case.device}
+        url = f"{self._stack.gateway}/v1/receipts"
+        answer = await self._http.post(url, json={**said, "status": "acknowledged"})
+        if answer.status_code != HTTPStatus.OK:
+            raise Refused(of_answer(answer.status_code, answer.content))
 
     async def _send_by_bitrix24(self, case: Case) -> str:
         """Send as a client of Bitrix24, which is told no id; the push service is: a repeat is to replace what was shown."""
@@ -162,13 +182,19 @@ class Play:
         explained = await self._api("GET", f"{path}/explain")
         device = await self._api("GET", f"/v1/apps/{case.app}/devices/{case.device}")
         requests = await self._requests(case)
+        if case.told:
+            await self._until(lambda: self._is_told(notification), f"{case.name}: the webhook was told nothing")
+        told = [event["type"] for event in self._listener.told(notification)]
         return Seen(
             case=case,
             received=_content(requests[-1]) if requests else "nothing",
             state=_state(shown),
             verdict=explained["verdict"],
-            wrong=tuple(_differences(case, shown, explained, device, requests)),
+            wrong=tuple(_differences(case, shown, explained, device, requests)) + _untold(case, told),
         )
+
+    async def _is_told(self, notification: str) -> bool:
+        return bool(self._listener.told(notification))
 
     async def _settled(self, path: str) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
@@ -194,6 +220,12 @@ def _key_form(bundle: str) -> dict[str, str]:
 
 def _state(shown: dict[str, Any]) -> str:
     return str(shown["deliveries"][0]["state"]) if shown["deliveries"] else str(shown["state"])
+
+
+def _untold(case: Case, told: list[str]) -> tuple[str, ...]:
+    """Say what the webhook was told in place of what it had to be."""
+    wanted = [case.told] if case.told else []
+    return () if told == wanted else (f"the webhook was told {told}, not {wanted}",)
 
 
 def _differences(

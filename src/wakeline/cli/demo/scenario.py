@@ -31,8 +31,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     `notification` is what a caller of our own API sends, or, with a `bitrix24_user`, the parameters that a client of Bitrix24
     gives `pull.application.push.add` beside that user, or, with a `deal`, the fields that change in this deal of a connected
-    portal, whose user 1 is responsible for it. With `asked_by` it is what a SIP proxy asks for: `kamailio` as the body of
-    `POST /v1/sip/push`, `flexisip` as the query of its external push URI.
+    portal, whose user 1 is responsible for it. With `asked_by` it is what another program asks for: `kamailio` as the body of
+    `POST /v1/sip/push`, `flexisip` as the query of its external push URI, `mesibo` as an operation of its backend API.
+    `acknowledged`: the phone says that it has the push. `told`: the event that a webhook gets.
     """
 
     name: str
@@ -50,6 +51,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     bitrix24_user: int = 0
     deal: int = 0
     asked_by: str = ""
+    acknowledged: bool = False
+    told: str = ""
 
     @property
     def user(self) -> str:
@@ -142,6 +145,7 @@ CASES: tuple[Case, ...] = (
         provider="apns",
         script=({"status": 410, "reason": "Unregistered"},),
         state="failed",
+        told="push.failed",
         code=911,
         target_state="retired",
     ),
@@ -154,6 +158,7 @@ CASES: tuple[Case, ...] = (
         provider="apns",
         script=({"status": 400, "reason": "BadDeviceToken", "times": 2},),
         state="failed",
+        told="push.failed",
         requests=2,
         target_state="quarantined",
     ),
@@ -184,6 +189,7 @@ CASES: tuple[Case, ...] = (
         provider="webpush",
         script=({"status": 410},),
         state="failed",
+        told="push.failed",
         code=911,
         target_state="retired",
     ),
@@ -239,6 +245,27 @@ CASES: tuple[Case, ...] = (
         provider="fcm",
         texts=(EMOJI, "sip:alice@example.org", "message-9"),
         asked_by="flexisip",
+    ),
+    Case(
+        name="a test by mesibo's backend API, Android",
+        app=CHAT,
+        device="android-10",
+        target=Target(kind="fcm", value=_fcm(10)),
+        notification={"op": "pushtest", "addresses": "user-of-android-10", "title": "Test", "body": QUOTES},
+        provider="fcm",
+        texts=(QUOTES,),
+        asked_by="mesibo",
+    ),
+    Case(
+        name="the phone says that it has it, iPhone",
+        app=CHAT,
+        device="iphone-10",
+        target=Target(kind="apns", value=_apns(0xAA)),
+        notification={"alert": {"title": "Seen?"}},
+        provider="apns",
+        state="acknowledged",
+        acknowledged=True,
+        told="push.acknowledged",
     ),
 )
 

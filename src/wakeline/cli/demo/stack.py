@@ -95,6 +95,7 @@ def _settings(directory: Path, ready: _Ready) -> str:
         f"[providers.webpush]\nca_file = {quote(ready.ca_file).decode()}\nallow_private = true\n"
         '[bitrix24]\nconnected_hosts = ["localhost", "127.0.0.1"]\n'
         f"connected_ca_file = {quote(ready.ca_file).decode()}\n"
+        "[webhooks]\nallow_private = true\nallow_http = true\n"
         '[logs]\nformat = "json"\npush = true\n[storage]\nlow_disk = 0\n'
     )
 
