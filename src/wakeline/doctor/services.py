@@ -91,7 +91,7 @@ async def _secret_url(ports: DoctorPorts, one: Credential) -> str:
         return ""
     url = secret.token_uri if one.provider is ProviderKind.FCM else template_of(secret.private_key).uri
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
 
 
 async def _ask(ports: DoctorPorts, places: Sequence[Place]) -> dict[Place, Answered | TransportError]:

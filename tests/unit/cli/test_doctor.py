@@ -110,6 +110,7 @@ def test_an_installation_that_serves_no_portal_is_well(shell: Shell) -> None:
         "credentials": "skipped",
         "push services": "skipped",
         "devices": "skipped",
+        "fallen tokens": "skipped",
         "contents": "skipped",
         "answers": "skipped",
         "limits": "skipped",
