@@ -25,6 +25,7 @@ from wakeline.model.route import Lane
 from wakeline.ports import Shipment
 from wakeline.storage.memory.books import Books
 from wakeline.storage.memory.queue import MemoryQueue
+from wakeline.wire.outcomes import Refusal
 
 DAY = 86_400_000
 FINAL = frozenset(DeliveryState) - {
@@ -164,6 +165,8 @@ class Judge:
             raise BrokenPromise(f"1: {delivery} was {before}")
         if delivery.state in FINAL:
             self._final[pair] = delivery.state
+            if delivery.reason == Refusal.WRONG_ENVIRONMENT:
+                self._hopeful.discard(pair)  # it waited for a credential that nobody gave
         if delivery.state is DeliveryState.FAILED and delivery.code in REFUSED_KEY and lane is not Lane.CALL:
             raise BrokenPromise(f"3: a broken credential failed {delivery}")
 
