@@ -172,7 +172,7 @@ class TestWhatWasFound:
 
         kept = await store.silence.counts(THIS_HOUR)
         assert sorted(kept, key=lambda count: count.sent) == [other, counted(13, 9)]
-        assert len(await store.silence.counts(0)) == 3
+        assert await store.silence.counts(THIS_HOUR - 1) == [counted(2, 2, hour=THIS_HOUR - 1)]
 
     async def test_suspicions_are_kept_with_their_events_and_what_became_of_them(self, store: Store) -> None:
         (kept,) = await store.silence.record([], [SUSPICION], [HAPPENED], mark=Mark(NOW, 3))
@@ -205,7 +205,8 @@ class TestWhatWasFound:
 
         assert old not in store.silence.suspicions()
         assert store.silence.suspicions() == [lasting, young]
-        assert await store.silence.counts(0) == [counted(1, 1)]
+        assert await store.silence.counts(THIS_HOUR - 1) == []
+        assert await store.silence.counts(THIS_HOUR) == [counted(1, 1)]
 
     async def test_goes_with_its_app_and_is_not_kept_for_one_that_is_gone(self, store: Store) -> None:
         other = await store.apps.create("other", "Other", NOW)
@@ -219,7 +220,7 @@ class TestWhatWasFound:
 
         assert late == []
         assert store.silence.suspicions() == [mine]
-        assert await store.silence.counts(0) == [counted(1, 1)]
+        assert await store.silence.counts(THIS_HOUR) == [counted(1, 1)]
 
 
 async def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
@@ -233,6 +234,6 @@ async def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
     await again.open()
 
     assert again.silence.suspicions() == [kept]
-    assert await again.silence.counts(0) == [counted(4, 2)]
+    assert await again.silence.counts(THIS_HOUR) == [counted(4, 2)]
     assert await again.silence.mark() == Mark(NOW, 9)
     await again.close()

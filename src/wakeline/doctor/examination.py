@@ -22,6 +22,7 @@ from wakeline.doctor import (
     portal_keys,
     registered,
     services,
+    silence,
     waiting,
     webhooks,
 )
@@ -58,6 +59,7 @@ OF_APPS: Table = (
     ("answers", answers.look),
     ("limits", limits.look),
     ("debug windows", debugging.look),
+    ("silence", silence.look),
     ("webhooks of apps", webhooks.of_apps),
 )
 """Their lines are about the apps that are asked for, and about nothing else."""

@@ -49,7 +49,9 @@ class Explainer:
     def __init__(self, parts: ExplainPorts) -> None:
         """Read from these."""
         self._parts = parts
-        self._deliveries = DeliveryExplainer(parts.clock, parts.devices, parts.routes, parts.ledger)
+        self._deliveries = DeliveryExplainer(
+            parts.clock, parts.devices, parts.routes, parts.ledger, parts.pipeline.silence.suspicions
+        )
         self._devices = DeviceExplainer(
             parts.clock,
             parts.devices,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from wakeline import ports
 from wakeline.doctor.explanation import KINDS, Explanation, Step, company, phone_decides
 from wakeline.doctor.meaning import of_attempt, of_delivery
 from wakeline.doctor.phone_reasons import ask_phone, every
+from wakeline.doctor.silence import of_device
 from wakeline.model.app import App
 from wakeline.model.delivery import Delivery, DeliveryState
 from wakeline.model.device import Device, TargetKind
@@ -15,6 +17,7 @@ from wakeline.model.ids import delivery_id, uuid_of
 from wakeline.model.notification import Counts, Notification, PushType
 from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Hold, ProviderKind
+from wakeline.model.silence import Suspicion
 from wakeline.wire.outcomes import Refusal
 
 _SHOWN = 50
@@ -27,11 +30,19 @@ _URGENCY = (_S.FAILED, _S.EXPIRED, _S.HELD, _S.UNKNOWN, _S.SKIPPED, _S.SUPERSEDE
 class DeliveryExplainer:
     """Explains from ledger, registry and holds."""
 
-    def __init__(self, clock: ports.Clock, devices: ports.Devices, routes: ports.Routes, ledger: ports.Ledger) -> None:
+    def __init__(
+        self,
+        clock: ports.Clock,
+        devices: ports.Devices,
+        routes: ports.Routes,
+        ledger: ports.Ledger,
+        suspicions: Callable[[], Sequence[Suspicion]] = tuple,
+    ) -> None:
         self._clock = clock
         self._devices = devices
         self._routes = routes
         self._ledger = ledger
+        self._suspicions = suspicions
 
     async def notification(self, notification: Notification, app: App) -> Explanation:
         """Explain a notification: as its only delivery, or by counts and the delivery that went worst."""
@@ -92,7 +103,10 @@ class DeliveryExplainer:
         match delivery.state:
             case _S.ACCEPTED:
                 device, now = await self._device(delivery, app), self._clock.now()
-                return phone_decides(delivery.kind), ask_phone(device, delivery.kind, now, push_type)
+                cause, silent = phone_decides(delivery.kind), of_device(self._suspicions(), device, delivery.kind)
+                if silent is not None:
+                    cause += f" Phones like it have fallen silent. {silent.note}"
+                return cause, ask_phone(device, delivery.kind, now, push_type)
             case _S.ACKNOWLEDGED | _S.OPENED if delivery.reason != Refusal.ACKNOWLEDGED:
                 return "The device itself reported the push: it arrived.", "Nothing."
             case _S.HELD:

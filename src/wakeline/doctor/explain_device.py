@@ -10,6 +10,7 @@ from wakeline.doctor.explanation import Explanation, Step
 from wakeline.doctor.meaning import meaning, of_delivery
 from wakeline.doctor.phone_reasons import system_of, told, unused
 from wakeline.doctor.sender import lacking
+from wakeline.doctor.silence import FIX, of_device
 from wakeline.model.app import App
 from wakeline.model.delivery import Delivery
 from wakeline.model.device import RAW_PREFIX, Device, Target, TargetKind, TargetState
@@ -138,15 +139,18 @@ class DeviceExplainer:
         said = told(device, system)
         if said:
             return "active, but the device limits it", " ".join(said), "Nothing here: it is set on the device."
-        silent = now - max(device.seen, device.connected_until, best.since, best.confirmed)
-        if silent > self._stale_after and not device.device_id.startswith(RAW_PREFIX):
+        unheard = now - max(device.seen, device.connected_until, best.since, best.confirmed)
+        if unheard > self._stale_after and not device.device_id.startswith(RAW_PREFIX):
             return (
-                f"active, but stale: not heard of for {silent // _DAY} days",
+                f"active, but stale: not heard of for {unheard // _DAY} days",
                 "An app registers at each start, so nobody has opened it since; it may be removed.",
                 "Nothing here, if the app registers at each start. `[devices] retire_stale_after` retires such tokens.",
             )
         if idle := unused(device, system, now):
             return "active, but its app is not opened", idle, "Nothing here, if the app registers at each start."
+        silent = of_device(self._pipeline.silence.suspicions(), device, best.kind.value)
+        if silent is not None:
+            return "active, but phones like it have fallen silent", silent.note, FIX
         return "active", "It is registered, and nothing speaks against its token.", "Nothing."
 
     def _obstacle(self, app: App, target: Target) -> tuple[str, str, str] | None:

@@ -64,8 +64,8 @@ class Silence(Protocol):
     async def mark(self) -> Mark | None:
         """Return how far was looked; None: never yet."""
 
-    async def counts(self, since: int) -> list[Count]:
-        """Return all counts of that hour and later ones."""
+    async def counts(self, hour: int) -> list[Count]:
+        """Return all counts of an hour."""
 
     def suspicions(self) -> list[Suspicion]:
         """Return all that are kept, the newest first, from memory."""

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from wakeline.model.route import Lane
-from wakeline.model.silence import HOUR, WHOLE, Count, Slice, Suspicion, Traits, slices_of
+from wakeline.model.silence import HOUR, WHOLE, Slice, Suspicion, Traits, slices_of
 
 DAY, WEEK = 24, 168
 
@@ -74,7 +74,7 @@ class _Week(NamedTuple):
 class Tally:
     """Counts by lane, kind of phone and hour; `episodes` are the silences of the app, which its week does not hold."""
 
-    def __init__(self, counts: Iterable[Count] = ()) -> None:
+    def __init__(self) -> None:
         self._leaves: dict[Leaf, Hours] = {}
         self._spans: dict[Traits, list[tuple[int, int]]] = {}
         self._episodes: list[Suspicion] = []
@@ -84,8 +84,6 @@ class Tally:
         self._daily: dict[Lane, tuple[int, list[float]]] = {}
         self._hour = 0
         self.first: int | None = None
-        for count in counts:
-            self.add((count.lane, count.traits), count.hour, count.sent, count.heard)
 
     # --- counting
 
@@ -135,13 +133,11 @@ class Tally:
             return
         self._hour = hour
         self._usual.clear()
-        for book in (self._leaves, self._series):
-            for key in list(book):
-                hours = book[key]  # type: ignore[index]
-                while hours and (oldest := next(iter(hours))) <= hour - KEPT:
-                    del hours[oldest]
-                if not hours:
-                    del book[key]  # type: ignore[arg-type]
+        for hours in (*self._leaves.values(), *self._series.values()):
+            for old in [at for at in hours if at <= hour - KEPT]:
+                del hours[old]
+        self._leaves = {leaf: hours for leaf, hours in self._leaves.items() if hours}
+        self._series = {key: hours for key, hours in self._series.items() if hours}
 
     def sums(self, since: int, until: int) -> dict[Slice, Cell]:
         """Return what was sent and heard in each slice in hours from `since` to before `until`, silent or not."""

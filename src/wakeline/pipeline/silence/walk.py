@@ -66,13 +66,15 @@ class SilenceWatch:
         if self._recalled:
             return
         self._recalled = True
-        counts: dict[int, list[Count]] = {}
-        for count in await self._parts.silence.counts(self._begun // HOUR - KEPT):
-            counts.setdefault(count.app, []).append(count)
+        tallies: dict[int, Tally] = {}
+        for hour in range(self._begun // HOUR - KEPT, self._begun // HOUR + 1):
+            for count in await self._parts.silence.counts(hour):
+                tally = tallies.setdefault(count.app, Tally())
+                tally.add((count.lane, count.traits), hour, count.sent, count.heard)
+            await asyncio.sleep(0)
         known = self._parts.silence.suspicions()
-        for app in counts.keys() | {one.app for one in known}:
-            own = [one for one in known if one.app == app]
-            self._judges[app] = Judge(app, Tally(counts.get(app, ())), own)
+        for app in tallies.keys() | {one.app for one in known}:
+            self._judges[app] = Judge(app, tallies.get(app, Tally()), [one for one in known if one.app == app])
         self._again_until = await self._parts.silence.mark()
         if self._again_until is not None:
             self._at = Mark(self._again_until.done - DAY * HOUR)
@@ -155,6 +157,7 @@ class SilenceWatch:
             del self._judges[app]
         for judge in self._judges.values():
             await self._tell(judge, judge.turn(hour))
+            await asyncio.sleep(0)
         await self._parts.silence.prune(hour=hour - KEPT, before=hour * HOUR - REMEMBERED)
 
 

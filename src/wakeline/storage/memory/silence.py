@@ -92,9 +92,9 @@ class MemorySilence:
         """Return how far was looked."""
         return self._mark
 
-    async def counts(self, since: int) -> list[Count]:
-        """Return the counts of that hour and later ones."""
-        return [count for place, count in sorted(self._counts.items()) if place[0] >= since]
+    async def counts(self, hour: int) -> list[Count]:
+        """Return the counts of an hour."""
+        return [count for place, count in sorted(self._counts.items()) if place[0] == hour]
 
     def suspicions(self) -> list[Suspicion]:
         """Return all, the newest first."""

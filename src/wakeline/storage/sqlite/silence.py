@@ -109,9 +109,9 @@ class SqliteSilence:
         row = self._reader.one(_SQL["mark"])
         return None if row is None else Mark(*row)
 
-    async def counts(self, since: int) -> list[Count]:
-        """Return the counts of the apps that there are."""
-        rows = self._reader.all(_SQL["counts"], (since,))
+    async def counts(self, hour: int) -> list[Count]:
+        """Return the counts of an hour, of the apps that there are."""
+        rows = self._reader.all(_SQL["counts"], (hour,))
         return [_count(row) for row in rows if not self._apps.is_gone(row[1])]
 
     def suspicions(self) -> list[Suspicion]:

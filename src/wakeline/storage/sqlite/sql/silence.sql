@@ -26,8 +26,8 @@ ON CONFLICT (hour, app, lane, platform, os_version, model)
 DO UPDATE SET sent = sent + excluded.sent, heard = heard + excluded.heard;
 
 -- name: counts
--- Read what was counted from an hour on.
-SELECT hour, app, lane, platform, os_version, model, sent, heard FROM silence_count WHERE hour >= ?;
+-- Read what was counted in an hour.
+SELECT hour, app, lane, platform, os_version, model, sent, heard FROM silence_count WHERE hour = ?;
 
 -- name: forget_counts!
 -- Forget what was counted before an hour.
