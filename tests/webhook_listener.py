@@ -14,13 +14,17 @@ DOWN = Said(status=0, detail="no connection")
 
 
 class Listener:
-    """Implements `ports.webhooks.WebhookSender`. `answer` says what is answered to a message of an endpoint."""
+    """Implements `ports.webhooks.WebhookSender`.
+
+    `answer` says what is answered to a message of an endpoint, `turns` of the loop after it came.
+    """
 
     def __init__(self) -> None:
         self.answer: Callable[[Endpoint, Event], Said] = lambda _endpoint, _event: TAKEN
         self.asked: list[tuple[Endpoint, Event]] = []
         self.taken: list[tuple[Endpoint, Event]] = []
         self.signed: list[int] = []
+        self.turns = 1
         self.at_once = 0
         self.most_at_once = 0
 
@@ -30,7 +34,8 @@ class Listener:
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.asked.append((endpoint, event))
         self.signed.append(len(secrets))
-        await asyncio.sleep(0)
+        for _ in range(self.turns):
+            await asyncio.sleep(0)
         said = self.answer(endpoint, event)
         if said.taken:
             self.taken.append((endpoint, event))

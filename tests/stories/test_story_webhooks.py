@@ -116,6 +116,7 @@ async def test_the_failure_of_a_real_push_is_told(telling: Telling) -> None:
 
 async def test_messages_of_a_device_never_overlap_and_those_of_others_do(telling: Telling) -> None:
     await telling.endpoint()
+    telling.listener.turns = 30
     await telling.happen(*("a" * 20), *("bcdefghijk"))
     await telling.tell()
     assert sorted(telling.seqs()) == list(range(1, 31))

@@ -18,7 +18,7 @@ import structlog
 
 from wakeline.model.errors import Conflict, InvalidRequest, WakelineError
 from wakeline.model.event import Event, EventData, EventType
-from wakeline.model.webhook import Disabled, Endpoint, EndpointHealth, Message, MessageState, lane_of
+from wakeline.model.webhook import Disabled, Endpoint, EndpointHealth, EndpointSecret, Message, MessageState, lane_of
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.webhooks.courier import Courier
 from wakeline.pipeline.webhooks.journal import MOST_REPLAYED, Pages, between, event_at
@@ -46,6 +46,7 @@ class Webhooks:
         self._ring = ring
         self._couriers: dict[int, Courier] = {}
         self._new: set[int] = set()
+        self._secrets: dict[int, tuple[EndpointSecret, ...]] = {}
         self._flights: set[asyncio.Task[None]] = set()
         self._changes = Changes(parts.endpoints, parts.clock, self._health_of, self._count)
         self._last_test = _TESTS
@@ -136,6 +137,7 @@ class Webhooks:
             task = asyncio.create_task(self._carry(courier, flight))
             self._flights.add(task)
             task.add_done_callback(self._flights.discard)
+            await asyncio.sleep(0)  # writing one takes a third of a millisecond: a push may come between two of them
         return courier.hungry and courier.read_to != before
 
     def _wait(self) -> float | None:
@@ -169,7 +171,9 @@ class Webhooks:
         self._ring()
 
     async def _send(self, endpoint: Endpoint, event: Event) -> Said:
-        secrets = await self._parts.endpoints.secrets(endpoint.id)
+        secrets = self._secrets.get(endpoint.id)
+        if secrets is None:
+            secrets = self._secrets[endpoint.id] = await self._parts.endpoints.secrets(endpoint.id)
         return await self._parts.webhook_sender.send(endpoint, secrets, event)
 
     # --- what may be asked
@@ -269,6 +273,7 @@ class Webhooks:
     def _changed(self, number: int) -> None:
         """Follow a change of an endpoint."""
         endpoint, courier = self._parts.endpoints.get(number), self._couriers.get(number)
+        self._secrets.pop(number, None)
         if endpoint is None or endpoint.disabled is not None:
             self._couriers.pop(number, None)
             self._new.discard(number)
