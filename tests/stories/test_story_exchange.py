@@ -13,7 +13,8 @@ from wakeline.model.app import App, AppSettings
 from wakeline.model.event import Event, EventType
 from wakeline.model.outcome import Outcome
 from wakeline.pipeline.exchange import MOST
-from wakeline.wire import fcm
+from wakeline.providers.apns import ApnsProvider
+from wakeline.wire import fcm, receipt_token
 
 pytestmark = pytest.mark.anyio
 
@@ -195,9 +196,16 @@ async def test_what_the_store_refuses_at_first_is_recorded_once(world: World) ->
 
 
 async def test_a_token_for_receipts_is_masked(world: World) -> None:
+    await world.change_app(settings=AppSettings(receipts=True))
     tell(world, FAILED)
-    token = "dG9rZW4tZm9yLXJlY2VpcHRz"
-    data = (await refuse(world, title=token, data={"wakeline": {"id": "n", "receipt": token}})).data
+    clock, addresses = world.clock, world.settings.providers
+    world.apple.preview = ApnsProvider(addresses.apns, clock).preview  # type: ignore[method-assign] # writes as it is sent
+    data = (await refuse(world, title="Hello")).data
+    [key] = [sent.notification for sent in world.apple.sent[:1]]
+    kept = await world.store.ledger.notification(key)
 
+    assert kept is not None
     assert data.request is not None
-    assert data.request.body == "...VpcHRz"
+    token = kept.content.data[receipt_token.FIELD]["receipt"]
+    ours = msgspec.json.decode(data.request.body)[receipt_token.FIELD]
+    assert ours == {"id": data.notification, "receipt": f"...{token[-6:]}"}

@@ -26,6 +26,7 @@ from wakeline.model.route import Route
 from wakeline.observe.masking import masked_text, masked_token
 from wakeline.pipeline.debugging import DebugWindows
 from wakeline.pipeline.parts import Parts
+from wakeline.wire import receipt_token
 
 _log = structlog.get_logger()
 
@@ -110,7 +111,7 @@ class Recorder:
 
 def _without_receipt(body: str, notification: Notification) -> str:
     """Mask the token with which whoever has it may say that the push was seen."""
-    ours = notification.content.data.get("wakeline")
+    ours = notification.content.data.get(receipt_token.FIELD)
     token = ours.get("receipt") if isinstance(ours, dict) else None
     return body.replace(token, masked_token(token)) if isinstance(token, str) and token else body
 
