@@ -187,6 +187,16 @@ class TestForgetting:
         assert await rows_left(again) == (1, 1)
         await again.close()
 
+    async def test_many_endpoints_are_forgotten_together(self, tmp_path: Path) -> None:
+        store = await opened(tmp_path)
+        many = await asyncio.gather(*(listening(store) for _ in range(1200)))
+        await asyncio.gather(*(store.endpoints.delete(each.id) for each in many))
+
+        assert await store.endpoints.prune(0, 5) == 0
+
+        assert await rows_left(store) == (0, 0)
+        await store.close()
+
     async def test_one_that_is_deleted_while_its_progress_is_written_leaves_nothing(self, tmp_path: Path) -> None:
         store = await furnish(tmp_path)
         late = Progress(endpoint=1, health=EndpointHealth(cursor=8), messages=(message(1, 8),))

@@ -26,9 +26,9 @@ UPDATE webhook_endpoint SET health = ? WHERE id = ? AND deleted = 0;
 -- Hide one whose log is being forgotten; its secrets go at once.
 UPDATE webhook_endpoint SET deleted = 1, sealed = x'' WHERE id = ? AND deleted = 0;
 
--- name: marked_endpoint
--- Read one whose log is being forgotten.
-SELECT id FROM webhook_endpoint WHERE deleted = 1 LIMIT 1;
+-- name: marked_endpoints
+-- Read those whose log is being forgotten.
+SELECT id FROM webhook_endpoint WHERE deleted = 1;
 
 -- name: delete_endpoint!
 -- Forget one.

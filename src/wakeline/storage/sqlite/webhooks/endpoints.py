@@ -171,14 +171,13 @@ class SqliteEndpoints:
 
         Those of an endpoint that was deleted go first, whatever their state and age.
         """
-        marked = self._reader.one(_SQL["marked_endpoint"])
-        if marked is None:
-            return await self._log.prune(before, limit)
-        gone = await self._log.forget(marked[0], limit)
-        if gone < limit:
-            await self._writer.write(lambda tx: tx.execute(_SQL["delete_endpoint"], marked))
-            return gone + await self.prune(before, limit - gone)
-        return gone
+        gone = 0
+        for (endpoint,) in self._reader.all(_SQL["marked_endpoints"]):
+            gone += await self._log.forget(endpoint, limit - gone)
+            if gone == limit:
+                return gone
+            await self._writer.write(partial(_forget, endpoint=endpoint))
+        return gone + await self._log.prune(before, limit - gone)
 
     def listen(self, changed: Callable[[int], None]) -> None:
         """Have `changed(id)` called after an endpoint was made, changed, rotated or deleted."""
@@ -191,3 +190,7 @@ class SqliteEndpoints:
     def _tell(self, endpoint: int) -> None:
         for changed in self._listeners:
             changed(endpoint)
+
+
+def _forget(tx: Transaction, endpoint: int) -> None:
+    tx.execute(_SQL["delete_endpoint"], (endpoint,))
