@@ -27,6 +27,7 @@ def test_push_services_are_reached_as_pushes_reach_them(stack: Stack) -> None:
     reached = {name: one for name, one in lines.items() if name.startswith(("apns at ", "fcm at "))}
     assert {name.split(" ")[0] for name in reached} == {"apns", "fcm"}
     assert {one["status"] for one in reached.values()} == {"ok"}, reached
+    assert lines["clock against push services"]["status"] == "ok"
     assert lines["public_url"]["status"] in {"ok", "skipped", "warning"}
     assert took < 6
 

@@ -29,13 +29,11 @@ def of_app(slug: str, devices: Sequence[Device], among: str) -> Check:
         return skipped(name, f"None of {among} says what its settings are (`notifications_enabled` and so on).")
     counted = Counter(said for device in saying for said in _told(device))
     if len(saying) < FEW or not counted or counted.most_common(1)[0][1] < HABIT * len(saying):
-        return fine(
-            name, f"Of {among}, {many(len(saying), 'device')} tell their settings, and no complaint is frequent."
-        )
+        return fine(name, f"Of {among}, the settings of {len(saying)} are known, and no complaint is frequent.")
     (said, number), *_ = counted.most_common(1)
     return warning(
         name,
-        f"Of {many(len(saying), 'device')} that tell their settings, {number} tell the same. {said}",
+        f"Of {many(len(saying), 'device')} whose settings are known, {number} told the same. {said}",
         "Nothing here: it is set on the devices. Have the app ask its users, and say why.",
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator
+from email.utils import formatdate
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -37,7 +38,7 @@ def send_answer(request: Request, state: State) -> Answer:
     """The answer to one request under `/v1/`."""
     found = _SEND.fullmatch(unquote(urlsplit(request.path).path))
     if found is None or request.method != "POST":
-        return _named(errors.html_page(404), {})
+        return _named(_dated(errors.html_page(404), state), {})
     refusal = _auth_fault(request, found[1], state)
     if refusal is not None:
         return _named(refusal, {})
@@ -55,6 +56,11 @@ def send_answer(request: Request, state: State) -> Answer:
     if _size(message) > (_TOPIC_MESSAGE_LIMIT if "topic" in message else _MESSAGE_LIMIT):
         return _named(errors.too_large(), message)
     return _named(_played(found[1], message, state, validate_only=bool(document.get("validateOnly"))), message)
+
+
+def _dated(answer: Answer, state: State) -> Answer:
+    """Return an answer with the time of this service, as Google's front end tells it; clients compare it with their own."""
+    return msgspec.structs.replace(answer, headers=(*answer.headers, ("date", formatdate(state.clock(), usegmt=True))))
 
 
 def _auth_fault(request: Request, project: str, state: State) -> Answer | None:
