@@ -204,7 +204,7 @@ async def inbox(
     after
         The id of a notification: only what comes after it.
     limit
-        How many at most, up to 500.
+        How many at most, up to 100.
     """
     async with context.gateway() as gateway:
         query = {"app": await chosen(gateway, app), "device": device, "after": after, "limit": limit}

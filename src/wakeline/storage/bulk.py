@@ -32,6 +32,12 @@ def entry(state: DeliveryState, *, tries: int, code: int, at: int, created: int)
     return BULK_ENTRY.pack(STATE_NUMBERS[state], min(tries, _MOST_TRIES), code, seconds)
 
 
+def state_at(results: bytes, place: int) -> DeliveryState | None:
+    """Return the state of an entry; None while nothing is settled there."""
+    start = place * ENTRY_BYTES
+    return STATES_BY_NUMBER[results[start]] if results[start : start + ENTRY_BYTES] != UNSETTLED else None
+
+
 def told(results: bytes, position: int, state: DeliveryState, *, tries: int, at: int, created: int) -> bytes:
     """Return an entry for what the device said; the code that was settled there stays."""
     code = BULK_ENTRY.unpack_from(results, position * ENTRY_BYTES)[2]

@@ -27,7 +27,9 @@ EVENTS = {ReceiptKind.ACKNOWLEDGED: EventType.PUSH_ACKNOWLEDGED, ReceiptKind.OPE
 """The event of each kind of receipt."""
 
 _KNOWN = frozenset({_D.ACKNOWLEDGED, _D.OPENED})
-_WITHDRAWN = frozenset({_D.CANCELLED, _D.SUPERSEDED, _D.SKIPPED})
+NOT_IN_INBOX = _KNOWN | {_D.CANCELLED, _D.SUPERSEDED, _D.SKIPPED}
+"""Deliveries that their device knows of, or need not know of."""
+
 _ARRIVED = Outcome(
     outcome_class=OutcomeClass.ACCEPTED,
     action=Action.DONE,
@@ -83,7 +85,7 @@ def in_inbox(
         return None
     if any(delivery.state in _KNOWN for delivery in deliveries):
         return None
-    return next((delivery for delivery in deliveries if delivery.state not in _WITHDRAWN), None)
+    return next((delivery for delivery in deliveries if delivery.state not in NOT_IN_INBOX), None)
 
 
 def _says_something(content: Content) -> bool:

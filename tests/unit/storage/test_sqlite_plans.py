@@ -225,7 +225,7 @@ PLANS = {
     ("receipts", "written_of_device"): ["d USING PRIMARY KEY (notification=? AND target=?)"],
     ("receipts", "holding_chunk"): ["chunk USING INDEX chunk_around (notification=? AND low<?)"],
     ("receipts", "tell"): ["delivery USING PRIMARY KEY (notification=? AND target=?)"],
-    ("receipts", "singles_to"): ["delivery USING COVERING INDEX delivery_of_target (target=? AND notification>?)"],
+    ("receipts", "singles_to"): ["delivery USING INDEX delivery_of_target (target=? AND notification>?)"],
     ("receipts", "broadcasts_of"): ["notification USING INDEX notification_broad (app=? AND rowid>?)"],
     ("receipts", "forget_early_of"): ["early_receipt USING PRIMARY KEY (notification=?)"],
 }

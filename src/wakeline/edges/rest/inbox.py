@@ -7,11 +7,13 @@ stored for an app). An app asks here when it is opened, and acknowledges what it
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from wakeline.edges.rest.moments import moment
 from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
-from wakeline.edges.rest.shapes import Limit, Strict, View
+from wakeline.edges.rest.shapes import Strict, View
 from wakeline.model import ids
 from wakeline.model.app import App
 from wakeline.model.delivery import DeliveryState
@@ -22,12 +24,15 @@ from wakeline.model.notification import Alert, LiveActivity, PushType
 from wakeline.model.notification import Call as Ringing
 from wakeline.model.receipt import InboxItem
 
+MOST = 100
+"""Notifications on a page."""
+
 
 class InboxQuery(Strict, frozen=True, kw_only=True):
     """Where the list goes on: behind the notification with the id `after`. With an API key, `app` and `device` say whose it is."""
 
     after: str = ""
-    limit: Limit = 50
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 50
     app: str = ""
     device: str = ""
 

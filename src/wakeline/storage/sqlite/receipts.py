@@ -6,9 +6,10 @@ hundred notifications, however many the device has acknowledged, so it may be sh
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
-from wakeline.model.delivery import unpack_all
+from wakeline.model.delivery import STATES_BY_NUMBER, unpack_all
 from wakeline.model.device import Device
 from wakeline.model.receipt import InboxItem, InboxPage, Receipt
 from wakeline.ports.receipts import Heard, Wanted, always
@@ -27,8 +28,11 @@ _SQL = load("receipts")
 SINGLES, BROADCASTS = 500, 100
 """Deliveries to a token, and broadcasts of its app, that are looked at for a page."""
 
-QUEUED = 1000
+QUEUED = 300
 """Jobs of a route that are looked through for a device: of a longer queue, what comes later is not in the inbox yet."""
+
+_BREATH = 10
+"""Notifications read between two breaths of the loop; each takes some 100 microseconds."""
 
 _NO_END = 1 << 63
 
@@ -69,7 +73,9 @@ class SqliteReceipts:
         with self._reader.snapshot():
             keys, end = self._candidates(holder, after)
         items: list[InboxItem] = []
-        for key in sorted(key for key in keys if key <= end):
+        for count, key in enumerate(sorted(key for key in keys if key <= end), start=1):
+            if count % _BREATH == 0:
+                await asyncio.sleep(0)
             item = await self._item(key, holder)
             if item is not None and len(items) == limit:
                 return InboxPage(items=tuple(items), cursor=items[-1].notification.key)
@@ -82,9 +88,9 @@ class SqliteReceipts:
         end = _NO_END
         targets = [target.id for target in holder.targets]
         for target in targets:
-            singles = [key for (key,) in self._reader.all(_SQL["singles_to"], (target, after, SINGLES))]
-            keys.update(singles)
-            end = min(end, singles[-1]) if len(singles) == SINGLES else end
+            singles = self._reader.all(_SQL["singles_to"], (target, after, SINGLES))
+            keys.update(key for key, state in singles if STATES_BY_NUMBER[state] not in receipts.NOT_IN_INBOX)
+            end = min(end, singles[-1][0]) if len(singles) == SINGLES else end
         broad = [key for (key,) in self._reader.all(_SQL["broadcasts_of"], (holder.app, after, BROADCASTS))]
         keys.update(key for key in broad if any(self._reaches(key, target) for target in targets))
         end = min(end, broad[-1]) if len(broad) == BROADCASTS else end
@@ -92,9 +98,12 @@ class SqliteReceipts:
         return keys, end
 
     def _reaches(self, key: int, target: int) -> bool:
-        """Tell whether a broadcast has a delivery to a target."""
-        chunks = self._reader.lazily(_SQL["holding_chunk"], (key, target, target))
-        return any(bulk.position(recipients, target) is not None for _, recipients, _ in chunks)
+        """Tell whether a broadcast has a delivery to a target that may be in its inbox."""
+        for _, recipients, results in self._reader.lazily(_SQL["holding_chunk"], (key, target, target)):
+            position = bulk.position(recipients, target)
+            if position is not None:
+                return results is None or bulk.state_at(results, position) not in receipts.NOT_IN_INBOX
+        return False
 
     def _queued(self, app: int, target: int) -> Iterable[int]:
         """Yield the notifications that wait for a target without having been tried: held, limited, or for its absence."""

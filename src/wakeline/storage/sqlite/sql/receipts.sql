@@ -34,7 +34,7 @@ SELECT notification, target, app, device, kind, at FROM early_receipt;
 
 -- name: singles_to
 -- Read which notifications were tried for a target, or ended there.
-SELECT notification FROM delivery WHERE target = ? AND notification > ? ORDER BY notification LIMIT ?;
+SELECT notification, state FROM delivery WHERE target = ? AND notification > ? ORDER BY notification LIMIT ?;
 
 -- name: broadcasts_of
 -- Read the broadcasts of an app.
