@@ -50,7 +50,8 @@ PLANS = {
     ("ledger", "deliveries"): ["delivery USING PRIMARY KEY (notification=? AND target>?)"],
     ("ledger", "chunks_of"): ["chunk USING INDEX chunk_of_notification (notification=? AND rowid>?)"],
     ("ledger", "recent_of_app"): [
-        "n USING COVERING INDEX notification_of_app (app=?)",
+        "n USING COVERING INDEX notification_of_app (app=? AND rowid>?)",
+        "notification USING COVERING INDEX notification_of_app (app=?)",
         "d USING PRIMARY KEY (notification=?)",
     ],
     ("ledger", "recent_of_target"): ["delivery USING INDEX delivery_of_target (target=?)"],
@@ -249,7 +250,8 @@ def schemas() -> Iterator[dict[Kind, sqlite3.Connection]]:
 
 def explain(connection: sqlite3.Connection, sql: str) -> list[str]:
     named = dict.fromkeys(re.findall(r":(\w+)", sql))
-    parameters = named or (None,) * sql.count("?")
+    numbered = [int(number) for number in re.findall(r"\?(\d+)", sql)]
+    parameters = named or (None,) * max(numbered, default=sql.count("?"))
     with closing(connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)) as cursor:
         return [row[3] for row in cursor]
 
