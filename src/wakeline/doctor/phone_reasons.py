@@ -8,6 +8,7 @@ message" and "Set and manage message priority"; Android, "App Standby Buckets" a
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Literal
 
@@ -20,10 +21,11 @@ from wakeline.model.route import ProviderKind
 UNUSED = 36 * 3_600_000
 """Milliseconds without a sign of life after which an app counts as not opened for a day or two."""
 
-_IN_SHORT = 5
+_IN_SHORT = 6
 """So many reasons make a paragraph."""
 
 _DAY = 86_400_000
+_NUMBER = re.compile(r"[0-9]{1,4}")
 _APPLE = ("ios", "ipados", "iphone", "ipad", "watchos", "macos", "tvos", "visionos")
 
 Fact = Literal["notifications_enabled", "background_refresh", "low_power", "battery_restricted"]
@@ -42,7 +44,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """One reason. `look`: where to see it; `said`: the finding if the device told of it, by `fact` being `when`.
 
     `shows`: it can keep pushes that show something from being seen, calls among them; `wakes`: those that wake the app in the
-    background; `rings`: calls alone.
+    background; `rings`: calls alone. `since`: the first major version of the system that has it; `spares`: how models begin that
+    do not.
     """
 
     look: str
@@ -53,6 +56,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     shows: bool = True
     wakes: bool = True
     rings: bool = False
+    since: int = 0
+    spares: tuple[str, ...] = ()
 
 
 REASONS = (
@@ -93,6 +98,20 @@ REASONS = (
         wakes=False,
     ),
     Reason(
+        look="Is the app in the scheduled summary (Settings, Notifications)? Its pushes are shown there, hours later.",
+        systems=(System.APPLE,),
+        wakes=False,
+        since=15,
+    ),
+    Reason(
+        look="Did the user allow notifications when the app asked? From Android 13 on nothing is shown before.",
+        systems=(System.ANDROID,),
+        fact="notifications_enabled",
+        when=False,
+        wakes=False,
+        since=13,
+    ),
+    Reason(
         look="Is Background App Refresh on for the app (Settings, General)? Without it background pushes do not wake it.",
         systems=(System.APPLE,),
         fact="background_refresh",
@@ -105,6 +124,12 @@ REASONS = (
         systems=(System.ANDROID,),
         fact="battery_restricted",
         said="The device said that its battery settings restrict the app: Android holds its pushes back.",
+    ),
+    Reason(
+        look="Does the maker's own battery management end the app? Many (Xiaomi, Huawei, Oppo, vivo, OnePlus, Samsung) go beyond "
+        "Android's rules: allow its autostart, and lock it in the list of recent apps.",
+        systems=(System.ANDROID,),
+        spares=("pixel", "nexus", "android sdk", "sdk_"),
     ),
     Reason(
         look="Is the phone in Low Power Mode? It restricts delivery in the background.",
@@ -175,6 +200,7 @@ def told(device: Device, system: System, push_type: PushType | None = None) -> l
         reason.said
         for reason in REASONS
         if reason.fact is not None
+        and reason.said
         and system in reason.systems
         and getattr(device.facts, reason.fact) is reason.when
         and (push_type is None or _fits(reason, push_type))
@@ -199,7 +225,7 @@ def possible(device: Device, system: System, push_type: PushType) -> list[str]:
     return [
         reason.look
         for reason in REASONS
-        if system in reason.systems and _fits(reason, push_type) and _is_open(reason, device)
+        if system in reason.systems and _fits(reason, push_type) and _is_open(reason, device) and _has(reason, device)
     ]
 
 
@@ -230,6 +256,13 @@ def _fits(reason: Reason, push_type: PushType) -> bool:
             return reason.wakes
         case _:
             return True
+
+
+def _has(reason: Reason, device: Device) -> bool:
+    """Tell whether a device may have what a reason is about, as far as it told its version and model."""
+    number = _NUMBER.search(device.facts.os_version)
+    old = number is not None and int(number.group()) < reason.since
+    return not old and not (reason.spares and device.facts.model.lower().startswith(reason.spares))
 
 
 def _is_open(reason: Reason, device: Device) -> bool:

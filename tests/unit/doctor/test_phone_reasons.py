@@ -107,8 +107,29 @@ def test_a_token_that_was_confirmed_lately_is_a_sign_of_life_and_a_raw_one_has_n
     assert not unused(phone(seen=NOW - 9 * DAY, device_id="raw-1"), System.ANDROID, NOW)
 
 
-def test_a_reason_with_a_fact_has_a_finding_and_none_is_for_nobody() -> None:
-    assert all(bool(reason.said) is (reason.fact is not None) for reason in REASONS)
+@pytest.mark.parametrize(
+    ("kind", "facts", "words", "asked"),
+    [
+        ("apns", DeviceFacts(os_version="14.8"), "scheduled summary", False),
+        ("apns", DeviceFacts(os_version="iOS 17.2"), "scheduled summary", True),
+        ("apns", DeviceFacts(), "scheduled summary", True),
+        ("fcm", DeviceFacts(os_version="12"), "From Android 13 on", False),
+        ("fcm", DeviceFacts(os_version="15"), "From Android 13 on", True),
+        ("fcm", DeviceFacts(os_version="15", notifications_enabled=True), "From Android 13 on", False),
+        ("fcm", DeviceFacts(model="Pixel 8"), "maker's own battery management", False),
+        ("fcm", DeviceFacts(model="Redmi Note 12"), "maker's own battery management", True),
+        ("fcm", DeviceFacts(), "maker's own battery management", True),
+    ],
+)
+def test_what_a_version_or_a_model_does_not_have_is_not_asked_for(
+    kind: str, facts: DeviceFacts, words: str, *, asked: bool
+) -> None:
+    assert (words in " ".join(every(phone(facts), kind, NOW, PushType.ALERT))) is asked
+
+
+def test_a_finding_is_about_a_fact_and_no_reason_is_for_nobody() -> None:
+    assert all(reason.fact is not None for reason in REASONS if reason.said)
+    assert {reason.fact for reason in REASONS if reason.said} == {reason.fact for reason in REASONS if reason.fact}
     assert all(reason.systems and (reason.shows or reason.wakes or reason.rings) for reason in REASONS)
 
 
