@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from stories.world import World
@@ -14,6 +15,8 @@ from wakeline.model.errors import ConnectFailed
 from wakeline.model.route import Environment, ProviderKind
 from wakeline.observe.health import Status
 from wakeline.ports import NewCredential
+from wakeline.storage.sealing import Sealer
+from wakeline.wire.flexisip.external import Template
 
 pytestmark = pytest.mark.anyio
 APPLE = "api.push.apple.com:443"
@@ -78,6 +81,31 @@ async def test_google_and_its_token_endpoint_are_asked_for_nothing_but_their_ori
 
     assert {"fcm at fcm.googleapis.com", "fcm at oauth2.googleapis.com"} <= names
     assert (ProviderKind.FCM, "https://oauth2.googleapis.com") in outlook.services
+
+
+async def test_an_external_push_uri_is_asked_for_its_origin_and_nothing_of_it_is_shown(
+    world: World, ports: DoctorPorts, outlook: Outlook
+) -> None:
+    template = Template("https://bob:secret@push.example.org:8443/wake?key=hidden&token=$pn-prid")
+    secret = CredentialSecret(kind=CredentialKind.EXTERNAL_PUSH, private_key=msgspec.json.encode(template))
+    facts = Credential(id=0, app=world.app.id, kind=CredentialKind.EXTERNAL_PUSH, environments=())
+    await world.store.credentials.create(NewCredential(facts=facts, secret=secret), world.clock.now())
+    found = [check for check in await services.look(ports) if check.name.startswith("http at ")]
+
+    assert [check.name for check in found] == ["http at push.example.org:8443"]
+    assert (ProviderKind.HTTP, "https://push.example.org:8443") in outlook.services
+    assert not [check for check in found if "secret" in str(check) or "hidden" in str(check)]
+
+
+async def test_a_credential_that_cannot_be_opened_hides_no_other_line(outlook: Outlook) -> None:
+    world = await World().open()
+    await google(world)
+    world.store.credentials._secrets = Sealer(b"x" * 32)
+
+    names = {check.name for check in await services.look(ports_in(world, outlook=outlook))}
+
+    assert {f"apns at {APPLE}", "fcm at fcm.googleapis.com"} <= names
+    assert not [name for name in names if "oauth2" in name]
 
 
 async def test_browsers_are_asked_where_their_subscriptions_are(
