@@ -5,6 +5,7 @@
     POST /behave       see `behaviour.BehaviourChange`: {"provider", "goaway_after", "max_streams", ...}
     POST /environment  see `state.Place`: {"target", "environment", "topic"}, or a list of such
     POST /subscriptions {"vapid_public_key"}: a browser's Web Push subscription {"target", "endpoint", "keys"}
+    POST /phones       see `phones`: phones that confirm what they get, and models that swallow it; GET says what became of it
     POST /disconnect   {"provider", "reason"} GOAWAY on every connection now; {"provider", "abort": true} cuts them
     GET  /requests     ?target= &provider= &limit=   the newest requests, oldest of them first
     GET  /ids          ?since= &status=   compact rows [apns-id, collapse id, target] of the newest requests
@@ -25,6 +26,7 @@ import msgspec
 
 from wakeline.simulator.behaviour import PROVIDERS, Behaviour, BehaviourChange
 from wakeline.simulator.exchange import JSON_TYPE, Answer, Exchange, Peer, Request, json_answer
+from wakeline.simulator.phones import Play
 from wakeline.simulator.script import Script
 from wakeline.simulator.state import Place, State
 from wakeline.simulator.subscriptions import Wish
@@ -77,6 +79,8 @@ class ControlService:
             ("POST", "/behave"): self._behave,
             ("POST", "/environment"): self._environment,
             ("POST", "/subscriptions"): self._subscriptions,
+            ("POST", "/phones"): self._play,
+            ("GET", "/phones"): self._played,
             ("POST", "/disconnect"): self._disconnect,
             ("GET", "/requests"): self._requests,
             ("GET", "/ids"): self._ids,
@@ -130,6 +134,13 @@ class ControlService:
     def _subscriptions(self, request: Request, _query: dict[str, str]) -> Answer:
         wish = msgspec.json.decode(request.body or b"{}", type=Wish)
         return json_answer(200, self._state.subscribe(wish).public(self._connections.web_push_origin))
+
+    def _play(self, request: Request, query: dict[str, str]) -> Answer:
+        self._state.phones.play(msgspec.json.decode(request.body, type=Play))
+        return self._played(request, query)
+
+    def _played(self, _request: Request, _query: dict[str, str]) -> Answer:
+        return json_answer(200, self._state.phones.played)
 
     def _disconnect(self, request: Request, _query: dict[str, str]) -> Answer:
         wish = msgspec.json.decode(request.body or b"{}", type=Disconnect)

@@ -145,6 +145,7 @@ class Simulator:
         for listener in listeners:
             await listener.close()
         await self._courier.close()
+        await self.state.phones.close()
         if self._temporary is not None:
             self._temporary.cleanup()
 

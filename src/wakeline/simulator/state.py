@@ -12,6 +12,7 @@ from wakeline.simulator.behaviour import PROVIDERS, Behaviour, BehaviourChange, 
 from wakeline.simulator.certificates import ClientCertificate
 from wakeline.simulator.exchange import Answer, Effect, Peer, Request
 from wakeline.simulator.journal import REQUESTS_KEPT, Journal
+from wakeline.simulator.phones import Phones
 from wakeline.simulator.portal.memory import Memory
 from wakeline.simulator.script import Scripts, canonical
 from wakeline.simulator.subscriptions import Subscription, Wish, subscribe
@@ -45,6 +46,7 @@ class State:
         self.grants: dict[str, Grant] = {}
         self.subscriptions: dict[str, Subscription] = {}
         self.portal = Memory()
+        self.phones = Phones()
         self._forget()
 
     def _forget(self) -> None:
@@ -52,6 +54,7 @@ class State:
         self.behaviours: dict[str, Behaviour] = {name: defaults(name) for name in PROVIDERS}
         self.places: dict[str, Place] = {}
         self.portal.reset()
+        self.phones.reset()
         self.set_trust(Trust())
 
     def reset(self) -> None:
@@ -97,4 +100,5 @@ class State:
         if behaviour.min_latency_ms > answer.delay_s * 1000:
             answer = msgspec.structs.replace(answer, delay_s=behaviour.min_latency_ms / 1000)
         self.journal.record(self.clock(), peer.number, request, answer)
+        self.phones.got(request, answer)
         return answer
