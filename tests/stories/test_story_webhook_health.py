@@ -119,7 +119,7 @@ async def test_one_that_refuses_a_single_message_has_it_set_aside_and_then_given
     await watched.passes(60)
 
     [(status, cause, fix)] = await watched.doctor()
-    assert (status, cause.startswith("1 message wait beside the others")) == ("warning", True)
+    assert (status, cause.startswith("1 message waits beside the others")) == ("warning", True)
     assert "--state waiting" in fix
     assert watched.counted()["taken"] == 6
     assert not await watched.behind()

@@ -136,7 +136,8 @@ async def _behind(ports: DoctorPorts, endpoint: Endpoint) -> Check | None:
 def _set_aside(endpoint: Endpoint, waiting: int) -> Check | None:
     if not waiting:
         return None
-    cause = f"{many(waiting, 'message')} wait beside the others: it refused them while it took others, or they are replayed."
+    number = f"{many(waiting, 'message')} {'waits' if waiting == 1 else 'wait'}"
+    cause = f"{number} beside the others: it refused them while it took others, or an operator replays."
     return warning(
         _name(endpoint), cause, f"`wakeline webhook deliveries {endpoint.public_id} --state waiting` shows its answers."
     )
