@@ -25,22 +25,34 @@ class Listener:
         self.taken: list[tuple[Endpoint, Event]] = []
         self.signed: list[int] = []
         self.turns = 1
-        self.at_once = 0
+        self.flying: list[Event] = []
         self.most_at_once = 0
+        self._calls: set[asyncio.Task[object]] = set()
 
     async def send(self, endpoint: Endpoint, secrets: Sequence[EndpointSecret], event: Event) -> Said:
         """Keep a message, and answer after others had their turn."""
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.flying.append(event)
+        self.most_at_once = max(self.most_at_once, len(self.flying))
         self.asked.append((endpoint, event))
         self.signed.append(len(secrets))
-        for _ in range(self.turns):
-            await asyncio.sleep(0)
-        said = self.answer(endpoint, event)
+        call = asyncio.current_task()
+        assert call is not None
+        self._calls.add(call)
+        try:
+            for _ in range(self.turns):
+                await asyncio.sleep(0)
+            said = self.answer(endpoint, event)
+        finally:
+            self._calls.discard(call)
+            self.flying.remove(event)
         if said.taken:
             self.taken.append((endpoint, event))
-        self.at_once -= 1
         return said
+
+    def hang_up(self) -> None:
+        """Break off every call: who made them is no more."""
+        for call in self._calls:
+            call.cancel()
 
     def ids(self) -> list[str]:
         """Return the `webhook-id` of everything that was taken, in order."""

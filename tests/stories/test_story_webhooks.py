@@ -2,80 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-
 import msgspec
 import pytest
 
 from stories.post import unregistered
-from stories.world import World
+from stories.telling import DAY, Telling
 from wakeline.model.errors import Conflict, InvalidRequest
-from wakeline.model.event import Event, EventData, EventType
-from wakeline.model.webhook import Disabled, Endpoint, Message, MessageState, Shape
+from wakeline.model.event import EventType
+from wakeline.model.webhook import Disabled, MessageState, Shape
 from wakeline.pipeline.webhooks.courier import MOST_ASIDE
 from wakeline.pipeline.webhooks.journal import MOST_REPLAYED
 from wakeline.ports.webhooks import Said
-from webhook_listener import DOWN, TAKEN, Listener
+from webhook_listener import DOWN, TAKEN
 
 pytestmark = pytest.mark.anyio
 
-DAY = 86400.0
 BROKEN = Said(status=500, detail="Internal Server Error", duration=2)
-
-
-class Telling:
-    """A world whose webhooks go on step by step."""
-
-    def __init__(self) -> None:
-        self.world = World()
-        self.listener: Listener = self.world.listener
-        self.numbers: Iterator[int] = iter(range(1, 1_000_000))
-
-    async def endpoint(self, **fields: object) -> Endpoint:
-        endpoint = Endpoint(**{"url": "https://example.com/hook", "created": self.world.clock.now()} | fields)  # type: ignore[arg-type]  # a test names what it is about
-        kept = await self.world.store.endpoints.create(endpoint, b"s" * 32, cursor=await self.world.store.events.last())
-        await self.world.pipeline.webhooks.start()
-        return kept
-
-    async def happen(self, *devices: str, app: str = "acme", kind: EventType = EventType.PUSH_FAILED) -> None:
-        now = self.world.clock.now()
-        await self.world.store.events.append(
-            [
-                Event(type=kind, at=now, app=app, data=EventData(device=device, note=str(next(self.numbers))))
-                for device in devices
-            ]
-        )
-
-    async def tell(self) -> float | None:
-        """Let everything be told that can be told now; returns the seconds until there is more to do."""
-        webhooks = self.world.pipeline.webhooks
-        for _ in range(100_000):
-            wait = await webhooks.turn()
-            if webhooks.busy:
-                while webhooks.busy:  # noqa: ASYNC110 - the listener answers in the next turn of the loop
-                    await asyncio.sleep(0)
-            elif wait is None or wait > 0.06:
-                return wait
-            else:
-                self.world.clock.advance(max(wait, 0.001))
-        raise AssertionError("it never comes to rest")
-
-    async def later(self, seconds: float) -> None:
-        """Let time pass with everything that is told meanwhile."""
-        end = self.world.clock.monotonic() + seconds
-        while (left := end - self.world.clock.monotonic()) > 0:
-            wait = await self.tell()
-            self.world.clock.advance(max(0.001, min(left, DAY if wait is None else wait)))
-        await self.tell()
-
-    async def row(self, endpoint: Endpoint, seq: int) -> Message:
-        row = await self.world.store.endpoints.message(endpoint.id, seq)
-        assert row is not None
-        return row
-
-    def seqs(self) -> list[int]:
-        return [event.seq for _, event in self.listener.taken]
 
 
 @pytest.fixture
@@ -149,7 +91,7 @@ async def test_a_receiver_whose_program_answers_errors_for_a_day_gets_everything
         await telling.later(3600.0)
     assert await telling.world.store.endpoints.waiting(endpoint.id, limit=5000)
     telling.listener.answer = lambda *_: TAKEN
-    await telling.later(3700.0)
+    await telling.later(660.0)  # it is asked every ten minutes, and who takes one is told at once what was set aside
     assert sorted(telling.seqs()) == list(range(1, 24 * 40 + 1))
     for device in {event.data.device for _, event in telling.listener.taken}:
         mine = [event.seq for _, event in telling.listener.taken if event.data.device == device]
@@ -173,6 +115,19 @@ async def test_while_it_fails_one_message_at_a_time_asks_at_growing_intervals(te
     health = telling.world.store.endpoints.health(endpoint.id)
     assert (health.failing_since, health.status) == (began, 0)
     assert health.retry_at == began + 1_733_000
+
+
+async def test_what_was_under_way_before_a_failure_does_not_say_that_the_endpoint_is_well(telling: Telling) -> None:
+    endpoint = await telling.endpoint()
+    telling.listener.turns = 20
+    telling.listener.answer = lambda _, event: BROKEN if event.seq == 1 else TAKEN
+    await telling.happen("a", "b", "c")
+    await telling.tell()
+    assert telling.seqs() == [2, 3]
+    assert telling.world.store.endpoints.health(endpoint.id).failing_since is not None
+    await telling.happen("d")
+    await telling.tell()
+    assert telling.seqs() == [2, 3]
 
 
 async def test_retry_after_is_the_least_wait(telling: Telling) -> None:
@@ -208,7 +163,7 @@ async def test_a_poisonous_message_is_given_up_in_the_end_and_its_device_goes_on
     await telling.later(3 * DAY + 7200)
     row = await telling.row(endpoint, 1)
     assert (row.state, row.status) == (MessageState.GIVEN_UP, 500)
-    assert row.tries < 90
+    assert row.tries < 3 * 24 * 6 + 20  # every ten minutes
     assert telling.seqs() == [2]
 
 

@@ -4,7 +4,8 @@
     HELD   after the first failure nothing new is started; one message at a time, the probe, asks whether it is up again
 
 What fails is set aside. The probe is the message that failed, until it was answered `schedule.ANSWERED` times in a row: then the
-reason may be the message and not the endpoint, so it rests, and the next one is the probe. A 2xx to what was started after the last
+reason may be the message and not the endpoint, so it rests, and the next one is the probe; if there is none, what rests is, at the
+pace of the endpoint. A 2xx to what was started after the last
 failure opens the endpoint, and all that was set aside is due at once. Messages that rest fail without holding it.
 
 Pure: times in Unix ms and chances are arguments.
@@ -58,6 +59,8 @@ class Courier:
         self._probe: int | None = None
         self._tries = min(health.failures, len(schedule.STEPS))
         """Failures since the present probe was chosen."""
+        self._fresh_at = 0
+        """When the next message may be the probe, if the last one was set aside (Unix ms)."""
         self._mark = 0
         """The number of the last flight that was started before the last failure."""
 
@@ -88,9 +91,9 @@ class Courier:
         if self.order.flying:
             return None
         rest = max(0, (self._health.retry_at or 0) - now)
-        if self._probe in self.order.waiting or self.order.has_fresh:
-            return rest
-        return None if due is None else max(rest, due - now)
+        if self._probe is None and self.order.has_fresh:
+            return min(rest, max(0, self._fresh_at - now))
+        return rest if self.order.has_fresh or due is not None else None
 
     # --- what it is told
 
@@ -131,10 +134,12 @@ class Courier:
             self._note(None)
 
     def _start_probe(self, now: int) -> Flight | None:
-        if self.order.flying or now < (self._health.retry_at or 0):
+        if self.order.flying:
             return None
-        flight = self.order.again(self._probe) if self._probe is not None else None
-        flight = flight or self.order.fresh(now) or self.order.due(now)
+        flight = self.order.fresh(now) if self._probe is None and now >= self._fresh_at else None
+        if flight is None and now >= (self._health.retry_at or 0):
+            flight = self.order.again(self._probe) if self._probe is not None else None
+            flight = flight or self.order.fresh(now) or self.order.soonest()
         if flight is not None:
             self._probe = flight.seq
         return flight
@@ -201,8 +206,11 @@ class Courier:
         if flight.number > self._mark or retry_at is None:
             self._probe = None if rests else flight.seq
             self._tries = 0 if rests else self._tries + 1
-            pause = schedule.pause(max(self._tries, 1), chance, said.retry_after)
-            retry_at, self._mark = now + round(1000 * pause), self.order.started
+            self._fresh_at = now + round(1000 * schedule.pause(1, chance, said.retry_after))
+            # Where nothing else is left to ask with, an endpoint is asked at its pace with what rests.
+            pause = schedule.pause(self._tries or health.failures + 1, chance, said.retry_after)
+            retry_at = self._fresh_at if rests and self.order.has_fresh else now + round(1000 * pause)
+            self._mark = self.order.started
         if health.failing_since is None:
             _log.warning("webhook.failing", endpoint=self.endpoint.public_id, status=said.status, detail=said.detail)
         self._health = msgspec.structs.replace(

@@ -106,7 +106,12 @@ class Order:
     def due(self, now: int) -> Flight | None:
         """Start the message that was set aside and is due longest; None: there is none."""
         row = self._first()
-        if row is None or row.due > now:
+        return None if row is None or row.due > now else self.soonest()
+
+    def soonest(self) -> Flight | None:
+        """Start the message that was set aside and is due next, due or not."""
+        row = self._first()
+        if row is None:
             return None
         heappop(self._due)
         return self._start(row, None)
