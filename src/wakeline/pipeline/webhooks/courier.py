@@ -5,8 +5,8 @@
 
 What fails is set aside. The probe is the message that failed, until it was answered `schedule.ANSWERED` times in a row: then the
 reason may be the message and not the endpoint, so it rests, and the next one is the probe; if there is none, what rests is, at the
-pace of the endpoint. A 2xx to what was started after the last
-failure opens the endpoint, and all that was set aside is due at once. Messages that rest fail without holding it.
+pace of the endpoint. A 2xx to what was started after the last failure opens the endpoint, and all that was set aside is due at once.
+Messages that rest fail without holding it.
 
 Pure: times in Unix ms and chances are arguments.
 """
