@@ -13,6 +13,7 @@ from wakeline.model.app import App, AppSettings
 from wakeline.model.event import Event, EventType
 from wakeline.model.outcome import Outcome
 from wakeline.pipeline.exchange import MOST
+from wakeline.ports import Preview
 from wakeline.providers.apns import ApnsProvider
 from wakeline.wire import fcm, receipt_token
 
@@ -172,6 +173,13 @@ async def test_a_broken_broadcast_records_so_many_a_second_and_says_so_of_the_ot
 async def test_an_app_that_keeps_no_content_records_no_message(world: World) -> None:
     await world.change_app(settings=AppSettings(keep_content=False))
     tell(world, FAILED)
+    as_sent = world.apple.preview
+
+    def calling(*push: Any) -> Preview:
+        shown = as_sent(*push)
+        return msgspec.structs.replace(shown, headers=(*shown.headers, ("$from-name", "secret")))
+
+    world.apple.preview = calling  # type: ignore[method-assign] # as an external push URI shows what is filled into it
     data = (await refuse(world, title="secret")).data
 
     assert data.request is not None

@@ -84,7 +84,7 @@ class Recorder:
             return _with(event, note=_NOT_WRITTEN_OUT)
         body, note = masked_text(sent.body), ""
         if not self._keeps_content(notification):
-            request, body, note = msgspec.structs.replace(request, body=""), "", _NO_CONTENT
+            request, body, note = _without_content(request), "", _NO_CONTENT
         response = ReceivedResponse(code=sent.code, reason=sent.reason, body=body)
         told = _with(event, request=request, response=response, note=note)
         self._debug.note(notification.app, 1, perf_counter() - begun)
@@ -107,6 +107,12 @@ class Recorder:
             self._second, self._made = second, 0
         self._made += 1
         return self._made <= MOST
+
+
+def _without_content(request: SentRequest) -> SentRequest:
+    """Leave out the message, and what of it is filled into an external push URI (`$from-name` and its like)."""
+    headers = tuple(header for header in request.headers if not header[0].startswith("$"))
+    return msgspec.structs.replace(request, headers=headers, body="")
 
 
 def _without_receipt(body: str, notification: Notification) -> str:
