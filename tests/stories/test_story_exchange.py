@@ -170,7 +170,7 @@ async def test_a_broken_broadcast_records_so_many_a_second_and_says_so_of_the_ot
     assert all(data.response is not None and data.response.code == 400 for data in beyond)
 
 
-async def test_an_app_that_keeps_no_content_records_no_message(world: World) -> None:
+async def test_an_app_that_keeps_no_content_records_no_message(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.change_app(settings=AppSettings(keep_content=False))
     tell(world, FAILED)
     as_sent = world.apple.preview
@@ -179,7 +179,7 @@ async def test_an_app_that_keeps_no_content_records_no_message(world: World) -> 
         shown = as_sent(*push)
         return msgspec.structs.replace(shown, headers=(*shown.headers, ("$from-name", "secret")))
 
-    world.apple.preview = calling  # type: ignore[method-assign] # as an external push URI shows what is filled into it
+    monkeypatch.setattr(world.apple, "preview", calling)  # as an external push URI shows what is filled into it
     data = (await refuse(world, title="secret")).data
 
     assert data.request is not None
@@ -203,11 +203,11 @@ async def test_what_the_store_refuses_at_first_is_recorded_once(world: World) ->
     assert world.pipeline.debug.state(world.app).recorded == 1
 
 
-async def test_a_token_for_receipts_is_masked(world: World) -> None:
+async def test_a_token_for_receipts_is_masked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.change_app(settings=AppSettings(receipts=True))
     tell(world, FAILED)
     clock, addresses = world.clock, world.settings.providers
-    world.apple.preview = ApnsProvider(addresses.apns, clock).preview  # type: ignore[method-assign] # writes as it is sent
+    monkeypatch.setattr(world.apple, "preview", ApnsProvider(addresses.apns, clock).preview)
     data = (await refuse(world, title="Hello")).data
     [key] = [sent.notification for sent in world.apple.sent[:1]]
     kept = await world.store.ledger.notification(key)
