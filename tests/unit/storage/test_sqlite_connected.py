@@ -51,6 +51,9 @@ LATER = (
     "sip_user",
     "webhook_endpoint",
     "webhook_message",
+    "silence_count",
+    "suspicion",
+    "silence_mark",
     "early_receipt",
 )
 """Tables of migrations after theirs."""
