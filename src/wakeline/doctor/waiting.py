@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from wakeline.doctor.checking import MINUTE, DoctorPorts, failed, fine, many, skipped, span, warning
+from wakeline.doctor.checking import MINUTE, DoctorPorts, failed, fine, many, moment, skipped, span, warning
 from wakeline.model.app import App
 from wakeline.model.route import Hold, HoldReason, Route
 from wakeline.observe.health import Check
+from wakeline.pipeline import RouteStatus
 from wakeline.ports import LaneDepth
 from wakeline.wire.outcomes import Refusal, refusal_of_hold
 
@@ -42,7 +43,25 @@ async def routes(ports: DoctorPorts) -> Sequence[Check]:
         for route in known.values()
         if route.hold is not None and refusal_of_hold(route.hold) is not Refusal.PAUSED
     ]
-    return held or [fine("routes", f"{many(len(known), 'route')}, and none is held.")]
+    resting = [_rests(status, slugs[status.route.app]) for status in _resting(ports, known)]
+    return held + resting or [fine("routes", f"{many(len(known), 'route')}, and none is held.")]
+
+
+def _resting(ports: DoctorPorts, known: Mapping[int, Route]) -> list[RouteStatus]:
+    """Return the routes that rest because their push service asked for it, and that nothing else holds."""
+    statuses = (status for status in ports.pipeline.routes() if status.route.id in known)
+    return [status for status in statuses if status.resting_until is not None and status.hold is None]
+
+
+def _rests(status: RouteStatus, slug: str) -> Check:
+    route, last = status.route, status.last
+    place = f"{route.provider.value} {route.environment.value} {route.topic}".strip()
+    said = f" {last.cause}" if last is not None else ""
+    return warning(
+        f"route {route.id} of {slug}",
+        f"{place} rests until {moment(status.resting_until or 0)}, as its push service asked; calls go all the same.{said}",
+        "Nothing: it goes on by itself. Where it comes often, send less at once.",
+    )
 
 
 def _held(route: Route, hold: Hold, slug: str, now: int) -> Check:
@@ -76,11 +95,12 @@ async def queue(ports: DoctorPorts) -> Sequence[Check]:
         return [fine(name, "Nothing waits.")]
     paused = {app.id for app in ports.asked() if app.paused}
     shut = {route.id for route in known.values() if route.hold is not None or route.app in paused}
+    shut |= {status.route.id for status in _resting(ports, known)}
     stuck = [lane for lane in lanes if lane.route not in shut and _age(lane, now) > STUCK and lane.jobs > lane.leased]
     total = sum(lane.deliveries for lane in lanes)
     if not stuck:
         kept = sum(lane.deliveries for lane in lanes if lane.route in shut)
-        held = f", {kept} of them on routes that are held or paused" if kept else ""
+        held = f", {kept} of them on routes that are held, paused or resting" if kept else ""
         return [fine(name, f"Pushes waiting: {total}{held}; what may be sent is taken.")]
     oldest = max(stuck, key=lambda lane: _age(lane, now))
     cause = (

@@ -9,6 +9,7 @@ from stories.world import World
 from unit.doctor.clinic import line, ports_in
 from wakeline.doctor import waiting
 from wakeline.model.route import Environment, Hold, HoldReason, ProviderKind, Route
+from wakeline.wire.outcomes import fcm
 
 pytestmark = pytest.mark.anyio
 
@@ -128,3 +129,22 @@ async def test_what_waits_for_a_hold_is_no_stuck_queue(world: World) -> None:
 
     assert status == "ok"
     assert "1 of them on routes that are held" in cause
+
+
+async def test_a_route_that_rests_as_it_was_asked_to_is_told_and_is_no_stuck_queue(world: World) -> None:
+    await world.android()
+    for number in range(3):
+        await world.device(f"android-{number}", "bob", f"fcm:token-{number}")
+    world.google.to_all = fcm(503, b"", 900.0)
+    await world.send("bob")
+    await world.run()
+    await world.send("bob")
+    world.clock.advance(300)
+
+    [resting] = [one for one in await waiting.routes(ports_in(world)) if one.name.endswith(" of acme")]
+    status, cause, _ = await line(waiting.queue, ports_in(world), "waiting")
+
+    assert resting.status == "warning"
+    assert "rests until 2026-11-18 " in resting.cause
+    assert "calls go all the same" in resting.cause
+    assert (status, "resting" in cause) == ("ok", True)
