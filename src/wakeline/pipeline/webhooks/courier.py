@@ -5,8 +5,8 @@
 
 What fails is set aside. The probe is the message that failed, until it was answered `schedule.ANSWERED` times in a row: then the
 reason may be the message and not the endpoint, so it rests, and the next one is the probe; if there is none, what rests is, at the
-pace of the endpoint. A 2xx to what was started after the last failure opens the endpoint, and all that was set aside is due at once.
-Messages that rest fail without holding it.
+pace of the endpoint. A 2xx to what was started after the last failure opens the endpoint, and all that was set aside is due at
+once. Messages that rest fail without holding it.
 
 Pure: times in Unix ms and chances are arguments.
 """
@@ -30,7 +30,7 @@ WINDOW = 250
 MOST_ASIDE = 1_000
 """Messages that may be set aside (replays apart); with more, nothing new is read."""
 
-_FORGOTTEN = "the journal has forgotten the event"
+FORGOTTEN = "the journal has forgotten the event"
 _TOO_OLD = "it was not taken for as long as [webhooks] retry_for says"
 _GONE = "it answered 410: it wants no more"
 
@@ -87,12 +87,12 @@ class Courier:
         """Return the ms until something may be started by itself, None: only after something comes."""
         due = self.order.next_due()
         if not self.held:
-            return None if due is None or len(self.order.flying) >= most else max(0, due - now)
+            return None if due is None or len(self.order.flying) >= most else schedule.left(due, now)
         if self.order.flying:
             return None
-        rest = max(0, (self._health.retry_at or 0) - now)
+        rest = schedule.left(self._health.retry_at or 0, now)
         if self._probe is None and self.order.has_fresh:
-            return min(rest, max(0, self._fresh_at - now))
+            return min(rest, schedule.left(self._fresh_at, now))
         return rest if self.order.has_fresh or due is not None else None
 
     # --- what it is told
@@ -136,8 +136,8 @@ class Courier:
     def _start_probe(self, now: int) -> Flight | None:
         if self.order.flying:
             return None
-        flight = self.order.fresh(now) if self._probe is None and now >= self._fresh_at else None
-        if flight is None and now >= (self._health.retry_at or 0):
+        flight = self.order.fresh(now) if self._probe is None and not schedule.left(self._fresh_at, now) else None
+        if flight is None and not schedule.left(self._health.retry_at or 0, now):
             flight = self.order.again(self._probe) if self._probe is not None else None
             flight = flight or self.order.fresh(now) or self.order.soonest()
         if flight is not None:
@@ -165,9 +165,9 @@ class Courier:
         else:
             self._failed(flight, row, said, now, chance=chance, retry_for=retry_for)
 
-    def forgotten(self, flight: Flight, now: int) -> None:
-        """Give up a message whose event the journal has no more."""
-        row = msgspec.structs.replace(flight.message, state=MessageState.GIVEN_UP, detail=_FORGOTTEN, at=now)
+    def drop(self, flight: Flight, why: str, now: int) -> None:
+        """Give up a message that cannot be told."""
+        row = msgspec.structs.replace(flight.message, state=MessageState.GIVEN_UP, detail=why, at=now)
         self._end(flight, row, now)
 
     def _taken(self, flight: Flight, row: Message, now: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from wakeline.model.errors import InvalidRequest
 from wakeline.model.event import Event
 from wakeline.model.webhook import Endpoint
@@ -50,6 +52,7 @@ async def between(events: Events, endpoint: Endpoint, since: int, until: int | N
     after = await _first_since(events, since - BLUR, upto) - 1
     while after < upto and (page := await events.read(after=after, limit=PAGE)):
         after = page[-1].seq
+        await asyncio.sleep(0)  # a month of events takes seconds, and others their turns
         wanted += [
             event
             for event in page

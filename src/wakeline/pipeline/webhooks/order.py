@@ -20,6 +20,7 @@ import msgspec
 
 from wakeline.model.event import Event
 from wakeline.model.webhook import Message, MessageState, lane_of
+from wakeline.pipeline.webhooks.schedule import left
 
 BEHIND = "it waits for an earlier message about the same device"
 REPLAYED = "it is told again"
@@ -106,7 +107,7 @@ class Order:
     def due(self, now: int) -> Flight | None:
         """Start the message that was set aside and is due longest; None: there is none."""
         row = self._first()
-        return None if row is None or row.due > now else self.soonest()
+        return None if row is None or left(row.due, now) else self.soonest()
 
     def soonest(self) -> Flight | None:
         """Start the message that was set aside and is due next, due or not."""

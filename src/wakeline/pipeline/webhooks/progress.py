@@ -5,6 +5,7 @@ A message that is told again has the id it had, so what a crash repeats is what 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from wakeline.model.webhook import EndpointHealth, Message
@@ -39,6 +40,7 @@ class Changes:
         self._rows: dict[int, dict[int, Message]] = {}
         self._since = 0.0
         self._size = 0
+        self._writing = asyncio.Lock()
 
     def note(self, endpoint: int, row: Message | None) -> None:
         """Have an endpoint's health written, with a row of its log."""
@@ -61,7 +63,14 @@ class Changes:
         return 0.0 if self._size >= BATCH else max(0.0, self._since + AFTER - self._clock.monotonic())
 
     async def flush(self) -> None:
-        """Write it; what the store did not take is kept for the next time. Raises StorageError."""
+        """Write it; what the store did not take is kept for the next time. Raises StorageError.
+
+        One at a time: what one could not write must not come after what a later one wrote.
+        """
+        async with self._writing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         rows, self._rows, self._size = self._rows, {}, 0
         if not rows:
             return

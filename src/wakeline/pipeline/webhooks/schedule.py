@@ -13,6 +13,8 @@ ANSWERED = 5
 """So often in a row a message is answered with a failure before it counts as the reason and is set aside."""
 
 _ASIDE = 600.0
+_HORIZON = round(1000 * 1.2 * LONGEST)
+"""Milliseconds: no wait is longer."""
 
 
 def pause(failures: int, chance: float, retry_after: float | None) -> float:
@@ -25,6 +27,12 @@ def rest(answered: int, chance: float, retry_after: float | None) -> float:
     """Return how long a message rests that was set aside, after so many answers: 10 min, 20 min, 40 min, then an hour."""
     doublings = min(max(answered - ANSWERED, 0), 3)
     return max(_jittered(min(_ASIDE * 2**doublings, LONGEST), chance), min(retry_after or 0.0, LONGEST))
+
+
+def left(due: int, now: int) -> int:
+    """Return the ms until a time, both in Unix ms; 0 for one that lies further ahead than any wait: the clock was set back."""
+    rest = max(0, due - now)
+    return rest if rest <= _HORIZON else 0
 
 
 def _jittered(seconds: float, chance: float) -> float:

@@ -20,8 +20,8 @@ from wakeline.model.errors import Conflict, InvalidRequest, WakelineError
 from wakeline.model.event import Event, EventData, EventType
 from wakeline.model.webhook import Disabled, Endpoint, EndpointHealth, EndpointSecret, Message, MessageState, lane_of
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.webhooks.courier import Courier
-from wakeline.pipeline.webhooks.journal import MOST_REPLAYED, Pages, between, event_at
+from wakeline.pipeline.webhooks.courier import FORGOTTEN, Courier
+from wakeline.pipeline.webhooks.journal import MOST_REPLAYED, PAGE, Pages, between, event_at
 from wakeline.pipeline.webhooks.order import REPLAYED, Flight
 from wakeline.pipeline.webhooks.progress import Changes
 from wakeline.ports.webhooks import Progress, Said
@@ -156,19 +156,31 @@ class Webhooks:
             said = None if event is None else await self._send(courier.endpoint, event)
         except WakelineError as error:  # its secret cannot be read, or the store cannot
             said = Said(status=0, detail=error.detail)
+        except Exception as error:  # noqa: BLE001 - what cannot be written must not hold what follows
+            _log.exception("webhook.defect", endpoint=courier.endpoint.public_id, seq=flight.seq)
+            courier.drop(flight, f"a defect of the gateway: {type(error).__name__}", self._parts.clock.now())
+            self._ring()
+            return
         now = self._parts.clock.now()
         if said is not None and not said.taken:
             self._parts.meter.told(courier.endpoint.public_id, "failed")
         if said is None:
-            courier.forgotten(flight, now)
+            courier.drop(flight, FORGOTTEN, now)
         elif self._couriers.get(courier.endpoint.id) is not courier:
             self._changes.note(courier.endpoint.id, _ended(flight.message, said, now))
         else:
             retry_for = self._parts.settings.webhooks.retry_for
             courier.said(flight, said, now, chance=self._parts.entropy(), retry_for=retry_for)
             if said.gone is not None:
-                await self.disable(courier.endpoint, said.gone)
+                await self._gone(courier.endpoint, said.gone)
         self._ring()
+
+    async def _gone(self, endpoint: Endpoint, why: Disabled) -> None:
+        """Disable an endpoint that wants no more. Where that cannot be written, its next message is answered the same."""
+        try:
+            await self.disable(endpoint, why)
+        except WakelineError as error:
+            _log.warning("webhook.not_disabled", endpoint=endpoint.public_id, detail=error.detail)
 
     async def _send(self, endpoint: Endpoint, event: Event) -> Said:
         secrets = self._secrets.get(endpoint.id)
@@ -189,6 +201,10 @@ class Webhooks:
         said = await self._send(endpoint, event)
         row = _row(endpoint, event, MessageState.WAITING, now)
         self._changes.note(endpoint.id, _ended(row, said, self._parts.clock.now()))
+        courier = self._couriers.get(endpoint.id)
+        if courier is not None and said.taken:  # it is up again: what waits for it need not wait for the next try
+            courier.hurry(self._parts.clock.now())
+            self._ring()
         await self._changes.flush()
         return said
 
@@ -233,8 +249,14 @@ class Webhooks:
             raise InvalidRequest(f"these are more than {MOST_REPLAYED} messages", fix="Ask for them in parts.")
         if not seqs:
             return await between(self._parts.events, endpoint, since or 0, until, told)
-        found = [await event_at(self._parts.events, seq) for seq in seqs if 0 < seq <= told]
-        return [event for event in found if event is not None and endpoint.wants(event.type, event.app)]
+        found: list[Event] = []
+        for place, seq in enumerate(seqs):
+            event = await event_at(self._parts.events, seq) if 0 < seq <= told else None
+            if event is not None and endpoint.wants(event.type, event.app):
+                found.append(event)
+            if place % PAGE == 0:
+                await asyncio.sleep(0)  # each one is a look into the journal
+        return found
 
     async def enable(self, endpoint: Endpoint) -> None:
         """Tell an endpoint of what happens from now on; what it missed can be replayed. Raises NotFound."""
