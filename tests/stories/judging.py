@@ -165,7 +165,7 @@ class Judge:
             raise BrokenPromise(f"1: {delivery} was {before}")
         if delivery.state in FINAL:
             self._final[pair] = delivery.state
-            if delivery.reason == Refusal.WRONG_ENVIRONMENT:
+            if delivery.reason == Refusal.WRONG_ENVIRONMENT and self._lacks_credential():
                 self._hopeful.discard(pair)  # it waited for a credential that nobody gave
         if delivery.state is DeliveryState.FAILED and delivery.code in REFUSED_KEY and lane is not Lane.CALL:
             raise BrokenPromise(f"3: a broken credential failed {delivery}")
@@ -184,6 +184,11 @@ class Judge:
     async def _targets(self) -> list[Target]:
         page = await self._life.store.devices.find(self._life.app.id, limit=1000)
         return [target for device in page.devices for target in device.targets]
+
+    def _lacks_credential(self) -> bool:
+        """Tell whether a route has no credential but one for the other environment."""
+        table = self._life.pipeline.table
+        return any(table.stranded(way) is not None for way in table.ways())
 
     # --- at the end
 
