@@ -16,12 +16,13 @@ from wakeline.doctor.explain import Explainer, ExplainPorts
 from wakeline.model.app import AppSettings
 from wakeline.model.delivery import DeliveryState
 from wakeline.model.device import Device, DeviceFacts
+from wakeline.model.errors import StoreUnavailable
 from wakeline.model.event import Event, EventType
 from wakeline.model.ids import delivery_id
 from wakeline.model.notification import PushType
 from wakeline.model.receipt import ReceiptKind
 from wakeline.model.route import Lane
-from wakeline.model.silence import HOUR, WHOLE, Count, Slice, SliceKind, Traits, traits_of
+from wakeline.model.silence import HOUR, WHOLE, Count, Slice, SliceKind, Suspicion, Traits, traits_of
 from wakeline.pipeline.accept import Taken
 from wakeline.pipeline.receiving import Said
 from wakeline.pipeline.silence import walk
@@ -248,6 +249,27 @@ async def test_what_it_cannot_keep_up_with_is_left_out_and_the_rest_is_counted(
 
     assert (few, more, left_out) == (20, 40, 40)
     assert await life.counted() - before == 43
+
+
+async def test_what_could_not_be_written_is_written_later_and_told_once(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, store = await life.counted(), life.world.store.silence
+
+    async def full(*_given: object, **_more: object) -> list[Suspicion]:
+        raise StoreUnavailable("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "record", full)
+        await life.round(life.redmi(0.8))
+        await life.round(life.redmi(0.8))
+        assert (await life.told(), await life.counted()) == ([], before)
+    await life.round(life.redmi(0.8))
+
+    assert len(await life.told()) == 1
+    assert await life.counted() - before == 180
+    [suspicion] = life.world.pipeline.silence.suspicions()
+    assert suspicion.id
 
 
 async def test_what_is_old_is_forgotten_and_an_app_that_is_gone_with_all_of_it(life: Life) -> None:

@@ -124,7 +124,7 @@ class TestNormalLife:
         judge = crowd.watched(30)
 
         assert judge.suspicions == []
-        assert judge.tally.usual(WHOLE, Lane.ALERT) is not None
+        assert judge.expecting.usual(WHOLE, Lane.ALERT) is not None
 
     def test_of_a_day_that_is_bad_for_everybody_accuses_no_part(self) -> None:
         crowd = Crowd(14)
@@ -155,7 +155,7 @@ class TestNormalLife:
         found = changes(crowd.go_on(judge, lambda _phone: True, after=3, days=2))
 
         assert found == []
-        assert judge.tally.usual(WHOLE, Lane.ALERT) is None
+        assert judge.expecting.usual(WHOLE, Lane.ALERT) is None
 
 
 def test_what_is_judged_again_after_a_start_is_counted_once_and_found_once() -> None:

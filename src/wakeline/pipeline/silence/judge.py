@@ -15,6 +15,7 @@ import msgspec
 from wakeline.model.route import Lane
 from wakeline.model.silence import HOUR, Slice, SliceKind, Suspicion, Traits, slices_of
 from wakeline.pipeline.silence.doubt import Doubt
+from wakeline.pipeline.silence.expecting import Expecting
 from wakeline.pipeline.silence.tally import DAY, KEPT, WEEK, Leaf, Tally
 
 LIMITS: dict[SliceKind, float] = {
@@ -80,6 +81,7 @@ class Judge:
     def __init__(self, app: int, tally: Tally, suspicions: Iterable[Suspicion] = ()) -> None:
         self._app = app
         self.tally = tally
+        self.expecting = Expecting(tally)
         self.suspicions = list(suspicions)
         self._doubts: dict[Slice, Doubt] = {}
         self._hopes: dict[Slice, Doubt] = {
@@ -156,7 +158,7 @@ class Judge:
         if silent is not None:
             return self._hear(silent, one)
         for part in parts:
-            usual = self.tally.usual(part, one.lane)
+            usual = self.expecting.usual(part, one.lane)
             if usual is None:
                 continue
             doubt = self._doubts.get(part)
@@ -195,7 +197,7 @@ class Judge:
         )
 
     def _hear(self, part: Slice, one: Sent) -> Suspicion | None:
-        usual = self.tally.usual(part, one.lane)
+        usual = self.expecting.usual(part, one.lane)
         if usual is None:
             return None
         score = self._hopes[part].add(one.phone, heard=one.heard, share=usual.share, spread=usual.spread, at=one.at)

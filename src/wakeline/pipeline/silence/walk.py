@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from wakeline.model.event import Event, EventData, EventType
-from wakeline.model.silence import HOUR, Count, Suspicion, traits_of
+from wakeline.model.silence import HOUR, Count, Slice, Suspicion, traits_of
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.silence.judge import Judge, Sent, SliceRates
 from wakeline.pipeline.silence.tally import DAY, KEPT, Tally
@@ -21,16 +21,16 @@ from wakeline.ports.silence import Mark, Settled, SettledPage
 
 _log = structlog.get_logger()
 
-PAGE = 250
+PAGE = 100
 """Notifications, and deliveries, that are looked at before others get the loop."""
 
-PAGES = 20
+PAGES = 50
 """Pages of one look."""
 
 LATE = 1_800_000
 """Milliseconds that the watch may lag behind before it leaves out what it cannot keep up with."""
 
-AGAIN = 400
+AGAIN = 1000
 """Pages that are read again after a start, at most."""
 
 REMEMBERED = 30 * DAY * HOUR
@@ -51,6 +51,9 @@ class SilenceWatch:
         self._again = 0
         self._hour = 0
         self._recalled = False
+        self._counts: list[Count] = []
+        self._changed: dict[tuple[int, Slice, int], Suspicion] = {}
+        self._events: list[Event] = []
 
     def suspicions(self) -> list[Suspicion]:
         """Return the silences that are remembered, the newest first; what has no end lasts."""
@@ -82,6 +85,7 @@ class SilenceWatch:
     async def look(self) -> None:
         """Look at what has become old enough since the last time."""
         await self.recall()
+        await self._write()
         await self._turn(self._parts.clock.now() // HOUR)
         before = self._parts.clock.now() - 1000 * self._parts.settings.silence.grace
         for _ in range(PAGES):
@@ -112,30 +116,41 @@ class SilenceWatch:
         return {app.id for app in self._parts.apps.all() if app.settings.receipts or app.id in self._judges}
 
     async def _take(self, page: SettledPage, *, counting: bool) -> None:
-        counts: list[Count] = []
         for app, sent in _by_app(page.sent).items():
             for start in range(0, len(sent), PAGE):
                 if start:
                     await asyncio.sleep(0)
-                counts += await self._judge(app, sent[start : start + PAGE], counting=counting)
-        if counting and counts:
-            await self._parts.silence.record(counts, (), (), mark=page.mark)
+                self._judge(app, sent[start : start + PAGE], counting=counting)
+        await self._write()
 
-    async def _judge(self, app: int, sent: Sequence[Sent], *, counting: bool) -> list[Count]:
+    def _judge(self, app: int, sent: Sequence[Sent], *, counting: bool) -> None:
         judge = self._judges.get(app)
         if judge is None:
             judge = self._judges[app] = Judge(app, Tally())
         counted, changed = judge.take(sent, counting=counting)
-        await self._tell(judge, changed)
-        return [
+        self._note(changed)
+        self._counts += [
             Count(app=app, hour=hour, lane=leaf[0], traits=leaf[1], sent=cell[0], heard=cell[1])
             for (hour, leaf), cell in counted.items()
         ]
 
-    async def _tell(self, judge: Judge, changed: Sequence[Suspicion]) -> None:
-        if changed:
-            events = [self._event(one) for one in changed]
-            judge.adopt(await self._parts.silence.record((), changed, events, mark=None))
+    def _note(self, changed: Iterable[Suspicion]) -> None:
+        for one in changed:
+            self._changed[one.app, one.part, one.noticed] = one
+            self._events.append(self._event(one))
+
+    async def _write(self) -> None:
+        """Keep what was found and counted, with the place where that was, in one commit; what cannot be kept is kept later."""
+        if not (self._counts or self._changed):
+            return
+        counting = self._again_until is None
+        kept = await self._parts.silence.record(
+            self._counts, tuple(self._changed.values()), self._events, mark=self._at if counting else None
+        )
+        self._counts, self._changed, self._events = [], {}, []
+        for one in kept:
+            if one.app in self._judges:
+                self._judges[one.app].adopt([one])
 
     def _event(self, suspicion: Suspicion) -> Event:
         app = self._parts.apps.by_id(suspicion.app)
@@ -156,8 +171,9 @@ class SilenceWatch:
         for app in gone:
             del self._judges[app]
         for judge in self._judges.values():
-            await self._tell(judge, judge.turn(hour))
+            self._note(judge.turn(hour))
             await asyncio.sleep(0)
+        await self._write()
         await self._parts.silence.prune(hour=hour - KEPT, before=hour * HOUR - REMEMBERED)
 
 
