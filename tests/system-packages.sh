@@ -32,6 +32,7 @@ look() {
     need linphone-cli command -v linphonec
     need sip-tester command -v sipp
     need sipsak command -v sipsak
+    need prometheus command -v promtool
 }
 
 look
