@@ -20,9 +20,9 @@ import structlog
 
 from wakeline.config import Webhooks as Rules
 from wakeline.model.event import Event
-from wakeline.model.webhook import Endpoint, EndpointHealth, Message, MessageState, lane_of
+from wakeline.model.webhook import Endpoint, EndpointHealth, Message, MessageState
 from wakeline.pipeline.webhooks import schedule
-from wakeline.pipeline.webhooks.order import Flight, Order
+from wakeline.pipeline.webhooks.order import Flight, Order, row_of
 from wakeline.ports.webhooks import Said
 
 WINDOW = 250
@@ -239,13 +239,4 @@ class Courier:
 
 
 def _given_up(endpoint: int, event: Event, now: int) -> Message:
-    return Message(
-        endpoint=endpoint,
-        seq=event.seq,
-        type=event.type,
-        state=MessageState.GIVEN_UP,
-        app=event.app,
-        lane=lane_of(event),
-        detail=_TOO_OLD,
-        at=now,
-    )
+    return msgspec.structs.replace(row_of(endpoint, event, now, _TOO_OLD), state=MessageState.GIVEN_UP)

@@ -98,7 +98,7 @@ class Order:
             event = self._ready.popleft()
             known = event.seq in self.untold
             if known and lane_of(event) not in self._lanes:
-                return self._start(self._row(event, now), event)
+                return self._start(row_of(self._endpoint, event, now), event)
             if known:  # something older of its lane is told again
                 self._set_behind(event, now)
             self._let_follow(event, now)
@@ -162,22 +162,9 @@ class Order:
         flight = self.flying[row.seq] = Flight(number=self.started, message=row, event=event)
         return flight
 
-    def _row(self, event: Event, now: int, detail: str = "") -> Message:
-        return Message(
-            endpoint=self._endpoint,
-            seq=event.seq,
-            type=event.type,
-            state=MessageState.WAITING,
-            app=event.app,
-            lane=lane_of(event),
-            detail=detail,
-            at=now,
-            due=now,
-        )
-
     def _set_behind(self, event: Event, now: int) -> None:
         del self.untold[event.seq]
-        row = self._row(event, now, BEHIND)
+        row = row_of(self._endpoint, event, now, BEHIND)
         self.put(row)
         self._note(row)
 
@@ -237,3 +224,18 @@ class Order:
                 return row
             heappop(self._due)
         return None
+
+
+def row_of(endpoint: int, event: Event, now: int, detail: str = "") -> Message:
+    """Return the row of the delivery log of a message that is due now."""
+    return Message(
+        endpoint=endpoint,
+        seq=event.seq,
+        type=event.type,
+        state=MessageState.WAITING,
+        app=event.app,
+        lane=lane_of(event),
+        detail=detail,
+        at=now,
+        due=now,
+    )

@@ -16,18 +16,17 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 import structlog
 
-from wakeline.model.errors import Conflict, InvalidRequest, WakelineError
+from wakeline.model.errors import Conflict, WakelineError
 from wakeline.model.event import Event, EventData, EventType
-from wakeline.model.webhook import Disabled, Endpoint, EndpointHealth, EndpointSecret, Message, MessageState, lane_of
+from wakeline.model.webhook import Disabled, Endpoint, EndpointHealth, EndpointSecret, Message, MessageState
 from wakeline.pipeline.parts import Parts
+from wakeline.pipeline.webhooks.again import MOST_WAITING, Replays
 from wakeline.pipeline.webhooks.courier import FORGOTTEN, Courier
-from wakeline.pipeline.webhooks.journal import MOST_REPLAYED, PAGE, Pages, between, event_at
-from wakeline.pipeline.webhooks.order import REPLAYED, Flight
-from wakeline.pipeline.webhooks.progress import Changes
+from wakeline.pipeline.webhooks.journal import Pages, event_at
+from wakeline.pipeline.webhooks.order import Flight, row_of
+from wakeline.pipeline.webhooks.progress import BATCH, Changes
 from wakeline.ports.webhooks import Progress, Said
 
-MOST_WAITING = 20_000
-"""Rows that are read back at a start: more than may be set aside and replayed together."""
 _PAGES = 4
 """Pages of the journal read for one endpoint in one turn."""
 _LAST_WORD = "the endpoint was disabled"
@@ -49,6 +48,7 @@ class Webhooks:
         self._secrets: dict[int, tuple[EndpointSecret, ...]] = {}
         self._flights: set[asyncio.Task[None]] = set()
         self._changes = Changes(parts.endpoints, parts.clock, self._health_of, self._count)
+        self._replays = Replays(parts.events, parts.endpoints, parts.clock, self._changes)
         self._last_test = _TESTS
         self._running = False
         parts.endpoints.listen(self._changed)
@@ -102,7 +102,7 @@ class Webhooks:
         endpoints = self._parts.endpoints
         endpoint, health = endpoints.get(number), endpoints.health(number)
         if endpoint is not None and endpoint.disabled is None:
-            waiting = await endpoints.waiting(number, limit=MOST_WAITING)
+            waiting = await endpoints.waiting(number, limit=2 * MOST_WAITING)
             above = await self._above(number, health.cursor)
             self._couriers[number] = Courier(
                 endpoint, health, waiting, above, lambda row: self._changes.note(number, row)
@@ -199,7 +199,7 @@ class Webhooks:
         self._last_test = max(_TESTS + now, self._last_test + 1)
         event = Event(type=EventType.WEBHOOK_TEST, at=now, data=EventData(note=_TEST), seq=self._last_test)
         said = await self._send(endpoint, event)
-        row = _row(endpoint, event, MessageState.WAITING, now)
+        row = row_of(endpoint.id, event, now)
         self._changes.note(endpoint.id, _ended(row, said, self._parts.clock.now()))
         courier = self._couriers.get(endpoint.id)
         if courier is not None and said.taken:  # it is up again: what waits for it need not wait for the next try
@@ -219,44 +219,12 @@ class Webhooks:
         if endpoint.disabled is not None:
             raise Conflict("The endpoint is disabled", fix="Enable it first.")
         await self._changes.flush()
-        courier = self._couriers.get(endpoint.id)
         told = self._health_of(endpoint.id).cursor
-        events = await self._wanted(endpoint, seqs, since, until, told)
-        waiting = {row.seq: row for row in await self._parts.endpoints.waiting(endpoint.id, limit=MOST_WAITING)}
-        if len(waiting) + len(events) > MOST_WAITING // 2 + MOST_REPLAYED // 2:
-            raise Conflict(f"{len(waiting)} messages wait already", fix="Replay more when these are told.")
-        now = self._parts.clock.now()
-        rows = [
-            msgspec.structs.replace(waiting[event.seq], due=now)
-            if event.seq in waiting
-            else _row(endpoint, event, MessageState.WAITING, now, REPLAYED)
-            for event in events
-        ]
-        if courier is not None:
-            rows = [row for row in rows if row.seq not in courier.order.flying]
-        for row in rows:
-            self._changes.note(endpoint.id, row)
-            if courier is not None:
-                courier.order.put(row)
-        await self._changes.flush()
+        events = await self._replays.find(endpoint, seqs, since, until, told)
+        courier = self._couriers.get(endpoint.id)
+        added = await self._replays.add(endpoint, None if courier is None else courier.order, events)
         self._ring()
-        return len(rows)
-
-    async def _wanted(
-        self, endpoint: Endpoint, seqs: Sequence[int], since: int | None, until: int | None, told: int
-    ) -> list[Event]:
-        if len(seqs) > MOST_REPLAYED:
-            raise InvalidRequest(f"these are more than {MOST_REPLAYED} messages", fix="Ask for them in parts.")
-        if not seqs:
-            return await between(self._parts.events, endpoint, since or 0, until, told)
-        found: list[Event] = []
-        for place, seq in enumerate(seqs):
-            event = await event_at(self._parts.events, seq) if 0 < seq <= told else None
-            if event is not None and endpoint.wants(event.type, event.app):
-                found.append(event)
-            if place % PAGE == 0:
-                await asyncio.sleep(0)  # each one is a look into the journal
-        return found
+        return added
 
     async def enable(self, endpoint: Endpoint) -> None:
         """Tell an endpoint of what happens from now on; what it missed can be replayed. Raises NotFound."""
@@ -269,12 +237,13 @@ class Webhooks:
         await self._changes.flush()
         await self._parts.endpoints.change(msgspec.structs.replace(endpoint, disabled=why))
         now = self._parts.clock.now()
-        for row in await self._parts.endpoints.waiting(endpoint.id, limit=MOST_WAITING):
-            detail = row.detail or _LAST_WORD
-            self._changes.note(
-                endpoint.id, msgspec.structs.replace(row, state=MessageState.GIVEN_UP, at=now, detail=detail)
-            )
-        await self._changes.flush()
+        while rows := await self._parts.endpoints.waiting(endpoint.id, limit=BATCH):
+            for row in rows:
+                ended = msgspec.structs.replace(
+                    row, state=MessageState.GIVEN_UP, at=now, detail=row.detail or _LAST_WORD
+                )
+                self._changes.note(endpoint.id, ended)
+            await self._changes.flush()
         _log.warning("webhook.disabled", endpoint=endpoint.public_id, why=why.value)
 
     # --- within
@@ -305,20 +274,6 @@ class Webhooks:
         elif self._running:
             self._new.add(number)
         self._ring()
-
-
-def _row(endpoint: Endpoint, event: Event, state: MessageState, now: int, detail: str = "") -> Message:
-    return Message(
-        endpoint=endpoint.id,
-        seq=event.seq,
-        type=event.type,
-        state=state,
-        app=event.app,
-        lane=lane_of(event),
-        detail=detail,
-        at=now,
-        due=now,
-    )
 
 
 def _ended(row: Message, said: Said, now: int) -> Message:
