@@ -14,6 +14,8 @@ from wakeline.ports.webhooks import Endpoints, Progress
 
 AFTER = 0.05
 """Seconds from the first change to its commit."""
+PASSED_AFTER = 5.0
+"""The same where a cursor only passed what its endpoint is not told of: after a crash that is read again."""
 BATCH = 250
 """Messages with which it is committed at once."""
 MOST = 2_000
@@ -38,14 +40,14 @@ class Changes:
         self._health_of = health_of
         self._written = written
         self._rows: dict[int, dict[int, Message]] = {}
-        self._since = 0.0
+        self._due = 0.0
         self._size = 0
         self._writing = asyncio.Lock()
 
     def note(self, endpoint: int, row: Message | None) -> None:
         """Have an endpoint's health written, with a row of its log."""
-        if not self._rows:
-            self._since = self._clock.monotonic()
+        due = self._clock.monotonic() + (PASSED_AFTER if row is None else AFTER)
+        self._due = min(self._due, due) if self._rows else due
         rows = self._rows.setdefault(endpoint, {})
         if row is not None:
             self._size += row.seq not in rows
@@ -60,7 +62,7 @@ class Changes:
         """Return the seconds until `flush` is due, None: there is nothing."""
         if not self._rows:
             return None
-        return 0.0 if self._size >= BATCH else max(0.0, self._since + AFTER - self._clock.monotonic())
+        return 0.0 if self._size >= BATCH else max(0.0, self._due - self._clock.monotonic())
 
     async def flush(self) -> None:
         """Write it; what the store did not take is kept for the next time. Raises StorageError.
