@@ -6,17 +6,18 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from wakeline import ports
-from wakeline.doctor.explanation import KINDS, Explanation, Step, company, phone_decides
+from wakeline.doctor.explanation import Explanation, Step, company, phone_decides
+from wakeline.doctor.held_by import held_step, holds_of
 from wakeline.doctor.meaning import of_attempt, of_delivery
 from wakeline.doctor.phone_reasons import ask_phone, every
 from wakeline.doctor.silence import of_device
 from wakeline.model.app import App
 from wakeline.model.delivery import Delivery, DeliveryState
-from wakeline.model.device import Device, TargetKind
+from wakeline.model.device import Device
 from wakeline.model.ids import delivery_id, uuid_of
 from wakeline.model.notification import Counts, Notification, PushType
 from wakeline.model.outcome import Outcome, OutcomeClass
-from wakeline.model.route import Hold, ProviderKind
+from wakeline.model.route import Hold
 from wakeline.model.silence import Suspicion
 from wakeline.wire.outcomes import Refusal
 
@@ -61,7 +62,7 @@ class DeliveryExplainer:
         steps = [*_opening(notification), *missing]
         for delivery in page.deliveries:
             steps += _attempts(delivery)
-        steps += await self._holds(app, page.deliveries) + _ending(notification, counts)
+        steps += [*map(held_step, await self._holds(app, page.deliveries)), *_ending(notification, counts)]
         return Explanation(
             about=f"notification {uuid_of(notification.key)}",
             verdict=_counted(counts) if page.deliveries or notification.recipients else _unsent(notification),
@@ -78,7 +79,7 @@ class DeliveryExplainer:
             *_opening(notification),
             *_attempts(delivery),
             *_reported(delivery),
-            *await self._holds(app, (delivery,)),
+            *map(held_step, await self._holds(app, (delivery,))),
         ]
         if delivery.state in (_S.QUEUED, _S.HELD, _S.SCHEDULED, _S.UNKNOWN):
             steps.append(
@@ -124,7 +125,7 @@ class DeliveryExplainer:
                 "The app is paused by an operator.",
                 f"`wakeline app resume {app.slug}`; what waits goes out until its ttl ends.",
             )
-        for hold in await self._holds_of(app, (delivery,)):
+        for hold in await self._holds(app, (delivery,)):
             return hold.cause, hold.fix
         known = of_delivery(delivery)
         if known is not None and known.outcome_class is OutcomeClass.THROTTLED:
@@ -133,29 +134,9 @@ class DeliveryExplainer:
             return known.cause, known.fix
         return "Its route was held and is released; it goes out in a moment.", "Nothing."
 
-    async def _holds(self, app: App, deliveries: tuple[Delivery, ...]) -> list[Step]:
-        held = await self._holds_of(app, tuple(delivery for delivery in deliveries if delivery.state is _S.HELD))
-        return [
-            Step(
-                at=_moment(hold.since), what=f"the route is held ({hold.reason.value}, {hold.code})", detail=hold.cause
-            )
-            for hold in held
-        ]
-
-    async def _holds_of(self, app: App, deliveries: tuple[Delivery, ...]) -> list[Hold]:
-        """Return what holds the routes of these: of their push service, which Web Push has one of for each origin."""
-        providers = {TargetKind(delivery.kind).provider for delivery in deliveries if delivery.kind in KINDS}
-        held = [route for route in self._routes.all() if route.hold is not None and route.app == app.id]
-        held = [route for route in held if route.provider in providers]
-        if any(route.provider is ProviderKind.WEBPUSH for route in held):
-            origins = await self._origins(deliveries)
-            held = [route for route in held if route.provider is not ProviderKind.WEBPUSH or route.topic in origins]
-        return list(dict.fromkeys(route.hold for route in held if route.hold is not None))
-
-    async def _origins(self, deliveries: tuple[Delivery, ...]) -> set[str]:
-        devices = await self._devices.by_target_ids([delivery.target for delivery in deliveries])
-        targets = {delivery.target for delivery in deliveries}
-        return {one.topic for device in devices.values() for one in device.targets if one.id in targets}
+    async def _holds(self, app: App, deliveries: tuple[Delivery, ...]) -> list[Hold]:
+        held = tuple(delivery for delivery in deliveries if delivery.state is _S.HELD)
+        return await holds_of(app, held, self._routes, self._devices)
 
     async def _missing(self, notification: Notification) -> list[Step]:
         """Say which of the named users and devices have nothing to send to."""

@@ -15,7 +15,9 @@ from wakeline.model.credential import CredentialKind
 from wakeline.model.device import DeviceFacts
 from wakeline.model.errors import NotFound
 from wakeline.model.ids import delivery_id, uuid_of
+from wakeline.model.receipt import ReceiptKind
 from wakeline.model.route import Environment
+from wakeline.pipeline.receiving import Said
 
 pytestmark = pytest.mark.anyio
 
@@ -362,3 +364,53 @@ async def test_a_device_whose_token_no_credential_covers_says_what_it_takes(
     assert said.verdict == f"active, but no credential covers it ({code})"
     assert words in said.cause
     assert "credential add" in said.fix
+
+
+async def test_a_held_push_is_explained_by_what_holds_it_and_not_by_another_route(world: World) -> None:
+    await world.device("ios-1", "alice", "apns:a1")
+    await world.device("dev-1", "dora", "apns:d1@sandbox")
+    for user in ("alice", "dora"):
+        await world.send(user)
+        await world.run()
+    production, sandbox = sorted(world.store.routes.all(), key=lambda route: route.environment)
+    await world.pipeline.hold(sandbox.id, "The sandbox is being looked at.")
+    await world.pipeline.hold(production.id, "Friday evening.")
+    alices, doras = await world.send("alice"), await world.send("dora")
+    await world.run()
+
+    assert "Friday evening." in (await ask(world, uuid_of(alices))).cause
+    assert "being looked at" in (await ask(world, uuid_of(doras))).cause
+
+
+async def test_a_limit_is_the_cause_also_while_another_route_is_held() -> None:
+    world = await World(Settings(limits=Limits(alert_burst=1))).open()
+    await world.device("ios-1", "alice", "apns:a1")
+    await world.device("dev-1", "dora", "apns:d1@sandbox")
+    for user in ("alice", "dora"):
+        await world.send(user)
+        await world.run()
+    [sandbox] = [route for route in world.store.routes.all() if route.environment is Environment.SANDBOX]
+    await world.pipeline.hold(sandbox.id, "The sandbox is being looked at.")
+    key = await world.send("alice")
+    await world.run()
+
+    said = await ask(world, uuid_of(key))
+
+    assert "(code 914)" in said.verdict
+    assert "as many pushes" in said.cause
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict"),
+    [(ReceiptKind.ACKNOWLEDGED, "acknowledged by the device"), (ReceiptKind.OPENED, "opened on the device")],
+)
+async def test_what_a_device_reported_itself_has_arrived(world: World, kind: ReceiptKind, verdict: str) -> None:
+    device = await world.device("ios-1", "alice", "apns:a1")
+    key = await world.send("alice")
+    await world.run()
+    await world.pipeline.receiving.note([Said(device, key, kind)])
+
+    said = await ask(world, uuid_of(key))
+
+    assert (said.verdict, "it arrived" in said.cause) == (verdict, True)
+    assert not [step for step in said.steps if step.what == "on the device, perhaps"]
