@@ -72,7 +72,7 @@ def test_from_the_credentials_to_the_answer_of_each_phone(stack: Stack, backend:
         ("alice", "apns"): (True, 200),
         ("alice", "fcm"): (True, 200),
         ("bob", "apns"): (False, 410),
-        ("nobody", ""): (False, 0),
+        ("nobody", ""): (False, 404),
     }
     assert told["bob", "apns"]["outcome"]["code"] == 911
     [request] = stack.simulator.requests(iphone)

@@ -303,4 +303,4 @@ async def replay(
     body = Replay(ids=messages, since=utc(since), until=utc(until))
     async with context.gateway() as gateway:
         told: ReplayView = await gateway.call("webhook.replay", body=body, webhook=webhook)
-    context.printer.result(told, lambda: f"{told.messages} messages are told again.")
+    context.printer.result(told, lambda: f"Messages that are told again: {told.messages}.")

@@ -26,6 +26,7 @@ from wakeline.ports import Clock, Secrets
 from wakeline.service.connected import Connected
 from wakeline.service.mount import Door, Mount
 from wakeline.storage.sqlite import SqliteStore
+from wakeline.transport.apart_resolver import ApartResolver
 from wakeline.transport.guard import Guard, system_resolver
 from wakeline.transport.http import GuardedClient
 
@@ -115,7 +116,7 @@ class Portal:
 
 
 def _client(settings: Webhooks) -> GuardedClient:
-    guard = Guard(resolve=system_resolver, allow_private=settings.allow_private, allow_http=settings.allow_http)
+    guard = Guard(resolve=ApartResolver(), allow_private=settings.allow_private, allow_http=settings.allow_http)
     return GuardedClient(guard)
 
 

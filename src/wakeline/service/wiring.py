@@ -46,6 +46,7 @@ from wakeline.service.receipt_signing import ReceiptSigner
 from wakeline.service.sip import SipEdge
 from wakeline.storage.sqlite import SqliteStore
 from wakeline.transport import webhook_urls
+from wakeline.transport.apart_resolver import ApartResolver
 from wakeline.transport.guard import Guard, system_resolver
 from wakeline.transport.http import GuardedClient
 from wakeline.transport.probe import TlsProbe
@@ -244,7 +245,7 @@ class Gateway:
 
     def _webhook_sender(self, settings: Settings) -> WebhookPost:
         rules = settings.webhooks
-        guard = Guard(resolve=system_resolver, allow_private=rules.allow_private, allow_http=rules.allow_http)
+        guard = Guard(resolve=ApartResolver(), allow_private=rules.allow_private, allow_http=rules.allow_http)
         http = GuardedClient(guard, ca_file=rules.ca_file, max_connections=_WEBHOOK_CONNECTIONS)
         self._clients.push_async_callback(http.aclose)
         return WebhookPost(rules, self._clock, http, apps=self._store.apps, credentials=self._store.credentials)

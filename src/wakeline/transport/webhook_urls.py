@@ -11,14 +11,14 @@ import ipaddress
 from wakeline.config import Webhooks
 from wakeline.model.errors import AddressRefused
 from wakeline.transport.addresses import refusal
-from wakeline.transport.guard import read_url
+from wakeline.transport.guard import Origin, read_url
 
 _LOOPBACK = ipaddress.IPv4Address("127.0.0.1")
 
 
 def judge(url: str, settings: Webhooks) -> None:
     """Refuse a URL that [webhooks] forbids. Raises AddressRefused; its fix names the setting that would permit it."""
-    origin, _ = read_url(url)
+    origin = _read(url)
     if origin.scheme == "http" and not settings.allow_http:
         raise AddressRefused(
             f"{origin.host}: webhooks do not go over plain http here",
@@ -35,6 +35,17 @@ def judge(url: str, settings: Webhooks) -> None:
             if liftable
             else "Use a public address; no setting permits this one.",
         )
+
+
+def _read(url: str) -> Origin:
+    try:
+        return read_url(url)[0]
+    except AddressRefused as error:
+        raise AddressRefused(
+            error.detail,
+            fix=error.fix
+            or "Give the whole URL, such as https://backend.example/push-results; a name in other letters as xn--...",
+        ) from None
 
 
 def _written(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -44,6 +44,7 @@ def test_a_name_is_looked_up_only_when_it_is_connected_to(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "ftp://x.test/", "https://user:pw@x.test/", "https://2130706433/", "https://x y/"])
-def test_what_is_no_url_to_post_to_is_refused(url: str) -> None:
-    with pytest.raises(AddressRefused):
+def test_what_is_no_url_to_post_to_is_refused_and_one_is_shown(url: str) -> None:
+    with pytest.raises(AddressRefused) as refused:
         judge(url, Webhooks(allow_private=True, allow_http=True))
+    assert "https://backend.example" in refused.value.fix

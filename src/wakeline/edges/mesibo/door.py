@@ -117,6 +117,11 @@ class MesiboDoor:
                     "too many wrong tokens came from this address", fix="Use a valid token.", retry_after=wait
                 ) from None
             self._strangers.failed(address)
+            if "authorization" not in given:
+                raise Unauthenticated(
+                    "the request has no token",
+                    fix="Send an API key as `token`; `wakeline key create --app APP` makes one.",
+                ) from None
             raise
 
     def _app(self, caller: Caller, named: str) -> App:

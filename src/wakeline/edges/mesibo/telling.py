@@ -23,6 +23,9 @@ from wakeline.wire.event_json import sent_view
 from wakeline.wire.mesibo.backend import Asked, Op
 from wakeline.wire.outcomes import Refusal, ours
 
+_NOBODY = 404
+"""The code of an address that nobody has: 0 would read as success."""
+
 
 class Telling:
     """Reads what was kept, where nothing was heard."""
@@ -78,7 +81,7 @@ def nobody(address: str) -> DeviceTested:
         address=address,
         result=False,
         state="failed",
-        code=outcome.code,
+        code=_NOBODY,
         text=outcome.cause,
         fix=outcome.fix,
         outcome=outcome_view(outcome),

@@ -104,6 +104,10 @@ async def test_a_wrong_token_is_told_in_its_own_form(mesibo: Gateway, token: str
     assert not token or token not in answer.text
 
 
+async def test_who_sends_no_token_is_told_where_it_stands(mesibo: Gateway) -> None:
+    assert "`token`" in (await posts(mesibo, op="pushdebug", token="")).json()["fix"]
+
+
 async def test_an_unknown_operation_is_answered_with_those_there_are(mesibo: Gateway) -> None:
     for op in ("useradd", ""):
         answer = await posts(mesibo, op=op, id="r-1")
@@ -302,6 +306,7 @@ async def test_somebody_without_a_device_is_told_of_beside_the_others(mesibo: Ga
     alice, nobody = said["devices"]
     assert alice["result"] is True
     assert (nobody["address"], nobody["result"], nobody["outcome"]["reason"]) == ("nobody", False, "unknown_user")
+    assert (said["code"], nobody["code"]) == (404, 404)
 
 
 async def test_a_device_of_two_users_is_pushed_to_once_and_told_of_twice(mesibo: Gateway) -> None:
