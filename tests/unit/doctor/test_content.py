@@ -119,3 +119,13 @@ async def test_content_that_is_not_kept_cannot_be_judged_and_says_so() -> None:
     await world.later(5)
 
     assert [(await said(world, name))[0] for name in (SIZES, TYPES)] == ["skipped", "skipped"]
+
+
+async def test_browsers_have_a_limit_of_their_own(world: World) -> None:
+    await world.vapid()
+    await world.device("web-1", "wendy", "webpush:https://push.example.org/1 key auth")
+    await world.send("wendy", title="x" * 100)
+    await world.run()
+    status, cause, _ = await said(world, SIZES)
+
+    assert (status, "of 3993 bytes (webpush)" in cause) == ("ok", True)
