@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from stories.post import Office
 from stories.telling import DAY, Telling
 from wakeline.model.errors import StoreUnavailable
 from wakeline.model.event import Event, EventType
-from wakeline.model.webhook import Disabled, Endpoint, Message, MessageState
+from wakeline.model.webhook import Disabled, Endpoint, EndpointSecret, Message, MessageState
 from wakeline.pipeline.webhooks.progress import Changes
 from wakeline.ports.webhooks import Endpoints, Progress, Said
-from webhook_listener import DOWN, TAKEN
+from webhook_listener import DOWN, TAKEN, Listener
 
 pytestmark = pytest.mark.anyio
 
@@ -146,3 +147,33 @@ async def test_the_loop_has_its_turns_while_a_long_journal_is_searched_for_what_
         turns += 1
     assert await search == 0
     assert turns >= 50
+
+
+class Hanging(Listener):
+    """Takes a message and never answers."""
+
+    async def send(self, endpoint: Endpoint, secrets: Sequence[EndpointSecret], event: Event) -> Said:
+        self.asked.append((endpoint, event))
+        await asyncio.Event().wait()
+        return TAKEN
+
+
+async def test_at_a_stop_answers_of_programs_are_waited_for_no_longer_than_pushes_have_left_of_the_time(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await telling.world.open()
+    world.parts.webhook_sender = hanging = Hanging()
+    await telling.endpoint()
+    await world.device("phone", "alice")
+    await world.send("alice")
+    await world.run()
+
+    async def last_moment(_: Office, *, drain: float) -> None:
+        world.clock.advance(drain)
+
+    monkeypatch.setattr(Office, "close", last_moment)
+    await telling.happen("a")
+    await world.pipeline.webhooks.turn()
+    async with asyncio.timeout(2.0):
+        await world.pipeline.stop(drain=4.0)
+    assert hanging.asked

@@ -148,6 +148,7 @@ class Pipeline:
 
     async def stop(self, *, drain: float) -> None:
         """Claim no more, let what is in flight come back within `drain` seconds, write it, give the rest back."""
+        end = self._parts.clock.monotonic() + drain
         await self._end(_MAINTAIN, cancel=True)
         await self._end("dispatch")
         await self._end("fanout")
@@ -158,7 +159,7 @@ class Pipeline:
         while not self.settle.idle and await self.settle.flush():
             pass
         await self._end(_WEBHOOKS)
-        await self.webhooks.stop(patience=min(drain, _LAST_ANSWERS))
+        await self.webhooks.stop(patience=max(0.0, min(end - self._parts.clock.monotonic(), _LAST_ANSWERS)))
         await self.debug.tend()
         await self.limited.keep()
         left = await self.dispatch.leave()
