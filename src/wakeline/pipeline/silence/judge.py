@@ -7,6 +7,7 @@ From then on its phones belong to no other slice, so that one silence is never t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -48,6 +49,9 @@ ENOUGH = 12.0
 
 _NEARLY = 0.85
 """The part of the highest sum with which a narrower slice explains as much."""
+
+_BESIDE, _CLEARLY = 10, 3.5
+"""Deliveries to the rest of a wider slice, and standard deviations below what is usual, that show it to be silent, too."""
 
 _WIDTH = {kind: width for width, kind in enumerate(reversed(SliceKind))}
 
@@ -185,6 +189,9 @@ class Judge:
         highest = max(doubt.score for doubt in sums.values())
         near = [part for part, doubt in sums.items() if doubt.score >= _NEARLY * highest]
         part = min(near, key=lambda one: _WIDTH[one.kind])
+        for wider in sorted(sums, key=lambda one: _WIDTH[one.kind]):
+            if _WIDTH[wider.kind] > _WIDTH[part.kind] and _silent_beyond(sums[wider], sums[part]):
+                part = wider
         doubt = sums[part]
         return Suspicion(
             app=self._app,
@@ -231,3 +238,11 @@ class Judge:
             ]
             del self._hopes[change.part]
         self.tally.set_episodes(self.suspicions)
+
+
+def _silent_beyond(wide: Doubt, narrow: Doubt) -> bool:
+    """Tell whether what a wider slice holds beside a narrower one is silent, too."""
+    sent, heard, usual = wide.sent - narrow.sent, wide.heard - narrow.heard, wide.usual - narrow.usual
+    if sent < _BESIDE or not 0 < usual < sent or heard > WORST * usual:
+        return False
+    return (usual - heard) / math.sqrt(usual * (1 - usual / sent)) >= _CLEARLY
