@@ -263,3 +263,21 @@ def test_the_receivers_that_we_show_take_what_is_ours_once(telling: Stack, comma
     assert again.json() == {"messages": 1}
     assert (taken["state"], forged.status_code, tried["taken"]) == ("taken", 401, True)
     assert "webhook.test" in following
+
+
+def test_what_phones_say_is_told_in_order_and_once(telling: Stack, receiver: Receiver) -> None:
+    caller = own_app(telling)
+    hooked(caller, receiver, "push.acknowledged", "push.opened")
+    phone = caller.phone()
+    id_ = caller.send(phone)
+    caller.settled(id_)
+    for status in ("acknowledged", "acknowledged", "opened", "acknowledged"):
+        body = {"notification": id_, "device": phone.device, "status": status}
+        caller.http.post("/v1/receipts", json=body).raise_for_status()
+    messages = told(receiver, 2)
+
+    assert [message["type"] for message in messages] == ["push.acknowledged", "push.opened"]
+    for message in messages:
+        data = message["data"]
+        assert (data["notification"], data["device"], data["users"]) == (id_, phone.device, [phone.user])
+        assert data["outcome"]["class"] == "accepted"
