@@ -99,7 +99,9 @@ class Gate:
         caller = self.caller(scope, headers, now)
         if caller.grant is not None:
             if not operation.device_token:
-                raise NotAllowed("a device token registers its device and nothing else", fix="Use an API key.")
+                raise NotAllowed(
+                    "a device token registers its device, says what it has, and nothing else", fix="Use an API key."
+                )
         elif not caller.may(operation.scopes):
             wanted = " or ".join(operation.scopes) or "admin"
             raise NotAllowed(f"this needs the scope {wanted}", fix="Use a key that has it.")

@@ -35,7 +35,7 @@ _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 class ReceiptBody(Strict, frozen=True, kw_only=True):
     """A receipt. `receipt`: the token that came with the push, under `wakeline` of its data; `device`: the phone's own id.
 
-    With a device token neither is needed.
+    With a device token neither is needed, and no `device` where the notification went to one device.
     """
 
     notification: _Text
@@ -126,9 +126,20 @@ class _Desk:
             return Said(await self._device(grant.app, grant.device_id), key, one.status)
         if self._caller is NOBODY:
             self._prove(one, key)
-        if one.device is UNSET:
-            raise InvalidRequest("`device` says which phone it is", pointer="/device", fix="Give the device's own id.")
-        return Said(await self._device(await self._app(one, key), one.device), key, one.status)
+        app = await self._app(one, key)
+        name = await self._only_device(key) if one.device is UNSET else one.device
+        return Said(await self._device(app, name), key, one.status)
+
+    async def _only_device(self, key: int) -> str:
+        """Return the device that a notification went to, if that is one: of a raw token, its phone does not know the id."""
+        page = await self._ports.ledger.deliveries(key, now=self._ports.clock.now(), limit=2)
+        if len(page.deliveries) != 1:
+            raise InvalidRequest(
+                "it was sent to several devices, and `device` says which one this is",
+                pointer="/device",
+                fix="Give the id with which the app registered.",
+            )
+        return page.deliveries[0].device_id
 
     def _prove(self, one: ReceiptBody, key: int) -> None:
         if one.receipt is UNSET or not receipt_token.proves(one.receipt, key, self._keys):

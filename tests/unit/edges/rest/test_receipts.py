@@ -215,10 +215,34 @@ class TestWithAnApiKey:
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["pointer"] == pointer
 
-    async def test_the_phone_has_to_be_named(self, acme: Gateway) -> None:
-        answer = await acme.call("POST", "/v1/receipts", json={"notification": await send(acme), "status": "opened"})
+    async def test_the_phone_has_to_be_named_unless_there_is_only_one(self, acme: Gateway) -> None:
+        await second_device(acme)
+        body = {"to": {"users": ["alice"]}, "alert": {"title": "To both"}}
+        both = (await acme.call("POST", f"{APP}/notifications", json=body)).json()["id"]
+        one = await send(acme)
 
-        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/device")
+        refused, taken = [
+            await acme.call("POST", "/v1/receipts", json={"notification": said, "status": "opened"})
+            for said in (both, one)
+        ]
+
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/device")
+        assert (taken.status_code, await state(acme, one)) == (200, "opened")
+
+    async def test_the_phone_behind_a_raw_token_says_so_with_what_its_push_bore(self, acme: Gateway) -> None:
+        target = {"kind": "apns", "value": "f" * 64, "topic": "com.acme.chat"}
+        body = {"to": {"targets": [target]}, "alert": {"title": "News"}}
+        notification = (await acme.call("POST", f"{APP}/notifications", json=body)).json()["id"]
+        push = await borne(acme, notification)
+
+        answer = await acme.call(
+            "POST",
+            "/v1/receipts",
+            key="",
+            json={"notification": notification, "status": "acknowledged", "receipt": push["receipt"]},
+        )
+
+        assert (answer.status_code, await state(acme, notification)) == (200, "acknowledged")
 
 
 class TestWhatAPushBears:
