@@ -21,6 +21,7 @@ from wakeline.model.delivery import DeliveryState
 from wakeline.model.device import Device
 from wakeline.model.errors import InvalidRequest, NotAllowed, NotFound, RequestError, Unauthenticated
 from wakeline.model.key import Scope
+from wakeline.model.notification import Notification
 from wakeline.model.receipt import ReceiptKind
 from wakeline.pipeline.receiving import Said
 from wakeline.ports.receipts import Heard
@@ -126,14 +127,14 @@ class _Desk:
             return Said(await self._device(grant.app, grant.device_id), key, one.status)
         if self._caller is NOBODY:
             self._prove(one, key)
-        app = await self._app(one, key)
-        name = await self._only_device(key) if one.device is UNSET else one.device
-        return Said(await self._device(app, name), key, one.status)
+        notification = await self._notification(one, key)
+        name = await self._only_device(notification) if one.device is UNSET else one.device
+        return Said(await self._device(notification.app, name), key, one.status)
 
-    async def _only_device(self, key: int) -> str:
+    async def _only_device(self, notification: Notification) -> str:
         """Return the device that a notification went to, if that is one: of a raw token, its phone does not know the id."""
-        page = await self._ports.ledger.deliveries(key, now=self._ports.clock.now(), limit=2)
-        if len(page.deliveries) != 1:
+        page = await self._ports.ledger.deliveries(notification.key, now=self._ports.clock.now(), limit=2)
+        if notification.bulk or len(page.deliveries) != 1:
             raise InvalidRequest(
                 "it was sent to several devices, and `device` says which one this is",
                 pointer="/device",
@@ -148,12 +149,12 @@ class _Desk:
                 fix=f"Send `id` and `receipt` as the push bore them under `{receipt_token.FIELD}`.",
             )
 
-    async def _app(self, one: ReceiptBody, key: int) -> int:
+    async def _notification(self, one: ReceiptBody, key: int) -> Notification:
         notification = (await self._ports.ledger.notifications([key])).get(key)
         app = self._ports.apps.by_id(notification.app) if notification is not None else None
-        if app is None or not self._caller.sees(app.slug):
+        if notification is None or app is None or not self._caller.sees(app.slug):
             raise NotFound(f"there is no notification {one.notification}", fix="It may be older than the ledger keeps.")
-        return app.id
+        return notification
 
     async def _device(self, app: int, device_id: str) -> Device:
         place = app, device_id

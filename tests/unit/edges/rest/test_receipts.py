@@ -217,16 +217,19 @@ class TestWithAnApiKey:
 
     async def test_the_phone_has_to_be_named_unless_there_is_only_one(self, acme: Gateway) -> None:
         await second_device(acme)
-        body = {"to": {"users": ["alice"]}, "alert": {"title": "To both"}}
-        both = (await acme.call("POST", f"{APP}/notifications", json=body)).json()["id"]
+        several = []
+        for to in ({"users": ["alice"]}, {"everyone": True}):
+            body = {"to": to, "alert": {"title": "To several"}}
+            several.append((await acme.call("POST", f"{APP}/notifications", json=body)).json()["id"])
         one = await send(acme)
 
-        refused, taken = [
+        *refused, taken = [
             await acme.call("POST", "/v1/receipts", json={"notification": said, "status": "opened"})
-            for said in (both, one)
+            for said in (*several, one)
         ]
 
-        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/device")
+        for answer in refused:
+            assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/device")
         assert (taken.status_code, await state(acme, one)) == (200, "opened")
 
     async def test_the_phone_behind_a_raw_token_says_so_with_what_its_push_bore(self, acme: Gateway) -> None:
