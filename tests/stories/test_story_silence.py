@@ -321,3 +321,20 @@ async def test_an_app_whose_devices_confirm_nothing_is_not_judged_until_they_do(
         (kind, (1, 1)) for kind in SliceKind
     ]
     assert (await counts_of(world))[0].traits == Traits("ios", "17", "iPhone14,2")
+
+
+async def test_receipts_that_are_on_and_that_no_device_sends_are_no_silence_either() -> None:
+    world = await World(Settings(limits=Limits(per_user=False))).open(AppSettings(receipts=True))
+    await world.device("ios-1", "ann", facts=IPHONE)
+    await world.pipeline.maintain.tick()
+    await world.send("ann")
+    await world.run()
+    world.clock.advance(GRACE + 20)
+    await world.pipeline.maintain.tick()
+
+    assert world.pipeline.silence.rates(world.app.id)[0].day == (1, 0)
+    status, cause, _ = await line(silence.look, ports_in(world), "silence of acme")
+    assert (status, cause) == (
+        "skipped",
+        "No push of the last day was confirmed by a device, so that none can be missed.",
+    )

@@ -37,7 +37,7 @@ def _line(app: App, suspicion: Suspicion, now: int) -> Check:
 
 def _well(ports: DoctorPorts, app: App) -> Check:
     whole = next((one for one in ports.pipeline.silence.rates(app.id) if one.part == WHOLE), None)
-    if whole is None or not whole.day[0]:
+    if whole is None or not whole.day[1]:
         return skipped(_name(app), "No push of the last day was confirmed by a device, so that none can be missed.")
     return fine(_name(app), f"Of the pushes of the last day {whole.day[1] / whole.day[0]:.0%} were confirmed.")
 

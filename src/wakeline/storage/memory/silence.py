@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 import msgspec
 
 from wakeline.model.event import Event
+from wakeline.model.outcome import OutcomeClass
 from wakeline.model.silence import Count, Suspicion, Traits
 from wakeline.ports.silence import Mark, Settled, SettledPage
 from wakeline.storage import silence
@@ -56,7 +57,7 @@ class MemorySilence:
     def _answered(self, key: int) -> Iterator[Answered]:
         for target, line in sorted(self._books.lines.get(key, {}).items()):
             heard = silence.HEARD.get(line.row.state)
-            if line.row.tries and heard is not None:
+            if line.row.outcome_class == OutcomeClass.ACCEPTED and heard is not None:
                 yield Answered(key, target, heard)
         chunks = sorted(number for number, chunk in self._books.chunks.items() if chunk.notification == key)
         for number in silence.sample(chunks):

@@ -6,10 +6,10 @@ WHERE done IS NOT NULL AND done >= :done AND (done > :done OR key > :notificatio
 ORDER BY done, key LIMIT :limit;
 
 -- name: sent_of
--- Read the written deliveries, that were sent, of the notifications named by a JSON list.
+-- Read the deliveries, that a push service accepted, of the notifications named by a JSON list.
 SELECT d.notification, d.target, d.state
 FROM json_each(?) AS wanted CROSS JOIN delivery AS d ON d.notification = wanted.value
-WHERE d.tries > 0;
+WHERE d.outcome_class = 'accepted';
 
 -- name: chunks_of
 -- Read which chunks a broadcast has.
