@@ -139,7 +139,9 @@ CAUSES: dict[SliceKind, str] = {
 
 def _span(milliseconds: int) -> str:
     hours = round(milliseconds / HOUR)
-    return "less than an hour" if hours < 1 else f"{hours} hour{'s' * (hours > 1)}" if hours < 48 else f"{hours // 24} days"
+    if hours < 1:
+        return "less than an hour"
+    return f"{hours} hour{'s' * (hours > 1)}" if hours < 48 else f"{hours // 24} days"
 
 
 def traits_of(facts: DeviceFacts, kind: str) -> Traits:
