@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from wakeline import ports
 from wakeline.doctor.explanation import Explanation, Step
@@ -20,6 +21,19 @@ from wakeline.pipeline import Pipeline
 
 _RECENT = 10
 _DAY = 86_400_000
+_ACTIVE = "active"
+_OURS, _ITS_OWN, _FALLEN, _FINE = range(4)
+_WAKES = (_ITS_OWN, _FINE)
+
+
+class _Weighed(NamedTuple):
+    """What is said of one device of a user, and how much it matters: `_OURS` first."""
+
+    weight: int
+    device: str
+    cause: str
+    fix: str
+    step: Step
 
 
 class DeviceExplainer:
@@ -69,16 +83,11 @@ class DeviceExplainer:
 
     async def user(self, user: str, found: Sequence[tuple[App, Device]]) -> Explanation:
         """Explain a user: each of their devices."""
-        judged = [(app, device, self._judged(app, device, device.targets)) for app, device in found]
-        reachable = [entry for entry in judged if entry[1].state is TargetState.ACTIVE]
-        _, _, (_, cause, fix) = (reachable or judged)[0]
-        steps: list[Step] = []
-        for app, device, (verdict, why, _) in judged:
-            detail = f"{verdict}. {why}"
-            steps.append(
-                Step(at=_moment(device.seen), what=f"device {device.device_id} of app {app.slug}", detail=detail)
-            )
-        verdict = f"{len(reachable)} of {len(found)} devices can be woken"
+        judged = sorted((self._weighed(app, device) for app, device in found), key=lambda one: one.weight)
+        reachable = sum(one.weight in _WAKES for one in judged)
+        cause, fix = _first_of(judged)
+        steps = [one.step for one in judged]
+        verdict = f"{reachable} of {len(found)} devices can be woken"
         limited = await self._limited(user, [app for app, _ in found])
         if limited:
             verdict += ", and a limit keeps what is sent"
@@ -89,6 +98,26 @@ class DeviceExplainer:
         recorded = [step for app in dict.fromkeys(app for app, _ in found) for step in self._recorded(app)]
         return Explanation(
             about=f"user {user}", verdict=verdict, cause=cause, fix=fix, steps=(*steps, *limited, *recorded)
+        )
+
+    def _weighed(self, app: App, device: Device) -> _Weighed:
+        """Judge a device of a user: what an operator can mend comes before what the phone decides, and that before old phones."""
+        blocked = self.in_the_way(app, device, device.targets) is not None
+        verdict, cause, fix = self._judged(app, device, device.targets)
+        if blocked:
+            weight = _OURS if device.state is TargetState.ACTIVE else _FALLEN
+        else:
+            weight = _FINE if verdict == _ACTIVE else _ITS_OWN
+        return _Weighed(
+            weight=weight,
+            device=device.device_id,
+            cause=cause,
+            fix=fix,
+            step=Step(
+                at=_moment(device.seen),
+                what=f"device {device.device_id} of app {app.slug}",
+                detail=f"{verdict}. {cause}",
+            ),
         )
 
     async def _limited(self, user: str, apps: Sequence[App]) -> list[Step]:
@@ -151,7 +180,7 @@ class DeviceExplainer:
         silent = of_device(self._pipeline.silence.suspicions(), device, best.kind.value)
         if silent is not None:
             return "active, but phones like it have fallen silent", silent.note, FIX
-        return "active", "It is registered, and nothing speaks against its token.", "Nothing."
+        return _ACTIVE, "It is registered, and nothing speaks against its token.", "Nothing."
 
     def _obstacle(self, app: App, target: Target) -> tuple[str, str, str] | None:
         """Return what stands between us and an active target: no credential, a paused app, a held route."""
@@ -194,6 +223,16 @@ class DeviceExplainer:
             )
         steps += [_delivered(one) for one in await self._ledger.recent(device.app, device=device.id, limit=_RECENT)]
         return sorted(steps, key=lambda step: step.at or datetime.min.replace(tzinfo=UTC))
+
+
+def _first_of(judged: Sequence[_Weighed]) -> tuple[str, str]:
+    """Return cause and fix of the device that matters most; of several it is named."""
+    first = judged[0]
+    if len(judged) == 1:
+        return first.cause, first.fix
+    if first.weight == _FINE:
+        return "All are registered, and nothing speaks against their tokens.", first.fix
+    return f"{first.device}: {first.cause}", first.fix
 
 
 def _fallen(target: Target) -> tuple[str, str, str]:

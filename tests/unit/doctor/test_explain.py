@@ -186,7 +186,28 @@ async def test_a_user_is_explained_by_their_devices(world: World) -> None:
 
     assert said.about == "user alice"
     assert said.verdict == "1 of 2 devices can be woken"
-    assert [step.what for step in said.steps] == ["device ios-1 of app acme", "device ios-2 of app acme"]
+    assert said.cause.startswith("ios-2: The token is not active any more")
+    assert [step.what for step in said.steps] == ["device ios-2 of app acme", "device ios-1 of app acme"]
+
+
+async def test_what_an_operator_can_mend_speaks_for_a_user_and_no_such_device_counts_as_one_that_can_be_woken(
+    world: World,
+) -> None:
+    await world.device("ios-1", "alice")
+    await world.device("ios-2", "alice", "apns:two")
+    fine = await ask(world, "alice")
+    await world.device("android", "alice", "fcm:token")
+    lacks = await ask(world, "alice")
+    await world.change_app(paused=True)
+    paused = await ask(world, "alice")
+
+    assert (fine.verdict, fine.cause) == (
+        "2 of 2 devices can be woken",
+        "All are registered, and nothing speaks against their tokens.",
+    )
+    assert lacks.verdict == "2 of 3 devices can be woken"
+    assert lacks.cause.startswith("android: The app has no credential")
+    assert paused.verdict == "0 of 3 devices can be woken"
 
 
 async def test_a_device_without_a_credential_or_a_token_says_so(world: World) -> None:
