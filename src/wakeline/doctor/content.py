@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from wakeline.doctor.checking import DoctorPorts, failed, fine, skipped, warning
+from wakeline.doctor.meaning import of_delivery
 from wakeline.model.app import App
 from wakeline.model.delivery import Delivery
 from wakeline.model.device import TargetKind
@@ -78,10 +79,9 @@ def sizes(sent: Sent) -> Check:
         "Send an id and have the app fetch the rest, or set `truncate`; `?validate_only=true` shows the size of a push before it "
         "is sent."
     )
-    refused = sum(one.code == _REFUSED for one in sent.deliveries)
+    refused = [one for one in sent.deliveries if one.code == _REFUSED]
     if refused:
-        cause = f"Of the last {len(sent.deliveries)} deliveries, {refused} failed with 913: the payload was refused."
-        return failed(name, cause, f"{fix} `wakeline explain 913` lists what is refused.")
+        return _refused(name, refused, among=len(sent.deliveries))
     measured = [(_measure(content, provider), provider) for content, provider in sent.contents]
     if not measured:
         return skipped(name, "Of what was sent no content is kept, so its size is not known.")
@@ -90,6 +90,17 @@ def sizes(sent: Sent) -> Check:
     if size < NEAR * limit:
         return fine(name, f"{said[0].upper()}{said[1:]}.")
     return warning(name, f"Near the limit: {said}; what is longer is refused, whatever makes it longer.", fix)
+
+
+def _refused(name: str, refused: Sequence[Delivery], among: int) -> Check:
+    """Say for which reasons pushes were refused: what helps against one, such as a shorter text, is no use against another."""
+    reasons = Counter(one.reason or str(one.status) for one in refused).most_common(3)
+    listed = ", ".join(f"{number} {reason}" for reason, number in reasons)
+    known = of_delivery(next(one for one in refused if (one.reason or str(one.status)) == reasons[0][0]))
+    why, fix = (
+        (f" {known.cause}", known.fix) if known is not None else ("", "`wakeline explain 913` lists what is refused.")
+    )
+    return failed(name, f"Of the last {among} deliveries, {len(refused)} failed with 913 ({listed}).{why}", fix)
 
 
 def _measure(content: Content, provider: ProviderKind) -> tuple[int, int]:

@@ -119,7 +119,7 @@ def covered(sample: Sample) -> Check:
         key = target.kind.value, target.environment.value, target.topic
         if key not in known:
             found = lacking(sample.app, target, sample.credentials, sample.now)
-            known[key] = "" if found is None else f"{found[1]} Until then its code is {found[0]}."
+            known[key] = "" if found is None else f"no credential covers it ({found[0]}). {found[1]}"
         bare[f"{' '.join(key).strip()}: {known[key]}"] += bool(known[key])
     uncovered = +bare
     if not uncovered:
@@ -197,16 +197,16 @@ def shapes(sample: Sample) -> Check:
     """Say whether tokens look as their push service makes them."""
     name = f"tokens of {sample.app.slug}"
     odd = [(target, said) for _, target in sample.active() for said in [_misshapen(target)] if said]
-    empty = sum(not device.targets for device in sample.devices)
+    number = sum(not device.targets for device in sample.devices)
+    empty = f"Of {sample.among}, {number} registered without any token and cannot be woken."
+    later = "Have the app register once it has its token (iOS: after didRegister..., Android: from onNewToken on)."
     if odd:
         target, said = odd[0]
         cause = f"Of {sample.among}, {many(len(odd), 'token')} cannot be right: {masked_token(target.value)} {said}"
         fix = "Register the token as the phone gives it: hexadecimal as kind `apns`, Firebase's unchanged string as `fcm`."
-        return failed(name, cause, fix)
-    if empty:
-        cause = f"{many(empty, 'device')} of {sample.among} registered without any token, and cannot be woken."
-        fix = "Have the app register once it has its token (iOS: after didRegister..., Android: from onNewToken on)."
-        return warning(name, cause, fix)
+        return failed(name, f"{cause} {empty}" if number else cause, f"{fix} {later}" if number else fix)
+    if number:
+        return warning(name, empty, later)
     return fine(name, f"The tokens of {sample.among} look right.")
 
 

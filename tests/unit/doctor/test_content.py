@@ -66,8 +66,19 @@ async def test_payloads_that_were_refused_fail(world: World) -> None:
     status, cause, fix = await said(world, SIZES)
 
     assert status == "failed"
-    assert "1 failed with 913" in cause
-    assert "explain 913" in fix
+    assert "1 failed with 913 (1 BadRequestPayload). Apple cannot read the payload" in cause
+    assert "`aps` must be an object" in fix
+
+
+async def test_a_refusal_for_something_else_than_size_is_not_told_to_be_shortened(world: World) -> None:
+    world.apple.to_all = apns(400, "BadPriority")
+    await world.send("alice")
+    await world.run()
+    _, cause, fix = await said(world, SIZES)
+
+    assert "(1 BadPriority)" in cause
+    assert "truncate" not in fix
+    assert "5" in fix
 
 
 async def test_each_push_service_is_measured_by_its_own_rules(world: World) -> None:

@@ -82,7 +82,8 @@ async def test_a_development_certificate_for_production_tokens_is_905() -> None:
     status, cause, fix = await said(world, "topics of acme")
 
     assert status == "failed"
-    assert "for sandbox alone; one for production is required. Until then its code is 905" in cause
+    assert "for sandbox alone; one for production is required." in cause
+    assert "no credential covers it (905)" in cause
     assert ".p8" in fix
 
 
