@@ -22,7 +22,10 @@ from wakeline.ports.silence import Mark, Settled, SettledPage
 _log = structlog.get_logger()
 
 PAGE = 100
-"""Notifications, and deliveries, that are looked at before others get the loop."""
+"""Notifications that are read at once."""
+
+PIECE = 25
+"""Deliveries that are judged before others get the loop: half a millisecond, and some more once an hour."""
 
 PAGES = 50
 """Pages of one look."""
@@ -117,10 +120,9 @@ class SilenceWatch:
 
     async def _take(self, page: SettledPage, *, counting: bool) -> None:
         for app, sent in _by_app(page.sent).items():
-            for start in range(0, len(sent), PAGE):
-                if start:
-                    await asyncio.sleep(0)
-                self._judge(app, sent[start : start + PAGE], counting=counting)
+            for start in range(0, len(sent), PIECE):
+                await asyncio.sleep(0)
+                self._judge(app, sent[start : start + PIECE], counting=counting)
         await self._write()
 
     def _judge(self, app: int, sent: Sequence[Sent], *, counting: bool) -> None:
