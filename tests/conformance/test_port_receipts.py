@@ -50,8 +50,16 @@ ATTEMPT = Attempt(number=1, at=NOW, duration=12, status=200, outcome_class="acce
 _D = DeliveryState
 
 
-def receipt(device: Device, kind: ReceiptKind = ACKNOWLEDGED, key: int = 10, at: int = LATER, app: int = 1) -> Receipt:
-    return Receipt(app=app, notification=key, device=device.id, kind=kind, at=at)
+def receipt(
+    device: Device,
+    kind: ReceiptKind = ACKNOWLEDGED,
+    key: int = 10,
+    at: int = LATER,
+    app: int = 1,
+    *,
+    certain: bool = True,
+) -> Receipt:
+    return Receipt(app=app, notification=key, device=device.id, kind=kind, at=at, certain=certain)
 
 
 def target(device: Device) -> int:
@@ -436,6 +444,53 @@ class TestABroadcast:
         await store.queue.settle(entries(claimed))
 
         assert [one.state for one in await note(store, receipt(phones[1]))] == [None]
+
+
+class TestOneThatAnotherPhoneMayHaveSent:
+    """The token of a push is in the hands of all who were sent it."""
+
+    async def test_ends_nothing_that_was_never_sent(self, store: Store) -> None:
+        phone, route = await some_device(store), await some_route(store)
+        await store.acceptance.accept([admission(10, job(10, route.id, [target(phone)]))])
+
+        heard = await note(store, receipt(phone, certain=False))
+
+        assert [(one.state, one.fresh) for one in heard] == [(None, False)]
+        assert [claimed.notification for claimed in await lease(store, route.id)] == [10]
+
+    async def test_ends_no_retry_and_counts_once_it_is_accepted(self, store: Store) -> None:
+        phone, route = await some_device(store), await some_route(store)
+        await store.acceptance.accept([admission(10, job(10, route.id, [target(phone)]))])
+        (claimed,) = await lease(store, route.id)
+        await note(store, receipt(phone, certain=False))
+        again = msgspec.structs.replace(job(10, route.id, [target(phone)]), attempt=2)
+        await store.queue.settle(Settlement(finished=[claimed.id], again=[again]))
+
+        said = await note(store, receipt(phone, OPENED, certain=False))
+        (retry,) = await lease(store, route.id)
+        await store.queue.settle(accepted(retry))
+
+        assert [(one.state, one.fresh) for one in said] == [(_D.OPENED, True)]
+        assert (await one(store, phone)).state is _D.OPENED
+        assert await store.ledger.counts(10, LATER) == Counts(accepted=1, opened=1)
+
+    async def test_leaves_a_broadcast_that_waits_as_it_is(self, store: Store) -> None:
+        phones = [await some_device(store, f"phone-{number}", f"{number:02}") for number in range(3)]
+        jobs = await broadcast(store, [target(phone) for phone in phones])
+        await store.queue.release([claimed.id for claimed in jobs])
+
+        await note(store, *(receipt(phone, certain=False) for phone in phones))
+
+        (claimed,) = await lease(store, jobs[0].route, Lane.BULK)
+        assert len(unpack_all(claimed.recipients)) == 3
+
+    async def test_counts_for_what_was_accepted(self, store: Store) -> None:
+        phone = await some_device(store)
+        await sent(store, phone)
+
+        await note(store, receipt(phone, certain=False))
+
+        assert (await one(store, phone)).state is _D.ACKNOWLEDGED
 
 
 class TestInbox:

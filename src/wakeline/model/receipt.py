@@ -22,7 +22,8 @@ class ReceiptKind(StrEnum):
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """One receipt. `notification` is a key, `device` the row id of a device of `app`; `at`, Unix ms, is when we heard of it.
 
-    `users` hold the device: its event names them.
+    `users` hold the device: its event names them. `certain`: False if it is proven by no more than the token of the push, which
+    all have who were sent it: such a word counts, but ends nothing that is still to be sent.
     """
 
     app: int
@@ -31,6 +32,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     kind: ReceiptKind
     at: int
     users: tuple[str, ...] = ()
+    certain: bool = True
 
 
 class InboxItem(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ answer of the push service or before it, for a push or for what was read in the 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -24,11 +25,12 @@ _ARRIVED = Outcome(outcome_class=OutcomeClass.ACCEPTED, action=Action.DONE, code
 
 
 class Said(NamedTuple):
-    """What a device says of a notification (a key)."""
+    """What a device says of a notification (a key); `certain` as in `model.receipt`."""
 
     device: Device
     notification: int
     kind: ReceiptKind
+    certain: bool = True
 
 
 class Receiving:
@@ -37,6 +39,8 @@ class Receiving:
     def __init__(self, parts: Parts, hearing: Hearing) -> None:
         self._parts = parts
         self._hearing = hearing
+        self.turn = asyncio.Lock()
+        """Held by whoever reads a long list of receipts: one at a time, so that pushes wait for a piece of one list at most."""
 
     async def note(self, said: Sequence[Said]) -> list[Heard]:
         """Write what devices said; the answers are in the order asked. Raises StoreUnavailable."""
@@ -51,6 +55,7 @@ class Receiving:
                     kind=one.kind,
                     at=at,
                     users=one.device.users,
+                    certain=one.certain,
                 )
                 for one in said[start : start + PIECE]
             ]

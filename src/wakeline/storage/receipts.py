@@ -71,6 +71,11 @@ def heard(receipt: Receipt, target: int, known: Known, *, waits: bool) -> Heard:
     return Heard(receipt=receipt, state=state, fresh=fresh, target=target, accepted_at=accepted_at)
 
 
+def unheard(receipt: Receipt) -> Heard:
+    """Return the answer to a receipt about what was never sent to its device."""
+    return Heard(receipt=receipt, state=None, fresh=False)
+
+
 def in_inbox(
     notification: Notification, deliveries: Sequence[Delivery], *, held_since: int, now: int
 ) -> Delivery | None:

@@ -6,14 +6,15 @@ phone it is), or by an API key of a backend that its phones told. A receipt is i
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from wakeline.edges.rest import problems
-from wakeline.edges.rest.caller import NOBODY
-from wakeline.edges.rest.operations import Answer, Call, Idempotent, Operation, Reach
+from wakeline.edges.rest.caller import NOBODY, DeviceGrant
+from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
 from wakeline.edges.rest.problems import Problem
 from wakeline.edges.rest.shapes import Opaque, Strict, View
 from wakeline.model import ids
@@ -23,7 +24,7 @@ from wakeline.model.errors import InvalidRequest, NotAllowed, NotFound, RequestE
 from wakeline.model.key import Scope
 from wakeline.model.notification import Notification
 from wakeline.model.receipt import ReceiptKind
-from wakeline.pipeline.receiving import Said
+from wakeline.pipeline.receiving import PIECE, Said
 from wakeline.ports.receipts import Heard
 from wakeline.wire import receipt_token
 
@@ -89,9 +90,7 @@ async def receive(call: Call) -> Answer:
         )
     if not given and body.receipts is UNSET:
         raise InvalidRequest("there is no receipt in it", pointer="/receipts", fix="Give `notification` and `status`.")
-    found = await _Desk(call).read(given)
-    heard = iter(await call.ports.pipeline.receiving.note([one for one in found if isinstance(one, Said)]))
-    answers = [_answered(next(heard)) if isinstance(one, Said) else one for one in found]
+    answers = await _Desk(call).take(given)
     if body.receipts is UNSET and isinstance(answers[0], RequestError):
         raise answers[0]
     return Answer(body=_view(given, answers, call.request_id))
@@ -106,10 +105,25 @@ class _Desk:
         self._keys: tuple[bytes, ...] = ()
         self._devices: dict[tuple[int, str], Device | None] = {}
 
-    async def read(self, given: tuple[ReceiptBody, ...]) -> list[Said | RequestError]:
-        """Return what devices say, or what is wrong with a receipt, in the order given."""
+    async def take(self, given: tuple[ReceiptBody, ...]) -> list[DeliveryState | RequestError]:
+        """Note receipts; returns what their deliveries are now, or what is wrong with one, in the order given."""
         if self._caller is NOBODY:
             self._keys = self._ports.secrets.accepted(receipt_token.PURPOSE)
+        if len(given) <= PIECE:
+            return await self._note(given)
+        answers: list[DeliveryState | RequestError] = []
+        async with self._ports.pipeline.receiving.turn:
+            for start in range(0, len(given), PIECE):
+                answers += await self._note(given[start : start + PIECE])
+                await asyncio.sleep(0)
+        return answers
+
+    async def _note(self, given: tuple[ReceiptBody, ...]) -> list[DeliveryState | RequestError]:
+        found = await self._read(given)
+        heard = iter(await self._ports.pipeline.receiving.note([one for one in found if isinstance(one, Said)]))
+        return [_answered(next(heard)) if isinstance(one, Said) else one for one in found]
+
+    async def _read(self, given: tuple[ReceiptBody, ...]) -> list[Said | RequestError]:
         found: list[Said | RequestError] = []
         for one in given:
             try:
@@ -124,12 +138,15 @@ class _Desk:
         if grant is not None:
             if one.device not in (UNSET, grant.device_id):
                 raise NotAllowed("this device token is for another device")
-            return Said(await self._device(grant.app, grant.device_id), key, one.status)
+            device = await self._device(grant.app, grant.device_id)
+            _check_holder(grant, device, key)
+            return Said(device, key, one.status)
         if self._caller is NOBODY:
             self._prove(one, key)
         notification = await self._notification(one, key)
         name = await self._only_device(notification) if one.device is UNSET else one.device
-        return Said(await self._device(notification.app, name), key, one.status)
+        certain = self._caller is not NOBODY or one.device is UNSET
+        return Said(await self._device(notification.app, name), key, one.status, certain)
 
     async def _only_device(self, notification: Notification) -> str:
         """Return the device that a notification went to, if that is one: of a raw token, its phone does not know the id."""
@@ -162,8 +179,23 @@ class _Desk:
             self._devices[place] = await self._ports.devices.get(app, device_id)
         device = self._devices[place]
         if device is None:
+            if self._caller is NOBODY:  # who was sent the notification does not learn which devices there are
+                raise _not_sent()
             raise NotFound("there is no such device", fix="Have the app register it first.")
         return device
+
+
+def _check_holder(grant: DeviceGrant, device: Device, key: int) -> None:
+    """Refuse what people who held the device before say of what was sent since; a token that names nobody is the phone's."""
+    former = grant.users and set(grant.users).isdisjoint(device.users)
+    if former and ids.milliseconds_of(key) >= device.held_since:
+        raise NotAllowed(
+            "the device is held by others now", fix="Ask your backend for a device token of the present user."
+        )
+
+
+def _not_sent() -> NotFound:
+    return NotFound("nothing of this notification was sent to the device", fix="Check both ids.")
 
 
 def _given(body: ReceiptsBody) -> tuple[ReceiptBody, ...]:
@@ -183,7 +215,7 @@ def _given(body: ReceiptsBody) -> tuple[ReceiptBody, ...]:
 
 def _answered(heard: Heard) -> DeliveryState | RequestError:
     if heard.state is None:
-        return NotFound("nothing of this notification was sent to the device", fix="Check both ids.")
+        return _not_sent()
     return heard.state
 
 
@@ -210,7 +242,6 @@ OPERATIONS = (
         scopes=(Scope.DEVICES,),
         request=ReceiptsBody,
         response=ReceiptsView,
-        idempotent=Idempotent.STORED,
         problems=(NotFound,),
         device_token=True,
     ),

@@ -39,9 +39,11 @@ class Noting:
         account = self._books.accounts.get(receipt.notification)
         found = self._find(receipt, targets) if account is not None else None
         if account is None or found is None or account.notification.app != receipt.app:
-            return Heard(receipt=receipt, state=None, fresh=False)
-        if found.job is not None and found.job.id in self._books.leased:
+            return receipts.unheard(receipt)
+        if self._must_wait(receipt, found):
             return self._keep(receipt, found, wanted)
+        if _is_spared(receipt, found):
+            return receipts.unheard(receipt)
         heard = receipts.heard(receipt, found.target, found.known, waits=found.job is not None)
         if heard.fresh:
             self._write(account, receipt, found)
@@ -55,13 +57,19 @@ class Noting:
             account = books.accounts.get(key)
             for target, receipt in list(books.early[key].items()):
                 found = self._find(receipt, (target,)) if account is not None else None
-                if found is not None and found.job is not None and found.job.id in books.leased:
+                if found is not None and (self._must_wait(receipt, found) or _is_spared(receipt, found)):
                     continue
                 if account is not None and found is not None and _is_news(found, receipt):
                     self._write(account, receipt, found)
                 del books.early[key][target]
             if not books.early[key]:
                 del books.early[key]
+
+    def _must_wait(self, receipt: Receipt, found: _Found) -> bool:
+        """Tell whether a receipt counts only once an answer of the push service is written."""
+        if found.job is None:
+            return False
+        return found.job.id in self._books.leased or (_is_spared(receipt, found) and found.known.tries > 0)
 
     def _keep(self, receipt: Receipt, found: _Found, wanted: Wanted) -> Heard:
         early = self._books.early.setdefault(receipt.notification, {})
@@ -184,6 +192,11 @@ class MemoryReceipts:
         if delivery is None or early.keys() & targets:
             return None
         return InboxItem(notification=notification, delivery=delivery)
+
+
+def _is_spared(receipt: Receipt, found: _Found) -> bool:
+    """Tell whether a delivery that waits is sent whatever this receipt says."""
+    return found.job is not None and not receipt.certain
 
 
 def _is_news(found: _Found, receipt: Receipt) -> bool:

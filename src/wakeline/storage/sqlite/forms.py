@@ -168,12 +168,22 @@ def event_of(row: Any) -> Event:
 
 def early_row(receipt: Receipt, target: int) -> tuple[Any, ...]:
     """Return the columns of a receipt that is kept, in the order of `keep_early`."""
-    return (receipt.notification, target, receipt.app, receipt.device, receipt.kind.value, receipt.at)
+    return (
+        receipt.notification,
+        target,
+        receipt.app,
+        receipt.device,
+        receipt.kind.value,
+        receipt.at,
+        receipt.certain,
+    )
 
 
 def early_of(row: Any) -> Receipt:
     """Return the receipt of a row of `early`."""
-    return Receipt(notification=row[0], app=row[2], device=row[3], kind=ReceiptKind(row[4]), at=row[5])
+    return Receipt(
+        notification=row[0], app=row[2], device=row[3], kind=ReceiptKind(row[4]), at=row[5], certain=bool(row[6])
+    )
 
 
 def increments(counted: dict[DeliveryState, int]) -> list[int]:

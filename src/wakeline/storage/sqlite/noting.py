@@ -3,6 +3,7 @@
 settled      its row, or its eight bytes of a broadcast, say so, and the counters move
 waiting      it leaves the queue: no push is needed any more
 being sent   the answer of the push service would overwrite it, so it is kept apart and counts once that is written
+             (also what waits for a retry, if the receipt is not certain)
 """
 
 from __future__ import annotations
@@ -66,9 +67,11 @@ class Noting:
     def _note(self, tx: Transaction, receipt: Receipt, targets: Sequence[int], wanted: Wanted) -> Heard:
         found = self._find(tx, receipt, targets)
         if found is None:
-            return Heard(receipt=receipt, state=None, fresh=False)
-        if found.job is not None and found.job.id in self._books.lanes.leases:
+            return receipts.unheard(receipt)
+        if self._must_wait(receipt, found):
             return self._keep(tx, receipt, found, wanted)
+        if _is_spared(receipt, found):
+            return receipts.unheard(receipt)
         heard = receipts.heard(receipt, found.target, found.known, waits=found.job is not None)
         if heard.fresh:
             self._write(tx, receipt, found)
@@ -81,12 +84,18 @@ class Noting:
         for key in notifications:
             for target, receipt in list(books.early.get(key, {}).items()):
                 found = self._find(tx, receipt, (target,))
-                if found is not None and found.job is not None and found.job.id in books.lanes.leases:
+                if found is not None and (self._must_wait(receipt, found) or _is_spared(receipt, found)):
                     continue
                 if found is not None and (found.job is not None or receipts.changes(found.known.state, receipt.kind)):
                     self._write(tx, receipt, found)
                 tx.execute(_SQL["forget_early"], (key, target))
                 tx.on_commit(partial(books.forget_early, key, target))
+
+    def _must_wait(self, receipt: Receipt, found: _Found) -> bool:
+        """Tell whether a receipt counts only once an answer of the push service is written."""
+        if found.job is None:
+            return False
+        return found.job.id in self._books.lanes.leases or (_is_spared(receipt, found) and found.known.tries > 0)
 
     def _keep(self, tx: Transaction, receipt: Receipt, found: _Found, wanted: Wanted) -> Heard:
         """Keep what was said of a delivery that is being sent; a settlement of the same commit must see it."""
@@ -184,6 +193,11 @@ class Noting:
                 unneeded=found.job is not None,
             )
             self._books.keep_events(tx, [told])
+
+
+def _is_spared(receipt: Receipt, found: _Found) -> bool:
+    """Tell whether a delivery that waits is sent whatever this receipt says."""
+    return found.job is not None and not receipt.certain
 
 
 def _holding(jobs: Iterable[Job], target: int) -> Job | None:

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from unit.edges.rest.gateway import TOKEN, Gateway
 from wakeline.model import ids
+from wakeline.model.delivery import Attempt, unpack, unpack_all
 from wakeline.model.key import Scope
+from wakeline.model.route import Lane
+from wakeline.pipeline.receiving import PIECE
+from wakeline.ports import AcceptedRun, Settlement
 
 pytestmark = pytest.mark.anyio
 
@@ -40,6 +45,17 @@ async def borne(gateway: Gateway, notification: str) -> dict[str, str]:
 async def device_token(gateway: Gateway, user: str | None = "alice", device: str = "ios-1") -> str:
     answer = await gateway.call("POST", f"{APP}/device-tokens", json={"user": user, "device": device})
     return str(answer.json()["token"])
+
+
+async def delivered(gateway: Gateway) -> None:
+    """Have the push service accept all that waits."""
+    now = gateway.clock.now()
+    for route in gateway.store.routes.all():
+        for job in await gateway.store.queue.claim(route.id, Lane.ALERT, limit=1000, now=now):
+            targets = [unpack(one)[0] for one in unpack_all(job.recipients)]
+            keys = unpack_all(job.members) or [job.notification] * len(targets)
+            run = AcceptedRun(keys, targets, Attempt(number=1, at=now, status=200), now, whole=True)
+            await gateway.store.queue.settle(Settlement(finished=[job.id], accepted=[run]))
 
 
 async def state(gateway: Gateway, notification: str) -> str:
@@ -110,6 +126,7 @@ class TestWithTheTokenOfThePush:
         notification = await send(acme)
         push = await borne(acme, notification)
         assert push["id"] == notification
+        await delivered(acme)
 
         answer = await acme.call(
             "POST",
@@ -150,6 +167,7 @@ class TestWithTheTokenOfThePush:
         push = await borne(acme, notification)
         acme.sealer.adopt(b"n" * 32, [b"k" * 32])
         later = await send(acme, 2)
+        await delivered(acme)
 
         answers = [
             await acme.call(
@@ -168,6 +186,7 @@ class TestWithTheTokenOfThePush:
         for number in range(2):
             notification = await send(acme, number)
             push = await borne(acme, notification)
+            await delivered(acme)
             body = {"notification": notification, "status": "opened", "device": "ios-1", "receipt": push["receipt"]}
             answer = await acme.call(
                 "POST", "/v1/receipts", key="", json=body, headers={"idempotency-key": "everybody's"}
@@ -175,6 +194,96 @@ class TestWithTheTokenOfThePush:
             states.append((answer.status_code, await state(acme, notification)))
 
         assert states == [(200, "opened"), (200, "opened")]
+
+    async def test_what_another_was_sent_as_well_ends_no_push_that_waits(self, acme: Gateway) -> None:
+        await second_device(acme, "bob")
+        notification = await send(acme, device="ios-2")
+        push = await borne(acme, notification)
+        body = {"notification": notification, "status": "opened", "device": "ios-2", "receipt": push["receipt"]}
+
+        answer = await acme.call("POST", "/v1/receipts", key="", json=body)
+
+        assert (answer.status_code, await state(acme, notification)) == (404, "queued")
+
+    async def test_nobody_learns_from_it_which_devices_there_are(self, acme: Gateway) -> None:
+        await second_device(acme, "bob")
+        push = await borne(acme, await send(acme))
+        await delivered(acme)
+
+        answers = []
+        for device in ("ios-2", "no-such-device"):
+            body = {"notification": push["id"], "status": "opened", "device": device, "receipt": push["receipt"]}
+            answer = (await acme.call("POST", "/v1/receipts", key="", json=body)).json()
+            answers.append({name: answer[name] for name in answer.keys() - {"instance"}})
+
+        assert answers[0] == answers[1]
+
+
+class TestAPhoneThatChangedHands:
+    @pytest.fixture
+    async def former(self, acme: Gateway) -> str:
+        """Return the device token of alice, whose phone is bob's since a second ago."""
+        token = await device_token(acme)
+        acme.clock.advance(1)
+        target = {"kind": "apns", "value": TOKEN, "topic": "com.acme.chat"}
+        await acme.call("PUT", f"{APP}/devices/ios-1", json={"user": "bob", "targets": [target]})
+        acme.clock.advance(1)
+        return token
+
+    async def test_says_nothing_of_what_is_for_others_now(self, acme: Gateway, former: str) -> None:
+        notification = await send(acme)
+        body = {"notification": notification, "status": "opened"}
+
+        refused = await acme.call("POST", "/v1/receipts", key=former, json=body)
+
+        assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
+        assert await state(acme, notification) == "queued"
+        taken = await acme.call("POST", "/v1/receipts", key=await device_token(acme, "bob"), json=body)
+        assert taken.status_code == 200
+
+    async def test_may_still_say_what_it_had_before(self, acme: Gateway) -> None:
+        notification, token = await send(acme), await device_token(acme)
+        await delivered(acme)
+        acme.clock.advance(1)
+        target = {"kind": "apns", "value": TOKEN, "topic": "com.acme.chat"}
+        await acme.call("PUT", f"{APP}/devices/ios-1", json={"user": "bob", "targets": [target]})
+
+        answer = await acme.call(
+            "POST", "/v1/receipts", key=token, json={"notification": notification, "status": "opened"}
+        )
+
+        assert (answer.status_code, await state(acme, notification)) == (200, "opened")
+
+
+class TestManyAtOnce:
+    async def test_one_long_list_is_read_at_a_time_and_others_have_the_loop_in_between(self, acme: Gateway) -> None:
+        receipts = [{"notification": "nonsense", "status": "opened", "receipt": "x"}] * 500
+        lists = [
+            asyncio.ensure_future(acme.call("POST", "/v1/receipts", key="", json={"receipts": receipts}))
+            for _ in range(4)
+        ]
+        turns = 0
+        while not lists[-1].done():
+            await asyncio.sleep(0)
+            turns += 1
+
+        assert [len((await one).json()["rejected"]) for one in lists] == [500] * 4
+        assert turns >= 4 * 500 // PIECE
+
+    async def test_what_is_said_twice_is_kept_by_no_idempotency_key(self, acme: Gateway) -> None:
+        notification, token = await send(acme), await device_token(acme)
+        answers = [
+            await acme.call(
+                "POST",
+                "/v1/receipts",
+                key=token,
+                json={"notification": notification, "status": status},
+                headers={"idempotency-key": "one"},
+            )
+            for status in ("acknowledged", "opened")
+        ]
+
+        assert [answer.json()["accepted"][0]["state"] for answer in answers] == ["acknowledged", "opened"]
 
 
 class TestWithAnApiKey:

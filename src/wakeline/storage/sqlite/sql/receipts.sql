@@ -17,8 +17,8 @@ UPDATE delivery SET state = ?, at = ? WHERE notification = ? AND target = ?;
 
 -- name: keep_early!
 -- Keep what a device said of a delivery that is being sent.
-INSERT INTO early_receipt (notification, target, app, device, kind, at) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (notification, target) DO UPDATE SET kind = excluded.kind, at = excluded.at;
+INSERT INTO early_receipt (notification, target, app, device, kind, at, certain) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (notification, target) DO UPDATE SET kind = excluded.kind, at = excluded.at, certain = excluded.certain;
 
 -- name: forget_early!
 -- Forget what was kept of a delivery.
@@ -30,7 +30,7 @@ DELETE FROM early_receipt WHERE notification = ?;
 
 -- name: early
 -- Read what is kept of deliveries that were being sent.
-SELECT notification, target, app, device, kind, at FROM early_receipt;
+SELECT notification, target, app, device, kind, at, certain FROM early_receipt;
 
 -- name: singles_to
 -- Read which notifications were tried for a target, or ended there.
