@@ -12,6 +12,7 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -49,6 +50,7 @@ from wakeline.transport import webhook_urls
 from wakeline.transport.apart_resolver import ApartResolver
 from wakeline.transport.guard import Guard, system_resolver
 from wakeline.transport.http import GuardedClient
+from wakeline.transport.http_apart import ClientsApart
 from wakeline.transport.probe import TlsProbe
 from wakeline.transport.service_probe import PushServiceProbe
 
@@ -57,8 +59,8 @@ _PATIENCE = 10.0
 
 _TRY_AGAIN = 0.05
 
-_WEBHOOK_CONNECTIONS = 1_000
-"""Connections to all endpoints together; each has its own limit, so that slow ones leave some for the others."""
+_WEBHOOK_REQUESTS = 1_000
+"""Messages on their way to all endpoints together; each has its own limit, so that slow ones leave some for the others."""
 
 
 class Gateway:
@@ -246,7 +248,9 @@ class Gateway:
     def _webhook_sender(self, settings: Settings) -> WebhookPost:
         rules = settings.webhooks
         guard = Guard(resolve=ApartResolver(), allow_private=rules.allow_private, allow_http=rules.allow_http)
-        http = GuardedClient(guard, ca_file=rules.ca_file, max_connections=_WEBHOOK_CONNECTIONS)
+        make = partial(GuardedClient, guard, ca_file=rules.ca_file, max_connections=_WEBHOOK_REQUESTS)
+        make()  # an unusable `ca_file` is told now
+        http = ClientsApart(make, most=_WEBHOOK_REQUESTS)
         self._clients.push_async_callback(http.aclose)
         return WebhookPost(rules, self._clock, http, apps=self._store.apps, credentials=self._store.credentials)
 
