@@ -119,8 +119,12 @@ async def test_a_certificate_is_warned_of_once_a_step(world: World) -> None:
     )
     await world.later(21 * DAY, step=7200)
     notes = [event.data.note for event in await world.events(EventType.CREDENTIAL_EXPIRING)]
-    assert notes == [f"It ends in {days} days." for days in (20, 14, 7, 3, 1)]
-    assert len(await world.events(EventType.CREDENTIAL_EXPIRED)) == 1
+    within = [note.partition(" ends within ")[2].partition(",")[0] for note in notes]
+    assert within == ["20 days", "14 days", "7 days", "3 days", "a day"]
+    assert all(note.startswith("com.acme ") and "`wakeline credential add`" in note for note in notes)
+    [ended] = await world.events(EventType.CREDENTIAL_EXPIRED)
+    assert "com.acme ended on 2" in ended.data.note
+    assert "waits (903), and calls fail: upload another" in ended.data.note
 
 
 async def test_a_restored_store_sends_nothing_before_it_is_released(world: World) -> None:

@@ -134,3 +134,4 @@ def _fields(event: Event) -> Iterator[tuple[str, object]]:
         yield "reason", data.outcome.reason
         if event.type in WARNINGS:
             yield "cause", data.outcome.cause
+            yield "fix", data.outcome.fix

@@ -57,7 +57,8 @@ class Episodes:
             route.app, since=found.began, until=now, route=route.id, proven=False, reason=REPAIRED, at=now
         )
         await self._parts.brakes.change(msgspec.structs.replace(episode, repaired=repaired))
-        _log.warning("brake.closed", route=route.id, doubtful=found.against, answers=found.answers, repaired=repaired)
+        if repaired:
+            _log.warning("brake.repaired", route=route.id, targets=repaired)
 
     async def released(self, route: int) -> None:
         """Note that a route was released: its brake is open, whatever held it last."""

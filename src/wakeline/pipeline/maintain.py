@@ -191,7 +191,7 @@ class Maintain:
             return
         app = self._parts.apps.by_id(credential.app)
         event_type = EventType.CREDENTIAL_EXPIRED if step == 0 else EventType.CREDENTIAL_EXPIRING
-        note = "It has ended." if step == 0 else f"It ends in {left} days."
+        note = report.ending(credential, not_after, left)
         await self._parts.events.append([report.credential_event(event_type, credential, app, at=now, note=note)])
         await self._parts.facts.set(name, str(step))
         if step == 0:
@@ -213,7 +213,10 @@ class Maintain:
         ]
         if stuck and not self._stalled:
             waiting = sum(depth.deliveries for depth in stuck)
-            note = f"{waiting} deliveries have been due for more than {STALLED_AFTER // 60_000} minutes."
+            note = (
+                f"{waiting} deliveries have been due for more than {STALLED_AFTER // 60_000} minutes, and no hold says why: look "
+                "at the log and `wakeline doctor`, and restart the gateway if it stays so."
+            )
             await self._parts.events.append([report.stalled(note, now)])
         self._stalled = bool(stuck)
 

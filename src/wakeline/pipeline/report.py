@@ -6,6 +6,7 @@ The events of what a store does by itself (cancelled, superseded, completed) are
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -17,6 +18,7 @@ from wakeline.model.event import Event, EventData, EventType, ReceivedResponse
 from wakeline.model.ids import delivery_id, uuid_of
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import Hold, ProviderKind, Route
+from wakeline.pipeline.brake import Findings
 from wakeline.ports import Moved
 from wakeline.wire.outcomes import apns, external, fcm, webpush
 
@@ -172,6 +174,31 @@ def credential_event(
         outcome = msgspec.structs.replace(outcome, body="")
     data = EventData(credential=credential.id, outcome=outcome, note=note)
     return Event(type=event_type, at=at, app=app.slug if app is not None else "", data=data)
+
+
+def ending(credential: Credential, not_after: int, days: int) -> str:
+    """Say when a credential ends, within so many days or (0) already, what follows and what to do; `not_after` in Unix ms."""
+    what = credential.subject or ", ".join(credential.topics) or f"credential {credential.id}"
+    on = f"{datetime.fromtimestamp(not_after / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    when = (
+        f"ends within {days} days, on {on}" if days > 1 else f"ends within a day, on {on}" if days else f"ended on {on}"
+    )
+    follows = (
+        "From then on what only it can send waits (903)"
+        if days
+        else "What only it can send waits (903), and calls fail"
+    )
+    return f"{what} {when}. {follows}: upload another with `wakeline credential add`, best a .p8 key, which never ends."
+
+
+def braking(found: Findings) -> str:
+    """Say what closed a brake, and how to go on."""
+    reasons = ", ".join(reason for reason, _ in found.reasons)
+    return (
+        f"{found.against} of the last {found.answers} answers doubted the token, of {found.distinct} targets ({reasons}). More "
+        "likely than so many dead tokens is a wrong setting: compare environment, bundle id and credential with those of the app "
+        "build, then `wakeline brake release` or `undo`; `wakeline brake list` shows the evidence."
+    )
 
 
 def brake_event(event_type: EventType, route: Route, app: App | None, *, at: int, note: str = "") -> Event:

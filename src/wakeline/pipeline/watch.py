@@ -56,7 +56,9 @@ class Watch:
         now = self._parts.clock.now()
         self._hold(way, hold_of(HoldReason.BRAKE, ours(Refusal.BRAKE, detail=f"They said {outcome.reason}."), now))
         app = self._parts.apps.by_id(way.route.app)
-        event = report.brake_event(EventType.BRAKE_CLOSED, way.route, app, at=now, note=outcome.reason)
+        event = report.brake_event(
+            EventType.BRAKE_CLOSED, way.route, app, at=now, note=report.braking(way.brake.findings(now))
+        )
         self._settle.chore(self._parts.events.append([event]))
         self.episodes.closed(way.route, way.brake)
 

@@ -96,6 +96,7 @@ def test_what_an_operator_must_look_at_is_a_warning(event_type: EventType) -> No
     assert lines[0]["event"] == event_type.value
     assert lines[0]["log_level"] == ("warning" if event_type in WARNINGS else "info")
     assert ("cause" in lines[0]) is (event_type in WARNINGS)
+    assert ("fix" in lines[0]) is (event_type in WARNINGS)
 
 
 async def test_a_flood_is_logged_later_and_not_left_out() -> None:
