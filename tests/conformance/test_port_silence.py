@@ -30,6 +30,7 @@ from wakeline.model.route import Lane
 from wakeline.model.silence import Count, Slice, SliceKind, Suspicion, Traits
 from wakeline.ports import BulkResult, Settlement
 from wakeline.ports.silence import Mark, SettledPage
+from wakeline.storage import silence
 
 pytestmark = pytest.mark.anyio
 
@@ -168,6 +169,25 @@ class TestABroadcast:
 
         assert sorted(heard(page)) == [(phones[place].id, place == 3) for place in (0, 3, 6, 9)]
         assert {one.lane for one in page.sent} == {Lane.BULK}
+
+
+async def test_a_page_ends_where_much_was_sent(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(silence, "MOST", 5)
+    phones = [await some_device(store, f"phone-{number}", f"{number:02x}") for number in range(3)]
+    for key in (10, 11, 12):
+        await sent(store, key, *phones)
+    await sent(store, 13, phones[0])
+
+    first = await look(store)
+    second = await look(store, first.mark)
+    third = await look(store, second.mark)
+
+    assert [len(page.sent) for page in (first, second, third)] == [3, 3, 4]
+    assert [(page.mark.notification, page.more) for page in (first, second, third)] == [
+        (10, True),
+        (11, True),
+        (13, False),
+    ]
 
 
 class TestWhatWasFound:

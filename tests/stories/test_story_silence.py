@@ -230,6 +230,35 @@ async def test_what_was_under_way_while_nobody_was_there_to_hear_is_not_counted(
     assert await life.counted() == before
 
 
+@pytest.mark.parametrize("ahead", [3 * 3600, 400 * 86400], ids=["some hours", "a year"])
+async def test_a_clock_that_was_ahead_and_is_put_right_stops_no_watch(life: Life, ahead: int) -> None:
+    world = life.world
+    await life.round()
+    world.clock.jump(ahead)
+    await life.round()
+    world.clock.jump(-ahead)
+    await world.pipeline.maintain.tick()
+    before = await life.counted()
+
+    await life.round()
+    world.restarted()
+    await life.round()
+
+    assert await life.counted() >= before + len(life.phones)
+    assert not await life.told()
+
+
+async def test_a_silence_that_a_wrong_clock_noticed_does_not_last(life: Life) -> None:
+    world = life.world
+    world.clock.jump(86400)
+    await life.until_told(life.redmi(0.9))
+    world.clock.jump(-86400)
+    await life.pass_grace()
+
+    assert [one.type for one in await life.told()] == [EventType.SILENCE_SUSPECTED, EventType.SILENCE_ENDED]
+    assert not [one for one in world.pipeline.silence.suspicions() if one.until is None]
+
+
 async def test_what_it_cannot_keep_up_with_is_left_out_and_the_rest_is_counted(
     life: Life, monkeypatch: pytest.MonkeyPatch
 ) -> None:

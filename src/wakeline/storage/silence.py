@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from wakeline.model.delivery import BULK_ENTRY, STATES_BY_NUMBER, DeliveryState, unpack, unpack_all
@@ -10,6 +10,9 @@ from wakeline.model.device import DeviceFacts
 
 SAMPLE = 4
 """Chunks that are looked at of a broadcast: some thousand phones tell as much as a million."""
+
+MOST = 1_000
+"""Deliveries of a page, but for what one notification has more; reading them takes some milliseconds."""
 
 HEARD = {DeliveryState.ACCEPTED: False, DeliveryState.ACKNOWLEDGED: True, DeliveryState.OPENED: True}
 """Whether the device confirmed a delivery in this state; other states say nothing."""
@@ -34,6 +37,17 @@ class Answered(NamedTuple):
 def sample(chunks: Sequence[int]) -> list[int]:
     """Return some of the chunks of a broadcast, evenly spread."""
     return [chunks[place * len(chunks) // SAMPLE] for place in range(SAMPLE)] if len(chunks) > SAMPLE else [*chunks]
+
+
+def within(weights: Iterable[int]) -> int:
+    """Return how many notifications, of which so many were accepted, are a page."""
+    number = total = 0
+    for weight in weights:
+        total += weight
+        if number and total > MOST:
+            break
+        number += 1
+    return number
 
 
 def entries(notification: int, recipients: bytes, results: bytes) -> Iterator[Answered]:

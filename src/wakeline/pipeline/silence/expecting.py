@@ -76,6 +76,8 @@ class Expecting:
 
     def usual(self, part: Slice, lane: Lane) -> Usual | None:
         """Return what is to be expected of a slice in this hour; None: nobody can tell."""
+        if not self._tally.series(part, lane):  # not remembered: a phone may call itself another model each time
+            return None
         self._follow()
         key = part, lane
         if key not in self._usual:

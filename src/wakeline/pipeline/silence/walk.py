@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
+import msgspec
 import structlog
 
 from wakeline.model.event import Event, EventData, EventType
@@ -78,15 +79,23 @@ class SilenceWatch:
                 tally = tallies.setdefault(count.app, Tally())
                 tally.add((count.lane, count.traits), hour, count.sent, count.heard)
             await asyncio.sleep(0)
-        known = self._parts.silence.suspicions()
+        known = [one for one in self._parts.silence.suspicions() if (one.until or one.noticed) <= self._begun]
         for app in tallies.keys() | {one.app for one in known}:
             self._judges[app] = Judge(app, tallies.get(app, Tally()), [one for one in known if one.app == app])
-        self._again_until = await self._parts.silence.mark()
-        if self._again_until is not None:
-            self._at = Mark(self._again_until.done - DAY * HOUR)
+        mark = await self._parts.silence.mark()
+        if mark is not None and mark.done <= self._begun:
+            self._again_until, self._at = mark, Mark(mark.done - DAY * HOUR)
+        # What a clock that was ahead noticed would last until that time comes.
+        self._note(
+            msgspec.structs.replace(one, until=self._begun)
+            for one in self._parts.silence.suspicions()
+            if one.until is None and one.noticed > self._begun
+        )
 
     async def look(self) -> None:
         """Look at what has become old enough since the last time."""
+        if self._parts.clock.now() // HOUR < self._hour - 1:
+            self._begin_anew()
         await self.recall()
         await self._write()
         await self._turn(self._parts.clock.now() // HOUR)
@@ -98,6 +107,13 @@ class SilenceWatch:
         if self._again_until is None and before - self._at.done > LATE:
             _log.info("silence.left_out", seconds=(before - self._at.done) // 1000)
             self._at = Mark(before - _KEEPING_UP)
+
+    def _begin_anew(self) -> None:
+        """Go on after the wall clock was put back by hours: what is remembered of a later time would stop the watch until then."""
+        self._begun = self._parts.clock.now()
+        self._at = Mark(self._begun)
+        self._judges, self._again_until, self._again = {}, None, 0
+        self._hour, self._recalled = 0, False
 
     async def _look_on(self, before: int) -> bool:
         """Look at one page; tells whether there may be more."""

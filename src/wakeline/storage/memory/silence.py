@@ -33,10 +33,14 @@ class MemorySilence:
             (Mark(account.done, key), account)
             for key, account in self._books.accounts.items()
             if account.done is not None and after < Mark(account.done, key) and account.done < before
-        )[:limit]
-        told = [(mark, one) for mark, one in done if one.notification.app in apps or _confirmed(one)]
-        sent = [settled for mark, account in told for settled in self._sent(mark, account)]
-        return SettledPage(sent=tuple(sent), mark=done[-1][0] if done else after, more=len(done) == limit)
+        )
+        found = [
+            (mark, list(self._sent(mark, one) if one.notification.app in apps or _confirmed(one) else ()))
+            for mark, one in done[:limit]
+        ]
+        page = found[: silence.within(len(sent) for _, sent in found)]
+        sent = tuple(settled for _, part in page for settled in part)
+        return SettledPage(sent=sent, mark=page[-1][0] if page else after, more=len(page) < len(done))
 
     def _sent(self, mark: Mark, account: Account) -> Iterator[Settled]:
         answered = list(self._answered(mark.notification))

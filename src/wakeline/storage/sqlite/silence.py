@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,10 @@ from wakeline.storage.sqlite.statements import load
 from wakeline.storage.sqlite.writer import Transaction, Writer
 
 _SQL = load("silence")
+
+_BREATH = 500
+"""Deliveries whose phones are looked up between two breaths of the loop: a millisecond."""
+
 _suspicion = msgspec.json.Decoder(Suspicion)
 
 
@@ -51,18 +56,25 @@ class SqliteSilence:
     async def settled(self, apps: Collection[int], *, after: Mark, before: int, limit: int) -> SettledPage:
         """Return accepted deliveries of the next notifications that were done."""
         asked = {"done": after.done, "notification": after.notification, "before": before, "limit": limit}
-        heads = self._reader.all(_SQL["done_behind"], asked)
+        found = self._reader.all(_SQL["done_behind"], asked)
+        heads = found[: silence.within(row[7] if row[1] in apps or row[6] else 0 for row in found)]
         told = {row[0]: row for row in heads if row[1] in apps or row[6]}
         answered = self._answered([key for key, row in told.items() if not row[5]])
         for key, row in told.items():
             if row[5]:
                 answered += self._sampled(key)
-        phones = self._phones([one.target for one in answered])
+                await asyncio.sleep(0)
+        phones: dict[int, Phone] = {}
+        for start in range(0, len(answered), _BREATH):
+            await asyncio.sleep(0)
+            phones |= self._phones([one.target for one in answered[start : start + _BREATH]])
         sent = [
             _settled(told[one.notification], phones[one.target], one.heard) for one in answered if one.target in phones
         ]
         mark = Mark(heads[-1][3], heads[-1][0]) if heads else after
-        return SettledPage(sent=tuple(sorted(sent, key=_at)), mark=mark, more=len(heads) == limit)
+        return SettledPage(
+            sent=tuple(sorted(sent, key=_at)), mark=mark, more=len(found) == limit or len(heads) < len(found)
+        )
 
     def _answered(self, keys: Sequence[int]) -> list[Answered]:
         rows = self._reader.all(_SQL["sent_of"], (json_list(keys),)) if keys else []

@@ -1,6 +1,6 @@
 -- name: done_behind
 -- Read the notifications that were done behind a mark and before a time, in that order.
-SELECT key, app, lane, done, created, bulk, acknowledged + opened
+SELECT key, app, lane, done, created, bulk, acknowledged + opened, accepted + acknowledged + opened
 FROM notification
 WHERE done IS NOT NULL AND done >= :done AND (done > :done OR key > :notification) AND done < :before
 ORDER BY done, key LIMIT :limit;
