@@ -156,6 +156,26 @@ async def test_a_poisonous_message_stops_its_device_and_nobody_else(telling: Tel
     assert telling.seqs() == [3, 4, 5, 1, 2, 6]
 
 
+async def test_a_message_that_makes_its_receiver_hang_stops_its_device_and_nobody_else_for_long(
+    telling: Telling,
+) -> None:
+    endpoint = await telling.endpoint()
+    telling.listener.answer = lambda _, event: DOWN if event.data.device == "a" else TAKEN
+    await telling.happen("a", "a", "b", "", "c")
+    await telling.later(600.0)
+    assert telling.seqs() == [3, 4, 5]
+    await telling.happen("b")
+    await telling.later(700.0)
+    assert telling.seqs() == [3, 4, 5, 6]
+    assert telling.world.store.endpoints.health(endpoint.id).failing_since is None, "it rests, and holds nobody up"
+    await telling.happen("c")
+    await telling.tell()
+    assert telling.seqs() == [3, 4, 5, 6, 7]
+    telling.listener.answer = lambda *_: TAKEN
+    await telling.later(1300.0)
+    assert telling.seqs() == [3, 4, 5, 6, 7, 1, 2]
+
+
 async def test_a_poisonous_message_is_given_up_in_the_end_and_its_device_goes_on(telling: Telling) -> None:
     endpoint = await telling.endpoint()
     telling.listener.answer = lambda _, event: BROKEN if event.seq == 1 else TAKEN

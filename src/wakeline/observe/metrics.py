@@ -50,6 +50,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     deliveries_held: tuple[Labels, ...] = ()
     targets: tuple[Labels, ...] = ()
     targets_stale: tuple[Labels, ...] = ()
+    silences: tuple[Labels, ...] = ()
     credential_expiry: tuple[Labels, ...] = ()
     store_writable: bool = True
     commit_seconds: float = 0.0
@@ -142,6 +143,7 @@ DEFINITIONS: tuple[Definition, ...] = tuple(
         ),
         (Metric.TARGETS, "gauge", ("app", "state"), "Registered targets: `active`, `quarantined`, `retired`."),
         (Metric.TARGETS_STALE, "gauge", ("app",), "Active targets of silent apps, as the last daily walk found."),
+        (Metric.SILENCES, "gauge", ("app",), "Parts of an app's phones that confirm less than they used to."),
         (Metric.CREDENTIAL_EXPIRY, "gauge", ("app", "credential"), "Unix time when a credential ends."),
         (Metric.STORE_WRITABLE, "gauge", (), "1 while commits succeed."),
         (Metric.STORE_COMMIT_SECONDS, "gauge", (), "Duration of the last commit."),
@@ -261,6 +263,7 @@ class Metrics:
         self._set(Metric.DELIVERIES_HELD, reading.deliveries_held)
         self._set(Metric.TARGETS, reading.targets)
         self._set(Metric.TARGETS_STALE, reading.targets_stale)
+        self._set(Metric.SILENCES, reading.silences)
         self._set(Metric.CREDENTIAL_EXPIRY, reading.credential_expiry)
         self._gauges[Metric.QUEUE_OLDEST].set(reading.queue_oldest)
         self._gauges[Metric.STORE_WRITABLE].set(reading.store_writable)

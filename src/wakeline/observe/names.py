@@ -34,6 +34,7 @@ class Metric(StrEnum):
     DELIVERIES_HELD = "wakeline_deliveries_held"
     TARGETS = "wakeline_targets"
     TARGETS_STALE = "wakeline_targets_stale"
+    SILENCES = "wakeline_silences"
     CREDENTIAL_EXPIRY = "wakeline_credential_expiry_timestamp_seconds"
     STORE_WRITABLE = "wakeline_store_writable"
     STORE_COMMIT_SECONDS = "wakeline_store_commit_seconds"

@@ -179,6 +179,7 @@ GOOD_DAYS = {
     'wakeline_webhook_messages_total{endpoint="a",result="taken"}': "0+9x60",
     'wakeline_webhook_messages_total{endpoint="a",result="given_up"}': "3x60",
     'wakeline_webhook_endpoints{state="gone"}': "0x60",
+    'wakeline_silences{app="acme"}': "0x60",
     'wakeline_stage_seconds_bucket{stage="commit",le="0.1"}': "0+9x60",
     'wakeline_stage_seconds_bucket{stage="commit",le="10"}': "0+9x60",
     'wakeline_stage_seconds_bucket{stage="commit",le="+Inf"}': "0+9x60",
@@ -205,6 +206,7 @@ BAD_DAYS = {
     "WakelineWebhookBehind": ('wakeline_webhook_lag_seconds{endpoint="a"}', "1000+60x60"),
     "WakelineWebhookGivenUp": ('wakeline_webhook_messages_total{endpoint="a",result="given_up"}', "0+1x60"),
     "WakelineWebhookGone": ('wakeline_webhook_endpoints{state="gone"}', "1x60"),
+    "WakelinePhonesSilent": ('wakeline_silences{app="acme"}', "1x60"),
     "WakelineSipFlooded": ("wakeline_sip_datagrams_dropped", "0+9x60"),
 }
 

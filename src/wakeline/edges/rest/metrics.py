@@ -34,6 +34,7 @@ async def scrape(call: Call) -> Answer:
         deliveries_held=_waiting(call, depths),
         targets=await _targets(call),
         targets_stale=await _stale(call),
+        silences=_silences(call),
         credential_expiry=_expiry(call),
         store_writable=store.writable,
         commit_seconds=store.last_commit_seconds,
@@ -119,6 +120,12 @@ async def _targets(call: Call) -> tuple[Labels, ...]:
 async def _stale(call: Call) -> tuple[Labels, ...]:
     known = [(app.slug, await call.ports.pipeline.maintain.stale.known(app.id)) for app in call.ports.apps.all()]
     return tuple(Labels((slug,), stale.targets) for slug, stale in known if stale is not None)
+
+
+def _silences(call: Call) -> tuple[Labels, ...]:
+    """Count the silences of each app that last."""
+    lasting = Counter(one.app for one in call.ports.pipeline.silence.suspicions() if one.until is None)
+    return tuple(Labels((app.slug,), lasting[app.id]) for app in call.ports.apps.all())
 
 
 def _expiry(call: Call) -> tuple[Labels, ...]:

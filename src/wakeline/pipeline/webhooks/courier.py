@@ -176,6 +176,7 @@ class Courier:
         if self.held and flight.number > self._mark:
             self._health = msgspec.structs.replace(self._health, failures=0, failing_since=None, retry_at=None)
             self._probe, self._tries = None, 0
+            self._suspect_worn()
             self.order.call_all(now)
             _log.info("webhook.recovered", endpoint=self.endpoint.public_id)
 
@@ -185,10 +186,11 @@ class Courier:
         self._note(row)
 
     def _failed(self, flight: Flight, row: Message, said: Said, now: int, *, chance: float, retry_for: int) -> None:
-        answered = self._answered[row.seq] = self._answered.get(row.seq, 0) + 1 if said.status else 0
+        known = self._answered.get(row.seq, 0)
+        answered = self._answered[row.seq] = known + 1 if said.status or known >= schedule.ANSWERED else 0
         rests = answered >= schedule.ANSWERED
         if not (rests and not self.held):
-            self._hold(flight, said, now, chance, rests=rests)
+            self._hold(flight, said, now, chance, rests=rests, worn=row.tries >= schedule.ANSWERED)
         wait = schedule.rest(answered, chance, said.retry_after) * 1000 if rests else 0
         row = msgspec.structs.replace(row, due=now + round(wait) if rests else self._health.retry_at or now)
         if now - row.first > 1000 * retry_for:
@@ -199,17 +201,28 @@ class Courier:
         if self.held and not rests:
             self._expire(now, 1000 * retry_for)
 
-    def _hold(self, flight: Flight, said: Said, now: int, chance: float, *, rests: bool) -> None:
-        """Hold the endpoint, or go on holding it; `rests`: this message was tried often enough."""
+    def _suspect_worn(self) -> None:
+        """Take what failed often without an answer for the reason of that, now that something else was taken."""
+        for row in self.order.waiting.values():
+            if row.tries >= schedule.ANSWERED:
+                self._answered[row.seq] = max(schedule.ANSWERED, self._answered.get(row.seq, 0))
+
+    def _hold(self, flight: Flight, said: Said, now: int, chance: float, *, rests: bool, worn: bool) -> None:
+        """Hold the endpoint, or go on holding it.
+
+        `rests`: this message was answered often enough; `worn`: it is the turn of another one to be the probe.
+        """
         health = self._health
         retry_at = health.retry_at
         if flight.number > self._mark or retry_at is None:
-            self._probe = None if rests else flight.seq
+            self._probe = None if rests or worn else flight.seq
             self._tries = 0 if rests else self._tries + 1
             self._fresh_at = now + round(1000 * schedule.pause(1, chance, said.retry_after))
             # Where nothing else is left to ask with, an endpoint is asked at its pace with what rests.
             pause = schedule.pause(self._tries or health.failures + 1, chance, said.retry_after)
             retry_at = self._fresh_at if rests and self.order.has_fresh else now + round(1000 * pause)
+            if worn and not rests:
+                self._fresh_at = retry_at
             self._mark = self.order.started
         if health.failing_since is None:
             _log.warning("webhook.failing", endpoint=self.endpoint.public_id, status=said.status, detail=said.detail)

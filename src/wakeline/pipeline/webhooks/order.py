@@ -150,7 +150,7 @@ class Order:
     def call_all(self, now: int) -> None:
         """Make everything due that was set aside."""
         for seq, row in self.waiting.items():
-            self.waiting[seq] = msgspec.structs.replace(row, due=min(row.due, now))
+            self.waiting[seq] = msgspec.structs.replace(row, due=now)
         self._due.clear()
         for row in self.waiting.values():
             self._call(row)

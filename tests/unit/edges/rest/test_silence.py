@@ -78,3 +78,10 @@ async def test_a_slice_to_which_nothing_was_sent_of_late_has_no_share(gateway: G
     [whole, *_] = (await gateway.call("GET", "/v1/silence", params={"app": "other"})).json()["slices"]
 
     assert whole["day"] == {"sent": 0, "confirmed": 0, "share": None}
+
+
+async def test_metrics_count_the_silences_that_last(gateway: Gateway) -> None:
+    scraped = (await gateway.call("GET", "/metrics")).text
+
+    assert 'wakeline_silences{app="acme-chat"} 1.0' in scraped
+    assert 'wakeline_silences{app="other"} 0.0' in scraped
