@@ -12,6 +12,8 @@ from wakeline.config import Limits, Settings
 from wakeline.model.delivery import DeliveryState
 from wakeline.model.event import EventType
 from wakeline.model.route import HoldReason
+from wakeline.pipeline.breaker import THRESHOLD
+from wakeline.wire.outcomes import fcm
 
 pytestmark = pytest.mark.anyio
 
@@ -86,10 +88,25 @@ async def test_a_service_silent_for_five_minutes_slows_no_other_route_and_loses_
     assert [(await world.delivery(key)).tries for key in traffic.keys["ann"]] == [1] * len(traffic.keys["ann"])
     assert hold is not None
     assert (hold.reason, hold.code) == (HoldReason.BREAKER, 902)
+    assert "The last of it: " in hold.cause
     states = [(await world.delivery(key)).state for key in traffic.keys["bob"]]
     assert states == [DeliveryState.ACCEPTED] * round(340 / PERIOD)
     assert asked < 1_000, "a silent service is asked only now and then"
     assert not await world.events(EventType.PUSH_FAILED, EventType.PUSH_EXPIRED, EventType.TARGET_QUARANTINED)
+
+
+async def test_a_breaker_says_what_the_push_service_answered_last() -> None:
+    world = await two_routes()
+    world.google.to_all = fcm(503, b'{"error":{"status":"UNAVAILABLE"}}')
+    for number in range(THRESHOLD):
+        await world.device(f"android-{number}", f"user-{number}", f"fcm:token-{number}")
+        await world.send(f"user-{number}")
+    await world.run()
+    [hold] = [one.hold for one in world.pipeline.routes() if one.hold is not None]
+
+    assert hold.reason is HoldReason.BREAKER
+    assert hold.cause.endswith("The last of it: 503 UNAVAILABLE.")
+    assert "goes on by itself" in hold.fix
 
 
 async def test_what_a_silent_service_lets_expire_says_so() -> None:

@@ -15,7 +15,7 @@ from wakeline.model.app import App
 from wakeline.model.delivery import Delivery, DeliveryState
 from wakeline.model.device import Device
 from wakeline.model.ids import delivery_id, uuid_of
-from wakeline.model.notification import Counts, Notification, PushType
+from wakeline.model.notification import Counts, Notification
 from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Hold
 from wakeline.model.silence import Suspicion
@@ -54,11 +54,7 @@ class DeliveryExplainer:
         if len(page.deliveries) == 1 and not missing and notification.walked:
             return await self.delivery(notification, page.deliveries[0], app)
         worst = min(page.deliveries, key=_urgency, default=None)
-        cause, fix = (
-            await self._why(worst, app, notification.content.type)
-            if worst is not None
-            else _nobody(notification, missing)
-        )
+        cause, fix = await self._why(worst, app, notification) if worst is not None else _nobody(notification, missing)
         steps = [*_opening(notification), *missing]
         for delivery in page.deliveries:
             steps += _attempts(delivery)
@@ -74,7 +70,7 @@ class DeliveryExplainer:
     async def delivery(self, notification: Notification, delivery: Delivery, app: App) -> Explanation:
         """Explain one delivery."""
         push_type = notification.content.type
-        cause, fix = await self._why(delivery, app, push_type)
+        cause, fix = await self._why(delivery, app, notification)
         steps = [
             *_opening(notification),
             *_attempts(delivery),
@@ -99,7 +95,7 @@ class DeliveryExplainer:
             steps=_ordered(steps),
         )
 
-    async def _why(self, delivery: Delivery, app: App, push_type: PushType) -> tuple[str, str]:
+    async def _why(self, delivery: Delivery, app: App, notification: Notification) -> tuple[str, str]:
         """Return cause and fix of where a delivery is."""
         match delivery.state:
             case _S.ACCEPTED:
@@ -107,13 +103,13 @@ class DeliveryExplainer:
                 cause, silent = phone_decides(delivery.kind), of_device(self._suspicions(), device, delivery.kind)
                 if silent is not None:
                     cause += f" Phones like it have fallen silent. {silent.note}"
-                return cause, ask_phone(device, delivery.kind, now, push_type)
+                return cause, ask_phone(device, delivery.kind, now, notification.content.type)
             case _S.ACKNOWLEDGED | _S.OPENED if delivery.reason != Refusal.ACKNOWLEDGED:
                 return "The device itself reported the push: it arrived.", "Nothing."
             case _S.HELD:
                 return await self._held(delivery, app)
             case _S.SCHEDULED | _S.QUEUED | _S.SENDING:
-                return _waiting(delivery)
+                return _waiting(delivery, notification)
         known = of_delivery(delivery)
         if known is not None:
             return known.cause, known.fix
@@ -174,7 +170,7 @@ def _limited(delivery: Delivery, known: Outcome) -> tuple[str, str]:
     return f"{said} It goes out at {_worded(delivery.due)}.", "Send less often, or collapse with `collapse_id`."
 
 
-def _waiting(delivery: Delivery) -> tuple[str, str]:
+def _waiting(delivery: Delivery, notification: Notification) -> tuple[str, str]:
     """Return cause and fix of a delivery that is on its way."""
     if delivery.state is _S.SENDING:
         return f"It is with {company(delivery.kind)}, whose answer has not come yet.", "Nothing: ask again in a moment."
@@ -182,6 +178,12 @@ def _waiting(delivery: Delivery) -> tuple[str, str]:
         known = of_delivery(delivery)
         what = known.cause if known else "An attempt failed."
         return f"{what} It is tried again at {_worded(delivery.due)}.", known.fix if known else "Nothing."
+    if delivery.state is _S.SCHEDULED and notification.only_if_absent and (delivery.due or 0) > notification.due:
+        cause = (
+            "The device is connected, and the notification is for those who are not (`only_if_absent`): it is sent at "
+            f"{_worded(delivery.due)}, unless the device acknowledges it before."
+        )
+        return cause, "Nothing; a device that is not connected any more is said so with PUT .../presence."
     if delivery.state is _S.SCHEDULED:
         return f"It is to be sent at {_worded(delivery.due)}.", "Nothing; cancel it if it must not go out."
     return "It waits for its turn.", "Nothing; `wakeline queue` shows how much waits."

@@ -38,18 +38,21 @@ class Watch:
 
     def breathing(self, way: Way, accepted: Sequence[int], others: Iterable[tuple[int, Outcome]]) -> None:
         """Tell the breaker whether the provider answers."""
-        failures = 0
+        failures, last = 0, None
         answered = bool(accepted)
         for _, outcome in others:
             if outcome.outcome_class in (OutcomeClass.TRANSIENT, OutcomeClass.UNKNOWN):
-                failures += outcome.action is not Action.REPLAY
+                if outcome.action is not Action.REPLAY:
+                    failures, last = failures + 1, outcome
             else:
                 answered = True
         if answered:
             if way.breaker.answered() and way.hold is not None and way.hold.reason is HoldReason.BREAKER:
                 self._release(way)
-        elif failures and way.breaker.failed(failures, self._parts.clock.monotonic()) and way.hold is None:
-            self._hold(way, hold_of(HoldReason.BREAKER, ours(Refusal.BREAKER), self._parts.clock.now()))
+        elif last is not None and way.breaker.failed(failures, self._parts.clock.monotonic()) and way.hold is None:
+            said = f"{last.status} {last.reason}".strip() if last.status else last.cause.rstrip(".")
+            outcome = ours(Refusal.BREAKER, detail=f"The last of it: {said}.")
+            self._hold(way, hold_of(HoldReason.BREAKER, outcome, self._parts.clock.now()))
 
     def brake(self, way: Way, outcome: Outcome) -> None:
         """Hold a route of which too many tokens look dead, and call the operator."""

@@ -435,3 +435,13 @@ async def test_what_a_device_reported_itself_has_arrived(world: World, kind: Rec
 
     assert (said.verdict, "it arrived" in said.cause) == (verdict, True)
     assert not [step for step in said.steps if step.what == "on the device, perhaps"]
+
+
+async def test_a_push_that_waits_for_a_connected_device_says_so(world: World) -> None:
+    await world.device("ios-1", "alice")
+    await world.store.devices.set_presence(world.app.id, "ios-1", world.clock.now() + 60_000)
+    said = await ask(world, uuid_of(await world.send("alice", only_if_absent=True)))
+
+    assert said.verdict == "scheduled"
+    assert said.cause.startswith("The device is connected")
+    assert "unless the device acknowledges it before" in said.cause

@@ -67,8 +67,10 @@ OURS = Table.of(
        "Resume the app; what waits goes out until its ttl ends."),
     _E(Refusal.ROUTE_HELD, Is.REFUSED, Do.HOLD, 902, "An operator holds this route.",
        "Release the route with `wakeline route release`; what waits goes out until its ttl ends."),
-    _E(Refusal.BREAKER, Is.REFUSED, Do.HOLD, 902, "The push service does not answer, so the gateway asks it only now and then.",
-       "Check the way to the push service (`wakeline doctor`). The gateway goes on by itself as soon as it answers."),
+    _E(Refusal.BREAKER, Is.REFUSED, Do.HOLD, 902,
+       "The push service does not answer, or with nothing but errors of its own, so the gateway asks it only now and then.",
+       "Nothing, if the push service has trouble: the gateway goes on by itself when that is over. If it cannot be reached, look "
+       "at DNS, firewall and proxy: `wakeline doctor` tries the way there."),
     _E(Refusal.BRAKE, Is.REFUSED, Do.HOLD, 902,
        "Suddenly many tokens of this route look dead, which is more likely a wrong setting than so many removed apps.",
        "Compare environment, bundle id and credential with those of the app build; then `wakeline brake release` or `undo`."),
