@@ -7,6 +7,7 @@ neither given by the endpoint's owner nor judged. Source: Standard Webhooks spec
 from __future__ import annotations
 
 from collections.abc import Sequence
+from email.utils import formatdate
 from http import HTTPStatus
 
 import structlog
@@ -54,7 +55,7 @@ class WebhookPost:
             return Said(
                 status=0, detail=f"a defect of the gateway: {type(error).__name__}", duration=self._since(began)
             )
-        return _said(answer, self._since(began))
+        return _said(answer, self._since(began), self._clock.now())
 
     def _written(self, shape: Shape, event: Event) -> bytes:
         known = self._credentials.get(event.data.credential) if event.data.credential else None
@@ -68,14 +69,18 @@ class WebhookPost:
         return round(1000 * (self._clock.monotonic() - began))
 
 
-def _said(answer: HttpAnswer, duration: int) -> Said:
+def _said(answer: HttpAnswer, duration: int, now: int) -> Said:
     status = answer.status
     if 200 <= status < 300:
         return Said(status=status, duration=duration)
     detail = (
         "it redirects, which is not followed: give the URL that it leads to" if 300 <= status < 400 else _phrase(status)
     )
-    wait, date = answer.headers.get("retry-after", ""), answer.headers.get("date", "")
+    # Small programs send no Date; our clock is better than not to wait at all.
+    wait, date = (
+        answer.headers.get("retry-after", ""),
+        answer.headers.get("date") or formatdate(now / 1000, usegmt=True),
+    )
     return Said(
         status=status,
         detail=detail,

@@ -62,6 +62,9 @@ _TRY_AGAIN = 0.05
 _WEBHOOK_REQUESTS = 1_000
 """Messages on their way to all endpoints together; each has its own limit, so that slow ones leave some for the others."""
 
+_WEBHOOK_ANSWER = 16 * 1024
+"""Bytes of an endpoint's answer that are read: nothing but its status counts."""
+
 
 class Gateway:
     """All parts of one gateway, on an open store. `app` serves the API; nothing is sent before `start`."""
@@ -248,7 +251,14 @@ class Gateway:
     def _webhook_sender(self, settings: Settings) -> WebhookPost:
         rules = settings.webhooks
         guard = Guard(resolve=ApartResolver(), allow_private=rules.allow_private, allow_http=rules.allow_http)
-        make = partial(GuardedClient, guard, ca_file=rules.ca_file, max_connections=_WEBHOOK_REQUESTS)
+        make = partial(
+            GuardedClient,
+            guard,
+            ca_file=rules.ca_file,
+            max_connections=_WEBHOOK_REQUESTS,
+            max_answer=_WEBHOOK_ANSWER,
+            cut=True,
+        )
         make()  # an unusable `ca_file` is told now
         http = ClientsApart(make, most=_WEBHOOK_REQUESTS)
         self._clients.push_async_callback(http.aclose)

@@ -9,9 +9,10 @@ environment do not exist at this layer, so none can be followed by accident.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpcore2
@@ -24,6 +25,10 @@ from wakeline.transport.tls import ALPN_HTTP1, classify, shared_context
 MAX_ANSWER = 1024 * 1024
 """Longest answer body read unless told otherwise, in bytes; no token or webhook answer comes near it."""
 
+_HEADERS = 128 * 1024
+"""Bytes that an answer may have beside its body: h11 takes 100 KiB of headers."""
+_PIECE = 8 * 1024
+"""Bytes read at once: what one turn of the loop has to understand, be it made of the smallest pieces."""
 _IDLE_SECONDS = 30.0
 _CONNECT_SECONDS = 10.0
 """Longest time a connection may take to be made: less than an answer may, so that it is known that nothing was written."""
@@ -33,7 +38,7 @@ _ERRORS = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError
 class GuardedClient:
     """Implements `ports.HttpClient`; `ca_file` adds to the system's store, `proxy` is the URL of an HTTP proxy.
 
-    `max_answer`: the longest body of an answer, in bytes.
+    `max_answer`: the longest body of an answer, in bytes; a longer one is an error or, with `cut`, is read so far.
 
     Raises ConfigError for an unusable `ca_file` or `proxy`.
     """
@@ -46,9 +51,11 @@ class GuardedClient:
         proxy: str = "",
         max_connections: int = 32,
         max_answer: int = MAX_ANSWER,
+        cut: bool = False,
     ) -> None:
         self._guard = guard
         self._max_answer = max_answer
+        self._cut = cut
         self._proxied = bool(proxy)
         via, host = _proxy(proxy, ca_file) if proxy else (None, "")
         self._pool = httpcore2.AsyncConnectionPool(
@@ -58,7 +65,8 @@ class GuardedClient:
             keepalive_expiry=_IDLE_SECONDS,
             # Through a proxy, the proxy is the only host that is connected to.
             network_backend=_GuardedBackend(
-                Guard(resolve=guard.resolve, configured=frozenset({host})) if proxy else guard
+                Guard(resolve=guard.resolve, configured=frozenset({host})) if proxy else guard,
+                2 * max_answer + _HEADERS,
             ),
         )
 
@@ -125,15 +133,26 @@ class GuardedClient:
             content=body if method == "POST" else None,
             extensions=extensions,
         ) as answer:
-            received = await _bounded(answer.aiter_stream(), origin, self._max_answer)
+            received = await self._body(answer.aiter_stream(), origin)
             return HttpAnswer(status=answer.status, headers=_joined(answer.headers), body=received)
+
+    async def _body(self, parts: AsyncIterable[bytes], origin: Origin) -> bytes:
+        body = bytearray()
+        async for part in parts:
+            body += part
+            if len(body) > self._max_answer:
+                if self._cut:
+                    break
+                raise TransportError(f"{origin}: the answer is longer than {self._max_answer} bytes")
+        return bytes(body[: self._max_answer])
 
 
 class _GuardedBackend(httpcore2.AsyncNetworkBackend):
     """Connects to the addresses the guard gave, one after the other, and to nothing else."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, most: int) -> None:
         self._guard = guard
+        self._most = most
         self._sockets = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
@@ -145,6 +164,17 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         addresses = await self._guard.addresses(host.strip("[]"), port)
+        stream = await self._connect(addresses, port, timeout, local_address, socket_options)
+        return _Rationed(stream, self._most)
+
+    async def _connect(
+        self,
+        addresses: Sequence[str],
+        port: int,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None,
+    ) -> httpcore2.AsyncNetworkStream:
         share = timeout / len(addresses) if timeout else None
         *others, last = addresses
         for address in others:
@@ -153,13 +183,34 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         return await self._sockets.connect_tcp(last, port, share, local_address, socket_options)
 
 
-async def _bounded(parts: AsyncIterable[bytes], origin: Origin, longest: int) -> bytes:
-    body = bytearray()
-    async for part in parts:
-        body += part
-        if len(body) > longest:
-            raise TransportError(f"{origin}: the answer is longer than {longest} bytes")
-    return bytes(body)
+class _Rationed(httpcore2.AsyncNetworkStream):
+    """A connection that breaks if more comes in answer to a request than any answer has, such as interim answers without end."""
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream, most: int) -> None:
+        self._stream = stream
+        self._most = self._left = most
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        data = await self._stream.read(min(max_bytes, _PIECE), timeout)
+        self._left -= len(data)
+        if self._left < 0:
+            raise httpcore2.ReadError(f"more than {self._most} bytes came")
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._left = self._most
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.AsyncNetworkStream:
+        return _Rationed(await self._stream.start_tls(ssl_context, server_hostname, timeout), self._most)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
 
 
 def _joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -177,7 +228,8 @@ def _translate(origin: Origin, error: Exception) -> TransportError:
         return ConnectFailed(f"{origin}: {failure.detail}")
     if isinstance(error, httpcore2.ConnectError | httpcore2.ProxyError):
         return ConnectFailed(f"{origin}: no connection ({str(error) or 'refused'})")
-    return TransportError(f"{origin}: the connection broke ({str(error) or type(error).__name__})")
+    # What comes after a colon is what was received, which may be anything.
+    return TransportError(f"{origin}: the connection broke ({str(error).partition(':')[0] or type(error).__name__})")
 
 
 def _proxy(url: str, ca_file: str) -> tuple[httpcore2.Proxy, str]:

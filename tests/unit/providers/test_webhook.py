@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -90,6 +91,7 @@ async def test_410_says_that_no_more_is_wanted() -> None:
 async def test_a_retry_after_may_be_a_date() -> None:
     date, later = "Sun, 01 Mar 2026 12:00:00 GMT", "Sun, 01 Mar 2026 12:02:00 GMT"
     assert (await said(answered(429, date=date, retry_after=later))).retry_after == 120.0
+    assert (await said(answered(429, retry_after=formatdate(START / 1000 + 90, usegmt=True)))).retry_after == 90.0
 
 
 async def test_what_breaks_on_the_way_is_an_answer_without_status() -> None:

@@ -196,6 +196,42 @@ async def test_the_longest_answer_is_read_and_one_byte_more_is_not(authority: tr
         assert (await post(client, server.port)).status == 200
 
 
+async def test_who_wants_the_status_alone_gets_it_however_long_the_answer_is(
+    authority: trustme.CA, ca_file: str
+) -> None:
+    async def long(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _request(reader)
+        writer.write(b"HTTP/1.1 500 Oh\r\nContent-Length: 100000000\r\n\r\n" + b"x" * 3000)
+        with suppress(ConnectionError, ssl.SSLError):
+            await reader.read()
+
+    async with (
+        serving(long, tls_for(authority, NAME)) as port,
+        GuardedClient(guard(), ca_file=ca_file, max_answer=1000, cut=True) as client,
+    ):
+        answer = await post(client, port)
+        assert (answer.status, len(answer.body), client.connections) == (500, 1000, 0)
+
+
+@pytest.mark.parametrize("piece", [b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"])
+async def test_interim_answers_without_end_are_a_broken_connection(
+    authority: trustme.CA, ca_file: str, piece: bytes
+) -> None:
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _request(reader)
+        with suppress(ConnectionError, ssl.SSLError):
+            while True:
+                writer.write(piece * 100)
+                await writer.drain()
+
+    async with (
+        serving(flood, tls_for(authority, NAME)) as port,
+        GuardedClient(guard(), ca_file=ca_file, max_answer=1000) as client,
+    ):
+        with pytest.raises(TransportError, match="bytes came"):
+            await post(client, port)
+
+
 async def test_a_silent_server_times_out(authority: trustme.CA, ca_file: str) -> None:
     async with running(b"", tls_for(authority, NAME)) as server, GuardedClient(guard(), ca_file=ca_file) as client:
         with pytest.raises(TimedOut, match=NAME):
@@ -224,8 +260,9 @@ async def test_a_dropped_connection_is_a_transport_error(authority: trustme.CA, 
 async def test_an_answer_that_is_no_http_is_a_transport_error(authority: trustme.CA, ca_file: str) -> None:
     tls = tls_for(authority, NAME)
     async with running(b"SSH-2.0-x\r\n\r\n", tls) as server, GuardedClient(guard(), ca_file=ca_file) as client:
-        with pytest.raises(TransportError):
+        with pytest.raises(TransportError) as broken:
             await post(client, server.port)
+    assert "SSH" not in broken.value.detail  # it may be anything, from anywhere
 
 
 async def test_a_port_nobody_listens_on_is_a_failed_connection(ca_file: str) -> None:
