@@ -449,14 +449,14 @@ class TestForgetting:
         await put(store, device_id="shared", users=("alice", "bob"), tokens=("b",))
         await put(store, device_id="foreign", users=("bob",), tokens=("c",))
 
-        assert await store.devices.erase_user(app.id, "alice") == 2
+        assert await store.devices.erase_user(app.id, "alice", NOW) == 2
 
         found = await store.devices.find(app.id)
         assert [(device.device_id, device.users, device.generation) for device in found.devices] == [
             ("shared", ("bob",), 2),
             ("foreign", ("bob",), 1),
         ]
-        assert await store.devices.erase_user(app.id, "alice") == 0
+        assert await store.devices.erase_user(app.id, "alice", NOW) == 0
 
 
 class TestJudging:
@@ -962,7 +962,7 @@ class TestVersion:
 
         await store.devices.delete(app.id, "phone")
         deleted = store.devices.version
-        await store.devices.erase_user(app.id, "bob")
+        await store.devices.erase_user(app.id, "bob", NOW)
 
         assert before < deleted < store.devices.version
 

@@ -159,6 +159,20 @@ class TestADeliveryThatWasAccepted:
 
         assert (heard.target, heard.state, heard.fresh) == (second, _D.ACKNOWLEDGED, True)
 
+    @pytest.mark.parametrize("ended", [_D.FAILED, _D.EXPIRED, _D.SUPERSEDED, _D.SKIPPED])
+    async def test_is_about_the_token_by_which_it_may_have_come(self, store: Store, ended: DeliveryState) -> None:
+        app = await some_app(store)
+        (registered,) = await store.devices.put([claim(app, tokens=("aa", "bb"))])
+        first, second = (one.id for one in registered.device.targets)
+        await store.acceptance.accept([admission(10, rows=[row(10, first, ended), row(10, second)])])
+
+        heard = await note(store, receipt(registered.device))
+
+        assert [(said.state, said.target) for said in heard] == [(_D.ACKNOWLEDGED, second)]
+        former = await store.ledger.delivery(10, first, LATER)
+        assert former is not None
+        assert former.state is ended
+
     async def test_tells_of_it_in_the_same_commit(self, store: Store) -> None:
         phone = await some_device(store)
         await sent(store, phone)
@@ -635,6 +649,15 @@ class TestInbox:
         assert again.device.id == phone.id
         assert again.device.held_since == NOW + 1
         assert await self.keys(store, phone) == []
+
+    async def test_shows_nobody_what_was_for_who_was_erased(self, store: Store) -> None:
+        app = await some_app(store)
+        (shared,) = await store.devices.put([claim(app, users=("alice", "bob"))])
+        await sent(store, shared.device, key=10)
+
+        await store.devices.erase_user(app.id, "alice", NOW + 1)
+
+        assert await self.keys(store, shared.device) == []
 
     async def test_is_empty_for_a_device_of_another_app(self, store: Store) -> None:
         phone = await some_device(store)

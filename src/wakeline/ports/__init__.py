@@ -518,8 +518,11 @@ class Devices(Protocol):
     async def delete(self, app: int, device_id: str) -> bool:
         """Forget a device and its targets."""
 
-    async def erase_user(self, app: int, user: str) -> int:
-        """Forget a user and every device that is only theirs; returns devices touched."""
+    async def erase_user(self, app: int, user: str, at: int) -> int:
+        """Forget a user and every device that is only theirs; returns devices touched.
+
+        `at`, Unix ms: since then the others hold the rest of them, and are not shown what was sent before.
+        """
 
     async def restore(
         self,

@@ -71,6 +71,13 @@ def heard(receipt: Receipt, target: int, known: Known, *, waits: bool) -> Heard:
     return Heard(receipt=receipt, state=state, fresh=fresh, target=target, accepted_at=accepted_at)
 
 
+def distance(known: Known, *, waits: bool) -> int:
+    """Say how far a delivery is from having brought its push: of several to one device, a receipt is about the nearest."""
+    if known.state in {_D.ACCEPTED, *_KNOWN}:
+        return 0
+    return 1 if waits else 3 if known.state in NOT_IN_INBOX else 2
+
+
 def unheard(receipt: Receipt) -> Heard:
     """Return the answer to a receipt about what was never sent to its device."""
     return Heard(receipt=receipt, state=None, fresh=False)

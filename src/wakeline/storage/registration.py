@@ -94,10 +94,10 @@ def plan_target(claim: TargetClaim, current: Device, owners: Mapping[Token, Take
     return _finish(device, current, at, planned.gone, planned.taken)
 
 
-def without_user(device: Device, user: str) -> Device:
-    """Return the device after one of its users left: nothing queued for the former set may reach the next."""
+def without_user(device: Device, user: str, at: int) -> Device:
+    """Return the device after one of its users left: nothing queued for the former set may reach the next, nor be shown to it."""
     users = tuple(name for name in device.users if name != user)
-    return msgspec.structs.replace(device, users=users, generation=device.generation + 1)
+    return msgspec.structs.replace(device, users=users, generation=device.generation + 1, held_since=at)
 
 
 def restored(target: Target, at: int) -> Target:

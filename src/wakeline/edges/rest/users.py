@@ -45,7 +45,7 @@ async def erase(call: Call) -> Answer:
     user = call.path["user"]
     phones = [each.uid for each in call.ports.sip.bindings.of(user) if each.app == call.app.id]
     await forget_phones(call.ports.sip, user, phones)
-    devices = await call.ports.devices.erase_user(call.app.id, user)
+    devices = await call.ports.devices.erase_user(call.app.id, user, call.now)
     if not devices:
         raise _unknown(call)
     await call.ports.pipeline.limited.forget_user(call.app, user)

@@ -99,7 +99,7 @@ class MemoryDevices(MemoryDeviceLookups):
         if device.users == (user,):
             self._forget(device, "too many devices", at)
         else:
-            self._keep(registration.without_user(device, user))
+            self._keep(registration.without_user(device, user, at))
 
     def _keep(self, device: Device) -> None:
         self._version += device != self._devices.get(device.id, device)
@@ -156,14 +156,14 @@ class MemoryDevices(MemoryDeviceLookups):
             self._history = [item for item in self._history if item[0] != device.id]
         return device is not None
 
-    async def erase_user(self, app: int, user: str) -> int:
+    async def erase_user(self, app: int, user: str, at: int) -> int:
         """Forget a user and every device that is only theirs."""
         touched = [device for device in self._of_app(app) if user in device.users]
         for device in touched:
             if device.users == (user,):
                 await self.delete(app, device.device_id)
             else:
-                self._keep(registration.without_user(device, user))
+                self._keep(registration.without_user(device, user, at))
         return len(touched)
 
     async def restore(

@@ -82,7 +82,8 @@ class Noting:
         return heard
 
     def _find(self, receipt: Receipt, targets: Iterable[int]) -> _Found | None:
-        return next((found for target in targets if (found := self._look(receipt.notification, target))), None)
+        found = [one for target in targets if (one := self._look(receipt.notification, target)) is not None]
+        return min(found, key=lambda one: receipts.distance(one.known, waits=one.job is not None), default=None)
 
     def _look(self, key: int, target: int) -> _Found | None:
         books = self._books

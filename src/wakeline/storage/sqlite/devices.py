@@ -195,15 +195,15 @@ class SqliteDevices(DeviceLookups):
         for number in registration.surplus(seen, claim.max_devices_per_user, device.id):
             other = load_device(tx, number)
             if other is not None:
-                self._part(tx, other, user)
+                self._part(tx, other, user, claim.at)
 
-    def _part(self, tx: Transaction, device: Device, user: str) -> None:
+    def _part(self, tx: Transaction, device: Device, user: str, at: int) -> None:
         """Forget a device that is only this user's, or take the user from it."""
         if device.users == (user,):
             self._forget(tx, device)
         else:
             self._changes(tx)
-            self._write_device(tx, registration.without_user(device, user), device)
+            self._write_device(tx, registration.without_user(device, user, at), device)
 
     def _forget(self, tx: Transaction, device: Device) -> None:
         self._changes(tx)
@@ -245,11 +245,11 @@ class SqliteDevices(DeviceLookups):
             self._forget(tx, device)
         return device is not None
 
-    async def erase_user(self, app: int, user: str) -> int:
+    async def erase_user(self, app: int, user: str, at: int) -> int:
         """Forget a user and every device that is only theirs, in batches."""
         return await self._each(
             lambda tx: tx.all(_SQL["devices_of_user"], (app, user, 0, BATCH)),
-            lambda tx, device: self._part(tx, device, user),
+            lambda tx, device: self._part(tx, device, user, at),
         )
 
     async def forget_app(self, app: int) -> None:

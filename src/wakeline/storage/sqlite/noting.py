@@ -124,8 +124,9 @@ class Noting:
         rows = tx.all(_SQL["written_of_device"], (forms.json_list(targets), receipt.notification))
         written = {row[0]: Known(STATES_BY_NUMBER[row[1]], row[2], row[3]) for row in rows}
         look = self._in_chunks if broad else self._in_jobs
-        found = (look(tx, receipt.notification, target, created, written.get(target)) for target in targets)
-        return next((one for one in found if one is not None), None)
+        looked = (look(tx, receipt.notification, target, created, written.get(target)) for target in targets)
+        found = [one for one in looked if one is not None]
+        return min(found, key=lambda one: receipts.distance(one.known, waits=one.job is not None), default=None)
 
     def _in_jobs(self, tx: Transaction, key: int, target: int, created: int, written: Known | None) -> _Found | None:
         if written is not None and written.is_settled:
