@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from stories.world import World, request
@@ -106,6 +108,20 @@ async def test_a_connected_device_is_given_its_time(world: World) -> None:
     assert not world.apple.sent
     await world.later(11)
     assert (await world.counts(key)).accepted == 1
+
+
+@pytest.mark.parametrize("to", [{"devices": ["phone"]}, {"everyone": True}])
+async def test_a_device_that_is_connected_by_sip_is_given_time_as_well(world: World, to: dict[str, Any]) -> None:
+    await world.device("phone", "ann")
+    world.parts.connected = lambda app, device: (app, device) == (world.app.id, "phone")
+    await world.send(to=to, only_if_absent=True)
+    await world.run()
+    early = len(world.apple.sent)
+    await world.later(89)
+    still = len(world.apple.sent)
+    await world.later(3)
+
+    assert (early, still, len(world.apple.sent)) == (0, 0, 1)
 
 
 async def test_a_connected_device_waits_ninety_seconds_at_most(world: World) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from wakeline.model.app import App
 from wakeline.model.delivery import DeliveryRow, DeliveryState, pack
-from wakeline.model.device import TargetKind
+from wakeline.model.device import Candidate, TargetKind
 from wakeline.model.errors import InvalidRequest, NoCredential, PayloadTooLarge, WakelineError
 from wakeline.model.notification import Notification, NotificationRequest, PushType
 from wakeline.model.outcome import Outcome
@@ -200,7 +200,7 @@ class Drafting:
         self, app: App, terms: Terms, charges: dict[str, Charge | int], entry: Named, now: int
     ) -> Wait | Outcome | None:
         """Return what one recipient has to wait for, or why they get nothing; None: it may go when it is due."""
-        due = max(terms.due, absent_at(entry.candidate, now)) if terms.only_if_absent else terms.due
+        due = max(terms.due, self._absent_at(app, entry.candidate, now)) if terms.only_if_absent else terms.due
         if due >= terms.expires:
             return ours(Refusal.CONNECTED)
         if entry.subject and self._limited(app, terms, entry, now):
@@ -211,6 +211,9 @@ class Drafting:
                 collapse_id = terms.content.collapse_id
                 return Wait(max(due, charge.at), 914, f"{entry.subject}\n{collapse_id}" if collapse_id else "")
         return Wait(due) if due > terms.due else None
+
+    def _absent_at(self, app: App, candidate: Candidate, now: int) -> int:
+        return absent_at(candidate, now, connected=self._parts.connected(app.id, candidate.device_id))
 
     def _limited(self, app: App, terms: Terms, entry: Named, now: int) -> bool:
         """Tell whether the per-user limits count this one. What is scheduled is spread by its caller, and not counted."""

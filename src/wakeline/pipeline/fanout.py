@@ -243,7 +243,8 @@ class Fanout:
                 unserved += packed
             elif walk.notification.only_if_absent:
                 for candidate, recipient in zip(group, packed, strict=True):
-                    due = max(walk.job.due, absent_at(candidate, now))
+                    there = self._parts.connected(app.id, candidate.device_id)
+                    due = max(walk.job.due, absent_at(candidate, now, connected=there))
                     waiting.setdefault((place, due), []).append(recipient)
             else:
                 waiting.setdefault((place, walk.job.due), []).extend(packed)

@@ -29,13 +29,19 @@ def _nothing(_event: EventType, _app: int) -> bool:
     return False
 
 
+def _absent(_app: int, _device: str) -> bool:
+    """Know of nobody who is connected."""
+    return False
+
+
 class Parts(msgspec.Struct, kw_only=True):
     """The ports and settings; a reload puts new `settings` and `providers` in their places, so nobody keeps a copy.
 
     `entropy` returns a random number in [0, 1). `wanted` tells whether anybody listens to a type of event of an app
     (row id): it is asked for what says that all went well, whose look-ups would otherwise be the price of every push. `told`
-    tells whether it reaches anybody: a webhook, or who follows. `receipt_token` makes what a push bears so that its phone can
-    say that it has it (`wire.receipt_token`).
+    tells whether it reaches anybody: a webhook, or who follows. `connected` tells whether a device of an app (row id) is
+    connected by SIP, which no app says over REST: it is asked for notifications that are for absent devices only.
+    `receipt_token` makes what a push bears so that its phone can say that it has it (`wire.receipt_token`).
     """
 
     acceptance: ports.Acceptance
@@ -70,3 +76,4 @@ class Parts(msgspec.Struct, kw_only=True):
     meter: Meter = Silent()
     wanted: Callable[[EventType, int], bool] = _everything
     told: Callable[[EventType, int], bool] = _nothing
+    connected: Callable[[int, str], bool] = _absent

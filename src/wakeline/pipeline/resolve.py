@@ -93,9 +93,10 @@ def address_of(candidate: Candidate) -> Address:
     return candidate[-3:]
 
 
-def absent_at(candidate: Candidate, now: int) -> int:
-    """Return when a device that is connected is to be taken for absent, Unix ms."""
-    return max(now, min(candidate.connected_until, now + LONGEST_ABSENCE_CHECK))
+def absent_at(candidate: Candidate, now: int, *, connected: bool = False) -> int:
+    """Return when a device that is connected, `connected` for as long as nobody knows, is to be taken for absent, Unix ms."""
+    latest = now + LONGEST_ABSENCE_CHECK
+    return latest if connected else max(now, min(candidate.connected_until, latest))
 
 
 def jobs_of(notification: Notification, waiting: Mapping[tuple[int, Wait], Sequence[int]]) -> list[NewJob]:

@@ -76,6 +76,7 @@ class SipEdge:
         self._metrics = metrics
         self._running = contextlib.AsyncExitStack()
         self._tls: ssl.SSLContext | None = None
+        self._connected: Callable[[int, str], bool] = _nobody
         self.bound: list[Bind] = []
         """Where it listens."""
 
@@ -92,8 +93,12 @@ class SipEdge:
     async def stop(self) -> None:
         """Hear nothing more, and end what is under way."""
         running, self._running = self._running, contextlib.AsyncExitStack()
-        self.bound = []
+        self.bound, self._connected = [], _nobody
         await running.aclose()
+
+    def connected(self, app: int, device: str) -> bool:
+        """Tell whether a device of an app (row id) is connected by SIP."""
+        return self._connected(app, device)
 
     def apply(self, settings: Settings) -> None:
         """Put new settings in force, as far as they are without a restart (`config.changes`), and a renewed certificate.
@@ -135,7 +140,7 @@ class SipEdge:
         self._running.push_async_callback(endpoint.stop)
         self._running.callback(proxy.end)
         await _listening(endpoint.start)
-        self.bound = endpoint.bound
+        self.bound, self._connected = endpoint.bound, proxy.connected
         self._watch(layer, endpoint)
         refreshing = Refreshing(store.sip_bindings, self._pipeline.accept, store.apps, clock)
         self._running.push_async_callback(_ended, asyncio.create_task(refreshing.run()))
@@ -187,6 +192,10 @@ class SipEdge:
             server_tls=self._tls,
             client_tls=await asyncio.to_thread(client_context, alpn=()),
         )
+
+
+def _nobody(_app: int, _device: str) -> bool:
+    return False
 
 
 def _bind(text: str) -> Bind:

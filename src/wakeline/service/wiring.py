@@ -93,6 +93,7 @@ class Gateway:
             journal=self._portal.connector,
             metrics=self._metrics,
         )
+        self._parts.connected = self.sip.connected
         self._clients.push_async_callback(self.sip.stop)
         self._rest_ports = self._edge_ports(store, secrets)
         self._rest = rest.build(self._rest_ports)

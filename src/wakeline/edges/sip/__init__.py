@@ -19,8 +19,8 @@ proxy, checking, dialog_routes, relaying
                      where a request goes
 forking, asking, branch, bucket, conclusion, ring_limit
                      one request to all phones of an address, those that sleep too
-waking, occasions, life, ways, alerting
-                     pushes; who is awake; how a phone is reached
+waking, occasions, life, presence, ways, alerting
+                     pushes; who is awake, and connected; how a phone is reached
 messages, courier    what is kept for phones, and brought to them
 call_records, decisions
                      calls for somebody's journal; one line of the log for each decision

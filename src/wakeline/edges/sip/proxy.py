@@ -33,6 +33,7 @@ from wakeline.edges.sip.messages import Messages
 from wakeline.edges.sip.occasions import occasion_of
 from wakeline.edges.sip.pbx import hop_of
 from wakeline.edges.sip.peers import Peers
+from wakeline.edges.sip.presence import Presence
 from wakeline.edges.sip.refusals import Refused
 from wakeline.edges.sip.relaying import Relay
 from wakeline.edges.sip.server_transactions import ServerTransaction
@@ -81,6 +82,7 @@ class Proxy:
         self._routes = DialogRoutes(ports.secret)
         self.bucket = Bucket()
         self._records = CallRecords(ports.journal, ports.clock)
+        self._presence = Presence(ports.bindings, ports.clock)
         self.messages: Messages
         self._forks: ForkPorts
         self._life: Life
@@ -163,8 +165,13 @@ class Proxy:
 
     def registered(self, change: BindingChange) -> None:
         """Let go what waited for phones that registered and were told so."""
+        self._presence.registered(change)
         self.bucket.registered(change)
         self.messages.registered(change)
+
+    def connected(self, app: int, device: str) -> bool:
+        """Tell whether a device of an app (row id) is connected."""
+        return self._presence.connected(app, device, self._life, self._layer.endpoint)
 
     # --- within a dialog ---------------------------------------------------------------------------------------------
 

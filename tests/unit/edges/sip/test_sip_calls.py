@@ -562,3 +562,32 @@ async def test_a_phone_whose_token_is_gone_is_away_even_if_it_sent_a_keep_alive_
         alice.call()
         await bob.request("INVITE")
         await alice.final(480)
+
+
+async def test_a_phone_is_connected_while_it_is_registered_and_gives_signs_of_life() -> None:
+    async with Calling() as edge, Agent(edge, "bob") as bob:
+        await bob.register(firebase())
+        [bound] = edge.bindings()
+        asleep = edge.proxy.connected(bound.app, bound.device)
+        bob.keep_alive()
+        await edge.until(lambda: edge.proxy.connected(bound.app, bound.device))
+        stranger = edge.proxy.connected(bound.app + 1, bound.device)
+        edge.pass_time(60)
+        late = edge.proxy.connected(bound.app, bound.device)
+        bob.keep_alive()
+        await edge.until(lambda: edge.proxy.connected(bound.app, bound.device))
+        await bob.register(firebase(), expires=0)
+        gone = edge.proxy.connected(bound.app, bound.device)
+
+    assert (asleep, stranger, late, gone) == (False, False, False, False)
+
+
+async def test_a_phone_is_connected_while_its_connection_is_open() -> None:
+    async with Calling((Transport.TCP,)) as edge:
+        async with Wired(edge, "bob") as bob:
+            await bob.register(firebase())
+            [bound] = edge.bindings()
+            there = edge.proxy.connected(bound.app, bound.device)
+        await edge.until(lambda: not edge.proxy.connected(bound.app, bound.device))
+
+    assert there
