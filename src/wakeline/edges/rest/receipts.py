@@ -31,6 +31,9 @@ from wakeline.wire import receipt_token
 MOST = 500
 """Receipts in a request."""
 
+_FEW = 10
+"""Receipts that are read at once; more wait for their turn, since a hundred such lists at once would hold up pushes."""
+
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
@@ -109,7 +112,7 @@ class _Desk:
         """Note receipts; returns what their deliveries are now, or what is wrong with one, in the order given."""
         if self._caller is NOBODY:
             self._keys = self._ports.secrets.accepted(receipt_token.PURPOSE)
-        if len(given) <= PIECE:
+        if len(given) <= _FEW:
             return await self._note(given)
         answers: list[DeliveryState | RequestError] = []
         async with self._ports.pipeline.receiving.turn:

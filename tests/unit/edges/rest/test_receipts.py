@@ -256,18 +256,22 @@ class TestAPhoneThatChangedHands:
 
 
 class TestManyAtOnce:
-    async def test_one_long_list_is_read_at_a_time_and_others_have_the_loop_in_between(self, acme: Gateway) -> None:
-        receipts = [{"notification": "nonsense", "status": "opened", "receipt": "x"}] * 500
+    @pytest.mark.parametrize("length", [PIECE, 500])
+    async def test_one_list_is_read_at_a_time_and_others_have_the_loop_in_between(
+        self, acme: Gateway, length: int
+    ) -> None:
+        receipts = [{"notification": "nonsense", "status": "opened", "receipt": "x"}] * length
+        many = 4 * 500 // length
         lists = [
             asyncio.ensure_future(acme.call("POST", "/v1/receipts", key="", json={"receipts": receipts}))
-            for _ in range(4)
+            for _ in range(many)
         ]
         turns = 0
         while not lists[-1].done():
             await asyncio.sleep(0)
             turns += 1
 
-        assert [len((await one).json()["rejected"]) for one in lists] == [500] * 4
+        assert [len((await one).json()["rejected"]) for one in lists] == [length] * many
         assert turns >= 4 * 500 // PIECE
 
     async def test_what_is_said_twice_is_kept_by_no_idempotency_key(self, acme: Gateway) -> None:
