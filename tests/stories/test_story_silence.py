@@ -363,7 +363,5 @@ async def test_receipts_that_are_on_and_that_no_device_sends_are_no_silence_eith
 
     assert world.pipeline.silence.rates(world.app.id)[0].day == (1, 0)
     status, cause, _ = await line(silence.look, ports_in(world), "silence of acme")
-    assert (status, cause) == (
-        "skipped",
-        "No push of the last day was confirmed by a device, so that none can be missed.",
-    )
+    assert status == "skipped"
+    assert cause.startswith("No device confirmed a push in the last day, so silence cannot be noticed.")

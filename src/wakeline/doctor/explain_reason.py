@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wakeline.doctor.explanation import Explanation, Step
+from wakeline.model.outcome import Action, OutcomeClass
 from wakeline.wire.outcomes import TABLE, Entry, Source
 
 CODES = {
@@ -36,6 +37,31 @@ _WHO = {
     Source.OAUTH: "Google's token endpoint",
     Source.NETWORK: "the network",
 }
+_KINDS = {
+    OutcomeClass.ACCEPTED: "accepted",
+    OutcomeClass.TOKEN_DEAD: "the token is dead",
+    OutcomeClass.TOKEN_DOUBTFUL: "the token is in doubt",
+    OutcomeClass.MISMATCH: "token and credential do not fit each other",
+    OutcomeClass.CREDENTIAL: "the credential is at fault",
+    OutcomeClass.PAYLOAD: "the push itself is at fault",
+    OutcomeClass.THROTTLED: "a rate limit",
+    OutcomeClass.TRANSIENT: "trouble that passes",
+    OutcomeClass.UNKNOWN: "nobody knows whether it arrived",
+    OutcomeClass.REFUSED: "refused by the gateway",
+    OutcomeClass.BUG: "a defect",
+}
+_DONE = {
+    Action.DONE: "nothing more is to be done",
+    Action.RETIRE: "the push fails, and the token is retired",
+    Action.QUARANTINE: "the push fails, and the token is quarantined",
+    Action.OTHER_ENVIRONMENT: "the other environment is tried once, then the token is quarantined",
+    Action.FAIL: "the push fails",
+    Action.RETRY: "the push is tried again later",
+    Action.REPLAY: "the push is sent again at once",
+    Action.RENEW: "it is tried once more with a new provider token, then pushes wait",
+    Action.RECONNECT: "it is tried once more over a new connection, then pushes wait",
+    Action.HOLD: "pushes wait, and calls fail",
+}
 _SERVERS = (Source.APNS, Source.FCM, Source.WEBPUSH, Source.HTTP, Source.OAUTH)
 _NUMBER = re.compile(r"[1-9][0-9]{2}").fullmatch
 _LOWEST, _HIGHEST, _SERVER_ERRORS = 200, 599, 500
@@ -56,10 +82,10 @@ def of_reason(asked: str) -> Explanation | None:
     if not found:
         return None
     first = found[0]
-    several = f", one of {len(found)} meanings" if len(found) > 1 else ""
+    several = f" (the first of {len(found)} meanings)" if len(found) > 1 else ""
     return Explanation(
         about=_about(asked, question),
-        verdict=f"{first.outcome_class.value}: {first.action.value}{several}",
+        verdict=f"{_KINDS[first.outcome_class]}: {_DONE[first.action]}{several}",
         cause=" ".join((first.cause, *_deciding(question, found))),
         fix=first.fix,
         steps=tuple(map(_step, found)),

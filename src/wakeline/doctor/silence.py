@@ -12,6 +12,11 @@ from wakeline.observe.health import Check
 
 FIX = "GET /v1/silence shows all rates. Try a push on such a phone; `wakeline explain` of it says what else is known."
 
+_UNHEARD = (
+    "No device confirmed a push in the last day, so silence cannot be noticed. It takes the app's setting `receipts`, and an app "
+    "that posts to /v1/receipts what its pushes bear."
+)
+
 
 async def look(ports: DoctorPorts) -> Sequence[Check]:
     """Say of each app which of its phones have fallen silent."""
@@ -38,7 +43,7 @@ def _line(app: App, suspicion: Suspicion, now: int) -> Check:
 def _well(ports: DoctorPorts, app: App) -> Check:
     whole = next((one for one in ports.pipeline.silence.rates(app.id) if one.part == WHOLE), None)
     if whole is None or not whole.day[1]:
-        return skipped(_name(app), "No push of the last day was confirmed by a device, so that none can be missed.")
+        return skipped(_name(app), _UNHEARD)
     return fine(_name(app), f"Of the pushes of the last day {whole.day[1] / whole.day[0]:.0%} were confirmed.")
 
 

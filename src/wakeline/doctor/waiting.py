@@ -29,7 +29,7 @@ def _app(app: App) -> Check:
     if not app.paused:
         return fine(name, "It is not paused.")
     cause = "It is paused: its pushes wait until they expire, and its calls fail at once with 902."
-    return warning(name, cause, "Resume it; what waits goes out then.")
+    return warning(name, cause, f"`wakeline app resume {app.slug}`; what waits goes out then.")
 
 
 async def routes(ports: DoctorPorts) -> Sequence[Check]:

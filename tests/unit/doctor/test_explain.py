@@ -224,10 +224,10 @@ async def test_a_device_without_a_credential_or_a_token_says_so(world: World) ->
 @pytest.mark.parametrize(
     ("question", "about", "words"),
     [
-        ("BadDeviceToken", "token_doubtful", "other one"),
-        ("unregistered", "token_dead", ""),
-        ("905", "credential", "environment"),
-        ("reason:914", "throttled", "limit"),
+        ("BadDeviceToken", "the token is in doubt", "other one"),
+        ("unregistered", "the token is dead", ""),
+        ("905", "the credential is at fault", "environment"),
+        ("reason:914", "a rate limit", "limit"),
     ],
 )
 async def test_codes_and_reasons_are_explained_from_the_table(

@@ -27,7 +27,8 @@ def test_an_answer_in_full_has_the_words_of_its_line_and_its_word_alone_finds_it
 
     assert said.cause.startswith(entry.cause)
     assert said.fix == entry.fix
-    assert said.verdict.startswith(f"{entry.outcome_class.value}: {entry.action.value}")
+    assert f"{entry.outcome_class.value}: {entry.action.value}" in said.steps[0].detail
+    assert ": " in said.verdict
     assert any(step.detail.endswith(f"{entry.cause} {entry.fix}") for step in by_word.steps)
 
 
@@ -92,3 +93,21 @@ async def test_it_is_asked_for_over_http() -> None:
     assert set(answer.json()) >= {"verdict", "cause", "fix", "steps"}
     assert answer.json()["steps"][0]["what"] == "Apple: 403 BadCertificateEnvironment"
     assert nothing.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("question", "verdict"),
+    [
+        ("905", "the credential is at fault: pushes wait, and calls fail (the first of 4 meanings)"),
+        ("TopicDisallowed", "token and credential do not fit each other: the push fails"),
+        (
+            "BadDeviceToken",
+            "the token is in doubt: the other environment is tried once, then the token is quarantined",
+        ),
+    ],
+)
+def test_a_verdict_is_in_words(question: str, verdict: str) -> None:
+    said = of_reason(question)
+
+    assert said is not None
+    assert said.verdict == verdict
