@@ -14,6 +14,7 @@ import trustme
 from acme import APP, Stack, furnish
 from processes import Gateway, Simulator, gateway, pointing_at, until
 from wakeline.observe.metrics import DEFINITIONS
+from webhook_receiver import receiving
 
 
 def test_a_listener_with_a_certificate_speaks_tls_and_serves_on_uvloop(tmp_path: Path) -> None:
@@ -85,3 +86,19 @@ def test_a_provider_authority_is_swapped_while_running(tmp_path: Path, fake: Sim
         running.process.send_signal(signal.SIGHUP)
         until(lambda: running.events("settings.reloaded") or None, "the reload is logged")
         until(lambda: "accepted" in running.json("explain", notification)["verdict"] or None, "the call goes out", 15)
+
+
+def test_what_webhooks_may_do_is_changed_while_running(tmp_path: Path) -> None:
+    with receiving() as receiver, gateway(tmp_path) as running:
+        refused = running.cli("webhook", "create", receiver.url)
+        assert refused.returncode
+        assert "allow_http" in refused.stderr
+        running.config.write_text(
+            running.config.read_text() + "\n[webhooks]\nallow_private = true\nallow_http = true\n"
+        )
+        assert running.process is not None
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: running.events("settings.reloaded") or None, "it has read them")
+        made = running.json("webhook", "create", receiver.url)
+        receiver.secret = made["secret"]
+        assert running.json("webhook", "test", made["id"])["taken"]

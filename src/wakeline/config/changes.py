@@ -19,6 +19,7 @@ _AT_ONCE = (
     "queue.",
     "providers.",
     "bitrix24.",
+    "webhooks.",
     "sip.senders",
     "server.drain_timeout",
 )

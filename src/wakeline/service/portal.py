@@ -44,7 +44,7 @@ class Portal:
         pipeline: Pipeline,
         metrics: Metrics,
     ) -> None:
-        self._http = _client(settings.webhooks)
+        self._clients = [_client(settings.webhooks)]
         self._hook = _hook_client(settings.bitrix24.call_hook)
         self.ports = BitrixPorts(
             clock=clock,
@@ -57,9 +57,9 @@ class Portal:
             calls=store.portal_calls,
             pipeline=pipeline,
             settings=settings,
-            http=self._http,
+            http=self._clients[0],
             hook=self._hook,
-            deliveries=EventDeliveries(self._http, clock, metrics),
+            deliveries=EventDeliveries(self._clients[0], clock, metrics),
         )
         strangers = Strangers(clock, lambda: self.ports.settings.bitrix24.failed_authentications)
         self._door = PortalDoor(self.ports, strangers=strangers)
@@ -87,6 +87,10 @@ class Portal:
     def apply(self, settings: Settings) -> None:
         """Put new settings in force. Raises ConfigError."""
         self._connected.apply(settings)
+        if settings.webhooks != self.ports.settings.webhooks:
+            self._clients.append(_client(settings.webhooks))
+            self.ports.http = self._clients[-1]
+            self.ports.deliveries.post_by(self.ports.http)
         self.ports.settings = settings
 
     def beside(self, rest: ASGIApp, flexisip: ASGIApp, mesibo: ASGIApp) -> Mount:
@@ -107,7 +111,8 @@ class Portal:
         await self._connected.close()
         await self._door.close()
         await self.ports.deliveries.close()
-        await self._http.aclose()
+        for client in self._clients:
+            await client.aclose()
         await self._hook.aclose()
 
     async def _raised(self, event: str, data: Mapping[str, object], user: int) -> None:

@@ -149,10 +149,11 @@ class Gateway:
             server = msgspec.structs.replace(settings.server, listen=f"{host}:{self._port}")
             settings = msgspec.structs.replace(settings, server=server)
         providers = None if settings.providers == self.settings.providers else self._providers(settings)
+        sender = None if settings.webhooks == self.settings.webhooks else self._webhook_sender(settings)
         self.sip.apply(settings)  # first, since it may refuse
         self._portal.apply(settings)
-        if settings.webhooks != self.settings.webhooks:
-            self._parts.webhook_sender = self._webhook_sender(settings)
+        if sender is not None:
+            self._parts.webhook_sender = sender
         self.settings = settings
         self._rest_ports.settings = settings
         self._rest_ports.probe = _probe(settings.bitrix24)

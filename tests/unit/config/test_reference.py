@@ -57,3 +57,4 @@ def test_a_change_is_named_and_says_whether_it_takes_effect() -> None:
     ]
     assert changes(old, old) == []
     assert not takes_effect("server.data_dir")
+    assert takes_effect("webhooks.allow_private")

@@ -77,6 +77,10 @@ class EventDeliveries:
         self._ringing: set[int] = set()
         self._seen: OrderedDict[int, tuple[object, set[bytes]]] = OrderedDict()
 
+    def post_by(self, http: ports.HttpClient) -> None:
+        """Post what comes now by this client; what is on its way goes on."""
+        self._http = http
+
     def is_new(self, hit: object, key: bytes) -> bool:
         """Tell whether this was not seen yet in this request (`hit`, an object that lives as long), and remember it."""
         if hit is None:
