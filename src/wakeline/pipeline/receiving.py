@@ -39,6 +39,7 @@ class Receiving:
     def __init__(self, parts: Parts, hearing: Hearing) -> None:
         self._parts = parts
         self._hearing = hearing
+        self._reading = asyncio.Lock()
         self.turn = asyncio.Lock()
         """Held by whoever reads a long list of receipts: one at a time, so that pushes wait for a piece of one list at most."""
 
@@ -67,8 +68,12 @@ class Receiving:
         return heard
 
     async def inbox(self, device: Device, *, after: int, limit: int) -> InboxPage:
-        """Return the notifications above a key that a device has not acknowledged."""
-        return await self._parts.receipts.inbox(device.app, device.id, after=after, limit=limit)
+        """Return the notifications above a key that a device has not acknowledged.
+
+        One inbox is read at a time, a millisecond at once: of a broadcast's phones thousands may ask in the same second.
+        """
+        async with self._reading:
+            return await self._parts.receipts.inbox(device.app, device.id, after=after, limit=limit)
 
     def _count(self, said: Said, heard: Heard) -> None:
         target = next((target for target in said.device.targets if target.id == heard.target), None)

@@ -9,6 +9,7 @@ from unit.edges.rest.gateway import TOKEN, Gateway
 from wakeline.model import ids
 from wakeline.model.delivery import Attempt, unpack, unpack_all
 from wakeline.model.key import Scope
+from wakeline.model.receipt import InboxPage
 from wakeline.model.route import Lane
 from wakeline.pipeline.receiving import PIECE
 from wakeline.ports import AcceptedRun, Settlement
@@ -456,6 +457,28 @@ class TestInbox:
         answer = await acme.call("GET", f"/v1/inbox?{query}", key=await device_token(acme))
 
         assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
+
+    async def test_many_that_are_read_at_once_are_read_one_after_the_other(
+        self, acme: Gateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sent, token, reading, most = await send(acme), await device_token(acme), 0, 0
+        read = acme.store.receipts.inbox
+
+        async def watched(app: int, device: int, *, after: int, limit: int) -> InboxPage:
+            nonlocal reading, most
+            reading += 1
+            most = max(most, reading)
+            await asyncio.sleep(0)
+            page = await read(app, device, after=after, limit=limit)
+            reading -= 1
+            return page
+
+        monkeypatch.setattr(acme.store.receipts, "inbox", watched)
+
+        answers = await asyncio.gather(*(acme.call("GET", "/v1/inbox", key=token) for _ in range(5)))
+
+        assert [answer.json()["notifications"][0]["id"] for answer in answers] == [sent] * 5
+        assert most == 1
 
     @pytest.mark.parametrize("query", ["after=nonsense", "limit=0", "limit=101", "before=1"])
     async def test_what_it_cannot_be_asked_is_named(self, acme: Gateway, query: str) -> None:
