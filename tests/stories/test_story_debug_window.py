@@ -100,6 +100,17 @@ async def test_a_restart_neither_closes_nor_forgives(world: World) -> None:
         await world.pipeline.debug.open(world.app)
 
 
+async def test_a_clock_that_was_ahead_and_is_put_right_leaves_no_window_open(world: World) -> None:
+    year = 400 * 86400
+    world.clock.jump(year)
+    await world.pipeline.debug.open(world.app)
+    world.clock.jump(-year)
+
+    assert not world.pipeline.debug.records(world.app.id)
+    assert not world.pipeline.debug.state(world.app).open
+    assert (await world.pipeline.debug.open(world.app)).until == world.clock.now() + 3 * HOUR
+
+
 async def test_an_operator_may_allow_it_without_end(world: World) -> None:
     allowed = msgspec.structs.replace(Settings(), debug=Debug(unlimited=True))
     world.pipeline.apply(allowed, None)

@@ -54,13 +54,13 @@ class DebugWindows:
             text = await self._parts.facts.get(_name(app.id))
             if text is not None:
                 kept = self._known[app.id] = msgspec.json.decode(text, type=_Kept)
-                if kept.spells and self._parts.clock.now() < self._end(kept.spells[-1]):
+                if self._is_open(kept, self._parts.clock.now()):
                     self._open[app.id] = kept
 
     def records(self, app: int) -> bool:
         """Tell whether the window of an app is open now; a single look-up where it is not."""
         kept = self._open.get(app)
-        return kept is not None and self._parts.clock.now() < self._end(kept.spells[-1])
+        return kept is not None and self._is_open(kept, self._parts.clock.now())
 
     def note(self, app: int, requests: int, seconds: float) -> None:
         """Count what was recorded of an app, and the processor time that it took."""
@@ -75,12 +75,12 @@ class DebugWindows:
         if kept is None or not kept.spells:
             return DebugWindow(open=False)
         now, last = self._parts.clock.now(), kept.spells[-1]
-        end = self._end(last)
+        end, is_open = self._end(last), self._is_open(kept, now)
         return DebugWindow(
-            open=now < end,
+            open=is_open,
             since=last.since,
             until=None if end == inf else int(end),
-            next_at=0 if now < end else self._next(kept, now),
+            next_at=0 if is_open else self._next(kept, now),
             recorded=kept.recorded,
             spent=round(kept.spent, 3),
         )
@@ -92,7 +92,7 @@ class DebugWindows:
         """
         now, kept = self._parts.clock.now(), self._known.get(app.id) or _Kept()
         until = self._until(app, kept, now, seconds)
-        if kept.spells and now < self._end(kept.spells[-1]):
+        if self._is_open(kept, now):
             kept.spells[-1] = _Spell(kept.spells[-1].since, until)
         else:
             kept.spells.append(_Spell(now, until))
@@ -107,7 +107,7 @@ class DebugWindows:
         kept = self._open.pop(app.id, None)
         if kept is not None:
             now, last = self._parts.clock.now(), kept.spells[-1]
-            kept.spells[-1] = _Spell(last.since, int(min(self._end(last), now)))
+            kept.spells[-1] = _Spell(min(last.since, now), int(min(self._end(last), now)))
             await self._keep(app.id, kept)
             _log.info("debug.closed", app=app.slug, recorded=kept.recorded)
         return self.state(app)
@@ -160,6 +160,11 @@ class DebugWindows:
 
     def _times(self, kept: _Kept, now: int) -> _Times:
         return [(spell.since, int(min(self._end(spell), now))) for spell in kept.spells if spell.since < now]
+
+    def _is_open(self, kept: _Kept, now: int) -> bool:
+        """Tell whether the last window is open; not one that begins later: the clock was ahead when it was opened."""
+        last = kept.spells[-1] if kept.spells else None
+        return last is not None and now < self._end(last) and last.since - now < self._window
 
     def _end(self, spell: _Spell) -> float:
         if spell.until is not None:
