@@ -108,7 +108,7 @@ async def test_a_clock_that_was_ahead_and_is_put_right_leaves_no_window_open(wor
 
     assert not world.pipeline.debug.records(world.app.id)
     assert not world.pipeline.debug.state(world.app).open
-    assert (await world.pipeline.debug.open(world.app)).until == world.clock.now() + 3 * HOUR
+    assert (await world.pipeline.debug.open(world.app)).until == world.clock.now() + 3000 * HOUR
 
 
 async def test_an_operator_may_allow_it_without_end(world: World) -> None:
