@@ -44,10 +44,10 @@ _DELIVERIES = ("message", "type", "app", "device", "state", "tries", "answer", "
 
 def _types(names: list[str] | None) -> tuple[EventType, ...]:
     """Return types of events by their names. Raises ConfigError (a usage error)."""
-    try:
-        return tuple(EventType(name) for name in names or ())
-    except ValueError as error:
-        raise ConfigError(f"There is no such type of event: {error}.", fix=f"Use {', '.join(EventType)}.") from None
+    unknown = [name for name in names or () if name not in frozenset(EventType)]
+    if unknown:
+        raise ConfigError(f"There is no type of event {', '.join(unknown)}.", fix=f"Use {', '.join(EventType)}.")
+    return tuple(EventType(name) for name in names or ())
 
 
 def _said(status: int, detail: str) -> str:

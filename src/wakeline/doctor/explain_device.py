@@ -18,6 +18,7 @@ from wakeline.model.device import RAW_PREFIX, Device, Target, TargetKind, Target
 from wakeline.model.route import ProviderKind
 from wakeline.observe.masking import masked_token
 from wakeline.pipeline import Pipeline
+from wakeline.pipeline.limits import Limited
 
 _RECENT = 10
 _DAY = 86_400_000
@@ -88,17 +89,20 @@ class DeviceExplainer:
         cause, fix = _first_of(judged)
         steps = [one.step for one in judged]
         verdict = f"{reachable} of {len(found)} devices can be woken"
-        limited = await self._limited(user, [app for app, _ in found])
-        if limited:
-            verdict += ", and a limit keeps what is sent"
-            cause = "The user had as many pushes of a type as they may for now: more wait, and calls are refused (914)."
+        apps = list(dict.fromkeys(app for app, _ in found))
+        reached = [(app, one) for app in apps for one in await self._pipeline.limited.of_user(app, user)]
+        if reached and reachable:
+            types = ", ".join(sorted({one.push_type.value for _, one in reached}))
+            verdict += f", and a limit keeps what is sent ({types})"
+            cause = (
+                f"The user had as many pushes as they may for now ({types}): more wait, and calls are refused (914)."
+            )
             fix = "Send less often, or collapse with `collapse_id`; the app's setting `limits` switches the limits off."
         if len(found) == 1:
             steps += await self._steps(found[0][1])
-        recorded = [step for app in dict.fromkeys(app for app, _ in found) for step in self._recorded(app)]
-        return Explanation(
-            about=f"user {user}", verdict=verdict, cause=cause, fix=fix, steps=(*steps, *limited, *recorded)
-        )
+        steps += [_until(app, one) for app, one in reached]
+        recorded = [step for app in apps for step in self._recorded(app)]
+        return Explanation(about=f"user {user}", verdict=verdict, cause=cause, fix=fix, steps=(*steps, *recorded))
 
     def _weighed(self, app: App, device: Device) -> _Weighed:
         """Judge a device of a user: what an operator can mend comes before what the phone decides, and that before old phones."""
@@ -119,18 +123,6 @@ class DeviceExplainer:
                 detail=f"{verdict}. {cause}",
             ),
         )
-
-    async def _limited(self, user: str, apps: Sequence[App]) -> list[Step]:
-        """Say of which types a user may have no more now, and until when."""
-        return [
-            Step(
-                at=_moment(one.until),
-                what="limited until then",
-                detail=f"{one.push_type.value} pushes of app {app.slug}",
-            )
-            for app in dict.fromkeys(apps)
-            for one in await self._pipeline.limited.of_user(app, user)
-        ]
 
     def _recorded(self, app: App) -> list[Step]:
         """Say that the requests of an app and the answers to them are recorded, if they are."""
@@ -233,6 +225,12 @@ def _first_of(judged: Sequence[_Weighed]) -> tuple[str, str]:
     if first.weight == _FINE:
         return "All are registered, and nothing speaks against their tokens.", first.fix
     return f"{first.device}: {first.cause}", first.fix
+
+
+def _until(app: App, limited: Limited) -> Step:
+    """Say of which type a user may have no more now, and until when."""
+    detail = f"{limited.push_type.value} pushes of app {app.slug}"
+    return Step(at=_moment(limited.until), what="limited until then", detail=detail)
 
 
 def _fallen(target: Target) -> tuple[str, str, str]:

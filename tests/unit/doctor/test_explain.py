@@ -346,7 +346,7 @@ async def test_a_user_who_had_as_many_pushes_as_they_may_is_told_so_with_the_tim
     said = await ask(world, "alice")
 
     assert before.verdict == "1 of 1 devices can be woken"
-    assert said.verdict == "1 of 1 devices can be woken, and a limit keeps what is sent"
+    assert said.verdict == "1 of 1 devices can be woken, and a limit keeps what is sent (alert)"
     assert "914" in said.cause
     assert "collapse_id" in said.fix
     [step] = [step for step in said.steps if step.what == "limited until then"]
