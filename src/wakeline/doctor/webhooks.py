@@ -80,7 +80,7 @@ async def _of(ports: DoctorPorts, endpoint: Endpoint, waiting: int) -> list[Chec
     state = _failing(ports, endpoint, health) or await _behind(ports, endpoint)
     lost = await _given_up(ports, endpoint)
     aside = _set_aside(endpoint, waiting) if health.failing_since is None else None
-    found = [line for line in (state, aside, lost) if line is not None]
+    found = [line for line in (state, _of_nothing(ports, endpoint), aside, lost) if line is not None]
     return found or [fine(_name(endpoint), _fine(ports, health))]
 
 
@@ -131,6 +131,18 @@ async def _behind(ports: DoctorPorts, endpoint: Endpoint) -> Check | None:
         "Have it answer at once and work afterwards, raise [webhooks] max_connections, or have it told of fewer types."
     )
     return warning(_name(endpoint), cause, fix)
+
+
+def _of_nothing(ports: DoctorPorts, endpoint: Endpoint) -> Check | None:
+    """Say that an app of which it is told is not there any more: one that is made under its id is another."""
+    missing = [slug for slug in endpoint.apps if ports.apps.get(slug) is None]
+    if not missing:
+        return None
+    return warning(
+        _name(endpoint),
+        f"It is told of {', '.join(missing)}, and there is no such app: who makes one under this id has it told of that.",
+        f"`wakeline webhook update {endpoint.public_id} --app APP` names others, `wakeline webhook delete` forgets it.",
+    )
 
 
 def _set_aside(endpoint: Endpoint, waiting: int) -> Check | None:

@@ -105,7 +105,16 @@ async def test_one_that_answered_410_is_named_and_one_that_was_switched_off_is_n
     assert (await seen(world, off))[0] == "skipped"
 
 
+async def test_one_that_is_told_of_an_app_that_was_deleted_is_named(world: World) -> None:
+    of = await listening(world.store, "results", apps=("acme", "former"))
+
+    status, cause, fix = await seen(world, of)
+
+    assert (status, "former" in cause, "acme" in cause, of.public_id in fix) == ("warning", True, False, True)
+
+
 async def test_one_that_answers_too_slowly_is_behind_by_what_it_wants_alone(world: World) -> None:
+    await world.store.apps.create("other", "Other", world.clock.now())
     of = await listening(world.store, "results", events=(EventType.PUSH_FAILED,), apps=("acme", "other"))
     await happen(world, kind=EventType.PUSH_EXPIRED)
     await happen(world, app="third")

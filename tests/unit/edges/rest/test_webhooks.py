@@ -294,10 +294,12 @@ async def test_a_disabled_endpoint_says_so_and_is_not_told_again(gateway: Gatewa
     await gateway.store.events.append([event(1)])
     path = f"{ALL}/{shown['id']}"
     off = (await gateway.call("PATCH", path, json={"disabled": True, "name": "off"})).json()
+    shown = (await gateway.call("GET", path)).json()
     replayed = await gateway.call("POST", f"{path}/replay", json={"since": "2020-01-01T00:00:00Z"})
     on = (await gateway.call("PATCH", path, json={"disabled": False})).json()
 
     assert (off["disabled"], off["name"], off["health"]["standing"]) == ("operator", "off", "disabled")
+    assert (shown["behind"], shown["oldest"]) == (0, None)
     assert replayed.status_code == 409
     assert (on["disabled"], on["name"], on["health"]["standing"]) == (None, "off", "working")
 

@@ -92,7 +92,8 @@ async def show(call: Call) -> Answer:
     one, events = found(call), call.ports.events
     cursor, newest = call.ports.endpoints.health(one.id).cursor, await events.last()
     types, apps = frozenset(one.events) or None, frozenset(one.apps) or None
-    untold = await events.read(after=cursor, types=types, apps=apps, limit=1)
+    # A month of events is not searched for what one that is disabled will not be told.
+    untold = await events.read(after=cursor, types=types, apps=apps, limit=1) if one.disabled is None else []
     status = WebhookStatus(
         **msgspec.structs.asdict(view(call, one)),
         waiting=(await call.ports.endpoints.waiting_counts()).get(one.id, 0),
