@@ -13,7 +13,7 @@ from http import HTTPStatus
 import structlog
 
 from wakeline import __version__, config
-from wakeline.model.errors import TransportError
+from wakeline.model.errors import AddressRefused, TransportError
 from wakeline.model.event import Event
 from wakeline.model.ids import uuid_at
 from wakeline.model.webhook import Endpoint, EndpointSecret, Shape
@@ -48,6 +48,9 @@ class WebhookPost:
         signed = standard_webhooks.headers(keys, endpoint.message_id(event.seq), now // 1000, body)
         try:
             answer = await self._http.post(endpoint.url, body, _HEADERS | signed, timeout=self._timeout)
+        except AddressRefused as error:
+            detail = f"{error.detail}; [webhooks] allow_private and allow_http say where webhooks may go"
+            return Said(status=0, detail=detail, duration=self._since(began))
         except TransportError as error:
             return Said(status=0, detail=error.detail, duration=self._since(began))
         except Exception as error:  # noqa: BLE001 - what no library expected must not end the telling of all others

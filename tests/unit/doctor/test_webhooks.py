@@ -15,6 +15,7 @@ from wakeline.doctor.checking import DoctorPorts
 from wakeline.model.app import App
 from wakeline.model.event import Event, EventType
 from wakeline.model.webhook import Disabled, Endpoint, EndpointHealth, MessageState
+from wakeline.observe.health import Check
 from webhook_nouns import listening, message, told
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +28,11 @@ async def world() -> World:
 
 async def seen(world: World, of: Endpoint, ports: DoctorPorts | None = None) -> tuple[str, str, str]:
     """Return status, cause and fix of the one line about an endpoint."""
-    return await line(webhooks.of_installation, ports or ports_in(world), f"webhook {of.name} ({of.public_id})")
+    return await line(_all_lines, ports or ports_in(world), f"webhook {of.name} ({of.public_id})")
+
+
+async def _all_lines(ports: DoctorPorts) -> list[Check]:
+    return [*await webhooks.of_installation(ports), *await webhooks.of_apps(ports)]
 
 
 async def happen(world: World, *, app: str = "acme", kind: EventType = EventType.PUSH_FAILED) -> None:

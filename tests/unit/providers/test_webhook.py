@@ -15,7 +15,7 @@ import pytest
 from stories.clock import START, FakeClock
 from wakeline.config import Webhooks
 from wakeline.model.app import App
-from wakeline.model.errors import TransportError
+from wakeline.model.errors import AddressRefused, TransportError
 from wakeline.model.event import Event, EventData, EventType
 from wakeline.model.webhook import Endpoint, EndpointSecret, Shape
 from wakeline.ports import HttpAnswer
@@ -92,6 +92,11 @@ async def test_a_retry_after_may_be_a_date() -> None:
     date, later = "Sun, 01 Mar 2026 12:00:00 GMT", "Sun, 01 Mar 2026 12:02:00 GMT"
     assert (await said(answered(429, date=date, retry_after=later))).retry_after == 120.0
     assert (await said(answered(429, retry_after=formatdate(START / 1000 + 90, usegmt=True)))).retry_after == 90.0
+
+
+async def test_who_may_not_be_told_names_the_settings_that_say_so() -> None:
+    found = await said(AddressRefused("hooks.example.com resolves to 10.0.0.7, which is a private address"))
+    assert (found.status, "10.0.0.7" in found.detail, "[webhooks] allow_private" in found.detail) == (0, True, True)
 
 
 async def test_what_breaks_on_the_way_is_an_answer_without_status() -> None:
