@@ -14,7 +14,7 @@ from wakeline.doctor.sender import lacking
 from wakeline.doctor.silence import FIX, of_device
 from wakeline.model.app import App
 from wakeline.model.delivery import Delivery
-from wakeline.model.device import RAW_PREFIX, Device, Target, TargetKind, TargetState
+from wakeline.model.device import RAW_PREFIX, Device, Target, TargetChange, TargetKind, TargetState
 from wakeline.model.route import ProviderKind
 from wakeline.observe.masking import masked_token
 from wakeline.pipeline import Pipeline
@@ -23,8 +23,21 @@ from wakeline.pipeline.limits import Limited
 _RECENT = 10
 _DAY = 86_400_000
 _ACTIVE = "active"
+_MOVED = "moved"
+_LEFT = {
+    _MOVED: "its token turned up with another device of the app",
+    "not registered any more": "the app registered without it",
+}
+"""Reasons in history for which a device has a target no more."""
 _OURS, _ITS_OWN, _FALLEN, _FINE = range(4)
 _WAKES = (_ITS_OWN, _FINE)
+
+
+_WENT = (
+    "no target: its token moved to another device",
+    "Its token is with another device of the app now: the app was installed anew, or registers under another device id.",
+    "Nothing, if the phone is that other device now; else have the app keep one device id.",
+)
 
 
 class _Weighed(NamedTuple):
@@ -61,7 +74,7 @@ class DeviceExplainer:
 
     async def device(self, app: App, device: Device) -> Explanation:
         """Explain a device: can it be woken, and if not, why."""
-        verdict, cause, fix = self._judged(app, device, device.targets)
+        verdict, cause, fix = await self._whole(app, device)
         return Explanation(
             about=f"device {device.device_id} of app {app.slug}",
             verdict=verdict,
@@ -84,7 +97,7 @@ class DeviceExplainer:
 
     async def user(self, user: str, found: Sequence[tuple[App, Device]]) -> Explanation:
         """Explain a user: each of their devices."""
-        judged = sorted((self._weighed(app, device) for app, device in found), key=lambda one: one.weight)
+        judged = sorted([await self._weighed(app, device) for app, device in found], key=lambda one: one.weight)
         reachable = sum(one.weight in _WAKES for one in judged)
         cause, fix = _first_of(judged)
         steps = [one.step for one in judged]
@@ -104,12 +117,12 @@ class DeviceExplainer:
         recorded = [step for app in apps for step in self._recorded(app)]
         return Explanation(about=f"user {user}", verdict=verdict, cause=cause, fix=fix, steps=(*steps, *recorded))
 
-    def _weighed(self, app: App, device: Device) -> _Weighed:
+    async def _weighed(self, app: App, device: Device) -> _Weighed:
         """Judge a device of a user: what an operator can mend comes before what the phone decides, and that before old phones."""
         blocked = self.in_the_way(app, device, device.targets) is not None
-        verdict, cause, fix = self._judged(app, device, device.targets)
+        verdict, cause, fix = await self._whole(app, device)
         if blocked:
-            weight = _OURS if device.state is TargetState.ACTIVE else _FALLEN
+            weight = _OURS if any(target.state is TargetState.ACTIVE for target in device.targets) else _FALLEN
         else:
             weight = _FINE if verdict == _ACTIVE else _ITS_OWN
         return _Weighed(
@@ -145,6 +158,13 @@ class DeviceExplainer:
         if best is not None and best.state is TargetState.ACTIVE and self._obstacle(app, best) is None:
             return None
         return self._judged(app, device, targets)
+
+    async def _whole(self, app: App, device: Device) -> tuple[str, str, str]:
+        """Return verdict, cause and fix of a device; of one without a token also where it went."""
+        last = [] if device.targets else await self._devices.history(device.id, limit=1)
+        if last and last[0].reason == _MOVED:
+            return _WENT
+        return self._judged(app, device, device.targets)
 
     def _judged(self, app: App, device: Device, targets: tuple[Target, ...]) -> tuple[str, str, str]:
         """Return verdict, cause and fix for these targets of a device; the best of them speaks for it."""
@@ -205,14 +225,7 @@ class DeviceExplainer:
             steps.append(Step(at=_moment(device.connected_until), what="connected until then"))
         steps += [_target(target) for target in device.targets]
         for change in await self._devices.history(device.id, limit=_RECENT):
-            evidence = f": {change.evidence.status} {change.evidence.reason}" if change.evidence is not None else ""
-            steps.append(
-                Step(
-                    at=_moment(change.at),
-                    what=f"{change.kind} became {change.state.value}",
-                    detail=f"{change.reason}{evidence}",
-                )
-            )
+            steps.append(_changed(change))
         steps += [_delivered(one) for one in await self._ledger.recent(device.app, device=device.id, limit=_RECENT)]
         return sorted(steps, key=lambda step: step.at or datetime.min.replace(tzinfo=UTC))
 
@@ -225,6 +238,15 @@ def _first_of(judged: Sequence[_Weighed]) -> tuple[str, str]:
     if first.weight == _FINE:
         return "All are registered, and nothing speaks against their tokens.", first.fix
     return f"{first.device}: {first.cause}", first.fix
+
+
+def _changed(change: TargetChange) -> Step:
+    if change.reason in _LEFT:
+        return Step(at=_moment(change.at), what=f"{change.kind} target left", detail=_LEFT[change.reason])
+    evidence = f": {change.evidence.status} {change.evidence.reason}" if change.evidence is not None else ""
+    return Step(
+        at=_moment(change.at), what=f"{change.kind} became {change.state.value}", detail=f"{change.reason}{evidence}"
+    )
 
 
 def _until(app: App, limited: Limited) -> Step:

@@ -445,3 +445,19 @@ async def test_a_push_that_waits_for_a_connected_device_says_so(world: World) ->
     assert said.verdict == "scheduled"
     assert said.cause.startswith("The device is connected")
     assert "unless the device acknowledges it before" in said.cause
+
+
+async def test_a_device_whose_token_moved_says_where_it_went_and_comes_after_those_that_can_be_mended(
+    world: World,
+) -> None:
+    await world.device("ios-1", "alice")
+    await world.device("ios-2", "alice", "apns:ios-1")
+    gone = await ask(world, "device:ios-1")
+    await world.device("android", "alice", "fcm:token")
+    user = await ask(world, "alice")
+
+    assert gone.verdict == "no target: its token moved to another device"
+    assert "with another device of the app now" in gone.cause
+    assert [step.what for step in gone.steps] == ["registered", "apns target left"]
+    assert user.verdict == "1 of 3 devices can be woken"
+    assert user.cause.startswith("android: ")
