@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from storing import NOW, accepted, admission, job, some_device, some_route, sqlite_store
@@ -40,6 +41,22 @@ async def test_what_was_said_of_a_push_under_way_outlives_a_crash_and_ends_it(tm
     assert await again.queue.pending() == 0
     assert await again.ledger.counts(10, NOW) == Counts(accepted=1, opened=1)
     assert [heard.fresh for heard in await again.receipts.note([said])] == [False]
+    await again.close()
+
+
+async def test_what_another_phone_may_have_said_outlives_a_crash_and_ends_nothing(tmp_path: Path) -> None:
+    store, claimed, said = await sending(tmp_path)
+    doubtful = msgspec.structs.replace(said, certain=False)
+    await store.receipts.note([doubtful])
+    await store.close()  # without an answer, as after a crash
+
+    again = sqlite_store(tmp_path)
+    await again.open()
+    (retry,) = await again.queue.claim(claimed.route, Lane.ALERT, limit=1, now=NOW)
+    await again.queue.settle(accepted(retry))
+
+    assert await again.ledger.counts(10, NOW) == Counts(accepted=1, opened=1)
+    assert [heard.fresh for heard in await again.receipts.note([doubtful])] == [False]
     await again.close()
 
 
