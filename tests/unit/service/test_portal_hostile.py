@@ -130,7 +130,7 @@ async def test_a_handler_whose_name_turns_to_this_machine_is_not_connected_to(
         connected.append(writer)
         writer.close()
 
-    monkeypatch.setattr("wakeline.service.portal.system_resolver", resolve)
+    monkeypatch.setattr("wakeline.service.portal.ApartResolver", lambda: resolve)
     server = await asyncio.start_server(note, "127.0.0.1", 0)
     async with server, wiring.opened(_settings(tmp_path)) as gateway:
         url = f"https://handler.test:{server.sockets[0].getsockname()[1]}/b24"

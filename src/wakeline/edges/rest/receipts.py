@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from wakeline.edges.rest import problems
 from wakeline.edges.rest.caller import NOBODY, DeviceGrant
-from wakeline.edges.rest.operations import Answer, Call, Operation, Reach
+from wakeline.edges.rest.operations import Answer, Call, Idempotent, Operation, Reach
 from wakeline.edges.rest.problems import Problem
 from wakeline.edges.rest.shapes import Opaque, Strict, View
 from wakeline.model import ids
@@ -247,5 +247,6 @@ OPERATIONS = (
         response=ReceiptsView,
         problems=(NotFound,),
         device_token=True,
+        idempotent=Idempotent.STORED,
     ),
 )

@@ -304,6 +304,20 @@ class TestWithAnApiKey:
 
         assert (answer.status_code, await state(acme, notification)) == (200, "acknowledged")
 
+    async def test_the_first_answer_is_given_again_to_a_backend_that_asks_with_an_idempotency_key(
+        self, acme: Gateway
+    ) -> None:
+        notification, key = await send(acme), await acme.key(Scope.DEVICES, apps=("acme-chat",))
+        body = {"notification": notification, "device": "ios-1", "status": "acknowledged"}
+        headers = {"idempotency-key": "one"}
+
+        first, again = [await acme.call("POST", "/v1/receipts", key=key, json=body, headers=headers) for _ in range(2)]
+        other = await acme.call("POST", "/v1/receipts", key=key, json=body | {"status": "opened"}, headers=headers)
+
+        assert (first.json(), first.status_code) == (again.json(), again.status_code)
+        assert again.headers["idempotent-replayed"] == "true"
+        assert other.status_code == 422
+
     async def test_a_key_bound_to_other_apps_knows_nothing_of_it(self, acme: Gateway) -> None:
         notification, key = await send(acme), await acme.key(Scope.DEVICES, apps=("other",))
         body = {"notification": notification, "status": "acknowledged", "device": "ios-1"}
