@@ -235,6 +235,17 @@ class TestWhatWasFound:
         assert await store.silence.counts(THIS_HOUR - 1) == []
         assert await store.silence.counts(THIS_HOUR) == [counted(1, 1)]
 
+    async def test_of_one_app_is_forgotten_and_that_of_others_is_not(self, store: Store) -> None:
+        await some_app(store)
+        other = await some_app(store, "other")
+        counts = [counted(4, 3), counted(4, 3, app=other.id)]
+        await store.silence.record(counts, [SUSPICION], [], mark=None)
+
+        await store.silence.forget(1)
+
+        assert [count.app for count in await store.silence.counts(THIS_HOUR)] == [other.id]
+        assert store.silence.suspicions() == []
+
     async def test_goes_with_its_app_and_is_not_kept_for_one_that_is_gone(self, store: Store) -> None:
         other = await store.apps.create("other", "Other", NOW)
         theirs = msgspec.structs.replace(SUSPICION, app=other.id)

@@ -248,6 +248,17 @@ async def test_a_clock_that_was_ahead_and_is_put_right_stops_no_watch(life: Life
     assert not await life.told()
 
 
+async def test_an_app_that_asks_for_no_receipts_any_more_did_not_fall_silent(life: Life) -> None:
+    world = life.world
+    await life.round()
+    await world.store.apps.update(world.app.id, settings=AppSettings(receipts=False))
+    for _ in range(6):
+        await life.round(lambda _device: True)
+
+    assert await life.told() == []
+    assert await life.counted() == 0
+
+
 async def test_a_silence_that_a_wrong_clock_noticed_does_not_last(life: Life) -> None:
     world = life.world
     world.clock.jump(86400)

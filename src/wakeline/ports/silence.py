@@ -70,5 +70,8 @@ class Silence(Protocol):
     def suspicions(self) -> list[Suspicion]:
         """Return all that are kept, the newest first, from memory."""
 
+    async def forget(self, app: int) -> None:
+        """Forget all counts and suspicions of an app."""
+
     async def prune(self, *, hour: int, before: int) -> None:
         """Forget counts of earlier hours, and suspicions that were over before that time (Unix ms)."""

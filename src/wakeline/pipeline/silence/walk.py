@@ -55,6 +55,7 @@ class SilenceWatch:
         self._again = 0
         self._hour = 0
         self._recalled = False
+        self._bearing: set[int] = set()
         self._counts: list[Count] = []
         self._changed: dict[tuple[int, Slice, int], Suspicion] = {}
         self._events: list[Event] = []
@@ -97,6 +98,7 @@ class SilenceWatch:
         if self._parts.clock.now() // HOUR < self._hour - 1:
             self._begin_anew()
         await self.recall()
+        await self._let_go()
         await self._write()
         await self._turn(self._parts.clock.now() // HOUR)
         before = self._parts.clock.now() - 1000 * self._parts.settings.silence.grace
@@ -107,6 +109,16 @@ class SilenceWatch:
         if self._again_until is None and before - self._at.done > LATE:
             _log.info("silence.left_out", seconds=(before - self._at.done) // 1000)
             self._at = Mark(before - _KEEPING_UP)
+
+    async def _let_go(self) -> None:
+        """Forget apps whose pushes bear no token for a receipt any more: their phones say nothing since they are not asked."""
+        bearing = {app.id for app in self._parts.apps.all() if app.settings.receipts}
+        ended, self._bearing = self._bearing - bearing, bearing
+        for app in [app for app in ended & self._judges.keys() if self._parts.apps.by_id(app) is not None]:
+            now, judge = self._parts.clock.now(), self._judges.pop(app)
+            self._note(msgspec.structs.replace(one, until=now) for one in judge.suspicions if one.until is None)
+            await self._write()
+            await self._parts.silence.forget(app)
 
     def _begin_anew(self) -> None:
         """Go on after the wall clock was put back by hours: what is remembered of a later time would stop the watch until then."""

@@ -112,6 +112,10 @@ class MemorySilence:
             number: one for number, one in self._suspicions.items() if one.until is None or one.until >= before
         }
 
+    async def forget(self, app: int) -> None:
+        """Forget all of an app that goes on."""
+        self.forget_app(app)
+
     def forget_app(self, app: int) -> None:
         """Forget all of an app."""
         self._counts = {place: count for place, count in self._counts.items() if count.app != app}

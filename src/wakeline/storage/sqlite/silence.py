@@ -144,7 +144,7 @@ class SqliteSilence:
         for number in over:
             self._suspicions.pop(number, None)
 
-    async def forget_app(self, app: int) -> None:
+    async def forget(self, app: int) -> None:
         """Forget all of an app."""
         await self._writer.write(lambda tx: self._forget_app(tx, app))
         self._suspicions = {number: one for number, one in self._suspicions.items() if one.app != app}

@@ -217,7 +217,7 @@ class SqliteStore:
         self.apps.on_delete(self.portal_keys.forget_app)
         self.apps.on_delete(lambda app: self.queue.forget_app(app, FORGET_BATCH))
         self.apps.on_delete(self.devices.forget_app)
-        self.apps.on_delete(self.silence.forget_app)
+        self.apps.on_delete(self.silence.forget)
         self.apps.on_delete(self.portal_access.forget_app)
         self.portal_access.on_delete(self.portal_events.forget_application)
         self.apps.on_delete(self.installations.forget_app)
