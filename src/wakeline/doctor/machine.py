@@ -51,9 +51,10 @@ async def write_ahead(ports: DoctorPorts) -> Sequence[Check]:
 async def clock(ports: DoctorPorts) -> Sequence[Check]:
     """Say whether the clock seems wrong: by what push services said of it, or because what is kept lies in the future."""
     name, fix = "clock", "Set the clock of this machine and keep it set (NTP); signatures and expiry depend on it."
-    blamed = next((hold for hold in _refusals(ports) if "clock" in hold or "older than an hour" in hold), None)
-    if blamed is not None:
-        return [warning(name, f"A push service refuses what we sign, which a wrong clock explains. {blamed}", fix)]
+    if any("clock" in hold or "older than an hour" in hold for hold in _refusals(ports)):
+        cause = "A push service refuses what we sign: a wrong clock would explain it, as a bad credential does."
+        first = "Compare the clock of this machine (`date -u`); if it is right, it is the credential, whose line says more. Else: "
+        return [warning(name, cause, first + fix)]
     ahead = max(_moments(ports), default=0) - ports.clock.now()
     if ahead > AHEAD:
         cause = (

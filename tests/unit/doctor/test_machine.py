@@ -77,10 +77,11 @@ async def test_a_refused_signature_makes_the_clock_suspect(world: World) -> None
     await world.send("alice")
     await world.run()
 
-    found, cause, _ = await line(machine.clock, ports_in(world), "clock")
+    found, cause, fix = await line(machine.clock, ports_in(world), "clock")
 
     assert found == "warning"
-    assert "cannot verify our signature" in cause
+    assert "a wrong clock would explain it, as a bad credential does" in cause
+    assert "if it is right, it is the credential" in fix
 
 
 @pytest.mark.parametrize(
