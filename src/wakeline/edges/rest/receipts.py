@@ -18,7 +18,7 @@ from wakeline.edges.rest.operations import Answer, Call, Idempotent, Operation, 
 from wakeline.edges.rest.problems import Problem
 from wakeline.edges.rest.shapes import Opaque, Strict, View
 from wakeline.model import ids
-from wakeline.model.delivery import DeliveryState
+from wakeline.model.delivery import Delivery, DeliveryState
 from wakeline.model.device import Device
 from wakeline.model.errors import InvalidRequest, NotAllowed, NotFound, RequestError, Unauthenticated
 from wakeline.model.key import Scope
@@ -153,14 +153,21 @@ class _Desk:
 
     async def _only_device(self, notification: Notification) -> str:
         """Return the device that a notification went to, if that is one: of a raw token, its phone does not know the id."""
-        page = await self._ports.ledger.deliveries(notification.key, now=self._ports.clock.now(), limit=2)
-        if notification.bulk or len(page.deliveries) != 1:
+        deliveries: tuple[Delivery, ...] = ()
+        if not notification.bulk:
+            deliveries = (
+                await self._ports.ledger.deliveries(notification.key, now=self._ports.clock.now(), limit=2)
+            ).deliveries
+            await asyncio.sleep(
+                0
+            )  # with many recipients that took a millisecond, and a list may ask for it fifty times
+        if len(deliveries) != 1:
             raise InvalidRequest(
                 "it was sent to several devices, and `device` says which one this is",
                 pointer="/device",
                 fix="Give the id with which the app registered.",
             )
-        return page.deliveries[0].device_id
+        return deliveries[0].device_id
 
     def _prove(self, one: ReceiptBody, key: int) -> None:
         if one.receipt is UNSET or not receipt_token.proves(one.receipt, key, self._keys):

@@ -275,6 +275,20 @@ class TestManyAtOnce:
         assert [len((await one).json()["rejected"]) for one in lists] == [length] * many
         assert turns >= 4 * 500 // PIECE
 
+    async def test_looking_for_the_device_that_was_not_named_lets_others_have_the_loop(self, acme: Gateway) -> None:
+        await second_device(acme)
+        push = await borne(acme, await send(acme, to={"devices": ["ios-1", "ios-2"]}))
+        one = {"notification": push["id"], "receipt": push["receipt"], "status": "opened"}
+        asked = asyncio.ensure_future(acme.call("POST", "/v1/receipts", key="", json={"receipts": [one] * PIECE}))
+        turns = 0
+        while not asked.done():
+            await asyncio.sleep(0)
+            turns += 1
+
+        problems = [rejected["problem"]["errors"][0]["pointer"] for rejected in (await asked).json()["rejected"]]
+        assert problems == ["/device"] * PIECE
+        assert turns >= PIECE
+
     async def test_what_is_said_twice_is_kept_by_no_idempotency_key(self, acme: Gateway) -> None:
         notification, token = await send(acme), await device_token(acme)
         answers = [
