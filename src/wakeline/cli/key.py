@@ -23,6 +23,7 @@ async def create(
     app: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     expires: datetime | None = None,
     name: str = "",
+    per_hour: int | None = None,
     context: Ctx,
 ) -> None:
     """Make an API key; its text is shown this once.
@@ -37,8 +38,10 @@ async def create(
         When it ends, such as 2027-01-31; UTC unless it says otherwise.
     name
         To recognise it by.
+    per_hour
+        Notifications it may send in an hour; any number without.
     """
-    new = NewKey(scopes=tuple(scope), name=name, apps=tuple(app or ()), expires=_utc(expires))
+    new = NewKey(scopes=tuple(scope), name=name, apps=tuple(app or ()), expires=_utc(expires), per_hour=per_hour)
     async with context.gateway() as gateway:
         made: MadeKey = await gateway.call("key.create", body=new)
     context.printer.result(
@@ -50,6 +53,7 @@ async def create(
                 ("scopes", made.scopes),
                 ("apps", made.apps or "all"),
                 ("expires", made.expires),
+                ("per hour", made.per_hour or "any number"),
                 ("", "Keep it now: it is not shown again."),
             ]
         ),
@@ -62,7 +66,7 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 def _row(one: KeyView) -> tuple[object, ...]:
     what = (one.id, one.prefix, one.name, one.scopes, one.apps or "all")
-    return (*what, one.created, one.expires, one.revoked, one.last_used)
+    return (*what, one.per_hour, one.created, one.expires, one.revoked, one.last_used)
 
 
 @app.command(name="list")
@@ -73,7 +77,7 @@ async def list_(*, context: Ctx) -> None:
     context.printer.result(
         found,
         lambda: table(
-            ("id", "begins with", "name", "scopes", "apps", "created", "expires", "revoked", "last used"),
+            ("id", "begins with", "name", "scopes", "apps", "per hour", "created", "expires", "revoked", "last used"),
             [_row(one) for one in found.keys],
         ),
     )

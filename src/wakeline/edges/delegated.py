@@ -56,7 +56,8 @@ class Delegate:
     async def take(self, wake: Wake, caller: Caller) -> tuple[App, Reply]:
         """Have a phone woken; returns its app and the answer, which is on disk with the push.
 
-        Raises NoCredential (also if the caller may not know of the app), InvalidRequest, TokenGone, and what accepting raises.
+        Raises NoCredential (also if the caller may not know of the app), InvalidRequest, TokenGone, RateLimited (the quota of its
+        key), and what accepting raises.
         """
         covered = self._apps.among(caller.sees).cover(wake.params)
         if isinstance(covered, str):
@@ -70,7 +71,9 @@ class Delegate:
         if wanted is None:
             raise _no_token()
         await self._check_alive(covered.app, target)
-        return covered.app, await self._accepted(covered.app, wake, wanted)
+        if caller.quota is not None:
+            caller.quota.take()
+        return covered.app, await self._accepted(covered.app, wake, wanted, caller)
 
     async def _check_alive(self, app: App, target: TargetClaim) -> None:
         device = await self._devices.by_target(app.id, target.kind, target.value)
@@ -83,7 +86,7 @@ class Delegate:
                 fix="Forget the registration; the app registers with a new token.",
             )
 
-    async def _accepted(self, app: App, wake: Wake, wanted: NotificationRequest) -> Reply:
+    async def _accepted(self, app: App, wake: Wake, wanted: NotificationRequest, caller: Caller) -> Reply:
         submission = Submission(
             request=wanted,
             idempotency=wake.idempotency or _key(wake),
@@ -91,6 +94,8 @@ class Delegate:
             request_id=wake.request_id,
         )
         [result] = await self._pipeline.accept.accept(app, [submission])
+        if caller.quota is not None and not isinstance(result, Taken):
+            caller.quota.give_back(1)
         match result:
             case Taken():
                 return reply_of(app, result)

@@ -21,7 +21,8 @@ class Scope(StrEnum):
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """A stored key without its secret: only `digest`, the SHA-256 of the text, is kept (256 random bits need no slow hash).
 
-    `prefix`: the first characters, to recognise it; `apps`: slugs it is bound to, empty means all; times in Unix ms.
+    `prefix`: the first characters, to recognise it; `apps`: slugs it is bound to, empty means all; times in Unix ms. `per_hour`:
+    notifications it may have taken in an hour (0: as many as it sends).
     """
 
     id: int
@@ -34,6 +35,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     expires: int | None = None
     revoked: int | None = None
     last_used: int | None = None
+    per_hour: int = 0
 
     def allows(self, scope: Scope, app: str | None) -> bool:
         """Tell whether this key may do `scope` to `app` (None: to no app in particular)."""

@@ -100,6 +100,8 @@ class MesiboDoor:
                 return await upload(call, found)
             case Op.TEST:
                 check_open(self._ports.health.phase)
+                if caller.quota is not None:
+                    caller.quota.take()
                 return await self._tests.run(app, found, request_id)
             case Op.DEBUG:
                 return await debug(self._ports.pipeline, app, found, enable=enable)

@@ -75,7 +75,8 @@ class Gate:
         """Return who a valid key stands for. A key that was changed is another value, so what was remembered is not used."""
         known = self._callers.get(key.id)
         if known is None or known[0] is not key:
-            known = self._callers[key.id] = key, of_key(key)
+            quota = self._ports.quotas.of(key, self._ports.clock.monotonic)
+            known = self._callers[key.id] = key, of_key(key, quota)
         return known[1]
 
     def _valid(self, text: str, now: int) -> ApiKey:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from wakeline.edges.rest.key_quota import KeyQuota
 from wakeline.model.key import ApiKey, Scope
 
 
@@ -19,13 +20,14 @@ class DeviceGrant(msgspec.Struct, frozen=True, kw_only=True):
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks and how far they may go. `name` is stable: Idempotency-Keys are kept under it.
 
-    `apps`: slugs the caller is bound to; None means every app.
+    `apps`: slugs the caller is bound to; None means every app. `quota`: that of its key, if it has one.
     """
 
     name: str
     scopes: frozenset[Scope] = frozenset()
     apps: frozenset[str] | None = None
     grant: DeviceGrant | None = None
+    quota: KeyQuota | None = None
 
     def may(self, scopes: tuple[Scope, ...]) -> bool:
         """Tell whether any of these scopes is held; `admin` includes all."""
@@ -46,6 +48,7 @@ OPERATOR = Caller(name="operator", scopes=frozenset({Scope.ADMIN}))
 """Whoever speaks through the service's own socket or in-process: the owner of the data directory."""
 
 
-def of_key(key: ApiKey) -> Caller:
+def of_key(key: ApiKey, quota: KeyQuota | None) -> Caller:
     """Return the caller that a valid key stands for."""
-    return Caller(name=f"key:{key.id}", scopes=frozenset(key.scopes), apps=frozenset(key.apps) if key.apps else None)
+    apps = frozenset(key.apps) if key.apps else None
+    return Caller(name=f"key:{key.id}", scopes=frozenset(key.scopes), apps=apps, quota=quota)

@@ -1,8 +1,8 @@
 """The hot route, `POST /v1/apps/{app}/notifications` with one notification as JSON, for a server that calls it without ASGI.
 
 Rule 1: what is in order is served here by the same steps as in `asgi.py`; whatever is not, or merely unusual (a query, lines,
-a wrong key, a field that does not exist, a call that has to be noted), is left to the application, so that every refusal is
-made in one place.
+a wrong key or one with a quota, a field that does not exist, a call that has to be noted), is left to the application, so that
+every refusal is made in one place.
 Rule 2: nothing has happened before `submit` says yes, so what is left can be served from its beginning.
 """
 
@@ -101,6 +101,8 @@ class HotRoute:
             request = json_value(self._decoder, body)
             key = idempotency.key_of(asked.headers, asked.caller, asked.url_path, body)
         except WakelineError:
+            return False
+        if asked.caller.quota is not None:
             return False
         if request.call is not None and calls.rings(self._ports, asked.app, request) is not None:
             return False

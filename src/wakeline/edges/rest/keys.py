@@ -17,12 +17,13 @@ from wakeline.model.key import ApiKey, Scope
 
 
 class NewKey(Strict, frozen=True, kw_only=True):
-    """A key to be made. `apps`: the apps it is bound to; none means every app."""
+    """A key to be made. `apps`: the apps it is bound to; none means every app. `per_hour`: notifications it may send."""
 
     scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1)]
     name: Name = ""
     apps: tuple[Slug, ...] = ()
     expires: Moment | None = None
+    per_hour: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] | None = None
 
 
 class KeyView(View, frozen=True, kw_only=True):
@@ -37,6 +38,7 @@ class KeyView(View, frozen=True, kw_only=True):
     expires: datetime | None
     revoked: datetime | None
     last_used: datetime | None
+    per_hour: int | None
 
 
 class MadeKey(KeyView, frozen=True, kw_only=True):
@@ -68,6 +70,7 @@ def view(key: ApiKey) -> KeyView:
         expires=moment_or_none(key.expires),
         revoked=moment_or_none(key.revoked),
         last_used=moment_or_none(key.last_used),
+        per_hour=key.per_hour or None,
     )
 
 
@@ -86,6 +89,7 @@ async def create(call: Call) -> Answer:
             apps=tuple(dict.fromkeys(new.apps)),
             created=call.now,
             expires=None if new.expires is None else milliseconds(new.expires),
+            per_hour=new.per_hour or 0,
         )
     )
     shown = MadeKey(**msgspec.structs.asdict(view(key)), key=text)

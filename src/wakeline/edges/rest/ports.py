@@ -8,6 +8,7 @@ import msgspec
 
 from wakeline import ports
 from wakeline.config import Settings, Webhooks
+from wakeline.edges.rest.key_quota import KeyQuotas
 from wakeline.observe.health import Health
 from wakeline.observe.metrics import Metrics
 from wakeline.pipeline import Pipeline
@@ -80,4 +81,5 @@ class RestPorts(msgspec.Struct, kw_only=True):
     inspect: Inspect
     master_key: ports.MasterKey | None = None
     calls: CallJournal | None = None
+    quotas: KeyQuotas = msgspec.field(default_factory=KeyQuotas)
     heartbeat: float = 15.0

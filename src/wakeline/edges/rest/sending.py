@@ -24,6 +24,7 @@ from wakeline.model.errors import (
     NoCredential,
     Overloaded,
     PayloadTooLarge,
+    RateLimited,
     RequestError,
     StorageError,
     WakelineError,
@@ -101,11 +102,35 @@ async def send(call: Call) -> Answer:
     if dry:
         return Answer(body=previews.view(call, await call.ports.pipeline.accept.preview(call.app, call.body)))
     submission = Submission(request=call.body, idempotency=call.idempotency, reply=reply, request_id=call.request_id)
+    charge(call)
     [result] = await _taken(call, [submission])
     return answer_of(result)
 
 
+def charge(call: Call) -> None:
+    """Count a notification against the quota of the caller's key, if it has one. Raises RateLimited."""
+    if call.caller.quota is not None:
+        call.caller.quota.take()
+
+
+def refund(call: Call, notifications: int) -> None:
+    """Give back what was counted for notifications that were not taken."""
+    if call.caller.quota is not None:
+        call.caller.quota.give_back(notifications)
+
+
 async def _taken(call: Call, submissions: Sequence[Submission]) -> list[Taken | Replayed | WakelineError]:
+    """Take a batch whose notifications were counted; those that are not taken anew are given back. Raises StoreUnavailable."""
+    taken = 0
+    try:
+        results = await _noted(call, submissions)
+        taken = sum(isinstance(result, Taken) for result in results)
+        return results
+    finally:
+        refund(call, len(submissions) - taken)
+
+
+async def _noted(call: Call, submissions: Sequence[Submission]) -> list[Taken | Replayed | WakelineError]:
     """Take a batch; calls are noted before anybody hears yes, and what could not be noted is an error. Raises StoreUnavailable.
 
     They ring already: who is told that his call could not be noted says it again, and it is the same call.
@@ -210,6 +235,7 @@ class _Stream:
     def _submission(self, number: int, given: bytes | None) -> Submission:
         line = ndjson.whole(given)
         request = json_value(_decoder, line)
+        charge(self._call)
         return Submission(
             request=request, idempotency=self._line_key(number, line), reply=reply, request_id=self._call.request_id
         )
@@ -262,7 +288,7 @@ SEND = Operation(
     also=(LinesView, PreviewView),
     status=(202, 200),
     idempotent=Idempotent.COMMITTED,
-    problems=(NoCredential, PayloadTooLarge, Overloaded),
+    problems=(NoCredential, PayloadTooLarge, Overloaded, RateLimited),
     accepts=(Media.JSON, Media.NDJSON),
 )
 OPERATIONS = (SEND,)
