@@ -90,7 +90,7 @@ def _only(call: Call, slug: str) -> tuple[App, ...] | None:
         return None
     seen = tuple(app for app in call.ports.apps.all() if call.caller.sees(app.slug) and slug in ("", app.slug))
     if slug and not seen:
-        raise NotFound(f"there is no app {slug!r}", pointer="/query/app")
+        raise NotFound(f"there is no app {slug!r}", pointer="/query/app", fix="`GET /v1/apps` lists those of this key.")
     return seen
 
 

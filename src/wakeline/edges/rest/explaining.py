@@ -52,7 +52,9 @@ async def explain(call: Call) -> Answer:
     seen = [app for app in call.ports.apps.all() if call.caller.sees(app.slug)]
     apps = [app for app in seen if query.app in ("", app.slug)]
     if query.app and not apps:
-        raise NotFound(f"there is no app {query.app!r}", pointer="/query/app")
+        raise NotFound(
+            f"there is no app {query.app!r}", pointer="/query/app", fix="`GET /v1/apps` lists those of this key."
+        )
     return Answer(body=await explainer(call).explain(query.q, apps))
 
 
