@@ -7,6 +7,7 @@ from typing import Any
 
 from acme import APP, BUNDLE, Stack
 from contract import Caller, new_token, problem
+from processes import until
 
 
 def key_of(stack: Stack) -> str:
@@ -69,4 +70,10 @@ def test_a_flexisip_delegates_a_message_and_hears_of_a_token_that_is_gone(stack:
     last = stack.http.post("/flexisip", params={**query, "call-id": f"{token}2"}, content=b"Hello")
     assert last.status_code == 200
     Caller(stack).settled(last.json()["id"])
+
+    def is_retired() -> bool:  # what an answer says of a token is written in the commit after that of the delivery
+        asked = {"q": f"token:{token}", "app": APP}
+        return "retired" in stack.http.get("/v1/explain", params=asked).raise_for_status().text
+
+    until(is_retired, "the token is retired")
     problem(stack.http.get("/flexisip", params={**query, "call-id": f"{token}3"}), 410, "token_gone")

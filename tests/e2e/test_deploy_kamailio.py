@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -68,13 +70,15 @@ def running(directory: Path, *settings: str) -> Iterator[Proxy]:
     log = directory / "log"
     command = [KAMAILIO, "-f", str(config), "-DD", "-E", "-m", "64", "-M", "8", "-Y", str(directory)]
     with log.open("wb") as errors:
-        process = subprocess.Popen(command, cwd=directory, stdout=errors, stderr=errors)
+        process = subprocess.Popen(command, cwd=directory, stdout=errors, stderr=errors, start_new_session=True)
         try:
             with UdpPhone("probe", DOMAIN, port) as probe:
                 until(lambda: _answers(probe), f"kamailio serves: {log}", 15.0)
             yield Proxy(port, log)
         finally:
             end(process)
+            with contextlib.suppress(ProcessLookupError):  # children that outlive a parent that had to be killed
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _answers(probe: UdpPhone) -> bool:
