@@ -71,9 +71,9 @@ def test_a_flexisip_delegates_a_message_and_hears_of_a_token_that_is_gone(stack:
     assert last.status_code == 200
     Caller(stack).settled(last.json()["id"])
 
-    def is_retired() -> bool:  # what an answer says of a token is written in the commit after that of the delivery
+    def is_judged() -> bool:  # what an answer says of a token is written in the commit after that of the delivery
         asked = {"q": f"token:{token}", "app": APP}
-        return "retired" in stack.http.get("/v1/explain", params=asked).raise_for_status().text
+        return "410" in stack.http.get("/v1/explain", params=asked).raise_for_status().json()["verdict"]
 
-    until(is_retired, "the token is retired")
+    until(is_judged, "the answer speaks against the token")
     problem(stack.http.get("/flexisip", params={**query, "call-id": f"{token}3"}), 410, "token_gone")
