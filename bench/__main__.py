@@ -33,6 +33,7 @@ from bench import (
     registry,
     report,
     roundtrip,
+    sip_load,
     sip_parse,
     starting,
     sweeps,
@@ -156,30 +157,31 @@ def main() -> int:
 
 def _again(here: Machine, directory: Path, size: _Size, keys: list[str]) -> list[Figure]:
     """Measure some figures that need nothing of the others."""
-    return [_AGAIN[key](here, _made(directory, key), size) for key in dict.fromkeys(keys)]
+    return [figure for key in dict.fromkeys(keys) for figure in _AGAIN[key](here, _made(directory, key), size)]
 
 
-def _calls_again(here: Machine, directory: Path, size: _Size) -> Figure:
+def _calls_again(here: Machine, directory: Path, size: _Size) -> list[Figure]:
     app, most = sweeps.app_of(size.sizes[-1]), size.sizes[-1]
     with pipeline.stage(here, directory, {gateway.APP: gateway.CALLED, app: most}) as stage:
-        return calls.measure(stage, rounds=size.rounds, devices=most, app=app)
+        return [calls.measure(stage, rounds=size.rounds, devices=most, app=app)]
 
 
-def _lanes_again(here: Machine, directory: Path, size: _Size) -> Figure:
+def _lanes_again(here: Machine, directory: Path, size: _Size) -> list[Figure]:
     with pipeline.stage(here, directory, {gateway.APP: size.devices}) as stage:
-        return lanes.measure(stage, rounds=size.rounds, alerts=size.alerts, devices=size.devices)
+        return [lanes.measure(stage, rounds=size.rounds, alerts=size.alerts, devices=size.devices)]
 
 
-_AGAIN: dict[str, Callable[[Machine, Path, _Size], Figure]] = {
+_AGAIN: dict[str, Callable[[Machine, Path, _Size], list[Figure]]] = {
     "call-latency": _calls_again,
     "lanes": _lanes_again,
-    "loop": lambda here, directory, size: loop.measure(here, directory, size.loop),
-    "registrations": lambda here, directory, size: registrations.measure(here, directory, phones=size.phones),
-    "portal": lambda _, directory, size: portal.measure(directory, rounds=size.rounds, events=size.events),
-    "sip-parse": lambda here, _directory, size: sip_parse.measure(here, rounds=size.rounds, messages=size.requests),
-    "start": lambda here, directory, size: starting.measure(
-        here, directory, rounds=size.start_rounds, jobs=size.queued
-    ),
+    "loop": lambda here, directory, size: [loop.measure(here, directory, size.loop)],
+    "registrations": lambda here, directory, size: [registrations.measure(here, directory, phones=size.phones)],
+    "portal": lambda _, directory, size: [portal.measure(directory, rounds=size.rounds, events=size.events)],
+    "sip-load": lambda here, directory, size: sip_load.measure(here, directory, rounds=size.rounds),
+    "sip-parse": lambda here, _directory, size: [sip_parse.measure(here, rounds=size.rounds, messages=size.requests)],
+    "start": lambda here, directory, size: [
+        starting.measure(here, directory, rounds=size.start_rounds, jobs=size.queued)
+    ],
 }
 """Figures that need no other: what a change concerns can be measured alone, `--again`."""
 
