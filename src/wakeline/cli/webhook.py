@@ -13,9 +13,9 @@ from wakeline.cli.context import Ctx
 from wakeline.cli.moments import utc
 from wakeline.cli.noun import noun
 from wakeline.cli.printing import facts, table
+from wakeline.edges.rest.webhooks.deliveries import Replay, ReplayView, TriedView, WebhookDelivery, WebhookDeliveryList
 from wakeline.edges.rest.webhooks.endpoints import MadeWebhook, NewWebhook, WebhookPatch
 from wakeline.edges.rest.webhooks.secrets import RotatedView, Rotation
-from wakeline.edges.rest.webhooks.telling import Replay, ReplayView, TriedView, WebhookDelivery, WebhookDeliveryList
 from wakeline.edges.rest.webhooks.views import WebhookList, WebhookStatus, WebhookView
 from wakeline.model.errors import ConfigError
 from wakeline.model.event import EventType

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from wakeline.doctor.checking import DAY, MINUTE, DoctorPorts, failed, fine, many, skipped, span, warning
 from wakeline.model.webhook import Disabled, Endpoint, EndpointHealth, MessageState
-from wakeline.observe.behind import oldest_untold
 from wakeline.observe.health import Check
+from wakeline.observe.webhook_lag import oldest_untold
 
 FAILS_AFTER = 5 * MINUTE
 """One that fails for longer is not merely being restarted."""

@@ -29,12 +29,12 @@ from wakeline.model.route import HoldReason
 from wakeline.pipeline import verdicts
 from wakeline.pipeline.apart import by_notification, plainly
 from wakeline.pipeline.batch import Batch, Doubt, Report, entry, row
+from wakeline.pipeline.batch_events import BatchEvents
 from wakeline.pipeline.exchange import Recorder, Sent
 from wakeline.pipeline.flight import doubtful
 from wakeline.pipeline.hearing import Hearing
 from wakeline.pipeline.load import Load
 from wakeline.pipeline.parts import Parts
-from wakeline.pipeline.telling import Telling
 from wakeline.ports import AcceptedRun, Settlement, TargetVerdict
 from wakeline.wire.outcomes import apns
 
@@ -57,7 +57,7 @@ class Settle:
 
     def __init__(self, parts: Parts, wake: Callable[[], None], recorder: Recorder) -> None:
         self._parts = parts
-        self._telling = Telling(parts, recorder)
+        self._events = BatchEvents(parts, recorder)
         self.hearing = Hearing()
         self._wake = wake
         self._batch = Batch()
@@ -228,9 +228,9 @@ class Settle:
         devices: dict[int, Device] = {}
         try:
             if not batch.apart:
-                devices = await self._telling.devices(batch)
-                batch.settlement.events = batch.settlement.events or await self._telling.events(batch, devices)
-                batch.settlement.quiet = not self._telling.wants_completion(batch)
+                devices = await self._events.devices(batch)
+                batch.settlement.events = batch.settlement.events or await self._events.events(batch, devices)
+                batch.settlement.quiet = not self._events.wants_completion(batch)
                 await self._parts.queue.settle(batch.settlement)
                 return devices
         except StorageError:
@@ -277,7 +277,7 @@ class Settle:
         for verdict in await self._parts.devices.judge(wanted):
             _log.info("target.judged", target=verdict.target, state=verdict.state.value, reason=verdict.reason)
             if verdict.target in judged:
-                event = self._telling.judged(judged[verdict.target][0], verdict, devices[verdict.target])
+                event = self._events.judged(judged[verdict.target][0], verdict, devices[verdict.target])
                 events.extend([event] if event is not None else [])
         if events:
             await self._parts.events.append(events)

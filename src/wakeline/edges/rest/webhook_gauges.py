@@ -11,8 +11,8 @@ from collections import Counter
 
 from wakeline.edges.rest.operations import Call
 from wakeline.model.webhook import Disabled, Endpoint
-from wakeline.observe.behind import oldest_untold
 from wakeline.observe.metrics import ENDPOINTS, OTHER, Labels
+from wakeline.observe.webhook_lag import oldest_untold
 
 
 async def lags(call: Call) -> tuple[Labels, ...]:

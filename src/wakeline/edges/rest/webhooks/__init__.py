@@ -6,10 +6,10 @@ A secret is in the answer that makes it and nowhere else.
 
 from __future__ import annotations
 
-from wakeline.edges.rest.webhooks import endpoints, secrets, telling
+from wakeline.edges.rest.webhooks import deliveries, endpoints, secrets
 
 OPERATIONS = (
     *endpoints.OPERATIONS,
     *secrets.OPERATIONS,
-    *telling.OPERATIONS,
+    *deliveries.OPERATIONS,
 )

@@ -20,7 +20,7 @@ _TOGETHER = 25
 """Requests that are written out before others have the loop: some 2 ms."""
 
 
-class Telling:
+class BatchEvents:
     """Makes events of what was gathered."""
 
     def __init__(self, parts: Parts, recorder: Recorder) -> None:
