@@ -12,8 +12,8 @@ from unit.doctor.clinic import ports_in
 from wakeline.doctor import webhooks
 from wakeline.model.event import Event, EventData, EventType
 from wakeline.model.webhook import Endpoint
-from wakeline.observe.webhook_lag import oldest_untold
 from wakeline.observe.metrics import Metrics, Reading
+from wakeline.observe.webhook_lag import oldest_untold
 from wakeline.ports.webhooks import Said
 from webhook_nouns import listening
 
