@@ -2,7 +2,7 @@
 
 uvicorn bounds the silence between two requests and nothing else, so here are the other three: a head that grows or drips
 (the "slowloris"), a body that stops, an answer that is not fetched. Nothing is measured per request but one reading of the
-clock; `sweep` looks at all connections now and then.
+clock; `sweep` looks at all connections now and then. Who is answered before all was said may finish (`lingering_close`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from wakeline.service.http2_connection import PREFACE, STILL_SECONDS, Http2Connection
+from wakeline.service.lingering_close import LingeringTransport
 
 LONGEST_HEAD = 64 * 1024
 """Bytes of a request's first line and headers that are waited for; what comes in one read is taken as it is."""
@@ -30,7 +31,7 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0
 class BoundedConnection(HttpToolsProtocol):
     """One connection of the public listener."""
 
-    transport: asyncio.Transport
+    transport: LingeringTransport
     _in_head = True
     _turns = 0
     _head = 0
@@ -39,6 +40,7 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it as well
         """Begin to count the time; one too many is hung up on."""
         super().connection_made(transport)
+        self.transport = LingeringTransport(transport, self._is_heard_out)
         now = self.loop.time()
         self._heard = self._fetched = now
         self._since: float | None = now
@@ -51,12 +53,14 @@ class BoundedConnection(HttpToolsProtocol):
         if not self._turns and not self._head and data.startswith(PREFACE):
             Http2Connection(self).begin(data)
             return
+        if self.transport.is_lingering:
+            return
         turns = self._turns
+        self._head += len(data)
         super().data_received(data)
         if not self._in_head or turns != self._turns:
             return
         self._since = self._since or self._heard
-        self._head += len(data)
         if self._head > LONGEST_HEAD and not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)
             self.transport.close()
@@ -76,6 +80,13 @@ class BoundedConnection(HttpToolsProtocol):
         if not self._in_head:
             self._since = self.loop.time()
         super().on_response_complete()
+
+    def _is_heard_out(self) -> bool:
+        """Tell whether the request is complete, or none begun; if not, its rest has as much time as a head."""
+        if self._in_head and not self._head:
+            return True
+        self._since = self.loop.time()
+        return False
 
     def _turn(self, *, in_head: bool) -> None:
         self._in_head, self._since, self._head = in_head, None, 0
