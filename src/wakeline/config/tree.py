@@ -239,7 +239,7 @@ class Webhooks(_Section, frozen=True):
     timeout: Seconds = 15.0
     """Seconds an endpoint may take to answer."""
     retry_for: WholeSeconds = 3 * 86400
-    """Seconds for which an event is tried again, from its first try."""
+    """Seconds for which an event is tried again, from its first try; time in which the gateway stood still does not count."""
     max_connections: Positive = 8
     """Messages that are on their way to one endpoint at the same time; those about one device never are."""
     log_kept: WholeSeconds = 3 * 86400

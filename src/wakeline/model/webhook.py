@@ -110,12 +110,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 class EndpointHealth(msgspec.Struct, frozen=True, kw_only=True):
     """How the telling goes. `cursor`: all events up to this number are taken, given up or set aside. Times in Unix ms.
 
-    `failing_since`: the first of the failures in a row, None while it goes well; `retry_at`: when it is asked next.
+    `failing_since`: the first of the failures in a row, None while it goes well; `retry_at`: when it is asked next;
+    `tried_since`: like `failing_since`, but begun anew where the gateway stood still or the clock leapt, so that this counts the
+    time in which it was tried.
     """
 
     cursor: int = 0
     failures: int = 0
     failing_since: int | None = None
+    tried_since: int | None = None
     retry_at: int | None = None
     status: int = 0
     detail: str = ""

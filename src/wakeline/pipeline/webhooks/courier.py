@@ -23,6 +23,7 @@ from wakeline.model.event import Event
 from wakeline.model.webhook import Endpoint, EndpointHealth, Message, MessageState
 from wakeline.pipeline.webhooks import schedule
 from wakeline.pipeline.webhooks.order import Flight, Order, row_of
+from wakeline.pipeline.webhooks.patience import Patience
 from wakeline.ports.webhooks import Said
 
 WINDOW = 250
@@ -53,6 +54,7 @@ class Courier:
         self.order = Order(endpoint.id, waiting, note)
         self.read_to = health.cursor
         self._health = health
+        self._patience = Patience(health)
         self._above = set(above)
         self._note = note
         self._answered = {row.seq: row.tries for row in waiting if row.status}
@@ -70,7 +72,8 @@ class Courier:
     def health(self) -> EndpointHealth:
         """Return how the telling goes, with the cursor as it is now."""
         first = next(iter(self.order.untold), None)
-        return msgspec.structs.replace(self._health, cursor=self.read_to if first is None else first - 1)
+        cursor = self.read_to if first is None else first - 1
+        return msgspec.structs.replace(self._health, cursor=cursor, tried_since=self._patience.since)
 
     @property
     def held(self) -> bool:
@@ -99,12 +102,13 @@ class Courier:
 
     def read(self, events: Sequence[Event], upto: int, now: int, rules: Rules) -> None:
         """Take what the journal has up to `upto`; what is too old for an endpoint that is held is given up at once."""
-        oldest = now - 1000 * rules.retry_for if self.held else 0
+        if not self.order.flying:
+            self._patience.look(now, rules)
         for event in events:
             if event.seq in self._above:
                 self._above.discard(event.seq)
             elif self.endpoint.wants(event.type, event.app):
-                if event.at < oldest:
+                if self.held and self._patience.is_past(event.at, now, rules):
                     self._note(_given_up(self.endpoint.id, event, now))
                 else:
                     self.order.take(event, now)
@@ -146,8 +150,8 @@ class Courier:
 
     # --- what it said
 
-    def said(self, flight: Flight, said: Said, now: int, *, chance: float, retry_for: int) -> None:
-        """Act on an answer; `retry_for` in seconds."""
+    def said(self, flight: Flight, said: Said, now: int, *, chance: float, rules: Rules) -> None:
+        """Act on an answer."""
         former = flight.message
         row = msgspec.structs.replace(
             former,
@@ -163,7 +167,7 @@ class Courier:
         elif said.gone is not None:
             self._end(flight, msgspec.structs.replace(row, state=MessageState.GIVEN_UP, detail=_GONE), now)
         else:
-            self._failed(flight, row, said, now, chance=chance, retry_for=retry_for)
+            self._failed(flight, row, said, now, chance=chance, rules=rules)
 
     def drop(self, flight: Flight, why: str, now: int) -> None:
         """Give up a message that cannot be told."""
@@ -175,6 +179,7 @@ class Courier:
         self._end(flight, msgspec.structs.replace(row, state=MessageState.TAKEN, due=0), now)
         if self.held and flight.number > self._mark:
             self._health = msgspec.structs.replace(self._health, failures=0, failing_since=None, retry_at=None)
+            self._patience.recovered()
             self._probe, self._tries = None, 0
             self._suspect_worn()
             self.order.call_all(now)
@@ -185,7 +190,8 @@ class Courier:
         self.order.settled(flight, now)
         self._note(row)
 
-    def _failed(self, flight: Flight, row: Message, said: Said, now: int, *, chance: float, retry_for: int) -> None:
+    def _failed(self, flight: Flight, row: Message, said: Said, now: int, *, chance: float, rules: Rules) -> None:
+        self._patience.answered(now, said.duration, rules)
         known = self._answered.get(row.seq, 0)
         answered = self._answered[row.seq] = known + 1 if said.status or known >= schedule.ANSWERED else 0
         rests = answered >= schedule.ANSWERED
@@ -193,13 +199,13 @@ class Courier:
             self._hold(flight, said, now, chance, rests=rests, worn=row.tries >= schedule.ANSWERED)
         wait = schedule.rest(answered, chance, said.retry_after) * 1000 if rests else 0
         row = msgspec.structs.replace(row, due=now + round(wait) if rests else self._health.retry_at or now)
-        if now - row.first > 1000 * retry_for:
+        if self._patience.is_worn(row, now, rules):
             self._end(flight, msgspec.structs.replace(row, state=MessageState.GIVEN_UP), now)
         else:
             self.order.failed(flight, row, now)
             self._note(row)
         if self.held and not rests:
-            self._expire(now, 1000 * retry_for)
+            self._expire(now, rules)
 
     def _suspect_worn(self) -> None:
         """Take what failed often without an answer for the reason of that, now that something else was taken."""
@@ -234,18 +240,19 @@ class Courier:
             status=said.status,
             detail=said.detail,
         )
+        self._patience.failed(now, retry_at)
 
-    def _expire(self, now: int, patience: int) -> None:
+    def _expire(self, now: int, rules: Rules) -> None:
         """Give up what is too old, since nothing of it will be tried soon."""
-        old = now - patience
-        for row in [row for row in self.order.waiting.values() if (row.first or row.at) < old]:
+        waiting, untold = self.order.waiting.values(), self.order.untold.values()
+        for row in [row for row in waiting if self._patience.is_past(row.first or row.at, now, rules)]:
             if row.seq not in self.order.flying:
                 self.order.forget(row.seq)
                 self._answered.pop(row.seq, None)
                 self._note(
                     msgspec.structs.replace(row, state=MessageState.GIVEN_UP, at=now, detail=row.detail or _TOO_OLD)
                 )
-        for event in [event for event in self.order.untold.values() if event.at < old]:
+        for event in [event for event in untold if self._patience.is_past(event.at, now, rules)]:
             if event.seq not in self.order.flying:
                 self.order.forget(event.seq)
                 self._note(_given_up(self.endpoint.id, event, now))

@@ -11,10 +11,10 @@ LONGEST = 3600.0
 """The longest wait: for a message that was set aside, and for a Retry-After."""
 ANSWERED = 5
 """So often in a row a message is answered with a failure before it counts as the reason and is set aside."""
+HORIZON = round(1000 * 1.2 * LONGEST)
+"""Milliseconds: no wait is longer."""
 
 _ASIDE = 600.0
-_HORIZON = round(1000 * 1.2 * LONGEST)
-"""Milliseconds: no wait is longer."""
 
 
 def pause(failures: int, chance: float, retry_after: float | None) -> float:
@@ -32,7 +32,7 @@ def rest(answered: int, chance: float, retry_after: float | None) -> float:
 def left(due: int, now: int) -> int:
     """Return the ms until a time, both in Unix ms; 0 for one that lies further ahead than any wait: the clock was set back."""
     rest = max(0, due - now)
-    return rest if rest <= _HORIZON else 0
+    return rest if rest <= HORIZON else 0
 
 
 def _jittered(seconds: float, chance: float) -> float:

@@ -169,8 +169,7 @@ class Webhooks:
         elif self._couriers.get(courier.endpoint.id) is not courier:
             self._changes.note(courier.endpoint.id, _ended(flight.message, said, now))
         else:
-            retry_for = self._parts.settings.webhooks.retry_for
-            courier.said(flight, said, now, chance=self._parts.entropy(), retry_for=retry_for)
+            courier.said(flight, said, now, chance=self._parts.entropy(), rules=self._parts.settings.webhooks)
             if said.gone is not None:
                 await self._gone(courier.endpoint, said.gone)
         self._ring()
