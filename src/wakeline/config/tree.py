@@ -33,7 +33,7 @@ class Server(_Section, frozen=True):
     public_url: str = ""
     """How the world reaches us, if not by `listen`."""
     tls_certificate: str = ""
-    """PEM file; with `tls_key` the listener speaks TLS."""
+    """PEM file: certificate and chain; with `tls_key` the listener speaks TLS. A renewed one counts from the next reload on."""
     tls_key: str = ""
     """PEM file of the private key."""
     trusted_proxies: tuple[str, ...] = ()

@@ -59,10 +59,11 @@ class _Process:
         self._supervisor = supervisor
         self._reloader = Reloader(gateway.settings, read, self._apply)
         self._directory = Path(gateway.settings.server.data_dir)
+        self._doors: list[Listener] = []
 
     async def run(self, announce: Callable[[str], None]) -> int:
         """Serve, then drain."""
-        doors = self._bind()
+        doors = self._doors = self._bind()
         self._gateway.bound(doors[0].port)
         self._signals.install()
         chores: list[asyncio.Task[None]] = []
@@ -118,6 +119,8 @@ class _Process:
         _log.info(LogEvent.READY.value, address=address)
 
     def _apply(self, settings: Settings) -> None:
+        for door in self._doors:
+            door.apply(settings)
         self._gateway.apply(settings)
         logs.configure(settings.logs)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,7 +26,7 @@ from wakeline.service import admin_socket
 from wakeline.service.connections import BoundedConnection, sweep
 from wakeline.service.hot_connection import over
 from wakeline.service.http2_connection import Http2Connection
-from wakeline.service.server_tls import server_context
+from wakeline.service.server_tls import renew, server_context
 
 ADMIN_SCOPE = "wakeline.admin"
 """ASGI scope key that marks a connection of the administrator; nothing that comes over TCP bears it."""
@@ -80,9 +81,10 @@ def as_admin(app: ASGIApp) -> ASGIApp:
 class Listener:
     """A bound socket and the server behind it."""
 
-    def __init__(self, config: uvicorn.Config, bound: socket.socket) -> None:
+    def __init__(self, config: uvicorn.Config, bound: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         self._server = _Server(config)
         self._socket = bound
+        self._tls = tls
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -94,6 +96,11 @@ class Listener:
         """Serve from the next turn of the loop on; the task ends with `stop`, and sooner only if serving failed."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         return self._task
+
+    def apply(self, settings: Settings) -> None:
+        """Show the certificate that its file holds now to those who connect from now on. Raises ConfigError."""
+        if self._tls is not None:
+            renew(self._tls, "server", settings.server.tls_certificate, settings.server.tls_key)
 
     def sweep(self, now: float) -> None:
         """Hang up on those who have kept us waiting too long. `now` on the loop's clock."""
@@ -128,7 +135,7 @@ def public(app: ASGIApp, settings: Settings, hot: HotRoute | None = None) -> Lis
         forwarded_allow_ips=list(server.trusted_proxies),
         ssl_context_factory=None if context is None else lambda *_: context,
     )
-    return Listener(config, _bind(server.listen))
+    return Listener(config, _bind(server.listen), context)
 
 
 def admin(app: ASGIApp, settings: Settings, bound: socket.socket) -> Listener:

@@ -60,6 +60,17 @@ async def door(directory: Path) -> AsyncIterator[httpx2.AsyncClient]:
     await listener.stop()
 
 
+def certified(directory: Path, authority: trustme.CA) -> tuple[ssl.SSLContext, Server]:
+    """Write a certificate; returns what trusts it, and the settings of a listener that shows it."""
+    leaf = authority.issue_cert("127.0.0.1")
+    chain, key = directory / "cert.pem", directory / "key.pem"
+    leaf.private_key_pem.write_to_path(key)
+    leaf.cert_chain_pems[0].write_to_path(chain)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    return trust, Server(listen="127.0.0.1:0", tls_certificate=str(chain), tls_key=str(key))
+
+
 async def test_tcp_connections_are_not_the_administrators() -> None:
     async with serving(Settings(server=Server(listen="127.0.0.1:0"))) as listener, httpx2.AsyncClient() as client:
         answer = await client.get(f"http://127.0.0.1:{listener.port}/")
@@ -68,19 +79,40 @@ async def test_tcp_connections_are_not_the_administrators() -> None:
 
 
 async def test_the_listener_speaks_tls_if_it_has_a_certificate(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    leaf = authority.issue_cert("127.0.0.1")
-    leaf.private_key_pem.write_to_path(tmp_path / "key.pem")
-    leaf.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
-    server = Server(listen="127.0.0.1:0", tls_certificate=str(tmp_path / "cert.pem"), tls_key=str(tmp_path / "key.pem"))
+    trust, server = certified(tmp_path, trustme.CA())
     async with (
         serving(Settings(server=server)) as listener,
         httpx2.AsyncClient(verify=trust) as client,
     ):
         answer = await client.get(f"https://127.0.0.1:{listener.port}/")
     assert answer.json()["scheme"] == "https"
+
+
+async def test_a_renewed_certificate_is_shown_from_the_next_reload_on_and_ends_no_connection(tmp_path: Path) -> None:
+    first, server = certified(tmp_path, trustme.CA())
+    settings = Settings(server=server)
+    async with serving(settings) as listener, httpx2.AsyncClient(verify=first) as early:
+        url = f"https://127.0.0.1:{listener.port}/"
+        await early.get(url)
+        second, _ = certified(tmp_path, trustme.CA())
+
+        listener.apply(settings)
+
+        async with httpx2.AsyncClient(verify=second) as late:
+            assert (await late.get(url)).status_code == 200
+        assert (await early.get(url)).status_code == 200
+
+
+async def test_half_a_renewed_certificate_changes_nothing(tmp_path: Path) -> None:
+    trust, server = certified(tmp_path, trustme.CA())
+    settings = Settings(server=server)
+    async with serving(settings) as listener, httpx2.AsyncClient(verify=trust) as client:
+        trustme.CA().issue_cert("127.0.0.1").cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+
+        with pytest.raises(ConfigError, match=r"server\.tls_certificate"):
+            listener.apply(settings)
+
+        assert (await client.get(f"https://127.0.0.1:{listener.port}/")).status_code == 200
 
 
 @pytest.mark.parametrize(("trusted", "seen"), [(("127.0.0.1",), "203.0.113.9"), ((), "127.0.0.1")])
