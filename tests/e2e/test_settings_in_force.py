@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
@@ -36,7 +37,21 @@ def test_a_listener_with_a_certificate_speaks_tls_and_serves_on_uvloop(tmp_path:
     assert httpx2.get(f"{running.address}/readyz", verify=trust, trust_env=False).status_code == 200
     assert running.json("app", "list") == {"apps": []}
     assert running.events("service.uvloop_absent") == []
+
+    later = authority.issue_cert("127.0.0.1", not_after=datetime.now(UTC) + timedelta(days=7))
+    later.private_key_pem.write_to_path(tmp_path / "key.pem")
+    later.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    assert own_certificate(running)["status"] == "ok"
+    assert running.process is not None
+    running.process.send_signal(signal.SIGHUP)
+    until(lambda: own_certificate(running)["status"] == "warning" or None, "it shows the one that ends in a week")
     assert running.stop() == 0
+
+
+def own_certificate(running: Gateway) -> dict[str, str]:
+    """Return what the doctor says of the certificate that the listener shows."""
+    checks = json.loads(running.cli("doctor", "--json").stdout)["checks"]
+    return next(one for one in checks if one["name"] == "certificate of server")
 
 
 def test_requests_are_logged_only_if_asked_for_and_without_tokens(tmp_path: Path) -> None:

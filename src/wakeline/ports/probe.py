@@ -21,13 +21,16 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Probe(Protocol):
-    """Looks at places outside, behind the outbound guard."""
+    """Looks at places outside, behind the outbound guard, and at our own listeners."""
 
     async def https(self, host: str) -> str:
         """Connect to a host (`name`, or `name:port`; else port 443) and verify its certificate; returns the address that answered.
 
         Raises AddressRefused (a place we do not go to), ConnectFailed (no such name, no connection, a bad certificate).
         """
+
+    async def shown_until(self, host: str, port: int) -> int:
+        """Return when the certificate ends (Unix ms) that a listener of ours shows there. Raises ConnectFailed."""
 
 
 class ServiceProbe(Protocol):

@@ -1,4 +1,4 @@
-"""Whether a host answers over TLS, for the doctor: one connection that is closed as soon as its certificate was verified.
+"""Whether a host answers over TLS, for the doctor: one connection that is closed as soon as its certificate was seen.
 
 The host may be a stranger's word (a portal names itself), so the guard resolves, judges and pins its addresses as for any URL.
 """
@@ -9,8 +9,10 @@ import asyncio
 import ssl
 from contextlib import suppress
 
+from cryptography import x509
+
 from wakeline.model.errors import ConnectFailed
-from wakeline.transport.guard import Destination, Guard
+from wakeline.transport.guard import Guard
 from wakeline.transport.tls import ALPN_HTTP1, classify, shared_context
 
 _SECONDS = 4.0
@@ -33,21 +35,34 @@ class TlsProbe:
         for address in found.addresses:
             try:
                 async with asyncio.timeout(_SECONDS / len(found.addresses)):
-                    await _shake_hands(found, address, context)
+                    await _shake_hands(address, found.origin.port, context, found.origin.host)
             except (OSError, TimeoutError) as error:
                 failure = ConnectFailed(f"{found.origin}: {_cause(error)}")
             else:
                 return address
         raise failure
 
+    async def shown_until(self, host: str, port: int) -> int:
+        """Connect, look, close; whether others would trust the certificate is not judged here. Raises ConnectFailed."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # we look at our own listener, and send it nothing
+        try:
+            async with asyncio.timeout(_SECONDS):
+                shown = await _shake_hands(host, port, context)
+        except (OSError, TimeoutError) as error:
+            raise ConnectFailed(f"{host}:{port}: {_cause(error)}") from None
+        return int(x509.load_der_x509_certificate(shown).not_valid_after_utc.timestamp() * 1000)
 
-async def _shake_hands(found: Destination, address: str, context: ssl.SSLContext) -> None:
-    _, writer = await asyncio.open_connection(
-        address, found.origin.port, ssl=context, server_hostname=found.origin.host
-    )
+
+async def _shake_hands(address: str, port: int, context: ssl.SSLContext, name: str | None = None) -> bytes:
+    """Connect and close; returns the certificate that was shown (DER)."""
+    _, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname=name or address)
+    shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()
     with suppress(OSError):  # how the other end takes leave is nothing to the doctor
         await writer.wait_closed()
+    return shown
 
 
 def _cause(error: OSError) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -88,3 +89,16 @@ async def test_what_is_no_host_is_refused_before_anything_is_resolved(host: str)
     with pytest.raises(AddressRefused):
         await TlsProbe(Guard(resolve=resolve, allow_private=True)).https(host)
     assert asked == []
+
+
+async def test_when_the_certificate_of_a_listener_ends_is_read_whoever_issued_it(port: int) -> None:
+    blind = TlsProbe(Guard(resolve=_resolve))
+
+    assert await blind.shown_until("127.0.0.1", port) > time.time() * 1000
+
+
+async def test_a_listener_that_does_not_speak_tls_shows_none(probe: TlsProbe) -> None:
+    silent = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    async with silent:
+        with pytest.raises(ConnectFailed, match=r"127\.0\.0\.1"):
+            await probe.shown_until("127.0.0.1", silent.sockets[0].getsockname()[1])

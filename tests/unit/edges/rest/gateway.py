@@ -15,7 +15,7 @@ from wakeline.edges.rest import RestApp, RestPorts, build
 from wakeline.edges.rest.auth import new_key
 from wakeline.edges.rest.ports import ConnectedParts, SipParts
 from wakeline.model.credential import Credential, CredentialKind, CredentialSecret
-from wakeline.model.errors import TransportError
+from wakeline.model.errors import ConnectFailed, TransportError
 from wakeline.model.key import ApiKey, Scope
 from wakeline.model.route import Environment, ProviderKind
 from wakeline.observe.health import Health, Phase
@@ -64,6 +64,7 @@ class Outlook:
         self.ahead: int | None = None
         self.failures: dict[str, TransportError] = {}
         self.silent: set[str] = set()
+        self.ends: dict[tuple[str, int], int] = {}
 
     async def service(self, provider: ProviderKind, url: str) -> Answered:
         self.services.append((provider, url))
@@ -81,6 +82,11 @@ class Outlook:
         if host in self.failures:
             raise self.failures[host]
         return "192.0.2.7"
+
+    async def shown_until(self, host: str, port: int) -> int:
+        if (host, port) not in self.ends:
+            raise ConnectFailed(f"{host}:{port}: no connection")
+        return self.ends[host, port]
 
 
 class Gateway:
