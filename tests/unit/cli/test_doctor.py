@@ -103,6 +103,7 @@ def test_an_installation_that_serves_no_portal_is_well(shell: Shell) -> None:
         "clock": "skipped",
         "backup": "warning",
         "public_url": "skipped",
+        "certificates": "skipped",
         "webhooks": "skipped",
         "apps": "skipped",
         "routes": "skipped",
