@@ -4,6 +4,8 @@ Rules (Bitrix24: "event.bind", "Offline events"): only applications bind events;
 An event is bound twice: posted to our address as it happens, and queued on the portal under our connector's name, so that what was
 missed can be fetched. Nobody wants to hear of a call hours later, so events of calls are not queued. Queueing takes an
 administrator's tokens; without them lists by date find what was missed.
+Where events are queued, the notice that there are some is bound too, in the name of whoever installed us: it is one of the few
+posts that bear a refresh token, and so it brings an installation back whose own was lost (a pair whose answer never came).
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ import structlog
 
 from wakeline.connectors.bitrix24.client import PortalClient
 from wakeline.connectors.bitrix24.connections import Connections
-from wakeline.connectors.bitrix24.kinds import CALL_EVENTS, KINDS, Change
-from wakeline.model.bitrix24.installation import Installation, WebhookAccess
+from wakeline.connectors.bitrix24.kinds import CALL_EVENTS, KINDS, Change, number_of
+from wakeline.model.bitrix24.installation import ApplicationAccess, Installation, WebhookAccess
 from wakeline.model.bitrix24.rule import Rule
 from wakeline.model.errors import InvalidRequest
 from wakeline.ports.bitrix24_connector import Rules
@@ -29,24 +31,27 @@ EVENTS_PATH = "/bitrix24/events/"
 ANY = "*"
 """The event of a rule for every one."""
 _GOODBYE = "ONAPPUNINSTALL"
+_NOTICE = "ONOFFLINEEVENT"
+_NOTICED_EVERY = 60
+"""Seconds between two notices, at least."""
 # What the portal says of the application and its queue, not of what people do.
-_OF_ITSELF = frozenset(
-    {"ONAPPINSTALL", "ONAPPUPDATE", "ONAPPTEST", "ONAPPPAYMENT", "ONOFFLINEEVENT", "ONAPPMETHODCONFIRM"}
-)
+_OF_ITSELF = frozenset({"ONAPPINSTALL", "ONAPPUPDATE", "ONAPPTEST", "ONAPPPAYMENT", _NOTICE, "ONAPPMETHODCONFIRM"})
 _BOUND_ALREADY = "already binded"
 
 _log = structlog.get_logger()
 
 
 class Binding(msgspec.Struct, frozen=True):
-    """One event: posted to `handler`, or queued if that is empty."""
+    """One event: posted to `handler`, or queued if that is empty. `user`: whose tokens a notice bears; 0: does not matter."""
 
     event: str
     handler: str = ""
+    user: int = 0
 
     def bind(self) -> Call:
         """Return the call that binds it."""
-        return "event.bind", {"event": self.event, **self._how()}
+        options = {"options": {"minTimeout": _NOTICED_EVERY}} if self.event == _NOTICE else {}
+        return "event.bind", {"event": self.event, **self._how(), **options}
 
     def unbind(self) -> Call:
         """Return the call that takes it back."""
@@ -54,7 +59,7 @@ class Binding(msgspec.Struct, frozen=True):
 
     def _how(self) -> dict[str, object]:
         if self.handler:
-            return {"handler": self.handler}
+            return {"handler": self.handler} | ({"auth_type": self.user} if self.user else {})
         return {"event_type": "offline", "auth_connector": CONNECTOR}
 
 
@@ -75,12 +80,14 @@ async def bind(connections: Connections, rules: Rules, installation: Installatio
     client = connections.of(installation.id)
     handler = handler_address(connections, installation)
     wanted = await _wanted(client, rules, installation)
-    want = {Binding(event, handler) for event in wanted} | {Binding(event) for event in wanted if _queued(event)}
+    queued = {Binding(event) for event in wanted if _queued(event)}
+    want = {Binding(event, handler) for event in wanted} | queued | _notice(installation, handler, wished=bool(queued))
     have = set(_ours((await client.call("event.get")).result, installation))
     made = await _change(client, have - want, want - have)
     bound = (have & want) | made
     await _note_queue(connections, installation, queued=any(not one.handler for one in bound))
-    return Bound(tuple(sorted(one.event for one in bound if one.handler)), bool(made))
+    posted = sorted(one.event for one in bound if one.handler and one.event != _NOTICE)
+    return Bound(tuple(posted), any(one.event != _NOTICE for one in made))
 
 
 def handler_address(connections: Connections, installation: Installation) -> str:
@@ -112,6 +119,13 @@ def events_of(rules: Iterable[Rule], installation: Installation) -> Iterator[str
             yield from (kind.event(change) for change in (Change.ADD, Change.UPDATE, Change.DELETE))
 
 
+def _notice(installation: Installation, handler: str, *, wished: bool) -> set[Binding]:
+    """Return the binding of the notice; without a user its tokens would be those of whoever changed something."""
+    access = installation.access
+    tokens = access.tokens if isinstance(access, ApplicationAccess) else None
+    return {Binding(_NOTICE, handler, tokens.user)} if wished and tokens is not None and tokens.user else set()
+
+
 def _queued(event: str) -> bool:
     return event != _GOODBYE and event not in CALL_EVENTS
 
@@ -119,10 +133,11 @@ def _queued(event: str) -> bool:
 def _ours(result: object, installation: Installation) -> Iterator[Binding]:
     """Yield what `event.get` names that we bound, also at an address that we had before."""
     for row in by_key(result).values():
-        said = {name: value for name, value in by_key(row).items() if isinstance(value, str)}
+        named = by_key(row)
+        said = {name: value for name, value in named.items() if isinstance(value, str)}
         event, handler = said.get("event", "").upper(), said.get("handler", "")
         if handler.endswith(f"{EVENTS_PATH}{installation.name}"):
-            yield Binding(event, handler)
+            yield Binding(event, handler, number_of(named.get("auth_type")) if event == _NOTICE else 0)
         elif not handler and said.get("connector_id") == CONNECTOR:
             yield Binding(event)
 

@@ -44,10 +44,13 @@ async def test_events_of_rules_are_posted_and_queued(world: Connected) -> None:
         ("ONAPPUNINSTALL", handler, ""),
         ("ONCRMDEALUPDATE", handler, ""),
         ("ONTASKADD", handler, ""),
+        ("ONOFFLINEEVENT", handler, ""),
         ("ONCRMDEALUPDATE", "", "wakeline"),
         ("ONTASKADD", "", "wakeline"),
     }
     assert world.kept(installation).offline
+    (notice,) = [one for one in world.portal.bindings if one.event == "ONOFFLINEEVENT"]
+    assert (notice.user, notice.min_timeout_s) == (world.access(installation).user, 60)
 
 
 async def test_bound_twice_is_bound_once_and_what_no_rule_wants_is_taken_back(world: Connected) -> None:

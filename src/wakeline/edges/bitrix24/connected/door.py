@@ -33,6 +33,7 @@ LONGEST = 256 * 1024
 _EVENTS, _OAUTH = "events", "oauth"
 _INSTALLED = frozenset({"ONAPPINSTALL", "ONAPPUPDATE"})
 _REMOVED = "ONAPPUNINSTALL"
+_NOTICE = "ONOFFLINEEVENT"
 _TAKEN = b'{"result":true}'
 _HEADERS = {
     "content-type": "application/json; charset=utf-8",
@@ -106,6 +107,8 @@ class ConnectedDoor:
             raise Unproven("The application token is not that of the portal that is connected here", LEARN_ANEW)
         elif event.event == _REMOVED and is_application:
             await self._installing.removed(installation.id)
+        elif event.event == _NOTICE and is_application:
+            await self._installing.noticed(installation.id, event.auth)
         else:
             await self._events.take(installation, event)
 

@@ -6,7 +6,9 @@ stays in force against what is only new:
 - a portal's id never changes, and a portal that is not yet known by id has to answer where the operator said it would;
 - the application token of an active installation never changes: where a removal was missed, the operator has it forgotten;
 - tokens of an active installation that work are only replaced by those of the same user that may do more: an employee who opened
-  the application in the portal has tokens too, and a post that comes once more has some that were spent meanwhile.
+  the application in the portal has tokens too, and a post that comes once more has some that were spent meanwhile;
+- tokens that are refused for good are replaced by whatever the portal posts with a refresh token: an installation, or the notice
+  that its queue has something. So an answer of the OAuth host that was lost, and the new pair with it, is mended by the next event.
 Source: Bitrix24 REST, "Application installation", "Security in handlers".
 """
 
@@ -64,6 +66,16 @@ class Installing:
                 latest = msgspec.structs.replace(self._known(number), application_token=auth.application_token)
                 await self._ports.installations.change(latest)
         await self._bind(number)
+
+    async def noticed(self, number: int, auth: Auth) -> None:
+        """Take the tokens of a notice about the portal's queue if those that we had, of the same user, are good for nothing.
+
+        Raises as `posted`.
+        """
+        known, _ = self._application(number)
+        old = _tokens(known)
+        if known.state is InstallationState.DEAD and auth.refresh and old is not None and old.user in (0, auth.user):
+            await self.posted(number, auth)
 
     async def redeemed(self, number: int, code: str, server: str) -> None:
         """Take the tokens that a code is good for, which an administrator brought. Raises as `posted`.
