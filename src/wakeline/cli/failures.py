@@ -65,9 +65,14 @@ def of_answer(status: int, body: bytes) -> Failure:
         code=problem.code,
         cause=problem.detail or problem.title,
         fix=problem.fix,
-        errors=tuple(f"{field.pointer}: {field.detail}" for field in problem.errors if field.detail != problem.detail),
+        errors=tuple(f"{field.pointer}: {field.detail}" for field in problem.errors if _tells_more(field, problem)),
         exit_code=_exit_code(problem.code, status),
     )
+
+
+def _tells_more(field: FieldProblem, problem: ProblemDocument) -> bool:
+    """Tell whether the cause does not say already what is wrong, and with which field."""
+    return field.detail != problem.detail or field.pointer.rpartition("/")[2] not in problem.detail
 
 
 def _exit_code(code: str, status: int) -> int:

@@ -44,7 +44,7 @@ def test_a_problem_is_cause_fix_and_fields() -> None:
         "title": "T",
         "detail": "two fields are wrong",
         "fix": "Repair them.",
-        "errors": [{"pointer": "/ttl", "detail": "is negative"}, {"pointer": "/to", "detail": "two fields are wrong"}],
+        "errors": [{"pointer": "/ttl", "detail": "is negative"}],
     }
     failure = failures.of_answer(422, json.dumps(problem).encode())
     assert (failure.cause, failure.fix, failure.errors) == (
@@ -52,6 +52,16 @@ def test_a_problem_is_cause_fix_and_fields() -> None:
         "Repair them.",
         ("/ttl: is negative",),
     )
+
+
+@pytest.mark.parametrize(
+    ("detail", "errors"),
+    [("expected `int` >= 1", ("/user: expected `int` >= 1",)), ("there is no field 'user' here", ())],
+)
+def test_a_cause_that_does_not_name_its_field_is_followed_by_it(detail: str, errors: tuple[str, ...]) -> None:
+    problem = {"code": "invalid", "detail": detail, "errors": [{"pointer": "/user", "detail": detail}]}
+    failure = failures.of_answer(422, json.dumps(problem).encode())
+    assert (failure.cause, failure.errors) == (detail, errors)
 
 
 def test_an_answer_that_is_no_problem_document_says_its_status() -> None:
