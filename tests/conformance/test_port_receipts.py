@@ -159,6 +159,34 @@ class TestADeliveryThatWasAccepted:
 
         assert (heard.target, heard.state, heard.fresh) == (second, _D.ACKNOWLEDGED, True)
 
+    @pytest.mark.parametrize("settled", [True, False])
+    async def test_is_found_behind_the_token_that_its_device_had_before(self, store: Store, *, settled: bool) -> None:
+        device = await some_device(store)
+        route = await some_route(store)
+        await store.acceptance.accept([admission(10, job(10, route.id, [target(device)]))])
+        jobs = await lease(store, route.id)
+        if settled:
+            await store.queue.settle(accepted(*jobs))
+        await store.devices.put([claim(await some_app(store), tokens=("bb",), at=LATER)])
+
+        (heard,) = await note(store, receipt(device))
+        if not settled:
+            await store.queue.settle(accepted(*jobs))
+
+        assert (heard.target, heard.state, heard.fresh) == (target(device), _D.ACKNOWLEDGED, True)
+        assert (await store.ledger.counts(10, LATER)).acknowledged == 1
+        (event,) = await told(store)
+        assert (event.data.device, event.data.kind) == ("phone", "apns")
+
+    async def test_is_not_found_behind_a_token_that_moved_to_another_device(self, store: Store) -> None:
+        device, app = await some_device(store), await some_app(store)
+        await sent(store, device)
+        await store.devices.put([claim(app, "tablet", tokens=("aa",), at=LATER)])
+
+        (heard,) = await note(store, receipt(device))
+
+        assert heard.state is None
+
     @pytest.mark.parametrize("ended", [_D.FAILED, _D.EXPIRED, _D.SUPERSEDED, _D.SKIPPED])
     async def test_is_about_the_token_by_which_it_may_have_come(self, store: Store, ended: DeliveryState) -> None:
         app = await some_app(store)
@@ -649,6 +677,17 @@ class TestInbox:
         assert again.device.id == phone.id
         assert again.device.held_since == NOW + 1
         assert await self.keys(store, phone) == []
+
+    async def test_goes_on_when_the_device_registers_another_token(self, store: Store) -> None:
+        app, phone = await some_app(store), await some_device(store)
+        await sent(store, phone, key=10)
+        (again,) = await store.devices.put([claim(app, tokens=("bb",), at=NOW + 1)])
+        await sent(store, again.device, key=11)
+
+        assert await self.keys(store, phone) == [10, 11]
+
+        await note(store, receipt(phone, key=10))
+        assert await self.keys(store, phone) == [11]
 
     async def test_shows_nobody_what_was_for_who_was_erased(self, store: Store) -> None:
         app = await some_app(store)

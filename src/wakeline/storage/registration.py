@@ -16,6 +16,12 @@ from wakeline.storage.imported import Taken, Token, narrowed
 
 DAY = 86_400_000
 
+REPLACED = "not registered any more"
+"""Why a target left its device, as history says it: the app registered without it."""
+
+FORMER = 5
+"""Tokens of which a device may still speak though it has registered others since: of pushes that were under way to them."""
+
 
 class Plan(NamedTuple):
     """What to write. `gone` leave the device for good; of `taken` the old row goes unless `device` still names its id."""

@@ -19,6 +19,7 @@ from wakeline.model.device import (
 )
 from wakeline.model.errors import NotFound
 from wakeline.ports import DevicePage, StalePage, StaleTarget, Sweep, VoipPlace
+from wakeline.storage.registration import FORMER, REPLACED
 from wakeline.storage.rows import FORGOTTEN, Whose
 from wakeline.storage.silence import Phone
 
@@ -62,6 +63,14 @@ class MemoryDeviceLookups:
         """Return a device's targets."""
         known = self._devices.get(device)
         return sorted(target.id for target in known.targets) if known is not None else []
+
+    def former_targets(self, device: int) -> dict[int, Whose]:
+        """Return the last targets that a device has registered no more."""
+        known = self._devices.get(device)
+        if known is None:
+            return {}
+        gone = [one for owner, one in reversed(self._history) if owner == device and one.reason == REPLACED]
+        return {one.target: Whose(device, known.device_id, one.kind.value) for one in gone[:FORMER]}
 
     async def get(self, app: int, device_id: str) -> Device | None:
         """Return a device with all its targets."""

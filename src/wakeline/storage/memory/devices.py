@@ -62,7 +62,7 @@ class MemoryDevices(MemoryDeviceLookups):
         device = plan.device
         moved: list[Moved] = []
         for target in plan.gone:
-            self._drop_target(target.id, "not registered any more", at)
+            self._drop_target(target.id, registration.REPLACED, at)
         for taken in plan.taken:
             self._drop_target(taken.target.id, "moved", at)
         if plan.created:

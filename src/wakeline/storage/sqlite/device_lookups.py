@@ -12,6 +12,7 @@ import msgspec
 from wakeline.model.device import Candidate, Crowd, Device, Recipient, TargetChange, TargetKind, TargetState
 from wakeline.model.route import Environment
 from wakeline.ports import DevicePage, StalePage, StaleTarget, Sweep, VoipPlace
+from wakeline.storage.registration import FORMER, REPLACED
 from wakeline.storage.rows import Whose
 from wakeline.storage.silence import Phone
 from wakeline.storage.sqlite import device_forms
@@ -107,6 +108,11 @@ class DeviceLookups:
     def targets_of_device(self, device: int) -> list[int]:
         """Return a device's targets, for the ledger."""
         return [row[0] for row in self._reader.all(_SQL["targets_of_device"], (device,))]
+
+    def former_targets(self, device: int) -> dict[int, Whose]:
+        """Return the last targets that a device has registered no more."""
+        rows = self._reader.all(_SQL["former_targets"], (device, REPLACED, FORMER))
+        return {row[0]: Whose(row[1], row[2], row[3]) for row in rows}
 
     async def find(
         self,

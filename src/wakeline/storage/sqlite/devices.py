@@ -144,7 +144,7 @@ class SqliteDevices(DeviceLookups):
         if current is not None or plan.taken:
             self._changes(tx)
         number = self._write_device(tx, device, current)
-        self._drop(tx, [(number, target, "not registered any more") for target in plan.gone], at)
+        self._drop(tx, [(number, target, registration.REPLACED) for target in plan.gone], at)
         kept = {target.id for target in device.targets}
         moved = [taken for taken in plan.taken if taken.target.id not in kept]
         self._drop(tx, [(taken.owner.id, taken.target, "moved") for taken in moved], at)
