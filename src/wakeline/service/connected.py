@@ -21,8 +21,8 @@ from wakeline.transport.http import GuardedClient
 LONGEST_ANSWER = 8 * 1024 * 1024
 """Bytes of an answer: a batch of pages is some megabytes."""
 
-_MOST_CONNECTIONS = 128
-"""The connector takes four at a portal, so that dozens that hang keep nobody else waiting."""
+_MOST_CONNECTIONS = 256
+"""The connector takes four at a portal, and one at a portal that hangs, so that hundreds of these keep nobody else waiting."""
 
 
 class Connected:

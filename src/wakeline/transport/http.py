@@ -88,8 +88,9 @@ class GuardedClient:
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> HttpAnswer:
         """POST `body`; the answer as it is, redirects included; `timeout` in seconds covers everything.
 
-        Raises AddressRefused (the guard), ConnectFailed (no connection, or its TLS failed), TimedOut, and
-        TransportError (the connection broke, the answer breaks HTTP or is longer than `max_answer`).
+        Raises AddressRefused (the guard), ConnectFailed (no connection, or its TLS failed; or for half of the time others
+        had all the connections that there may be: nothing was written), TimedOut, and TransportError (the connection broke,
+        the answer breaks HTTP or is longer than `max_answer`).
         """
         return await self._request("POST", url, body, headers, timeout)
 
@@ -107,6 +108,8 @@ class GuardedClient:
                 if self._proxied:
                     await self._judge_for_proxy(origin)
                 return await self._exchange(method, origin, target, body, headers, timeout)
+        except httpcore2.PoolTimeout as error:
+            raise ConnectFailed(f"{origin}: others had all connections for {timeout / 2:g} s") from error
         except httpcore2.ConnectTimeout as error:
             raise ConnectFailed(f"{origin}: no connection within {min(timeout, _CONNECT_SECONDS):g} s") from error
         except (TimeoutError, httpcore2.TimeoutException) as error:
@@ -125,7 +128,8 @@ class GuardedClient:
         url = httpcore2.URL(
             scheme=origin.scheme, host=origin.bracketed, port=origin.port, target=target.encode("ascii")
         )
-        extensions = {"timeout": {"connect": min(limit, _CONNECT_SECONDS)}, "sni_hostname": origin.host}
+        limits = {"pool": limit / 2, "connect": min(limit, _CONNECT_SECONDS)}
+        extensions = {"timeout": limits, "sni_hostname": origin.host}
         async with self._pool.stream(
             method,
             url,

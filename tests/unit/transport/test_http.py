@@ -238,6 +238,25 @@ async def test_a_silent_server_times_out(authority: trustme.CA, ca_file: str) ->
             await post(client, server.port, timeout=0.2)
 
 
+async def test_who_finds_all_connections_taken_knows_that_nothing_was_written(
+    authority: trustme.CA, ca_file: str
+) -> None:
+    async with (
+        running(b"", tls_for(authority, NAME)) as silent,
+        running(OK, tls_for(authority, NAME)) as other,
+        GuardedClient(guard(), ca_file=ca_file, max_connections=1) as client,
+    ):
+        hanging = asyncio.create_task(post(client, silent.port, timeout=60))
+        while not silent.requests:  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.005)
+        with pytest.raises(ConnectFailed, match="all connections"):
+            await post(client, other.port, timeout=0.2)
+        hanging.cancel()
+        await asyncio.gather(hanging, return_exceptions=True)
+        assert (await post(client, other.port)).status == 200
+    assert len(other.requests) == 1
+
+
 async def test_a_resolver_that_hangs_times_out() -> None:
     async def resolve(host: str, port: int) -> Sequence[str]:
         await asyncio.Event().wait()

@@ -2,6 +2,7 @@
 
 What failed on the way is an error that says when to try again. A 503 is waited for here, with everybody else who asks this portal;
 a method that is blocked for its running time (429) is not asked again before the time that the portal named.
+A portal that does not answer is asked one thing at a time until it does: all portals share the connections that there are.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class Line:
         self._clock = clock
         self._bucket = Bucket()
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._single = asyncio.Lock()
+        self._hangs = False
         self._failures = 0
         self._blocked: dict[Hashable, int] = {}
 
@@ -85,9 +88,17 @@ class Line:
             await self._clock.sleep(wait)
             wait = self._bucket.resting(self._clock.monotonic())
         async with self._slots:
-            return await self._posted(ask)
+            if not self._hangs:
+                return await self._posted(ask)
+            async with self._single:
+                return await self._posted(ask)
 
     async def _posted(self, ask: Ask) -> HttpAnswer:
+        answer = await self._answer(ask)
+        self._hangs = False
+        return answer
+
+    async def _answer(self, ask: Ask) -> HttpAnswer:
         try:
             return await self._http.post(ask.url, ask.body, _JSON, timeout=TIMEOUT)
         except (ConnectFailed, AddressRefused, TimedOut) as error:
@@ -103,6 +114,7 @@ class Line:
 
     def _failed(self, error: TransportError) -> PortalUnreachable:
         self._failures += 1
+        self._hangs = self._hangs or isinstance(error, TimedOut)
         doubtful = not isinstance(error, ConnectFailed | AddressRefused)
         return PortalUnreachable(error.detail, retry_after=self.retry_after(), doubtful=doubtful, fix=error.fix)
 

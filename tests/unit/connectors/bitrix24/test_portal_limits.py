@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 
 from connected_portal import Connected
+from stories.clock import FakeClock
 from wakeline.connectors.bitrix24.bucket import BURST, SPARE, Bucket
-from wakeline.model.errors import PortalUnreachable
+from wakeline.connectors.bitrix24.line import Ask, Line
+from wakeline.model.errors import PortalUnreachable, TimedOut
+from wakeline.ports import HttpAnswer
 from wakeline.simulator.script import ScriptedAnswer
 
 pytestmark = pytest.mark.anyio
@@ -108,6 +112,54 @@ async def test_a_block_without_end_ends(world: Connected) -> None:
         await client.call("profile")
 
     assert unreachable.value.retry_after == 900
+
+
+class _Hung:
+    """An HTTP client whose portal does not answer until it is told to; counts who asks it at once."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self.answers = False
+        self.arrived = asyncio.Event()
+        self.released = asyncio.Event()
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> HttpAnswer:
+        self.under_way += 1
+        self.arrived.set()
+        try:
+            await self.released.wait()
+        finally:
+            self.under_way -= 1
+        if not self.answers:
+            raise TimedOut(f"no answer within {timeout:g} s")
+        return HttpAnswer(status=200, headers={"content-type": "application/json"}, body=b'{"result": true}')
+
+    async def get(self, url: str, headers: Mapping[str, str], *, timeout: float) -> HttpAnswer:
+        raise AssertionError(url)
+
+    async def asked_by(self, line: Line, many: int) -> int:
+        """Have that many ask, and then all end; return how many were under way at once."""
+        self.released.clear()
+        self.arrived.clear()
+        asking = [asyncio.create_task(line.ask(Ask(url="https://p/", body=b"", work=""))) for _ in range(many)]
+        await self.arrived.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        under_way = self.under_way
+        self.released.set()
+        await asyncio.gather(*asking, return_exceptions=True)
+        return under_way
+
+
+async def test_a_portal_that_hangs_is_asked_one_thing_at_a_time_until_it_answers() -> None:
+    portal = _Hung()
+    line = Line(portal, FakeClock())
+    assert await portal.asked_by(line, 6) == 4
+
+    assert await portal.asked_by(line, 6) == 1
+    portal.answers = True
+    assert await portal.asked_by(line, 6) == 1
+    assert await portal.asked_by(line, 6) == 4
 
 
 def test_the_bucket_lets_the_burst_through_and_then_two_a_second() -> None:
