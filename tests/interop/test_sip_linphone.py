@@ -47,7 +47,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory, fake: Simulator, authority: P
     with gateway(tmp_path_factory.mktemp("edge"), pointing_at(fake) + SETTINGS + tls) as running:
         furnish(running, fake)
         with running.client() as operator:
-            for user in ("bob", "alice"):
+            for user in ("bob", "ben", "alice"):
                 operator.put(f"/v1/sip/users/{user}@example.org", json={"password": PASSWORD}).raise_for_status()
         yield running
 
@@ -89,18 +89,21 @@ def test_messages_wait_for_a_sleeping_phone_over_a_kill_and_arrive_once_in_their
     edge: Gateway, fake: Simulator, tmp_path: Path
 ) -> None:
     uuid = "22222222-2222-3333-4444-555555555555"
-    phone = Phone(tmp_path / "phone", ports(edge)["udp"], "udp", PUSH.replace("Bob", "Ben"), uuid=uuid)
+    push = PUSH.replace("Bob", "Ben")
+    phone = Phone(tmp_path / "phone", ports(edge)["udp"], "udp", push, user="ben", uuid=uuid)
     registered(phone)
 
-    caller = Caller(tmp_path / "caller", ports(edge)["udp"], "message", more=("-m", "10", "-r", "10"))
+    # One after the other: what is under way at the same time has no order.
+    more = ("-m", "5", "-l", "1", "-r", "10")
+    caller = Caller(tmp_path / "caller", ports(edge)["udp"], "message", more=more, to="ben")
     assert caller.succeeded(), caller.messages
     edge.kill()
     edge.start()
     phone.turn_to(ports(edge)["udp"])
     try:
         phone.wake()
-        until(lambda: "message 10 of Alice" in phone.texts(r"message \d+ of Alice"), "the last one is there")
+        until(lambda: "message 5 of Alice" in phone.texts(r"message \d+ of Alice"), "the last one is there")
     finally:
         phone.sleep()
 
-    assert phone.texts(r"message \d+ of Alice") == [f"message {number} of Alice" for number in range(1, 11)]
+    assert phone.texts(r"message \d+ of Alice") == [f"message {number} of Alice" for number in range(1, 6)]

@@ -6,17 +6,20 @@ import csv
 import json
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from acme import furnish
 from interop.sip.programs import Caller, needs_sipp
-from processes import Gateway, gateway, pointing_at, simulator
+from processes import Gateway, gateway, pointing_at, simulator, until
 
 pytestmark = [pytest.mark.interop, needs_sipp]
 
 SETTINGS = '[sip]\nlisten = ["udp:127.0.0.1:0"]\ndomains = ["example.org"]\nauth = "none"\n'
+A_WHILE = 5.0
+"""Seconds in which a phone that is awake rings, on average; a quiet machine takes milliseconds."""
 FULL = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
@@ -66,24 +69,39 @@ def counting(directory: Path, scenario: str, calls: int, rate: int) -> tuple[str
 def test_phones_register(edge: Gateway, tmp_path: Path, phones: int, rate: int) -> None:
     caller = Caller(tmp_path, port(edge), "register", more=counting(tmp_path, "register", phones, rate))
 
-    assert caller.succeeded(60)
+    assert caller.succeeded()
     assert figures(tmp_path, "register") == (phones, 0, 0)
 
 
 @pytest.mark.parametrize(("calls", "rate"), [(150, 75), pytest.param(4_500, 150, marks=FULL)])
 def test_calls_go_through(edge: Gateway, tmp_path: Path, calls: int, rate: int) -> None:
-    bob = free_port()
-    answering = Caller(tmp_path, port(edge), "answering", more=("-p", str(bob)))
+    answering, bob = listening(tmp_path, port(edge))
     try:
         assert Caller(tmp_path, port(edge), "plain", more=("-m", "1", "-key", "bob_port", str(bob))).succeeded()
         caller = Caller(tmp_path, port(edge), "short", more=counting(tmp_path, "short", calls, rate))
-        assert caller.succeeded(90)
+        assert caller.succeeded()
     finally:
         answering.process.terminate()
         answering.process.wait(10)
 
     assert figures(tmp_path, "short") == (calls, 0, 0)
-    assert seconds_to_ring(tmp_path) < 1
+    assert seconds_to_ring(tmp_path) < A_WHILE
+
+
+def listening(directory: Path, edge_port: int) -> tuple[Caller, int]:
+    """Start Bob's phone; returns it and its port once it listens. A port that somebody else takes first is given up."""
+    for _ in range(5):
+        bob = free_port()
+        answering = Caller(directory, edge_port, "answering", more=("-p", str(bob)))
+        if until(partial(_listens, answering, bob), "the phone listens or has ended") == "listens":
+            return answering, bob
+    raise AssertionError("the phone finds no port")
+
+
+def _listens(answering: Caller, number: int) -> str | None:
+    if answering.process.poll() is not None:
+        return "ended"
+    return "listens" if f" 0100007F:{number:04X} " in Path("/proc/net/udp").read_text() else None
 
 
 def free_port() -> int:

@@ -23,8 +23,8 @@ USERS = ("alice", "bob", "never", "dead", "early", "late", "rung", "shy", "meanw
 ONE = ("-m", "1")
 CALLS_A_MINUTE = 6
 """How many pushes for calls a user gets in a minute, unless the settings say otherwise."""
-WAITS = 8
-"""Seconds for which a call waits for a phone to wake."""
+WAITS = 30
+"""Seconds for which a call waits for a phone to wake: a real one takes several to start on a busy machine."""
 SETTINGS = '[sip]\nlisten = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]\ndomains = ["example.org"]\n'
 SETTINGS += f'call_fork_timeout = {WAITS}\ndigest_algorithms = ["MD5", "SHA-256"]\n'
 
@@ -111,7 +111,7 @@ def test_a_phone_that_does_not_wake_is_480_when_the_time_is_up_and_its_pushes_ca
     assert caller.succeeded(), caller.messages
     assert len(fake.requests(sleeper.prid)) == CALLS_A_MINUTE
 
-    assert caller.statuses().count(480) >= 30  # on a busy machine an ACK comes late, and the answer is repeated
+    assert caller.statuses().count(480) == 30
     assert min(durations(caller)) >= WAITS  # a push for one call wakes the phone for all of them
 
 
@@ -133,7 +133,7 @@ def test_who_proves_nothing_wakes_nobody_and_a_flood_of_it_is_answered_once_each
     flood = alice(edge, tmp_path, "stranger", (407,), "shy", more=("-m", "400", "-r", "800", "-l", "400"))
     asleep(edge, tmp_path, "meanwhile")
     assert flood.succeeded(), flood.messages
-    assert flood.statuses() == [407] * 400
+    assert [one.split(" ", 2)[1] for one in flood.received()] == ["407"] * 400
     assert fake.requests(sleeper.prid) == []
 
 
@@ -189,7 +189,7 @@ def test_an_iphone_woken_for_a_call_that_is_over_is_shown_it(edge: Gateway, fake
     registered(phone)
     caller = alice(edge, tmp_path, "give_up", (110,), "late")
     assert caller.succeeded(), caller.messages
-    assert len(fake.requests(token)) == 1
+    assert len(until(lambda: fake.requests(token), "the phone is woken")) == 1
     phone.wake()
     try:
         until(lambda: phone.received("CANCEL") > 0, "it hears that the call is over")
@@ -225,7 +225,7 @@ def test_the_first_phone_that_answers_has_the_call_and_the_other_one_stops(
         # Not before the call is there: a phone that has just registered by itself would wait for the next push.
         until(lambda: fake.requests(f"bothrings{'A' * 60}:APA91b") or None, "it is woken")
         rings.wake()
-        until(lambda: rings.said("180 Ringing") > 0, "it rings", WAITS)
+        until(lambda: rings.said("180 Ringing") > 0, "it rings")
         answers.wake()
         assert caller.succeeded(), caller.messages
         until(lambda: rings.received("CANCEL") > 0, "the other one stops")

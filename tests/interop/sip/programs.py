@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -15,6 +16,8 @@ from processes import until
 SCENARIOS = Path(__file__).parent / "scenarios"
 PASSWORD = "a-secret-of-tests"
 _SECONDS = 10.0
+_PATIENCE = 60
+"""Seconds for which a caller goes on: on a busy machine a phone alone takes several to start."""
 
 needs_linphonec = pytest.mark.skipif(shutil.which("linphonec") is None, reason="linphone-cli is not installed")
 needs_sipp = pytest.mark.skipif(shutil.which("sipp") is None, reason="sip-tester is not installed")
@@ -50,6 +53,9 @@ push_notification_allowed=1
 remote_push_notification_allowed=1
 push_parameters={push};pn-silent=1;pn-timeout=0;
 """
+
+_RECEIVED = r"^{method} sip.*\n(?:.+\n)*?Via: (.+)\n{body}"
+"""A request in linphonec's log that came through the gateway; its first Via is the name of its transaction."""
 
 
 class Phone:
@@ -109,8 +115,9 @@ class Phone:
         if self._process is None:
             return
         assert self._process.stdin is not None
-        self._process.stdin.write(b"quit\n")
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended by itself
+            self._process.stdin.write(b"quit\n")
+            self._process.stdin.close()
         try:
             self._process.wait(_SECONDS)
         except subprocess.TimeoutExpired:
@@ -123,12 +130,14 @@ class Phone:
         return self.said("LinphoneRegistrationOk") > 0
 
     def received(self, method: str) -> int:
-        """Count the requests of a method that it received."""
-        return len(re.findall(rf"^{method} sip", self._log(), re.MULTILINE))
+        """Count the requests of a method that it received; what was sent again is the same request (RFC 3261 section 17.2.3)."""
+        return len(set(re.findall(_RECEIVED.format(method=method, body=""), self._log(), re.MULTILINE)))
 
     def texts(self, pattern: str) -> list[str]:
-        """Return the bodies that it received and that are like this, in their order."""
-        return re.findall(rf"^{pattern}$", self._log(), re.MULTILINE)
+        """Return the bodies of the messages that it received and that are like this, each message once, in their order."""
+        body = rf"(?:.+\n)*\n({pattern})$"
+        found = re.findall(_RECEIVED.format(method="MESSAGE", body=body), self._log(), re.MULTILINE)
+        return [text for _, text in dict.fromkeys(found)]
 
     def said(self, text: str) -> int:
         """Count a text in its log."""
@@ -162,12 +171,13 @@ class Caller:
         self._messages = directory / f"{scenario}.messages"
         self._output = directory / f"{scenario}.output"
         command = ["sipp", f"127.0.0.1:{port}", "-sf", str(script), "-i", "127.0.0.1"]
-        command += ["-t", "t1" if transport == "tcp" else "u1", "-nostdin", "-timeout", "40"]
-        command += ["-trace_msg", "-message_file", str(self._messages), *more]
+        command += ["-t", "t1" if transport == "tcp" else "u1", "-nostdin", "-timeout", str(_PATIENCE)]
+        # Answers come all at once after a moment in which it had to wait for a core.
+        command += ["-buff_size", "1000000", "-trace_msg", "-message_file", str(self._messages), *more]
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=directory)
 
-    def succeeded(self, seconds: float = 45.0) -> bool:
+    def succeeded(self, seconds: float = _PATIENCE + 5) -> bool:
         """Wait for its end; tell whether every call went as the scenario says."""
         return self.process.wait(seconds) == 0
 
@@ -182,8 +192,8 @@ class Caller:
         return [part.split("\n\n", 1)[1] for part in parts if " message received " in part]
 
     def statuses(self) -> list[int]:
-        """Return the statuses of the answers that it received, in their order."""
-        return [int(found) for found in re.findall(r"^SIP/2\.0 (\d{3}) ", self.messages, re.MULTILINE)]
+        """Return the statuses of the answers that it received, in their order; one that was sent again is left out."""
+        return [int(one.split(" ", 2)[1]) for one in dict.fromkeys(self.received()) if one.startswith("SIP/2.0 ")]
 
 
 def _hearing(script: str, statuses: tuple[int, ...]) -> str:

@@ -1,7 +1,7 @@
 """A program of the demonstration's own that is told what becomes of pushes, and believes only what is signed.
 
-The least that a receiver of webhooks has to do: take the bytes, compare the signature in constant time, answer 204. Whole
-programs for users are under examples/.
+The least that a receiver of webhooks has to do: take the bytes, compare the signature in constant time, answer 204, and know
+a message that comes again by its id. Whole programs for users are under examples/.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Listener:
         self.url = ""
         self.secret = ""
         self._told: dict[str, list[dict[str, Any]]] = {}
+        self._taken: set[str] = set()
 
     def told(self, notification: str) -> list[dict[str, Any]]:
         """Return the events about a notification, in the order in which they came."""
@@ -45,15 +46,17 @@ class Listener:
         writer.close()
 
     def _takes(self, headers: dict[str, str], body: bytes) -> bool:
-        """Keep an event that is signed; tell whether it was."""
+        """Keep an event that is signed, once however often it comes; tell whether it was signed."""
         message, sent = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
         if not self.secret or not sent.isdecimal():
             return False
         wanted = signature(read_secret(self.secret), message, int(sent), body)
         if not any(hmac.compare_digest(wanted, one) for one in headers.get("webhook-signature", "").split()):
             return False
-        event = msgspec.json.decode(body)
-        self._told.setdefault(event["data"].get("notification", ""), []).append(event)
+        if message not in self._taken:
+            self._taken.add(message)
+            event = msgspec.json.decode(body)
+            self._told.setdefault(event["data"].get("notification", ""), []).append(event)
         return True
 
 

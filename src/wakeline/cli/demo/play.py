@@ -18,7 +18,7 @@ from wakeline.cli.demo.stack import Stack
 from wakeline.cli.failures import Failure, Refused, of_answer
 from wakeline.observe.masking import masked_text
 
-_SETTLE = 20.0
+_SETTLE = 30.0
 _POLL = 0.1
 
 
@@ -178,9 +178,12 @@ class Play:
 
     async def _look(self, case: Case, notification: str) -> Seen:
         path = f"/v1/apps/{case.app}/notifications/{notification}"
-        shown = await self._settled(path)
+        shown = await self._shown(path, lambda one: one["state"] == "done" and _state(one) == case.state)
         explained = await self._api("GET", f"{path}/explain")
-        device = await self._api("GET", f"/v1/apps/{case.app}/devices/{case.device}")
+        # What an answer says of a token is written after what it says of the delivery.
+        device = await self._shown(
+            f"/v1/apps/{case.app}/devices/{case.device}", lambda one: one["targets"][0]["state"] == case.target_state
+        )
         requests = await self._requests(case)
         if case.told:
             await self._until(lambda: self._is_told(notification), f"{case.name}: the webhook was told nothing")
@@ -196,12 +199,13 @@ class Play:
     async def _is_told(self, notification: str) -> bool:
         return bool(self._listener.told(notification))
 
-    async def _settled(self, path: str) -> dict[str, Any]:
+    async def _shown(self, path: str, is_ready: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Return what a page of the API shows once it is as it must be, or when the time for that is up."""
         loop = asyncio.get_running_loop()
         end = loop.time() + _SETTLE
         while True:
             shown = await self._api("GET", path)
-            if shown["state"] == "done" or loop.time() >= end:
+            if is_ready(shown) or loop.time() >= end:
                 return shown
             await asyncio.sleep(_POLL)
 

@@ -16,7 +16,7 @@ import msgspec
 
 from wakeline.model.errors import TimedOut, WakelineError
 
-_START = 20.0
+_START = 60.0
 _STOP = 15.0
 _POLL = 0.05
 _READY = "Wakeline serves on "
