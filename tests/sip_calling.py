@@ -248,8 +248,14 @@ class Agent:
 
     async def silence(self) -> None:
         """Make sure that nothing more came, behind an answer to a question that is asked now."""
+        await self.silence_but()
+
+    async def silence_but(self, *statuses: int) -> None:
+        """Make sure that nothing more came but responses of these statuses."""
         asked = self.ask("OPTIONS", f"sip:{DOMAIN}")
         came = await self.next()
+        while isinstance(came, Response) and came.status in statuses:
+            came = await self.next()
         assert isinstance(came, Response), came
         assert came.cseq == asked.cseq, came
 

@@ -19,6 +19,8 @@ proxy, checking, dialog_routes, relaying
                      where a request goes
 forking, asking, branch, bucket, conclusion, ring_limit
                      one request to all phones of an address, those that sleep too
+reaching, pushing, push_sent
+                     how a fork asks its phones, wakes those that sleep, and tells the caller so
 waking, occasions, life, presence, ways, alerting
                      pushes; who is awake, and connected; how a phone is reached
 messages, courier    what is kept for phones, and brought to them

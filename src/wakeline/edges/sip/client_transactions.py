@@ -133,8 +133,11 @@ class ClientTransaction:
             self._send_cancel()
 
     def hurry(self) -> None:
-        """Send it again at once if nothing was said to it yet: whoever slept through it is awake now. Over UDP alone."""
-        if self.flow is not None and not self.flow.transport.reliable and not self.status and not self.over:
+        """Want it, given up or not, if nothing was said to it yet: whoever slept through it is awake now. UDP: say it again."""
+        if self.flow is None or self.status or self.over:
+            return
+        self._cancel = None
+        if not self.flow.transport.reliable:
             self._send(self._data)
 
     @property

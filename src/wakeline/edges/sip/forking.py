@@ -2,7 +2,7 @@
 
     awake                      asked at once
     asleep, with a push        woken; held until it registers (RFC 8599 section 5.6.2) or gives a sign of life where it was
-    a push, and signs of life  both at once: whichever is faster (`life`)
+    a push, and signs of life  both at once: whichever is faster (`life`); a push that is refused: see `pushing`
     asleep, no push            480, which counts if nobody does better
     registers while it rings   asked as well (late fork), with `[sip] fork_late`
 
@@ -14,51 +14,49 @@ that were woken for no call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable
 
-from wakeline.edges.sip.alerting import interval, tell_end
 from wakeline.edges.sip.asking import Asked, ForkPorts
 from wakeline.edges.sip.branch import UNREACHED, Branch, status_of
 from wakeline.edges.sip.client_transactions import ClientTransaction, Failure
 from wakeline.edges.sip.conclusion import conclude
 from wakeline.edges.sip.decisions import decided
 from wakeline.edges.sip.flows import Flow, Hop
+from wakeline.edges.sip.push_sent import PushSent
+from wakeline.edges.sip.pushing import Pushing
+from wakeline.edges.sip.reaching import Reaching
 from wakeline.edges.sip.ring_limit import RingLimit
 from wakeline.edges.sip.server_transactions import ServerTransaction
 from wakeline.edges.sip.timekeeper import Alarm
-from wakeline.edges.sip.waking import TOKEN_GONE
-from wakeline.edges.sip.ways import addressed, can_be_woken, is_registered, way_to
+from wakeline.edges.sip.ways import can_be_woken
 from wakeline.model.sip.binding import Binding
-from wakeline.wire.flexisip.payloads import Occasion
 from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.message import Request, Response
 from wakeline.wire.sip.push_params import hide
 
 RETRY_AFTER = ("retry-after", "5")
-_ELSEWHERE = (("reason", 'SIP;cause=200;text="Call completed elsewhere"'),)
-_DECLINED = (("reason", 'SIP;cause=600;text="Busy Everywhere"'),)
+_ELSEWHERE = [("reason", 'SIP;cause=200;text="Call completed elsewhere"')]
+_DECLINED = [("reason", 'SIP;cause=600;text="Busy Everywhere"')]
 
-Fields = Sequence[tuple[str, str]]
+Fields = list[tuple[str, str]]
 
 
 class Fork:
-    """Implements `bucket.Waiting` and `client_transactions.ClientUser`. `ended` is told the final status, once."""
+    """Implements `pushing.Course` and `client_transactions.ClientUser`. `ended` is told the final status, once."""
 
     def __init__(self, ports: ForkPorts, server: ServerTransaction, asked: Asked, ended: Callable[[int], None]) -> None:
         self._ports = ports
         self._server = server
         self._asked = asked
         self._ended = ended
+        self._reaching = Reaching(ports, server, asked)
+        self._pushing = Pushing(ports, asked)
         self._branches: list[Branch] = []
-        self._of: dict[ClientTransaction, Branch] = {}
-        self._expected: set[str] = set()
         self._over = False
         self._given_up = False
         self._declined = False
-        self._reason: Fields = ()
-        self._told = False
-        self._began = ports.layer.now()
+        self._reason: Fields = []
+        self._push_sent = PushSent(server, asked.request.get("user-agent") or "", ports.settings)
         self._bucket_alarm: Alarm | None = None
         self._limit = RingLimit(ports.layer, self._rung_out)
 
@@ -84,19 +82,17 @@ class Fork:
             return
         branch = next((each for each in self._branches if each.is_of(binding)), None)
         if branch is not None and branch.rings and not branch.held:
-            self._follow(branch, binding)
-        elif self._over or self._given_up:
-            if branch is not None and branch.held and not self._is_on_its_way(branch, binding):
+            self._reaching.follow(branch, binding)
+        elif not self.goes_on:
+            if branch is not None and branch.held and not self._reaching.is_on_its_way(branch, binding):
                 self._call_and_cancel(branch, binding)
         elif self._declined:
             return
         elif branch is None:
             if self._ports.settings().fork_late:
                 self._release(self._new(binding), binding)
-        elif branch.may_be_asked_again and not self._is_on_its_way(branch, binding):
-            self._release(branch, binding)
-        elif branch.held:
-            self._hurry(branch)
+        elif branch.may_be_asked_again:
+            self._ask_again(branch, binding)
 
     def left(self, uid: str) -> None:
         """Wait no more for a phone that left (RFC 8599 section 5.5)."""
@@ -114,21 +110,34 @@ class Fork:
     def alive(self, flow: Flow) -> None:
         """Ask a phone that is awake where it was: some do not register when a push wakes them."""
         for branch in self._branches:
-            if not branch.held or branch.binding.flow != flow.name or self._over or self._given_up:
-                continue
-            if self._is_on_its_way(branch, branch.binding):
-                self._hurry(branch)
-            else:
-                self._release(branch, branch.binding)
+            if branch.held and branch.binding.flow == flow.name and self.goes_on:
+                self._ask_again(branch, branch.binding)
 
     def stop(self) -> None:
         """End a call that has begun to ring or waits: nobody would know of it after a restart, and its caller may try again."""
-        if self._over or self._given_up:
+        if not self.goes_on:
             return
         self._given_up = True
-        self._end_others(())
+        self._end_others([])
         self._server.answer(503, fields=(RETRY_AFTER,))
         self._finish(503)
+
+    # --- pushing.Course ----------------------------------------------------------------------------------------------
+
+    @property
+    def goes_on(self) -> bool:
+        """Tell whether phones are still wanted."""
+        return not self._over and not self._given_up
+
+    def pushed(self) -> None:
+        """Tell the caller that a phone is being woken."""
+        if self._is_call and self.goes_on:
+            self._push_sent.tell()
+
+    def away(self, branch: Branch, why: str) -> None:
+        """Wait no more for a phone that cannot be reached."""
+        self._end(branch, 480, why)
+        self._look()
 
     # --- phones ------------------------------------------------------------------------------------------------------
 
@@ -139,139 +148,56 @@ class Fork:
 
     def _add(self, binding: Binding) -> None:
         branch = self._new(binding)
-        registered = is_registered(binding, self._ports.clock.now())
-        flows = self._ports.layer.endpoint
         if self._asked.occasion is not None and can_be_woken(binding):
-            self._hold(branch, self._asked.occasion)
-            flow = self._ports.life.flow_of(binding, flows) if registered else None
+            self._pushing.hold(branch, self._asked.occasion, self)
+            flow = self._reaching.awake_at(binding)
             if flow is not None:
                 self._send(branch, flow)
-        elif registered and (way := way_to(binding, flows)) is not None:
+        elif (way := self._reaching.way(binding)) is not None:
             self._send(branch, way)
         else:
             self._end(branch, 480, binding.why_not or "it is away, and cannot be woken")
 
-    def _hold(self, branch: Branch, occasion: Occasion) -> None:
-        branch.held = True
-        self._ports.bucket.expect(branch.binding.flow, self)
-        self._expected.add(branch.binding.flow)
-        decided("held", call_id=self._asked.request.call_id, aor=self._asked.aor, uid=branch.binding.device)
-        delay = (branch.binding.push and branch.binding.push.timeout) or 0.0
-        if delay > 0:
-            self._ports.layer.after(delay, partial(self._wake, branch, occasion))
-        else:
-            self._wake(branch, occasion)
-
-    def _wake(self, branch: Branch, occasion: Occasion) -> None:
-        """Send a push; to a phone that rings by alerts one after the other."""
-        if not branch.held or self._over or self._given_up:
-            return
-        again = branch.wake is not None
-        if branch.wake is not None:
-            branch.wake.end(take_back=False)
-        branch.wake = self._ports.wakes.wake(
-            branch.binding,
-            self._asked.request,
-            occasion,
-            self._began + self._asked.patience - self._ports.layer.now(),
-            pushed=self._pushed,
-            not_woken=partial(self._not_woken, branch, again=again),
-        )
-        seconds = interval(branch.binding, occasion)
-        if seconds:
-            self._ports.layer.after(seconds, partial(self._wake, branch, occasion))
-
-    def _pushed(self) -> None:
-        """Tell the caller that a phone is being woken, once, unless it has heard better or would end the call by it."""
-        if self._told or not self._is_call or self._over or self._given_up or self._server.status > 100:
-            return
-        settings = self._ports.settings()
-        program = self._asked.request.get("user-agent") or ""
-        if settings.push_sent and not program.startswith(settings.push_sent_not_to):
-            self._told = True
-            self._server.answer(110)
-
-    def _not_woken(self, branch: Branch, why: str, *, again: bool) -> None:
-        if again and why != TOKEN_GONE:
-            return  # it rings by the alert before
-        if branch.held and branch.client is not None and why != TOKEN_GONE:
-            branch.held = False  # it may be awake, and was asked
-        elif (
-            branch.held and why != TOKEN_GONE and self._ports.bucket.is_being_woken(self._asked.aor, branch.binding.uid)
-        ):
-            self._pushed()  # by another call's push: users get so many in a minute, and one wakes the phone for all
-        elif branch.held:
-            self._end(branch, 480, why)
-            self._look()
-
-    def _is_on_its_way(self, branch: Branch, binding: Binding) -> bool:
-        """Tell whether the phone was asked where it is, and only did not answer yet."""
-        client = branch.client
-        return client is not None and not client.over and client.flow is not None and client.flow.name == binding.flow
-
-    def _hurry(self, branch: Branch) -> None:
-        """Repeat what a phone was asked, which was not known to be awake then."""
-        branch.held = False
-        if branch.client is not None:
-            branch.client.hurry()
-
-    def _follow(self, branch: Branch, binding: Binding) -> None:
-        """Have a phone that rings hear the rest where it is now: it changed its network."""
-        flow = self._ports.layer.endpoint.flow(binding.flow)
-        if branch.client is not None and flow is not None:
-            branch.client.moved(flow)
+    def _ask_again(self, branch: Branch, binding: Binding) -> None:
+        """Ask a phone that is awake now; if it was asked right there, say it once more at most."""
+        if not self._reaching.is_on_its_way(branch, binding):
+            self._release(branch, binding)
+        elif branch.held or not branch.open:
+            self._reaching.hurry(branch)
 
     def _release(self, branch: Branch, binding: Binding) -> None:
-        branch.held = False
-        branch.binding = binding
-        branch.result = None
-        decided("released", call_id=self._asked.request.call_id, aor=self._asked.aor, uid=binding.device)
         try:
-            way = way_to(binding, self._ports.layer.endpoint)
+            if self._reaching.ask_there(branch, binding, self):
+                self._wind()
+            else:
+                self._end(branch, 480, "its connection is closed")
         except Broken as wrong:
             self._end(branch, 480, wrong.detail)
-            return
-        if way is None:
-            self._end(branch, 480, "its connection is closed")
-        else:
-            self._send(branch, way)
         self._look()
 
     def _send(self, branch: Branch, way: Flow | Hop) -> None:
         try:
-            request = addressed(self._asked.request, branch.binding)
+            self._reaching.ask(branch, way, self)
         except Broken as wrong:
             self._end(branch, 480, wrong.detail)
-            return
-        client = self._ports.layer.send(request, way, self, mark=self._asked.mark, prepare=self._record)
-        self._of[client] = branch
-        branch.client = client
-        if self._is_call and not self._over and not self._given_up:
-            self._limit.wind()
-
-    def _record(self, request: Request, flow: Flow) -> None:
-        self._ports.routes.record(request, self._server.flow, flow, direct=self._asked.direct)
+        else:
+            self._wind()
 
     def _call_and_cancel(self, branch: Branch, binding: Binding) -> None:
-        """Let a phone show the call that it was woken for, and end it."""
-        branch.held = False
-        if not branch.must_be_called:
-            return
-        branch.binding = binding
-        way = way_to(binding, self._ports.layer.endpoint)
-        if way is not None:
-            self._send(branch, way)
-        if branch.client is not None:
-            branch.client.cancel(self._reason)
-            decided(
-                "called_and_cancelled", call_id=self._asked.request.call_id, aor=self._asked.aor, uid=binding.device
-            )
+        try:
+            self._reaching.call_and_cancel(branch, binding, self, self._reason)
+        except Broken as wrong:
+            self._end(branch, 480, wrong.detail)
+
+    def _wind(self) -> None:
+        if self._is_call and self.goes_on:
+            self._limit.wind()
 
     # --- client_transactions.ClientUser ------------------------------------------------------------------------------
 
     def answered(self, client: ClientTransaction, response: Response) -> None:
         """Take a response of a phone."""
-        branch = self._of[client]
+        branch = self._reaching.branch_of(client)
         try:
             hide(response)
         except Broken:
@@ -290,7 +216,7 @@ class Fork:
 
     def failed(self, client: ClientTransaction, failure: Failure) -> None:
         """Take it that a phone will not answer; one that is being woken may have gone from where it was asked."""
-        branch = self._of[client]
+        branch = self._reaching.branch_of(client)
         if branch.client is not client or not branch.open:
             return
         if failure is not Failure.CANCELLED and branch.held:
@@ -303,7 +229,7 @@ class Fork:
         branch.held = False
         if not self._over:
             self._limit.wind()
-        if not self._over and not self._given_up:
+        if self.goes_on and branch.open:
             self._server.respond(response)
 
     def _success(self, branch: Branch, response: Response) -> None:
@@ -325,7 +251,7 @@ class Fork:
 
     def _cancelled(self, cancel: Request) -> None:
         """The caller gives up (RFC 3261 section 16.10): who waits gets nothing later, who rings is told to stop."""
-        if self._over or self._given_up:
+        if not self.goes_on:
             return
         self._given_up = True
         self._end_others([("reason", value) for value in cancel.all("reason")])
@@ -350,7 +276,10 @@ class Fork:
         return self._is_call and branch.must_be_called and self._ports.settings().call_after_cancel
 
     def _end(self, branch: Branch, status: int, why: str) -> None:
+        """Count a phone as away; if it was asked and has a word to say after all, it hears CANCEL."""
         branch.end(status)
+        if branch.client is not None:
+            branch.client.cancel()
         decided(
             "not_reached",
             call_id=self._asked.request.call_id,
@@ -375,7 +304,7 @@ class Fork:
     def _rung_out(self) -> None:
         """Nobody said a word for too long."""
         if not self._over:
-            self._end_others(())
+            self._end_others([])
             self._look()
 
     def _look(self) -> None:
@@ -394,8 +323,7 @@ class Fork:
         decided("answered", call_id=asked.request.call_id, aor=asked.aor, caller=asked.caller, status=status)
         self._limit.end()
         for branch in self._branches:
-            if branch.wake is not None and branch.client is None:
-                tell_end(self._ports.wakes, branch.binding, asked.request, asked.occasion, status)
+            self._pushing.ended(branch, status)
         if not any(branch.held for branch in self._branches):
             self._leave_bucket()
         self._ended(status)
@@ -405,4 +333,4 @@ class Fork:
     def _leave_bucket(self) -> None:
         if self._bucket_alarm is not None:
             self._bucket_alarm.cancel()
-        self._ports.bucket.take(self._asked.aor, self, self._expected)
+        self._pushing.leave_bucket(self)
