@@ -328,6 +328,29 @@ class TestPruning:
 
         assert (await store.endpoints.log(of.id)).messages == (again,)
 
+    async def test_keeps_the_newest_of_an_endpoint_that_has_too_many(self, store: Store) -> None:
+        of, other = await listening(store), await listening(store)
+        await told(store, of, message(of, -5), message(of, 1, WAITING), *(message(of, seq) for seq in range(2, 12)))
+        await told(store, other, *(message(other, seq) for seq in range(1, 11)))
+        assert await store.endpoints.trim(12, 99) == 0
+
+        assert [await store.endpoints.trim(10, 2) for _ in range(3)] == [2, 1, 0]
+        assert await seqs(store, of) == [11, 10, 9, 8, 7, 6, 5, 1, -5]
+        assert await seqs(store, other) == list(range(10, 0, -1))
+
+        await told(store, of, message(of, 12), message(of, 11))
+        assert await store.endpoints.trim(10, 99) == 0
+        await told(store, of, message(of, 13))
+        assert await store.endpoints.trim(10, 99) == 2
+        assert await seqs(store, of) == [13, 12, 11, 10, 9, 8, 7, 1, -5]
+
+    async def test_of_an_endpoint_of_which_everything_waits_is_kept_whole(self, store: Store) -> None:
+        of = await listening(store)
+        await told(store, of, *(message(of, seq, WAITING) for seq in range(1, 9)))
+
+        assert await store.endpoints.trim(2, 99) == 0
+        assert len(await seqs(store, of)) == 8
+
 
 OWNERS = st.integers(0, 1)
 STATES = st.sampled_from(MessageState)

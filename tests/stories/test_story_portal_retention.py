@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from connected_nouns import event, installation, write
 from portal_nouns import code, digest, grant, offline, some_application
 from sip_nouns import BOB, binding, message
 from stories.world import World
+from wakeline.config import Settings, Webhooks
 from wakeline.model.bitrix24.calls import ExternalCall
 from wakeline.model.bitrix24.inbox import EventState, Settled
 from wakeline.model.bitrix24.outbox import WriteState
@@ -105,3 +107,16 @@ async def test_the_log_of_webhooks_is_forgotten_as_its_own_setting_says(world: W
     world.clock.advance(10)
     await world.pipeline.maintain.tick()
     assert [each.seq for each in (await world.store.endpoints.log(of.id)).messages] == [1001]
+
+
+async def test_the_log_of_a_webhook_has_no_more_messages_than_its_setting_says() -> None:
+    few = msgspec.structs.replace(Settings(), webhooks=Webhooks(log_messages=100))
+    world = await World(few).open()
+    of = await listening(world.store)
+    await told(world.store, of, *(telling(of, seq, at=world.clock.now()) for seq in range(1, 1001)))
+
+    world.clock.advance(10)
+    await world.pipeline.maintain.tick()
+
+    left = [each.seq for each in (await world.store.endpoints.log(of.id, limit=500)).messages]
+    assert left == list(range(1000, 910, -1))

@@ -244,6 +244,8 @@ class Webhooks(_Section, frozen=True):
     """Messages that are on their way to one endpoint at the same time; those about one device never are."""
     log_kept: WholeSeconds = 3 * 86400
     """Seconds the delivery log keeps a message after its end."""
+    log_messages: Positive = 1_000_000
+    """Messages of one endpoint that the delivery log keeps at most, about 150 bytes each; the oldest go first."""
 
 
 class Debug(_Section, frozen=True):

@@ -262,8 +262,10 @@ class Maintain:
 
     async def prune_webhook_log(self) -> None:
         """Forget old rows of the delivery log: thousands a second may have been written, so some of them often."""
-        before = self._parts.clock.now() - 1000 * self._parts.settings.webhooks.log_kept
+        rules, endpoints = self._parts.settings.webhooks, self._parts.endpoints
+        before = self._parts.clock.now() - 1000 * rules.log_kept
         enough = self._parts.clock.monotonic() + _SPELL
         while self._parts.clock.monotonic() < enough:
-            if await self._parts.endpoints.prune(before, _LOG_PIECE) < _LOG_PIECE:
+            gone = await endpoints.prune(before, _LOG_PIECE)
+            if gone < _LOG_PIECE and not await endpoints.trim(rules.log_messages, _LOG_PIECE - gone):
                 return

@@ -80,6 +80,12 @@ class Endpoints(Protocol):
         Fewer than `limit`: no more are old enough. Some may be of endpoints that were deleted.
         """
 
+    async def trim(self, most: int, limit: int) -> int:
+        """Forget up to `limit` of the oldest messages that are TAKEN or GIVEN_UP, where an endpoint has more than `most`.
+
+        A tenth of `most` goes at once, so that it is counted seldom; tests stay. Returns how many: 0, if none is too many.
+        """
+
     def listen(self, changed: Callable[[int], None]) -> None:
         """Have `changed(id)` called after an endpoint was made, changed, rotated or deleted."""
 

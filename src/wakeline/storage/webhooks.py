@@ -28,6 +28,11 @@ def page_of(messages: Sequence[Message], limit: int) -> MessagePage:
     return MessagePage(messages=shown, cursor=shown[-1].seq if shown and len(messages) > limit else None)
 
 
+def surplus(kept: int, most: int) -> int:
+    """Return how many messages of an endpoint are to be forgotten, of so many that are kept."""
+    return kept - most * 9 // 10 if kept > most else 0
+
+
 def no_endpoint(number: int) -> NotFound:
     """Say that a webhook endpoint does not exist."""
     return NotFound(f"There is no webhook endpoint {number}")

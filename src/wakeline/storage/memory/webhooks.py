@@ -12,7 +12,7 @@ import msgspec
 from wakeline.model.webhook import Endpoint, EndpointHealth, EndpointSecret, Message, MessagePage, MessageState
 from wakeline.ports import Clock
 from wakeline.ports.webhooks import Progress
-from wakeline.storage.webhooks import no_endpoint, page_of, rotated
+from wakeline.storage.webhooks import no_endpoint, page_of, rotated, surplus
 
 
 class MemoryEndpoints:
@@ -24,6 +24,7 @@ class MemoryEndpoints:
         self._secrets: dict[int, tuple[EndpointSecret, ...]] = {}
         self._health: dict[int, EndpointHealth] = {}
         self._messages: dict[int, dict[int, Message]] = {}
+        self._excess: dict[int, int] = {}
         self._last = 0
         self._listeners: list[Callable[[int], None]] = []
 
@@ -123,6 +124,19 @@ class MemoryEndpoints:
         for endpoint, seq in gone:
             del self._messages[endpoint][seq]
         return len(gone)
+
+    async def trim(self, most: int, limit: int) -> int:
+        """Forget up to `limit` of the oldest messages that wait no more, where an endpoint has more than `most`."""
+        gone = 0
+        for endpoint, rows in self._messages.items():
+            excess = self._excess.get(endpoint) or surplus(len(rows), most)
+            over = (seq for seq in sorted(rows) if seq > 0 and rows[seq].state is not MessageState.WAITING)
+            oldest = list(islice(over, min(excess, limit - gone)))
+            for seq in oldest:
+                del rows[seq]
+            self._excess[endpoint] = excess - len(oldest) if oldest else 0
+            gone += len(oldest)
+        return gone
 
     def listen(self, changed: Callable[[int], None]) -> None:
         """Have `changed(id)` called after an endpoint was made, changed, rotated or deleted."""

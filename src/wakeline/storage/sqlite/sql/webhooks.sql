@@ -69,6 +69,14 @@ WHERE endpoint = ? AND state = ? AND seq < ? ORDER BY seq DESC LIMIT ?;
 -- Read which messages wait no more and changed last before a time.
 SELECT endpoint, seq FROM webhook_message WHERE state != 0 AND at < ? ORDER BY at LIMIT ?;
 
+-- name: count_on
+-- Count the next messages of an endpoint above a number, up to so many, and say where they end.
+SELECT count(*), max(seq) FROM (SELECT seq FROM webhook_message WHERE endpoint = ? AND seq > ? ORDER BY seq LIMIT ?);
+
+-- name: oldest_messages
+-- Read the first messages of an endpoint that wait no more; tests are none.
+SELECT endpoint, seq FROM webhook_message WHERE endpoint = ? AND seq > 0 AND state != 0 ORDER BY seq LIMIT ?;
+
 -- name: messages_of
 -- Read some messages of an endpoint.
 SELECT endpoint, seq FROM webhook_message WHERE endpoint = ? ORDER BY seq LIMIT ?;

@@ -142,6 +142,7 @@ class SqliteEndpoints:
                 tx.on_commit(partial(self._follow, one))
 
     def _follow(self, progress: Progress) -> None:
+        self._log.grown(progress.endpoint, len(progress.messages))
         if progress.endpoint in self._endpoints:  # it may have been deleted in the same commit
             self._health[progress.endpoint] = progress.health
 
@@ -178,6 +179,14 @@ class SqliteEndpoints:
                 return gone
             await self._writer.write(partial(_forget, endpoint=endpoint))
         return gone + await self._log.prune(before, limit - gone)
+
+    async def trim(self, most: int, limit: int) -> int:
+        """Forget up to `limit` of the oldest messages that wait no more, where an endpoint has more than `most`."""
+        gone = 0
+        for endpoint in list(self._endpoints):
+            if gone < limit:
+                gone += await self._log.trim(endpoint, most, limit - gone)
+        return gone
 
     def listen(self, changed: Callable[[int], None]) -> None:
         """Have `changed(id)` called after an endpoint was made, changed, rotated or deleted."""

@@ -6,6 +6,7 @@ state, for the log, and by age, for forgetting. What waits has an index of its o
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,11 +16,13 @@ from wakeline.storage.sqlite.bitrix24.spans import LARGEST, is_row_id
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
 from wakeline.storage.sqlite.writer import Transaction, Writer
-from wakeline.storage.webhooks import page_of
+from wakeline.storage.webhooks import page_of, surplus
 
 _SQL = load("webhooks")
 _STATES = (MessageState.WAITING, MessageState.TAKEN, MessageState.GIVEN_UP)
 """By the number that stands in the row."""
+_COUNTED = 10_000
+"""Messages that are counted in one go."""
 _NUMBERS = {state: number for number, state in enumerate(_STATES)}
 
 
@@ -34,6 +37,41 @@ class MessageLog:
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader
+        self._kept: dict[int, int] = {}
+        """How many messages an endpoint has at most, as far as they were counted."""
+        self._excess: dict[int, int] = {}
+        """How many of them are to go."""
+
+    async def trim(self, endpoint: int, most: int, limit: int) -> int:
+        """Forget some of the oldest of an endpoint that has more than `most`; return how many."""
+        if not self._excess.get(endpoint):
+            if self._kept.get(endpoint, most + 1) <= most:
+                return 0
+            self._kept[endpoint] = await self._count(endpoint)
+            self._excess[endpoint] = surplus(self._kept[endpoint], most)
+        oldest = self._reader.all(_SQL["oldest_messages"], (endpoint, min(limit, self._excess[endpoint])))
+        if oldest:
+            rows = [(*row, LARGEST) for row in oldest]
+            await self._writer.write(lambda tx: tx.many(_SQL["delete_old_message"], rows))
+        self._excess[endpoint] = self._excess[endpoint] - len(oldest) if oldest else 0
+        self._kept[endpoint] -= len(oldest)
+        return len(oldest)
+
+    def grown(self, endpoint: int, messages: int) -> None:
+        """Note that so many were written, some of them perhaps anew: what is known of their number is the most there can be."""
+        if endpoint in self._kept:
+            self._kept[endpoint] += messages
+
+    async def _count(self, endpoint: int) -> int:
+        """Count the messages of an endpoint, a millisecond at a time."""
+        counted, place = 0, -LARGEST
+        while True:
+            found, last = self._reader.one(_SQL["count_on"], (endpoint, place, _COUNTED)) or (0, None)
+            counted += found
+            if found < _COUNTED:
+                return counted
+            place = last
+            await asyncio.sleep(0)
 
     def waiting(self, endpoint: int, limit: int) -> list[Message]:
         """Return what waits, the earliest due first."""
