@@ -177,3 +177,14 @@ async def test_at_a_stop_answers_of_programs_are_waited_for_no_longer_than_pushe
     async with asyncio.timeout(2.0):
         await world.pipeline.stop(drain=4.0)
     assert hanging.asked
+
+
+async def test_many_endpoints_that_hang_together_hold_few_connections_and_none_is_left_out(telling: Telling) -> None:
+    endpoints = [await telling.endpoint(url=f"https://r{number}.example/") for number in range(40)]
+    telling.listener.turns = 600
+    await telling.happen(*"abcdefgh")
+    await telling.tell()
+    assert telling.listener.most_at_once < 40 * 8 / 2
+    asked = [endpoint.id for endpoint, _ in telling.listener.taken]
+    assert sorted(asked) == sorted(8 * [endpoint.id for endpoint in endpoints])
+    assert len(set(asked[:170])) == 40, "each has one on its way while there is a crowd"

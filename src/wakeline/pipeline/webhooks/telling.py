@@ -29,6 +29,9 @@ from wakeline.ports.webhooks import Progress, Said
 
 _PAGES = 4
 """Pages of the journal read for one endpoint in one turn."""
+_CROWD = 128
+"""With so many messages on their way, an endpoint starts another only if it has none: each holds a connection, and many
+endpoints may hang at once."""
 _LAST_WORD = "the endpoint was disabled"
 _TEST = "This is a test: nothing happened."
 _TESTS = -(10**13)
@@ -78,6 +81,11 @@ class Webhooks:
         """Say that the journal grew; costs nothing where nobody is told."""
         if self._couriers or self._new:
             self._ring()
+
+    @property
+    def _most(self) -> int:
+        """Return how many messages of one endpoint may be on their way now."""
+        return self._parts.settings.webhooks.max_connections if self.busy < _CROWD else 1
 
     @property
     def busy(self) -> int:
@@ -133,7 +141,7 @@ class Webhooks:
             await asyncio.sleep(0)
         if self._couriers.get(courier.endpoint.id) is not courier or not self._running:
             return False
-        for flight in courier.start(clock.now(), rules.max_connections):
+        for flight in courier.start(clock.now(), self._most):
             task = asyncio.create_task(self._carry(courier, flight))
             self._flights.add(task)
             task.add_done_callback(self._flights.discard)
@@ -141,7 +149,7 @@ class Webhooks:
         return courier.hungry and courier.read_to != before
 
     def _wait(self) -> float | None:
-        now, most = self._parts.clock.now(), self._parts.settings.webhooks.max_connections
+        now, most = self._parts.clock.now(), self._most
         waits = [wait / 1000 for one in self._couriers.values() if (wait := one.wait(now, most)) is not None]
         written = self._changes.wait()
         return min(waits if written is None else [*waits, written], default=None)

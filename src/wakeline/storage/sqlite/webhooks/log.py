@@ -70,7 +70,7 @@ class MessageLog:
             counted += found
             if found < _COUNTED:
                 return counted
-            place = last
+            place = last or LARGEST
             await asyncio.sleep(0)
 
     def waiting(self, endpoint: int, limit: int) -> list[Message]:
