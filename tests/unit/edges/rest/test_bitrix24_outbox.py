@@ -72,6 +72,17 @@ async def test_the_same_key_is_the_same_write(gateway: Gateway) -> None:
     assert third == fourth != first
 
 
+@pytest.mark.parametrize("other", [{"method": "crm.lead.add"}, {"params": {"fields": {"TITLE": "Another"}}}])
+async def test_a_key_that_is_taken_by_something_else_is_a_conflict(gateway: Gateway, other: Any) -> None:
+    path = f"{ALL}/{(await connected(gateway))['id']}/writes"
+    await gateway.call("POST", path, json=ADD)
+
+    answer = await gateway.call("POST", path, json=ADD | other)
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (409, "/key")
+    assert len((await gateway.call("GET", path)).json()["writes"]) == 1
+
+
 @pytest.mark.parametrize(
     ("wrong", "pointer"),
     [

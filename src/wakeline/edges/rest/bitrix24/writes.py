@@ -28,7 +28,7 @@ WriteKey = Annotated[str, msgspec.Meta(max_length=200, pattern=PRINTABLE)]
 
 
 class NewWrite(Strict, frozen=True, kw_only=True):
-    """A method to be called. `key` is your name for it: the same key again is the same write.
+    """A method to be called. `key` is your name for it: the same key again is the same write, 409 if it is to do something else.
 
     `after`: the key of a write that has to be done before; its result stands in for `$result` and `$result[NAME]` among the
     values of `params`. `repeatable`: doing it twice changes nothing, so it is sent again where nobody knows whether it arrived.
@@ -102,22 +102,30 @@ async def put(call: Call) -> Answer:
         raise InvalidRequest(
             f"there is no write with the key {new.after!r}", pointer="/after", fix="Put that one first, with its `key`."
         )
-    (kept,) = await outbox.put(
-        [
-            PortalWrite(
-                id=0,
-                installation=one.id,
-                method=new.method,
-                params=msgspec.json.encode(new.params),
-                key=new.key,
-                after=new.after,
-                repeatable=new.repeatable,
-                at=call.now,
-            )
-        ]
+    asked = PortalWrite(
+        id=0,
+        installation=one.id,
+        method=new.method,
+        params=msgspec.json.encode(new.params),
+        key=new.key,
+        after=new.after,
+        repeatable=new.repeatable,
+        at=call.now,
     )
+    (kept,) = await outbox.put([asked])
+    if not _does_the_same(kept, asked):
+        raise Conflict(
+            f"the write {kept.id} has the key {new.key!r} and does something else",
+            pointer="/key",
+            fix="Give this one another key, or none.",
+        )
     call.ports.connected.portals.ring(one.id)
     return Answer(status=202, body=view(kept))
+
+
+def _does_the_same(kept: PortalWrite, asked: PortalWrite) -> bool:
+    named = (kept.method.lower(), kept.after) == (asked.method.lower(), asked.after)
+    return named and _read(kept.params) == _read(asked.params)
 
 
 async def list_some(call: Call) -> Answer:
