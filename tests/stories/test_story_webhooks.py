@@ -253,6 +253,41 @@ async def test_who_is_enabled_again_hears_what_happens_from_then_on_and_may_repl
     assert telling.seqs() == [3, 1, 2, 3]
 
 
+@pytest.mark.parametrize("why", list(Disabled))
+async def test_who_goes_on_from_where_it_stopped_misses_nothing_and_is_told_nothing_twice(
+    telling: Telling, why: Disabled
+) -> None:
+    endpoint = await telling.endpoint()
+    webhooks = telling.world.pipeline.webhooks
+    await telling.happen("a")
+    await telling.tell()
+    telling.listener.answer = lambda _, event: BROKEN if event.data.device == "a" else TAKEN
+    await telling.happen("a", "a", "b")
+    await telling.later(60.0)
+    assert telling.seqs() == [1, 4]
+    if why is Disabled.GONE:
+        telling.listener.answer = lambda *_: Said(status=410)
+        await telling.happen("b")
+        await telling.tell()
+    else:
+        await webhooks.disable(endpoint, why)
+        await telling.happen("b")
+        await telling.tell()
+    telling.listener.answer = lambda *_: TAKEN
+    await telling.happen("c")
+    await telling.later(60.0)
+    off = telling.world.store.endpoints.get(endpoint.id)
+    assert off is not None
+    assert off.disabled is why
+    assert telling.seqs() == [1, 4]
+    telling.world.restarted()
+    await telling.world.pipeline.webhooks.start()
+    await telling.world.pipeline.webhooks.enable(off, resume=True)
+    await telling.tell()
+    assert sorted(telling.seqs()) == [1, 2, 3, 4, 5, 6]
+    assert [event.seq for _, event in telling.listener.taken if event.data.device == "a"] == [1, 2, 3]
+
+
 async def test_replays_have_the_ids_they_had_and_count_by_time_or_number(telling: Telling) -> None:
     endpoint = await telling.endpoint(apps=("acme",))
     await telling.happen("a", "b")

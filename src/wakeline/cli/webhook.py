@@ -151,6 +151,7 @@ async def update(
     shape: Shape | None = None,
     name: str | None = None,
     disabled: Annotated[bool | None, Parameter(negative="--enabled")] = None,
+    resume: Annotated[bool, Parameter(negative="")] = False,
     context: Ctx,
 ) -> None:
     """Change a webhook; what is not given stays. One that is enabled again is told of what happens from then on.
@@ -171,6 +172,8 @@ async def update(
         To recognise it by.
     disabled
         Tell it nothing until it is enabled again.
+    resume
+        With --enabled: tell it what it missed meanwhile first.
     """
     patch = WebhookPatch(
         url=UNSET if url is None else url,
@@ -179,6 +182,7 @@ async def update(
         shape=UNSET if shape is None else shape,
         name=UNSET if name is None else name,
         disabled=UNSET if disabled is None else disabled,
+        resume=resume,
     )
     async with context.gateway() as gateway:
         changed: WebhookView = await gateway.call("webhook.change", body=patch, webhook=webhook)

@@ -92,7 +92,7 @@ def _disabled(endpoint: Endpoint, why: Disabled) -> Check:
             return failed(
                 _name(endpoint),
                 "It answered 410, which says that it wants no more: it is told nothing since.",
-                f"`wakeline webhook update {endpoint.public_id} --enabled` if it is there again, else "
+                f"`wakeline webhook update {endpoint.public_id} --enabled --resume` if it is there again, else "
                 f"`wakeline webhook delete {endpoint.public_id}`.",
             )
 

@@ -112,7 +112,7 @@ class EndpointHealth(msgspec.Struct, frozen=True, kw_only=True):
 
     `failing_since`: the first of the failures in a row, None while it goes well; `retry_at`: when it is asked next;
     `tried_since`: like `failing_since`, but begun anew where the gateway stood still or the clock leapt, so that this counts the
-    time in which it was tried.
+    time in which it was tried; `stopped`: when it was disabled, None while it is told.
     """
 
     cursor: int = 0
@@ -123,6 +123,7 @@ class EndpointHealth(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 0
     detail: str = ""
     taken_at: int | None = None
+    stopped: int | None = None
 
 
 class MessagePage(msgspec.Struct, frozen=True, kw_only=True):

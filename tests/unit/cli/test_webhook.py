@@ -60,6 +60,8 @@ def test_people_read_what_is_not_empty(capsys: pytest.CaptureFixture[str]) -> No
     assert invoke("webhook", "update", webhook, "--disabled") == 0
     disabled = capsys.readouterr().out
 
+    assert invoke("webhook", "update", webhook, "--resume") == 4
+    assert invoke("webhook", "update", webhook, "--enabled", "--resume") == 0
     assert "disabled (operator)" in disabled
     assert "whsec_" in made
     assert "not shown again" in made

@@ -22,17 +22,17 @@ from wakeline.model.webhook import Disabled, Endpoint, EndpointHealth, EndpointS
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.webhooks.again import MOST_WAITING, Replays
 from wakeline.pipeline.webhooks.courier import FORGOTTEN, Courier
+from wakeline.pipeline.webhooks.disabling import Switch
 from wakeline.pipeline.webhooks.journal import Pages, event_at
 from wakeline.pipeline.webhooks.order import Flight, row_of
-from wakeline.pipeline.webhooks.progress import BATCH, Changes
-from wakeline.ports.webhooks import Progress, Said
+from wakeline.pipeline.webhooks.progress import Changes
+from wakeline.ports.webhooks import Said
 
 _PAGES = 4
 """Pages of the journal read for one endpoint in one turn."""
 _CROWD = 128
 """With so many messages on their way, an endpoint starts another only if it has none: each holds a connection, and many
 endpoints may hang at once."""
-_LAST_WORD = "the endpoint was disabled"
 _TEST = "This is a test: nothing happened."
 _TESTS = -(10**13)
 """Tests are numbered from here on by the time (Unix ms): below all events, the newest first in the log as they are."""
@@ -52,6 +52,7 @@ class Webhooks:
         self._flights: set[asyncio.Task[None]] = set()
         self._changes = Changes(parts.endpoints, parts.clock, self._health_of, self._count)
         self._replays = Replays(parts.events, parts.endpoints, parts.clock, self._changes)
+        self._switch = Switch(parts.events, parts.endpoints, parts.clock, self._changes)
         self._last_test = _TESTS
         self._running = False
         parts.endpoints.listen(self._changed)
@@ -179,13 +180,13 @@ class Webhooks:
         else:
             courier.said(flight, said, now, chance=self._parts.entropy(), rules=self._parts.settings.webhooks)
             if said.gone is not None:
-                await self._gone(courier.endpoint, said.gone)
+                await self._gone(courier.endpoint, said.gone, now)
         self._ring()
 
-    async def _gone(self, endpoint: Endpoint, why: Disabled) -> None:
+    async def _gone(self, endpoint: Endpoint, why: Disabled, at: int) -> None:
         """Disable an endpoint that wants no more. Where that cannot be written, its next message is answered the same."""
         try:
-            await self.disable(endpoint, why)
+            await self._switch.off(endpoint, why, at)
         except WakelineError as error:
             _log.warning("webhook.not_disabled", endpoint=endpoint.public_id, detail=error.detail)
 
@@ -233,25 +234,13 @@ class Webhooks:
         self._ring()
         return added
 
-    async def enable(self, endpoint: Endpoint) -> None:
-        """Tell an endpoint of what happens from now on; what it missed can be replayed. Raises NotFound."""
-        health = EndpointHealth(cursor=await self._parts.events.last())
-        await self._parts.endpoints.record([Progress(endpoint=endpoint.id, health=health)])
-        await self._parts.endpoints.change(msgspec.structs.replace(endpoint, disabled=None))
+    async def enable(self, endpoint: Endpoint, *, resume: bool = False) -> None:
+        """Tell an endpoint of what happens from now on; with `resume`, of what it missed first. Raises NotFound."""
+        await self._switch.on(endpoint, resume=resume)
 
     async def disable(self, endpoint: Endpoint, why: Disabled) -> None:
         """Tell an endpoint nothing more, and give up what waits for it. Raises NotFound."""
-        await self._changes.flush()
-        await self._parts.endpoints.change(msgspec.structs.replace(endpoint, disabled=why))
-        now = self._parts.clock.now()
-        while rows := await self._parts.endpoints.waiting(endpoint.id, limit=BATCH):
-            for row in rows:
-                ended = msgspec.structs.replace(
-                    row, state=MessageState.GIVEN_UP, at=now, detail=row.detail or _LAST_WORD
-                )
-                self._changes.note(endpoint.id, ended)
-            await self._changes.flush()
-        _log.warning("webhook.disabled", endpoint=endpoint.public_id, why=why.value)
+        await self._switch.off(endpoint, why, self._parts.clock.now())
 
     # --- within
 

@@ -304,6 +304,21 @@ async def test_a_disabled_endpoint_says_so_and_is_not_told_again(gateway: Gatewa
     assert (on["disabled"], on["name"], on["health"]["standing"]) == (None, "off", "working")
 
 
+async def test_one_that_is_enabled_may_go_on_from_where_it_stopped(gateway: Gateway) -> None:
+    shown = await made(gateway)
+    path = f"{ALL}/{shown['id']}"
+    await gateway.call("PATCH", path, json={"disabled": True})
+    await gateway.store.events.append([event(1)])
+    alone = await gateway.call("PATCH", path, json={"resume": True})
+    (kept,) = gateway.store.endpoints.all()
+    stopped = gateway.store.endpoints.health(kept.id).cursor
+    on = await gateway.call("PATCH", path, json={"disabled": False, "resume": True})
+
+    assert (alone.status_code, alone.json()["errors"][0]["pointer"]) == (422, "/resume")
+    assert (on.status_code, on.json()["disabled"]) == (200, None)
+    assert gateway.store.endpoints.health(kept.id).cursor == stopped < await gateway.store.events.last()
+
+
 async def test_messages_are_told_again_by_id_by_number_or_by_time(gateway: Gateway) -> None:
     await gateway.store.events.append([event(number) for number in range(1, 5)])
     shown = await made(gateway)

@@ -48,7 +48,10 @@ class NewWebhook(Strict, frozen=True, kw_only=True):
 
 
 class WebhookPatch(Strict, frozen=True, kw_only=True):
-    """What to change of an endpoint; what is absent stays. One that is enabled again is told of what happens from then on."""
+    """What to change of an endpoint; what is absent stays.
+
+    One that is enabled again is told of what happens from then on; with `resume`, of what it missed first.
+    """
 
     url: Url | UnsetType = UNSET
     events: tuple[EventType, ...] | UnsetType = UNSET
@@ -56,6 +59,7 @@ class WebhookPatch(Strict, frozen=True, kw_only=True):
     shape: Shape | UnsetType = UNSET
     name: Name | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
+    resume: bool = False
 
 
 class MadeWebhook(WebhookView, frozen=True, kw_only=True):
@@ -106,13 +110,19 @@ async def show(call: Call) -> Answer:
 async def change(call: Call) -> Answer:
     """Change an endpoint, disable it or enable it again."""
     one, patch = found(call), call.body
+    if patch.resume and patch.disabled is not False:
+        raise InvalidRequest(
+            "only one that is enabled goes on from where it stopped",
+            pointer="/resume",
+            fix='Enable it at once: `"disabled": false`, on the command line `--enabled`.',
+        )
     changed = msgspec.structs.replace(one, **_given(call, patch))
     if changed != one:
         await call.ports.endpoints.change(changed)
     if patch.disabled is True and one.disabled is None:
         await call.ports.pipeline.webhooks.disable(changed, Disabled.OPERATOR)
     elif patch.disabled is False and one.disabled is not None:
-        await call.ports.pipeline.webhooks.enable(changed)
+        await call.ports.pipeline.webhooks.enable(changed, resume=patch.resume)
     return Answer(body=view(call, found(call)))
 
 
