@@ -151,7 +151,7 @@ def convert(
         result = written(joined([read(file) for file in sources], password), form, out_password)
     except Unreadable as error:
         raise CredentialRefused(str(error)) from None
-    private_file.write(out, result, replace=force)
+    private_file.write(out, result, replace=force, fix="Name another one, or say --force.")
     named = next(filter(None, (key_id_in(file.name) for file in [out, *sources])), "")
     expectation = Expectation(now=now(), password=out_password, key_id=named, file_name=out.name, alone=True)
     shown = inspected(out, inspect(result, expectation))

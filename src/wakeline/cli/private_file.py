@@ -19,15 +19,15 @@ def claim(*paths: Path) -> None:
             raise _taken(path, "Name another one, or move it away.")
 
 
-def write(path: Path, content: bytes, *, replace: bool = False) -> None:
-    """Write a file. Raises Conflict if there is one and `replace` is not given, NotFound if it cannot be written."""
+def write(path: Path, content: bytes, *, replace: bool = False, fix: str = "Name another one.") -> None:
+    """Write a file. Raises Conflict with `fix` if there is one and `replace` is not given, NotFound if it cannot be written."""
     place = path.with_name(f".{path.name}.{os.getpid()}") if replace else path
     try:
         _write_new(place, content)
         place.replace(path)
         _sync(path.parent)
     except FileExistsError:
-        raise _taken(path, "Name another one, or say --force.") from None
+        raise _taken(path, fix) from None
     except OSError as error:
         raise NotFound(f"The file {path} cannot be written: {error.strerror}.") from None
 

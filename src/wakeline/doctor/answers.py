@@ -70,7 +70,8 @@ def _worded(one: Delivery, number: int, total: int, known: Outcome | None) -> tu
     """Return cause and fix of a reason that so many deliveries failed for."""
     said = " ".join(part for part in (str(one.status or ""), one.reason) if part)
     code = f", code {one.code}" if one.code else ""
-    cause = f"{number} of {_of(total)} in the last day failed ({one.kind}: {said}{code})."
+    kind = f"{one.kind}: " if one.kind else ""  # of a device that was forgotten since, nobody knows it any more
+    cause = f"{number} of {_of(total)} in the last day failed ({kind}{said}{code})."
     if known is None:
         return cause, "`wakeline explain` with the id of such a notification shows what happened."
     return f"{cause} {known.cause}", known.fix

@@ -121,7 +121,7 @@ def types(sent: Sent) -> Check:
     name = f"push types of {sent.slug}"
     if not sent.contents:
         return skipped(name, "Of what was sent no content is kept, so what was meant is not known.")
-    silent = sum(_should_wake(content) for content, _ in sent.contents)
+    silent = sum(kind is ProviderKind.APNS and _should_wake(content) for content, kind in sent.contents)
     shown = sum(_should_show(content) for content, _ in sent.contents)
     if silent:
         cause = (
@@ -145,7 +145,7 @@ def types(sent: Sent) -> Check:
 
 
 def _should_wake(content: Content) -> bool:
-    """Tell whether an alert is meant to wake its app."""
+    """Tell whether an alert is meant to wake its app. Apple's alone: with Google, what shows nothing is data, and the app runs."""
     if content.type is not PushType.ALERT:
         return False
     return not _has_something_to_show(content) and content.webpush.raw is None

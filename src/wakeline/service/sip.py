@@ -11,7 +11,7 @@ import contextlib
 import ipaddress
 import secrets as entropy
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import msgspec
@@ -33,7 +33,6 @@ from wakeline.edges.sip.refreshing import Refreshing
 from wakeline.edges.sip.registrar import Registrar
 from wakeline.edges.sip.transaction_layer import TransactionLayer
 from wakeline.edges.sip.waking import Wakes
-from wakeline.model.errors import ConnectFailed
 from wakeline.observe.metrics import Metrics
 from wakeline.observe.names import Metric
 from wakeline.pipeline import Pipeline
@@ -139,7 +138,7 @@ class SipEdge:
         self._running.callback(layer.stop)
         self._running.push_async_callback(endpoint.stop)
         self._running.callback(proxy.end)
-        await _listening(endpoint.start)
+        await endpoint.start()
         self.bound, self._connected = endpoint.bound, proxy.connected
         self._watch(layer, endpoint)
         refreshing = Refreshing(store.sip_bindings, self._pipeline.accept, store.apps, clock)
@@ -201,16 +200,6 @@ def _nobody(_app: int, _device: str) -> bool:
 def _bind(text: str) -> Bind:
     transport, host, port = sip_address(text)
     return Bind(Transport(transport), Address(host, port))
-
-
-async def _listening(start: Callable[[], Awaitable[None]]) -> None:
-    try:
-        await start()
-    except OSError as error:
-        raise ConnectFailed(
-            f"sip.listen: an address cannot be listened on: {error.strerror or error}",
-            fix="Stop what listens there, or name addresses of this machine that are free.",
-        ) from None
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

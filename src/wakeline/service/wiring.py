@@ -119,12 +119,16 @@ class Gateway:
         return self._rest.hot
 
     async def start(self) -> None:
-        """Take over what the store holds, and begin to send."""
+        """Take over what the store holds, and begin to send. Raises as `SipEdge.start` does, and nothing is left running."""
         await asyncio.to_thread(warm.once, self.settings.providers)
         await self._event_log.begin()
         await self._pipeline.start()
         self._portal.connector.begin()
-        await self.sip.start()
+        try:
+            await self.sip.start()
+        except BaseException:
+            await self.drain(0)
+            raise
 
     def is_idle(self) -> bool:
         """Tell whether nobody waits for a push at this moment."""

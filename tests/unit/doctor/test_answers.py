@@ -53,6 +53,15 @@ async def test_a_refusal_is_told_with_its_meaning_and_only_of_those_it_is_about(
     assert (await said(world, "alice"))[0] == "ok"
 
 
+async def test_a_refusal_of_a_device_that_was_forgotten_is_told_without_its_kind(world: World) -> None:
+    world.apple.to_token["b1"].append(apns(400, "DeviceTokenNotForTopic"))
+    await world.send("bob")
+    await world.run()
+    await world.store.devices.delete(world.app.id, "ios-2")
+
+    assert "failed (400 DeviceTokenNotForTopic, code 912)." in (await said(world))[1]
+
+
 async def test_what_is_older_than_a_day_is_not_looked_at(world: World) -> None:
     await world.send("alice")
     await world.run()

@@ -102,6 +102,16 @@ async def test_alerts_that_show_nothing_were_meant_to_wake_the_app(world: World)
     assert '"type": "background"' in fix
 
 
+async def test_data_for_android_wakes_the_app_whatever_its_type_is(world: World) -> None:
+    """As chat messages of SIP are pushed: `wire.flexisip.payloads`."""
+    await world.android()
+    await world.device("android-1", "bob", "fcm:token")
+    await world.send("bob", alert=None, type="alert", fcm={"raw": {"android": {"data": {"call-id": "1"}}}})
+    await world.run()
+
+    assert (await said(world, TYPES))[0] == "ok"
+
+
 async def test_background_pushes_with_something_to_show_were_meant_to_be_seen(world: World) -> None:
     await world.send("alice", alert=None, type="background", apns={"raw": {"aps": {"alert": "hello"}}})
     await world.run()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -26,16 +28,19 @@ from wakeline.wire.sip.message import Request, Response, parse
 pytestmark = pytest.mark.anyio
 
 
-@contextlib.asynccontextmanager
-async def gateway(folder: Path, *listen: str, **sip: Any) -> AsyncIterator[Gateway]:
-    """Give a gateway whose SIP edge runs."""
-    settings = Settings(
+def _settings(folder: Path, *listen: str, **sip: Any) -> Settings:
+    return Settings(
         server=Server(data_dir=str(folder)),
         storage=Storage(url=f"sqlite:///{folder}/wakeline.db", ballast=0, low_disk=0),
         secrets=SecretsSection(master_key_file=str(folder / "master.key")),
         sip=Sip(**{"listen": listen, "domains": ("example.org",), "auth": "none", **sip}),
     )
-    async with wiring.opened(settings) as opened:
+
+
+@contextlib.asynccontextmanager
+async def gateway(folder: Path, *listen: str, **sip: Any) -> AsyncIterator[Gateway]:
+    """Give a gateway whose SIP edge runs."""
+    async with wiring.opened(_settings(folder, *listen, **sip)) as opened:
         await opened.sip.start()
         yield opened
 
@@ -189,9 +194,21 @@ async def test_an_address_that_is_taken_is_told(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind((LOOPBACK, 0))
         listen = f"udp:{LOOPBACK}:0", f"udp:{LOOPBACK}:{taken.getsockname()[1]}"
-        with pytest.raises(ConnectFailed, match=r"sip\.listen"):
+        with pytest.raises(ConnectFailed, match=rf"sip\.listen: {re.escape(listen[1])} cannot"):
             async with gateway(tmp_path, *listen):
                 raise AssertionError("it listens")
+
+
+async def test_a_gateway_that_cannot_listen_for_sip_leaves_nothing_running(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind((LOOPBACK, 0))
+        settings = _settings(tmp_path, f"udp:{LOOPBACK}:{taken.getsockname()[1]}")
+        async with wiring.opened(settings) as opened:
+            before = asyncio.all_tasks()
+            with pytest.raises(ConnectFailed):
+                await opened.start()
+            async with asyncio.timeout(15):  # what was begun to be written is written
+                await asyncio.gather(*(asyncio.all_tasks() - before))
 
 
 async def test_a_certificate_that_cannot_be_read_is_told(tmp_path: Path) -> None:

@@ -93,13 +93,10 @@ class Endpoint:
         """Where it listens, once started."""
 
     async def start(self) -> None:
-        """Bind all. Raises OSError or ConfigError, and nothing is bound."""
+        """Bind all. Raises ConnectFailed for an address that cannot be had, or ConfigError, and nothing is bound."""
         try:
             for bind in self._binds:
-                if bind.transport is Transport.UDP:
-                    self._bind_datagrams(bind.address)
-                else:
-                    await self._bind_stream(bind)
+                await self._bind(bind)
         except BaseException:
             await self.stop()
             raise
@@ -213,6 +210,18 @@ class Endpoint:
         return connection
 
     # --- ways in -----------------------------------------------------------------------------------------------------
+
+    async def _bind(self, bind: Bind) -> None:
+        try:
+            if bind.transport is Transport.UDP:
+                self._bind_datagrams(bind.address)
+            else:
+                await self._bind_stream(bind)
+        except OSError as error:
+            raise ConnectFailed(
+                f"sip.listen: {bind.transport.value}:{bind.address} cannot be listened on: {_words(error)}",
+                fix="Stop what listens there, or name addresses of this machine that are free.",
+            ) from None
 
     def _bind_datagrams(self, address: Address) -> None:
         bound = _bound(address, socket.SOCK_DGRAM)

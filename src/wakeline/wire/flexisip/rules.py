@@ -237,6 +237,14 @@ def _provisional(asking: Asking) -> Verdict:
     return _taken("110 Push sent.", ("sip.push_sent", truth(asking.value)))
 
 
+def _on_response(asking: Asking) -> Verdict:
+    if not truth(asking.value):
+        return _taken("Phones register here.")
+    return _changed(
+        "Name the PBX that registers phones: [sip] pbx, such as udp:10.0.0.5:5060. They register through here."
+    )
+
+
 def _forced(asking: Asking) -> Verdict:
     found = seconds(asking.value)
     if not found:
@@ -334,7 +342,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     (REGISTRAR, "default-expires"): _as_seconds("sip.default_expires", "Registration of a phone that names no time."),
     (REGISTRAR, "force-expires"): _forced,
     (REGISTRAR, "message-expires-param-name"): _differs("It is message-expires."),
-    (REGISTRAR, "reg-on-response"): _differs("Phones register here; a PBX behind is one of [sip] peers."),
+    (REGISTRAR, "reg-on-response"): _on_response,
     (REGISTRAR, "db-implementation"): _obsolete(_OWN_STORE),
     (REGISTRAR, "redis-server-domain"): _obsolete(_OWN_STORE),
     (REGISTRAR, "redis-server-port"): _obsolete(_OWN_STORE),
