@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-from fuzzing import examples
+from fuzzing import REPEATABLE, examples
 
 # As in `wakeline.cli.main`: msgspec's types do not survive the interpreter's last collection.
 atexit.register(gc.freeze)
@@ -23,7 +23,13 @@ atexit.register(gc.freeze)
 TIMEOUT_AGAIN = 5.0
 """Seconds after which a test that outlived its timeout is interrupted again."""
 
-settings.register_profile("wakeline", max_examples=examples(100), deadline=None)
+settings.register_profile(
+    "wakeline",
+    max_examples=examples(100),
+    deadline=None,
+    derandomize=REPEATABLE,
+    suppress_health_check=[HealthCheck.too_slow],  # how fast a machine makes examples says nothing of ours
+)
 settings.load_profile("wakeline")
 
 

@@ -89,7 +89,7 @@ class Caller:
         found: dict[str, Any] = self.http.get(f"{self.path}/notifications/{notification}").raise_for_status().json()
         return found
 
-    def in_state(self, notification: str, *states: str, seconds: float = 10) -> dict[str, Any]:
+    def in_state(self, notification: str, *states: str, seconds: float = 30) -> dict[str, Any]:
         """Return a notification once it is in one of these states."""
 
         def there() -> dict[str, Any] | None:
@@ -98,11 +98,11 @@ class Caller:
 
         return until(there, f"{notification} is {' or '.join(states)}", seconds)
 
-    def settled(self, notification: str, seconds: float = 10) -> dict[str, Any]:
+    def settled(self, notification: str, seconds: float = 30) -> dict[str, Any]:
         """Return a notification when nothing of it waits any more."""
         return self.in_state(notification, *SETTLED, seconds=seconds)
 
-    def delivery(self, notification: str, seconds: float = 10) -> dict[str, Any]:
+    def delivery(self, notification: str, seconds: float = 30) -> dict[str, Any]:
         """Return the only delivery of a notification when it is settled."""
         (found,) = self.settled(notification, seconds)["deliveries"]
         return dict(found)

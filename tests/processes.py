@@ -77,6 +77,11 @@ def document(done: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(lines[0])
 
 
+def whole_lines(said: bytes) -> list[str]:
+    """Return the lines that a process has written to their end: its file may be read in the middle of one."""
+    return [line.decode() for line in said.split(b"\n")[:-1]]
+
+
 class Simulator(msgspec.Struct, frozen=True, kw_only=True):
     """Running stand-ins."""
 
@@ -167,9 +172,9 @@ class Gateway:
 
         def address() -> str | None:
             assert self.process is not None
-            text = self.log.read_bytes()[offset:].decode()
-            assert self.process.poll() is None, text
-            found = [line.removeprefix(READY) for line in text.splitlines() if line.startswith(READY)]
+            said = self.log.read_bytes()[offset:]
+            assert self.process.poll() is None, said.decode(errors="replace")
+            found = [line.removeprefix(READY) for line in whole_lines(said) if line.startswith(READY)]
             return found[0] if found else None
 
         self.address = until(address, "the gateway serves", START_SECONDS)
@@ -203,7 +208,7 @@ class Gateway:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the log lines of this event."""
-        lines = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
+        lines = [line for line in whole_lines(self.log.read_bytes()) if line.startswith("{")]
         return [found for line in lines if (found := json.loads(line))["event"] == name]
 
 

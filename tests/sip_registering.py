@@ -6,6 +6,7 @@ import asyncio
 from types import TracebackType
 from typing import Any, Self
 
+from sip_wire import PATIENCE
 from storing import Store, ToldClock
 from wakeline.config import Sip
 from wakeline.edges.sip.apps import PushApps
@@ -129,7 +130,7 @@ class Registering:
         asked = request.copy()
         asked.prepend("via", f"SIP/2.0/TCP {wire.remote};branch=z9hG4bK{self._branch}")
         self.layer.received(wire, asked.to_bytes(stream=True))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             answer = await wire.sent.get()
         assert isinstance(answer, Response)
         return answer

@@ -18,8 +18,8 @@ from wakeline.wire.sip.message import Request, Response, parse
 from wakeline.wire.sip.timers import Timers
 
 LOOPBACK = "127.0.0.1"
-PATIENCE = 5.0
-"""Seconds that something on loopback may take."""
+PATIENCE = 20.0
+"""Seconds that something on loopback may take, on a machine that has others to serve."""
 
 
 class Notes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -22,12 +21,6 @@ DEVICES = 40
 REINSTALLED = 3.0
 """Seconds for which an app that was removed is missing."""
 SEND = f"/v1/apps/{APP}/notifications"
-
-
-def free_port() -> int:
-    """Return a port nobody uses now; the same one is needed again after a restart."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def token(number: int) -> str:

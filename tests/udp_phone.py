@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-PATIENCE = 8.0
+PATIENCE = 20.0
 """Seconds to wait for a message."""
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from acme import furnish
+from ports import free_port
 from processes import Gateway, Simulator, end, pointing_at, simulator
-from traffic import Make, free_port
+from traffic import Make
 
 
 @pytest.fixture

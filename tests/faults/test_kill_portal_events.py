@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from ports import free_port
 from processes import Gateway, end, until
-from traffic import free_port
 
 pytestmark = pytest.mark.faults
 

@@ -12,8 +12,8 @@ import pytest
 
 from acme import APP, Stack, furnish
 from contract import Caller
+from ports import free_port
 from processes import Gateway, end, pointing_at, simulator, until
-from traffic import free_port
 from webhook_receiver import Message, Receiver, receiving
 
 pytestmark = pytest.mark.faults

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ports import free_port
 from processes import simulator, until
-from traffic import SEND, Make, by_number, free_port, notification, register, settled
+from traffic import SEND, Make, by_number, notification, register, settled
 
 pytestmark = pytest.mark.faults
 

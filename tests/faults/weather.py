@@ -16,8 +16,9 @@ from pathlib import Path
 import httpx2
 
 from acme import APP, BUNDLE
+from ports import free_port
 from processes import Gateway, Simulator, simulator
-from traffic import Crowd, free_port
+from traffic import Crowd
 from wakeline.cli.demo import material
 
 CALM = {"goaway_after": None, "max_streams": None, "silent": None, "min_latency_ms": None}

@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[3] / "docs/reference/cli.md"
 def test_the_committed_page_is_the_generated_one() -> None:
     # In a process of its own: the library writes the name of the program that runs into usage lines.
     script = "import sys; from wakeline.cli.reference import page; sys.stdout.write(page())"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=15, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert PAGE.read_text() == done.stdout
 
 

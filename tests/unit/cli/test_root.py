@@ -114,9 +114,7 @@ def test_help_in_the_list_is_the_help_of_the_command() -> None:
 
 
 def test_the_version_is_printed() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "wakeline", "--version"], capture_output=True, text=True, timeout=15, check=True
-    )
+    done = subprocess.run([sys.executable, "-m", "wakeline", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == __version__
 
 
@@ -129,5 +127,5 @@ def test_help_loads_neither_the_gateway_nor_its_libraries() -> None:
         "heavy = {'httpx2', 'uvicorn', 'starlette', 'sqlite3', 'cryptography', 'prometheus_client', 'wakeline.service.wiring'}\n"
         "sys.stderr.write(','.join(sorted(heavy & set(sys.modules))))\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=15, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stderr == ""

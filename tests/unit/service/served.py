@@ -21,7 +21,7 @@ from wakeline.service.hot_connection import HotConnection
 QUIET = Logs()
 LOOPBACK = Server(listen="127.0.0.1:0")
 LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-_SECONDS = 3.0
+_SECONDS = 20.0
 _LENGTH = re.compile(rb"content-length: (\d+)")
 _DATE = re.compile(rb"date: [^\r]+")
 _MADE_ID = re.compile(rb"\b[0-9a-f]{24}\b")

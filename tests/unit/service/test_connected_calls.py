@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 CALLS = "/v1/apps/acme/calls"
 SENDING = "/v1/apps/acme/notifications"
 RINGING = {"to": {"users": ["p:3"]}, "call": {"id": "c1", "caller": "+4930123456"}}
-_SECONDS = 5.0
+_SECONDS = 20.0
 
 
 class Office:

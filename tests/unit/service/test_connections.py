@@ -51,11 +51,11 @@ class Stranger:
             await self.writer.drain()
 
     async def hear(self, end: bytes) -> bytes:
-        return await asyncio.wait_for(self.reader.readuntil(end), 5)
+        return await asyncio.wait_for(self.reader.readuntil(end), 20)
 
     async def is_hung_up_on(self) -> bool:
         with contextlib.suppress(ConnectionError):
-            while await asyncio.wait_for(self.reader.read(65536), 5):
+            while await asyncio.wait_for(self.reader.read(65536), 20):
                 pass
         return True
 
@@ -165,13 +165,19 @@ async def test_a_body_that_nobody_reads_ends_soon(listener: listeners.Listener, 
     assert await slow.is_hung_up_on()
 
 
+async def until_nothing_goes_out(listener: listeners.Listener, meet: Meet) -> None:
+    """Return when the buffers of a client that fetches nothing are full, and ours as well: it has not moved for a while."""
+    unsent: list[int] = []
+    while not any(unsent[-20:]) or unsent[-20:] != unsent[-1:] * 20:
+        await served(meet)
+        unsent.append(max(one.transport.get_write_buffer_size() for one in listener._server.server_state.connections))
+
+
 async def test_an_answer_that_nobody_fetches_is_given_up(listener: listeners.Listener, meet: Meet) -> None:
     slow = await meet()
     await slow.say(FLOOD)
     await slow.hear(b"hello")
-    # Its client's buffers and ours are full once nothing goes out any more.
-    for _ in range(40):
-        await served(meet)
+    await until_nothing_goes_out(listener, meet)
 
     later(listener, 1)
     later(listener, STILL_SECONDS + 2)

@@ -44,7 +44,7 @@ async def test_pushes_come_by_http_2_and_by_http_1_1_with_a_line_too_much(anyio_
         head = f"POST /flexisip?{urlencode({'key': key, **MESSAGE})} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nHello\r\n"
         for _ in range(2):
             writer.write(head.encode())
-            said = await asyncio.wait_for(reader.readuntil(b"}"), 5)
+            said = await asyncio.wait_for(reader.readuntil(b"}"), 20)
             assert said.startswith(b"HTTP/1.1 200 ")
         writer.close()
         assert await gateway.store.queue.pending() == 2

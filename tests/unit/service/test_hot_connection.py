@@ -15,6 +15,7 @@ from unit.service.served import LAST, LOOPBACK, Client, Served, comparable, key_
 from wakeline import ports
 from wakeline.config import Server
 from wakeline.config.tree import Logs
+from wakeline.service.hot_connection import _Exchange
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +73,7 @@ class Slow:
 async def until(ready: object, one: Served) -> None:
     """Let the listener work until something is so."""
     assert callable(ready)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not ready():
             await one.read()
 
@@ -108,12 +109,13 @@ async def test_while_a_pipelined_request_waits_no_more_is_read(hot: Served) -> N
 
 async def test_requests_of_many_connections_share_a_commit(hot: Served) -> None:
     store = Slow(hot)
-    store.go.set()
     clients = [await hot.connect() for _ in range(20)]
     await hot.read()
 
     for client in clients:
         client.writer.write(ask())
+    await until(lambda: sum(isinstance(one.cycle, _Exchange) for one in hot.connections) == 20, hot)
+    store.go.set()
     answers = [await client.answer() for client in clients]
 
     assert all(answer.startswith(b"HTTP/1.1 202 ") for answer in answers)
@@ -146,7 +148,7 @@ async def test_who_leaves_before_the_answer_has_asked_all_the_same(
     await client.leave()
     await until(lambda: not hot.connections, hot)
     store.go.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not await hot.gateway.store.queue.pending():
             await hot.read()
 

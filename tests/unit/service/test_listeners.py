@@ -184,7 +184,7 @@ async def test_a_socket_left_by_a_killed_process_is_replaced(tmp_path: Path) -> 
 STRANGER = """
 import os, socket, sys
 os.setgid(65534); os.setuid(65534)
-door = socket.socket(socket.AF_UNIX); door.settimeout(10); door.connect(sys.argv[1])
+door = socket.socket(socket.AF_UNIX); door.settimeout(20); door.connect(sys.argv[1])
 try:
     door.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
     answer = door.recv(100)

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from unit.service.guesses import never_forgiven
 from wakeline.config import Bitrix24, Logs, SecretsSection, Server, Settings, Storage
 from wakeline.edges.bitrix24.secrets import digest
 from wakeline.model.bitrix24.access import IncomingWebhook, PortalUser
@@ -38,6 +39,7 @@ async def gateway(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Gateway]:
         access = opened._portal.ports.access
         await access.put_user(PortalUser(id=1, name="Anna", admin=True))
         await access.create_webhook(IncomingWebhook(id=0, user=1, digest=digest(CODE), scopes=("crm",)))
+        never_forgiven(opened)
         yield opened
 
 

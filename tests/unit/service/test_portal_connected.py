@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from starlette.types import ASGIApp
 
+from unit.service.guesses import never_forgiven
 from wakeline.config import Bitrix24, Logs, SecretsSection, Server, Settings, Storage
 from wakeline.edges.bitrix24.connected import ConnectedPorts
 from wakeline.model.bitrix24.installation import BY_MEMBER_ID, ApplicationAccess, Installation, InstallationState
@@ -25,7 +26,7 @@ from wakeline.simulator.portal.memory import CLIENT_ID, CLIENT_SECRET, WEBHOOK_C
 pytestmark = pytest.mark.anyio
 
 NAME = "portal-of-the-test"
-_DEADLINE = 8.0
+_DEADLINE = 20.0
 
 
 class Neighbours:
@@ -99,6 +100,7 @@ async def both(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Neighbours]:
     async with Simulator(portal_port=0, state_dir=tmp_path / "portal") as simulator:
         told = settings(tmp_path, simulator.ca_file)
         async with wiring.opened(told) as gateway:
+            never_forgiven(gateway)
             app: ASGIApp = gateway.app
             listener = listeners.public(app, told, gateway.hot)
             listener.start()

@@ -17,7 +17,7 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
     monkeypatch.chdir(tmp_path)  # a socket's address is short, a temporary path is not
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind("notify")
-        listening.settimeout(5)
+        listening.settimeout(20)
         yield listening
 
 
@@ -42,7 +42,7 @@ def test_a_reload_says_when_it_began(manager: socket.socket) -> None:
 def test_an_abstract_address_is_understood() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind("")  # autobind: the kernel chooses an abstract address (unix(7))
-        listening.settimeout(5)
+        listening.settimeout(20)
         Supervisor({"NOTIFY_SOCKET": f"@{listening.getsockname()[1:].decode()}"}).alive()
         assert listening.recv(20) == b"WATCHDOG=1"
 

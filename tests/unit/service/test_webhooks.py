@@ -44,7 +44,7 @@ async def happen(gateway: Gateway, *devices: str) -> None:
 
 
 async def there(ask: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not ask():  # noqa: ASYNC110 - the receiver runs in a thread and has no event to wait for
             await asyncio.sleep(0.01)
 

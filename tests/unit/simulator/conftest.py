@@ -26,7 +26,7 @@ from wakeline.simulator import Simulator
 
 TOPIC = "com.example.chat"
 PAYLOAD = b'{"aps":{"alert":"hello"}}'
-DEADLINE_S = 5.0
+DEADLINE_S = 20.0
 _SIGNING_KEY = ec.generate_private_key(ec.SECP256R1())
 
 

@@ -143,7 +143,7 @@ async def test_a_body_that_is_no_request_is_refused(google: httpx2.AsyncClient, 
 async def test_what_is_not_there_is_an_html_page(google: httpx2.AsyncClient, method: str, path: str) -> None:
     reply = await google.request(method, path)
     assert (reply.status_code, reply.headers["content-type"]) == (404, "text/html; charset=UTF-8")
-    assert abs(parsedate_to_datetime(reply.headers["date"]).timestamp() - time.time()) < 5
+    assert abs(parsedate_to_datetime(reply.headers["date"]).timestamp() - time.time()) < 60
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def message(token: str, *, extra: str = "") -> bytes:
 
 
 async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         length = next(int(line.split(":")[1]) for line in head.splitlines() if line.startswith("content-length"))
         return int(head.split(" ")[1]), await reader.readexactly(length)
@@ -47,7 +47,7 @@ async def test_a_client_that_waits_for_continue_is_told_to_go_on(stream: Stream)
     whole = message("phone", extra="Expect: 100-continue\r\n")
     head, _, body = whole.partition(b"\r\n\r\n")
     writer.write(head + b"\r\n\r\n")
-    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(b"HTTP/1.1 100 ")
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)).startswith(b"HTTP/1.1 100 ")
     writer.write(body)
     assert (await read_answer(reader))[0] == 200
 
@@ -56,7 +56,7 @@ async def test_what_is_no_http_is_refused(stream: Stream) -> None:
     reader, writer = stream
     writer.write(b"HELLO\r\n\r\n")
     assert (await read_answer(reader))[0] == 400
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert await asyncio.wait_for(reader.read(), 20) == b""
 
 
 async def test_a_connection_is_closed_after_the_given_number(stream: Stream, control: httpx2.AsyncClient) -> None:
@@ -64,7 +64,7 @@ async def test_a_connection_is_closed_after_the_given_number(stream: Stream, con
     reader, writer = stream
     writer.write(message("phone"))
     assert (await read_answer(reader))[0] == 200
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert await asyncio.wait_for(reader.read(), 20) == b""
 
 
 async def test_a_connection_can_be_cut_instead_of_an_answer(stream: Stream, control: httpx2.AsyncClient) -> None:
@@ -100,5 +100,5 @@ async def test_both_loopback_addresses_are_served(simulator: Simulator) -> None:
 async def test_apns_speaks_no_http1(simulator: Simulator) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", simulator.ports.apns)
     writer.write(b"POST /3/device/ab HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
-    assert b"HTTP/1.1 " not in await asyncio.wait_for(reader.read(), 5)
+    assert b"HTTP/1.1 " not in await asyncio.wait_for(reader.read(), 20)
     writer.close()

@@ -84,7 +84,7 @@ async def test_goaway_can_be_sent_at_once(peer: ApnsPeer, control: httpx2.AsyncC
 
 
 async def test_streams_opened_after_goaway_are_not_taken(peer: ApnsPeer, control: httpx2.AsyncClient) -> None:
-    await behave(control, min_latency_ms=50)
+    await behave(control, min_latency_ms=60_000)
     peer.send("aa")
     await peer.settle()
     await control.post("/disconnect")
@@ -107,7 +107,7 @@ async def test_what_is_under_way_is_answered_after_the_clients_goaway(
 async def test_a_connection_can_be_cut(peer: ApnsPeer, control: httpx2.AsyncClient) -> None:
     await peer.push()
     await control.post("/disconnect", json={"abort": True})
-    with pytest.raises((AssertionError, ConnectionError), match=r"(?i)closed|reset"):
+    with pytest.raises((AssertionError, ConnectionError), match=r"(?i)closed|reset|pipe"):
         await peer.until(lambda: False)
 
 
@@ -133,10 +133,9 @@ async def test_an_answer_can_be_late_and_does_not_hold_others_back(peer: ApnsPee
     await peer.push()
     began = time.monotonic()
     slow, quick = peer.send("aa"), peer.send("bb")
-    await peer.answer(quick)
-    assert slow not in peer.replies
     await peer.answer(slow)
     assert time.monotonic() - began >= 0.06
+    assert list(peer.replies)[1:] == [quick, slow]  # in the order in which they came
 
 
 async def test_a_stream_can_be_refused_by_script(peer: ApnsPeer, control: httpx2.AsyncClient) -> None:
@@ -145,7 +144,7 @@ async def test_a_stream_can_be_refused_by_script(peer: ApnsPeer, control: httpx2
     await peer.until(lambda: stream in peer.resets)
     assert peer.resets[stream] == REFUSED_STREAM
     peer.send("aa")
-    with pytest.raises((AssertionError, ConnectionError), match=r"(?i)closed|reset"):
+    with pytest.raises((AssertionError, ConnectionError), match=r"(?i)closed|reset|pipe"):
         await peer.until(lambda: False)
 
 

@@ -50,7 +50,7 @@ async def gateway() -> AsyncIterator[Gateway]:
 
 async def played(control: httpx2.AsyncClient, number: int) -> dict[str, int]:
     """Return what became of the pushes, once it is known of so many."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             found: dict[str, int] = (await control.get("/phones")).json()
             if sum(found.values()) - found["phones"] >= number:
@@ -60,7 +60,7 @@ async def played(control: httpx2.AsyncClient, number: int) -> dict[str, int]:
 
 async def told(phones: Phones, number: int) -> None:
     """Wait until so many receipts were taken or refused."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             if phones.played.confirmed + phones.played.refused >= number:
                 return

@@ -22,7 +22,7 @@ def test_the_program_prints_one_line_when_ready_and_ends_on_a_signal(tmp_path: P
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        with urllib.request.urlopen(f"{ready['control']}/counts", timeout=5) as reply:  # noqa: S310 - our own port
+        with urllib.request.urlopen(f"{ready['control']}/counts", timeout=20) as reply:  # noqa: S310 - our own port
             assert json.load(reply)["total"] == 0
         process.send_signal(stop)
         rest = process.stdout.read()

@@ -23,7 +23,7 @@ class NameServer:
 
     def look_up(self, host: str, _port: int) -> Sequence[str]:
         self.asked.append(host)
-        assert self.answers.wait(10)
+        assert self.answers.wait(30)
         if host.startswith("no"):
             raise OSError("no such name")
         return ["93.184.216.34"]
@@ -33,7 +33,7 @@ async def test_names_whose_server_does_not_answer_keep_no_other_look_up_waiting(
     server = NameServer()
     resolve = ApartResolver(server.look_up)
     waiting = [asyncio.create_task(resolve(f"hang-{number}.example", 443)) for number in range(MOST)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert "127.0.0.1" in await system_resolver("127.0.0.1", 443)
         with pytest.raises(OSError, match="being looked up"):
             await resolve("one-too-many.example", 443)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import datetime as dt
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -106,7 +107,7 @@ def guard(*addresses: str, **rules: Any) -> Guard:
 
 async def post(client: GuardedClient, port: int, **options: Any) -> Any:
     url = options.pop("url", f"https://{NAME}:{port}/token?a=b")
-    return await client.post(url, b"grant=1", {"content-type": "x/y"}, timeout=options.pop("timeout", 10))
+    return await client.post(url, b"grant=1", {"content-type": "x/y"}, timeout=options.pop("timeout", 30))
 
 
 async def test_a_post_reaches_the_pinned_address_with_the_name_of_the_url(authority: trustme.CA, ca_file: str) -> None:
@@ -233,7 +234,9 @@ async def test_interim_answers_without_end_are_a_broken_connection(
 
 
 async def test_a_silent_server_times_out(authority: trustme.CA, ca_file: str) -> None:
-    async with running(b"", tls_for(authority, NAME)) as server, GuardedClient(guard(), ca_file=ca_file) as client:
+    async with running(OK, tls_for(authority, NAME)) as server, GuardedClient(guard(), ca_file=ca_file) as client:
+        await post(client, server.port)  # how long it takes to connect is another story
+        server.answer = b""
         with pytest.raises(TimedOut, match=NAME):
             await post(client, server.port, timeout=0.2)
 
@@ -285,11 +288,12 @@ async def test_an_answer_that_is_no_http_is_a_transport_error(authority: trustme
 
 
 async def test_a_port_nobody_listens_on_is_a_failed_connection(ca_file: str) -> None:
-    async with serving(Proxy().serve, None) as port:
-        pass
-    async with GuardedClient(guard(), ca_file=ca_file) as client:
-        with pytest.raises(ConnectFailed, match=f"{NAME}:{port}"):
-            await post(client, port)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # it is kept, and does not listen
+        port = nobody.getsockname()[1]
+        async with GuardedClient(guard(), ca_file=ca_file) as client:
+            with pytest.raises(ConnectFailed, match=f"{NAME}:{port}"):
+                await post(client, port)
 
 
 async def test_an_untrusted_certificate_is_refused_and_told(authority: trustme.CA) -> None:

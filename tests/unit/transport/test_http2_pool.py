@@ -68,7 +68,7 @@ class Told:
 
 
 def requests(
-    told: Told, count: int = 1, *, call: bool = False, wait: float = 10.0, name: str = "p", body: bytes = b"{}"
+    told: Told, count: int = 1, *, call: bool = False, wait: float = 30.0, name: str = "p", body: bytes = b"{}"
 ) -> RequestBatch:
     return RequestBatch(
         stable=STABLE,
@@ -99,6 +99,11 @@ async def pooled(
         await pool.close(drain=0.0)
 
 
+async def connected(pool: Pool) -> None:
+    """Have a connection, over which a request was answered: what comes then is written at once."""
+    assert (await pool.request(stable=STABLE, path=b"/first", timeout=30)).status == 200
+
+
 def indexes(paths: Iterable[str]) -> list[int]:
     return sorted(int(path.rpartition("/")[2]) for path in paths)
 
@@ -126,18 +131,19 @@ async def test_a_batch_is_sent_and_told(server: Server) -> None:
 async def test_one_request_can_be_awaited(server: Server) -> None:
     server.script = lambda request: answer(request, 200, b'{"name":"m"}')
     async with pooled(server) as pool:
-        said = await pool.request(stable=STABLE, path=b"/x", body=b"{}", extra=((b"apns-id", b"7"),), timeout=5)
+        said = await pool.request(stable=STABLE, path=b"/x", body=b"{}", extra=((b"apns-id", b"7"),), timeout=30)
         assert (said.status, said.body, said.lost) == (200, b'{"name":"m"}', None)
     assert server.received[0].headers["apns-id"] == "7"
 
 
 async def test_an_awaiting_caller_may_give_up(server: Server) -> None:
-    server.script = keep_silent
     async with pooled(server) as pool:
+        await connected(pool)
+        server.script = keep_silent
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await pool.request(stable=STABLE, path=b"/x", timeout=0.3)
-        await until(lambda: pool.stats.in_flight == 0 and server.received)
+        await until(lambda: pool.stats.in_flight == 0 and len(server.received) == 2)
 
 
 async def test_thousands_of_requests_go_through_in_short_turns(server: Server) -> None:
@@ -383,8 +389,9 @@ async def test_a_drained_connection_is_closed_and_replaced_by_need(server: Serve
 
 
 async def test_silence_until_the_deadline_is_a_timeout(server: Server) -> None:
-    server.script = keep_silent
     async with pooled(server) as pool:
+        await connected(pool)
+        server.script = keep_silent
         told, later = Told(), Told()
         pool.submit(requests(told, 2, wait=0.3))
         pool.submit(requests(later, 1))
@@ -400,6 +407,7 @@ async def test_a_deadline_that_passes_in_the_queue_is_told_as_not_written(server
     async with pooled(server) as pool:
         told = Told()
         pool.submit(requests(told, 1))
+        await until(lambda: server.received)
         pool.submit(requests(late := Told(), 4, wait=0.3))
         await until(lambda: len(late) == 4)
         assert late.lost() == {Lost.NOT_WRITTEN}
@@ -445,7 +453,7 @@ async def test_a_peer_that_breaks_the_protocol_is_left(server: Server) -> None:
 
 
 async def test_a_dead_peer_is_found_by_ping(server: Server) -> None:
-    async with pooled(server, settings=PoolSettings(idle_ping=0.2, ping_timeout=0.3)) as pool:
+    async with pooled(server, settings=PoolSettings(idle_ping=0.3, ping_timeout=0.5)) as pool:
         pool.submit(requests(told := Told(), 1))
         await until(lambda: len(told) == 1)
         server.deaf = True
@@ -454,7 +462,7 @@ async def test_a_dead_peer_is_found_by_ping(server: Server) -> None:
 
 
 async def test_a_peer_that_answers_pings_is_kept(server: Server) -> None:
-    async with pooled(server, settings=PoolSettings(idle_ping=0.1, ping_timeout=0.3)) as pool:
+    async with pooled(server, settings=PoolSettings(idle_ping=0.1, ping_timeout=1.0)) as pool:
         pool.submit(requests(told := Told(), 1))
         await until(lambda: len(told) == 1)
         link = pool._fleet.links[0]

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trustme
 
-from scripted_http2 import Received, Server, answer, serving, until
+from scripted_http2 import LoopTime, Received, Server, answer, serving, until
 from wakeline.transport.http2_pool import Pool, PoolSettings
 from wakeline.wire.http2 import Answer, Fields, Lost, RequestBatch
 
@@ -48,7 +48,7 @@ def requests(told: Told, count: int) -> RequestBatch:
         stable=STABLE,
         paths=[b"/%d" % index for index in range(count)],
         body=b"{}",
-        deadline=asyncio.get_running_loop().time() + 15,
+        deadline=asyncio.get_running_loop().time() + 30,
         on_answers=told,
     )
 
@@ -140,13 +140,17 @@ async def test_other_refusals_do_not_end_a_connection(server: Server) -> None:
 
 async def test_a_connection_that_answers_pings_and_nothing_else_is_replaced(server: Server) -> None:
     """Apple's servers are known to fall silent on one connection while a new one works."""
+    time = LoopTime()
     held: list[Received] = []
     server.script = held.append
-    pool = Pool(server.origin(), wake=lambda: None, settings=PoolSettings(silence_ping=0.2), random=lambda: 0.0)
+    pool = Pool(server.origin(), wake=lambda: None, settings=PoolSettings(silence_ping=5.0), random=lambda: 0.0)
     try:
-        batch = requests(told := Told(), 3)
-        batch.deadline = asyncio.get_running_loop().time() + 0.5
-        pool.submit(batch)
+        pool.submit(requests(told := Told(), 3))
+        await until(lambda: len(held) == 3)
+        connection = pool._fleet.links[0].connection
+        await time.leap(6)
+        await until(lambda: connection._pings and connection.ping_sent is None)
+        await time.leap(30)
         await until(lambda: len(told.others) == 3)
         assert {answer.lost for _, answer in told.others} == {Lost.TIMEOUT}
         await until(lambda: server.sessions[0].lost)
@@ -159,16 +163,17 @@ async def test_a_connection_that_answers_pings_and_nothing_else_is_replaced(serv
 
 
 async def test_one_late_answer_among_others_does_not_end_a_connection(server: Server) -> None:
+    time = LoopTime()
     server.script = lambda request: None if request.path == "/0" else answer(request)
-    pool = Pool(server.origin(), wake=lambda: None, settings=PoolSettings(silence_ping=0.4), random=lambda: 0.0)
+    pool = Pool(server.origin(), wake=lambda: None, settings=PoolSettings(silence_ping=20.0), random=lambda: 0.0)
     try:
-        batch = requests(told := Told(), 2)
-        batch.deadline = asyncio.get_running_loop().time() + 0.6
-        pool.submit(batch)
+        pool.submit(requests(told := Told(), 2))
+        await until(lambda: told.accepted)
         while not told.others:
             pool.submit(requests(beside := Told(), 2))
             await until(lambda beside=beside: beside.accepted)  # type: ignore[misc]  # bound per turn
-            await asyncio.sleep(0.05)
+            await time.leap(4)
+        assert {answer.lost for _, answer in told.others} == {Lost.TIMEOUT}
         assert len(server.sessions) == 1
         assert pool.stats.connections == 1
     finally:

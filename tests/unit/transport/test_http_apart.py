@@ -65,13 +65,13 @@ async def receiving(*, most: int = 10, idle: float = 60.0) -> AsyncIterator[tupl
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - it is about what a server and a client have open
             await asyncio.sleep(0.001)
 
 
 async def told(clients: ClientsApart, url: str) -> int:
-    return (await clients.post(url, b"{}", {}, timeout=5.0)).status
+    return (await clients.post(url, b"{}", {}, timeout=30.0)).status
 
 
 async def test_each_receiver_has_connections_of_its_own_and_keeps_them() -> None:

@@ -68,7 +68,7 @@ async def life(world: Connected, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
-    for _ in range(5_000):
+    for _ in range(20_000):
         if await is_so():
             return
         await asyncio.sleep(0.001)

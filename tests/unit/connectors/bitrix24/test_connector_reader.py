@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -498,29 +498,37 @@ async def test_users_of_a_mirrored_portal_are_kept(world: ReadingWorld) -> None:
         assert user.name == world.world.portal.records[Kind.USER][number]["NAME"]
 
 
+async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what comes over a socket: so much time, and not so many turns of the loop."""
+    for _ in range(20_000):
+        if await is_so():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it does not come to that")
+
+
+async def _done(world: ReadingWorld, number: int) -> bool:
+    return (await world.event(number)).state is EventState.DONE
+
+
+async def _tried(world: ReadingWorld, number: int) -> bool:
+    return bool((await world.event(number)).attempts)
+
+
 async def test_the_reader_works_when_the_bell_rings_and_when_an_event_is_due(world: ReadingWorld) -> None:
     await world.rule(recipients=("7",), title="rung")
     running = asyncio.create_task(world.reading.reader.run())
     number = await world.happens()
     world.reading.reader.ring(world.installation.id)
-    for _ in range(500):
-        if (await world.event(number)).state is EventState.DONE:
-            break
-        await asyncio.sleep(0)
+    await until(lambda: _done(world, number))
     assert await world.titles(number) == ["rung"]
 
     world.keeper.full = True
     later = await world.happens()
     world.reading.reader.ring(world.installation.id)
-    for _ in range(500):
-        if (await world.event(later)).attempts:
-            break
-        await asyncio.sleep(0)
+    await until(lambda: _tried(world, later))
     world.keeper.full = False
-    for _ in range(2000):
-        if (await world.event(later)).state is EventState.DONE:
-            break
-        await asyncio.sleep(0)
+    await until(lambda: _done(world, later))
     assert await world.titles(later) == ["rung"]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

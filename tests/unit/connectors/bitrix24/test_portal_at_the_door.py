@@ -27,7 +27,7 @@ from wakeline.storage.sealing import Sealer
 
 pytestmark = pytest.mark.anyio
 
-_DEADLINE = 5.0
+_DEADLINE = 30.0
 
 
 class Connector:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -115,11 +116,11 @@ async def test_a_write_whose_connection_breaks_is_not_sent_again_and_doubtful(wo
 
 
 async def test_a_write_that_found_nobody_was_not_done(world: Connected) -> None:
-    async with rogue(world, lambda _: None) as portal:
-        pass
-
-    with pytest.raises(PortalUnreachable) as unreachable:
-        await portal.ask(once=True)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # it is kept, and does not listen
+        portal = Rogue(world, f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        with pytest.raises(PortalUnreachable) as unreachable:
+            await portal.ask(once=True)
 
     assert not unreachable.value.doubtful
     assert WEBHOOK_CODE not in unreachable.value.detail

@@ -54,7 +54,7 @@ async def caller(world: ReadingWorld, number: int) -> str:
 
 
 async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
-    for _ in range(5_000):
+    for _ in range(20_000):
         if await is_so():
             return
         await asyncio.sleep(0.001)

@@ -178,10 +178,10 @@ IN_LOOPS += "{% endfor %}" * 4
     ],
 )
 def test_a_template_cannot_make_something_huge(source: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(InvalidRequest):
         rendered(source)
-    assert time.monotonic() - began < 2
+    assert time.thread_time() - began < 2
 
 
 LOOPS = "".join(f"{{% for {name} in deal.MANY %}}" for name in "abcdef") + "{% endfor %}" * 6
@@ -200,11 +200,11 @@ COMPARED += "' %}{% endif %}{% endfor %}{% endfor %}"
 
 @pytest.mark.parametrize("source", [LOOPS, SILENT, FILTERED * 40, LOOKED_UP, COMPARED])
 def test_a_template_cannot_work_for_long(source: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(InvalidRequest) as refused:
         rendered(source)
     assert "too much work" in refused.value.detail
-    assert time.monotonic() - began < 2
+    assert time.thread_time() - began < 2
 
 
 @pytest.mark.parametrize(

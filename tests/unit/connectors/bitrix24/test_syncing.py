@@ -25,7 +25,7 @@ from wakeline.storage.memory.bitrix24 import MemoryPortalRecords
 
 pytestmark = pytest.mark.anyio
 
-TICK_S, TICKS = 0.001, 10_000
+TICK_S, TICKS = 0.001, 20_000
 PORTAL = {
     RecordKind.DEAL: DEALS,
     RecordKind.LEAD: LEADS,
