@@ -304,7 +304,7 @@ async def test_a_notice_changes_nothing_while_our_tokens_work(gate: Gate) -> Non
 
     await gate.control("/portal/change", kind="deal", id=7, fields={"TITLE": "New"})
 
-    assert await gate.delivered("ONOFFLINEEVENT") == 200
+    assert await gate.delivered("ONCRMDEALUPDATE") == await gate.delivered("ONOFFLINEEVENT") == 200
     assert gate.world.access(made) == before
     await gate.until(lambda: gate.connector.rings[-1] == made.id)
     assert await gate.records() == [7]
