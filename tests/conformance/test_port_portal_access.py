@@ -307,6 +307,20 @@ class TestGrants:
         assert await store.portal_access.grant_by_refresh(kept.refresh) is None
         assert await store.portal_access.grant_by_refresh(second.refresh) == third
 
+    async def test_leave_something_of_the_former_pair_beside_the_next(self, store: Store) -> None:
+        owner = await some_application(store)
+        kept = await store.portal_access.issue(grant("g", owner.id))
+        left = msgspec.structs.replace(grant("left", owner.id), access=kept.access)
+
+        assert await store.portal_access.rotate(kept.refresh, rotated(kept, "second"), leaving=left)
+        assert not await store.portal_access.rotate(kept.refresh, rotated(kept, "late"), leaving=grant("no", owner.id))
+
+        found = await store.portal_access.grant_by_access(kept.access)
+        assert found is not None
+        assert msgspec.structs.replace(found, id=0) == msgspec.structs.replace(left, id=0)
+        assert found.id != kept.id
+        assert await store.portal_access.grant_by_access(grant("no", owner.id).access) is None
+
     async def test_are_rotated_by_one_of_those_who_try_at_once(self, store: Store) -> None:
         owner = await some_application(store)
         kept = await store.portal_access.issue(grant("g", owner.id))

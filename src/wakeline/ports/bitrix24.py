@@ -97,8 +97,11 @@ class PortalAccess(Protocol):
     async def grant_by_refresh(self, digest: bytes) -> Grant | None:
         """Return the grant whose refresh token this is, or was before the last rotation."""
 
-    async def rotate(self, expected: bytes, grant: Grant) -> bool:
-        """Put a new pair in place, if the refresh token in force is still `expected`; False: somebody was faster."""
+    async def rotate(self, expected: bytes, grant: Grant, *, leaving: Grant | None = None) -> bool:
+        """Put a new pair in place, if the refresh token in force is still `expected`; False: somebody was faster.
+
+        `leaving` is kept beside it in the same commit: what is left of the pair before.
+        """
 
     async def revoke(self, grant: int) -> None:
         """Forget a grant."""

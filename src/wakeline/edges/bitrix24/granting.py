@@ -14,6 +14,7 @@ from wakeline.edges.bitrix24.secrets import digest, new_token
 from wakeline.model.bitrix24.access import Grant, PortalApplication, PortalUser
 
 _SECOND = 1000
+_KNOWN = 86_400 * _SECOND
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +50,16 @@ def next_pair(grant: Grant, scopes: Sequence[str], settings: Settings, now: int)
     until = now + settings.bitrix24.refresh_token_grace * _SECOND
     former = msgspec.structs.replace(grant, scopes=tuple(scopes), former=grant.refresh, former_until=until)
     return _renewed(former, settings, now)
+
+
+def what_is_left(former: Grant, renewed: Grant) -> Grant:
+    """Return what is kept of the pair before: its access token, which is known as expired for a day after the grace."""
+    until = min(former.access_expires, renewed.former_until)
+    # Nobody has this refresh token.
+    nobodys = digest(new_token())
+    return msgspec.structs.replace(
+        former, id=0, access_expires=until, refresh=nobodys, refresh_expires=until + _KNOWN, former=b"", former_until=0
+    )
 
 
 def may_use(application: PortalApplication, user: PortalUser) -> bool:

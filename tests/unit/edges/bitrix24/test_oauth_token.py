@@ -34,13 +34,18 @@ def error(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]
 
 
-async def works(portal: Portal, access: str) -> bool:
-    """Tell whether a token opens the portal."""
+async def called(portal: Portal, access: str) -> httpx2.Response:
+    """Call the portal with a token."""
     before, portal.client = portal.client, portal.client
     portal.serve(Door(portal.ports))
     answer = await portal.call("profile", token=access)
     portal.client = before
-    return answer.status_code == 200
+    return answer
+
+
+async def works(portal: Portal, access: str) -> bool:
+    """Tell whether a token opens the portal."""
+    return (await called(portal, access)).status_code == 200
 
 
 async def test_a_code_becomes_tokens_with_every_field_that_strict_clients_need(signing: Portal) -> None:
@@ -184,6 +189,30 @@ async def test_a_refresh_gives_a_new_pair_and_the_former_ends_after_its_grace(si
     signing.clock.advance(60)
     assert error(await refresh(signing, first["refresh_token"])) == (400, "invalid_grant")
     assert (await refresh(signing, second["refresh_token"])).status_code == 200
+
+
+async def test_a_process_that_does_not_know_of_a_refresh_is_told_to_refresh(signing: Portal) -> None:
+    first = await tokens(signing)
+    await refresh(signing, first["refresh_token"])
+
+    signing.clock.advance(59)
+    assert await works(signing, first["access_token"])
+    signing.clock.advance(1)
+    assert error(await called(signing, first["access_token"])) == (401, "expired_token")
+    signing.clock.advance(DAY - 1)
+    await signing.ports.access.prune(signing.clock.now())
+    assert error(await called(signing, first["access_token"])) == (401, "expired_token")
+    signing.clock.advance(1)
+    await signing.ports.access.prune(signing.clock.now())
+    assert error(await called(signing, first["access_token"])) == (401, "NO_AUTH_FOUND")
+
+
+async def test_an_access_token_that_has_ended_is_not_made_good_by_a_refresh(signing: Portal) -> None:
+    first = await tokens(signing)
+    signing.clock.advance(3600)
+    await refresh(signing, first["refresh_token"])
+
+    assert error(await called(signing, first["access_token"])) == (401, "expired_token")
 
 
 async def test_whoever_comes_second_within_the_grace_gets_the_same_pair(signing: Portal) -> None:

@@ -3,6 +3,8 @@
 Theory: several processes of one client hold the same refresh token and do not tell each other. Whoever comes second with it gets
 the very pair that the first one got, so that their tokens stay the same: it is kept in memory until the former token ends. After
 a restart there is no such memory, and the second one gets a grant of its own.
+The access token before is good as long, and expired from then on: a process that does not know of the refresh is told what makes it
+refresh, and not that it has no token at all.
 A former token that comes later is refused and nothing more: an application proves itself by its secret, so that whoever has
 stolen a token alone has nothing (RFC 9700 section 4.14.2 asks for more only where there is no secret).
 """
@@ -14,7 +16,7 @@ import hmac
 import msgspec
 
 from wakeline.edges.bitrix24.call import BitrixPorts
-from wakeline.edges.bitrix24.granting import Pair, may_use, new_pair, next_pair
+from wakeline.edges.bitrix24.granting import Pair, may_use, new_pair, next_pair, what_is_left
 from wakeline.edges.bitrix24.oauth.failure import missing, no_grant, not_installed
 from wakeline.edges.bitrix24.secrets import digest
 from wakeline.model.bitrix24.access import Grant, PortalApplication
@@ -37,7 +39,11 @@ class Refresh:
         if not hmac.compare_digest(grant.refresh, presented):
             return self._given(presented, now) or await self._beside(grant, scopes, now)
         pair = next_pair(grant, scopes, self._ports.settings, now)
-        if await self._ports.access.rotate(grant.refresh, pair.grant):
+        try:
+            done = await self._ports.access.rotate(grant.refresh, pair.grant, leaving=what_is_left(grant, pair.grant))
+        except NotFound:
+            raise not_installed() from None
+        if done:
             self._forget(now)
             self._recent[presented] = pair
             return pair

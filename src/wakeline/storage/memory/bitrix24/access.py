@@ -192,12 +192,14 @@ class MemoryPortalAccess:
             (grant for grant in self._grants.values() if digest and digest in (grant.refresh, grant.former)), None
         )
 
-    async def rotate(self, expected: bytes, grant: Grant) -> bool:
+    async def rotate(self, expected: bytes, grant: Grant, *, leaving: Grant | None = None) -> bool:
         """Put a new pair in place, if the refresh token in force is still `expected`; False: somebody was faster."""
         present = self._grants.get(grant.id)
         if present is None or present.refresh != expected:
             return False
         self._grants[grant.id] = grant
+        if leaving is not None:
+            await self.issue(leaving)
         return True
 
     async def revoke(self, grant: int) -> None:

@@ -55,10 +55,16 @@ class PortalTokens(PortalApplications):
         row = self._reader.one(_SQL["grant_by_refresh"], (digest,))
         return _grant_of(row or self._reader.one(_SQL["grant_by_former"], (digest,)))
 
-    async def rotate(self, expected: bytes, grant: Grant) -> bool:
+    async def rotate(self, expected: bytes, grant: Grant, *, leaving: Grant | None = None) -> bool:
         """Put a new pair in place, if the refresh token in force is still `expected`; False: somebody was faster."""
-        row = (*_columns(grant), grant.id, expected)
-        return await self._writer.write(lambda tx: tx.execute(_SQL["update_grant"], row).rowcount > 0)
+        return await self._writer.write(lambda tx: self._rotate(tx, expected, grant, leaving))
+
+    def _rotate(self, tx: Transaction, expected: bytes, grant: Grant, leaving: Grant | None) -> bool:
+        if not tx.execute(_SQL["update_grant"], (*_columns(grant), grant.id, expected)).rowcount:
+            return False
+        if leaving is not None:
+            self._issue(tx, leaving)
+        return True
 
     async def revoke(self, grant: int) -> None:
         """Forget a grant."""
