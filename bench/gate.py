@@ -33,7 +33,7 @@ TOLERANCE = {"fan-out": 1.10}
 USUAL_TOLERANCE = 1.05
 _DEVICES = 1000
 _ROUNDS = 2
-_SECONDS = 20.0
+_SECONDS = 60.0
 
 
 class Budget(msgspec.Struct, frozen=True):

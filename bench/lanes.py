@@ -19,7 +19,7 @@ GOAL = Goal(value=20.0)
 _METHOD = """{rounds} rounds. The app is paused; one POST of {alerts:,} lines of NDJSON, an alert to one user each, and one
 notification with `everyone` and priority `low` to {devices:,} devices are accepted; then it may send. While alerts wait the
 server is asked every few milliseconds how many pushes it has read of each: the value is all of them by those of the
-broadcast, from its first until all alerts but a hundredth have been read."""
+broadcast, from the look before its first until all alerts but a hundredth have been read."""
 _LOOK_EVERY = 0.005
 _SECONDS = 60.0
 _MOST = 0.99
@@ -78,14 +78,15 @@ def _round(stage: Stage, number: int, alerts: int, devices: int, app: str) -> Ru
 
 
 def _seen(stage: Stage, requests: int, later: int, alerts: int) -> list[_Read]:
-    """What the server has read each time that it was asked, from the first of the broadcast until nearly all alerts."""
-    seen: list[_Read] = []
+    """What the server has read each time that it was asked, from before the first of the broadcast until nearly all alerts."""
+    seen = [_Read(0, 0)]
     end = time.monotonic() + _SECONDS
     while time.monotonic() < end:
         now = stage.server.counts()
         read = _Read(now.requests - requests, now.later - later)
-        if read.part or read.whole >= _MOST * alerts:
-            seen.append(read)
+        if read.part == 0:  # what has left before the broadcast's turn came is no share of it
+            seen.clear()
+        seen.append(read)
         if read.whole - read.part >= _MOST * alerts:
             return seen
         time.sleep(_LOOK_EVERY)

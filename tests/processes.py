@@ -96,24 +96,24 @@ class Simulator(msgspec.Struct, frozen=True, kw_only=True):
     def script(self, target: str, *answers: Mapping[str, Any], provider: str = "") -> None:
         """Have a target answered so."""
         body = {"target": target, "answers": answers} | ({"provider": provider} if provider else {})
-        httpx2.post(f"{self.control}/script", json=body, trust_env=False).raise_for_status()
+        httpx2.post(f"{self.control}/script", json=body, timeout=60, trust_env=False).raise_for_status()
 
     def subscribe(self, public_key: str) -> dict[str, Any]:
         """Have a browser subscribe with a VAPID key; `target` is its name here, the rest what its web app is given."""
         body = {"vapid_public_key": public_key}
-        answer = httpx2.post(f"{self.control}/subscriptions", json=body, trust_env=False)
+        answer = httpx2.post(f"{self.control}/subscriptions", json=body, timeout=60, trust_env=False)
         made: dict[str, Any] = answer.raise_for_status().json()
         return made
 
     def behave(self, provider: str, **how: Any) -> None:
         """Change how a push service behaves."""
         body = {"provider": provider, **how}
-        httpx2.post(f"{self.control}/behave", json=body, trust_env=False).raise_for_status()
+        httpx2.post(f"{self.control}/behave", json=body, timeout=60, trust_env=False).raise_for_status()
 
     def disconnect(self, provider: str, *, abort: bool = False) -> None:
         """Say GOAWAY on every connection of a push service, or cut them."""
         body = {"provider": provider, "abort": abort}
-        httpx2.post(f"{self.control}/disconnect", json=body, trust_env=False).raise_for_status()
+        httpx2.post(f"{self.control}/disconnect", json=body, timeout=60, trust_env=False).raise_for_status()
 
     def requests(self, target: str | None = None, limit: int = 1_000_000) -> list[dict[str, Any]]:
         """Return what was received, oldest first."""

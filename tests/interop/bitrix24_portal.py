@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import msgspec
 import trustme
 
 from wakeline.config import Bitrix24, Providers, SecretsSection, Server, Settings, Storage, Webhooks
+from wakeline.edges.bitrix24.limits import Buckets
 from wakeline.edges.bitrix24.secrets import digest
 from wakeline.model.bitrix24.access import AuthorizationCode, Grant, IncomingWebhook, PortalApplication, PortalUser
 from wakeline.model.bitrix24.records import Record, RecordKind
@@ -30,7 +31,26 @@ CLIENT_ID, CLIENT_SECRET = "local.judge", "client-secret"
 SCOPES = ("pull", "crm", "user", "im", "task", "tasks", "telephony")
 DEALS = 323
 HOUR = 3_600_000
-_PATIENCE = 20.0
+_PATIENCE = 60.0
+
+
+class Standing(Buckets):
+    """Leaky buckets whose time stands still until so many more requests have been refused; then it is a minute later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusals = 0
+        """How many there are still to be."""
+        self._now = 0.0
+
+    def take(self, key: Hashable, now: float, *, burst: int, per_second: float) -> bool:
+        """Count a request; False: one too many. Of `now` nothing depends."""
+        del now
+        fits = super().take(key, self._now, burst=burst, per_second=per_second)
+        if not fits and self.refusals:
+            self.refusals -= 1
+            self._now += 0 if self.refusals else 60
+        return fits
 
 
 class Portal:
@@ -131,6 +151,27 @@ class Portal:
         finally:
             self.run(lambda gateway: settle(gateway, {name: getattr(was, name) for name in fields}))
 
+    @contextlib.contextmanager
+    def used_up(self, refusals: int) -> Iterator[Standing]:
+        """Have the webhook used up while the block runs, until so many requests have been refused."""
+
+        async def put(gateway: Gateway, buckets: Buckets) -> Buckets:
+            door = gateway._portal._door
+            was, door._buckets = door._buckets, buckets
+            return was
+
+        standing = Standing()
+        was = self.run(lambda gateway: put(gateway, standing))
+        try:
+            with self.limited(rate_limit=True, rate_limit_burst=3):
+                asked = f"{self.plain}/rest/1/{CODE}/profile"
+                while httpx2.get(asked, timeout=30, trust_env=False).status_code == 200:
+                    pass
+                standing.refusals = refusals
+                yield standing
+        finally:
+            self.run(lambda gateway: put(gateway, was))
+
     def worked(self, method: str, seconds: float) -> None:
         """Count so much run time of a method for the webhook."""
 
@@ -216,7 +257,7 @@ async def _proxy(port: int) -> AsyncIterator[str]:
     under_way: set[asyncio.Task[None]] = set()
 
     async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):  # whoever is gone wants no end said
             while data := await reader.read(65536):
                 writer.write(data)
                 await writer.drain()

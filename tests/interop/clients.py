@@ -80,7 +80,7 @@ def run_node(
     environment = {"PATH": os.environ["PATH"]}
     if ca_file is not None:
         environment["NODE_EXTRA_CA_CERTS"] = str(ca_file)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     results: list[dict[str, Any]] = json.loads(done.stdout)
     return results
@@ -107,7 +107,7 @@ def aapns_push(services: Services, site: Path, certificate: Path, devices: list[
     document = json.dumps({**asked, "certificate": str(certificate), "devices": devices})
     command = [sys.executable, str(AAPNS_DIRECTORY / "push.py"), document]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(site)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     results: list[dict[str, Any]] = json.loads(done.stdout)
     return results

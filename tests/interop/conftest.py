@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import subprocess
@@ -17,8 +18,27 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from interop.apple_certificates import make_certificate, write_pem
 from interop.clients import AAPNS_DIRECTORY, NODE_DIRECTORY, PROJECT, SCOPE, TOPIC, pem, public_pem
+from interop.installing import PATIENCE, fetch
 
 _MISSING = "the extra `interop` is not installed"
+_NODE = 20
+"""The oldest major version of node that all packages from npm say they run on."""
+_INSTALLING = {"node_modules", "aapns_site", "fixtures_of_others"}
+"""Fixtures that fetch packages for the first test that needs them, whichever that is."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give time for the fetching to each test that may be the first."""
+    for item in items:
+        if _INSTALLING & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.timeout(PATIENCE), append=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_clients_leave_is_collected_where_it_is_allowed() -> Iterator[None]:
+    """Have what clients leave to the collector warned of here: their modules allow it, the next one may not."""
+    yield
+    gc.collect()
 
 
 class Services:
@@ -36,7 +56,7 @@ class Services:
 
     def _post(self, path: str, body: object) -> Any:
         request = urllib.request.Request(self.ready["control"] + path, json.dumps(body).encode())  # noqa: S310 - ours
-        with urllib.request.urlopen(request, timeout=5) as reply:  # noqa: S310 - our own loopback port
+        with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310 - our own loopback port
             return json.load(reply)
 
     def script(self, target: str, *answers: dict[str, object]) -> None:
@@ -45,7 +65,7 @@ class Services:
     def requests(self, target: str) -> list[dict[str, Any]]:
         """What `target` was sent, as received."""
         url = f"{self.ready['control']}/requests?target={target}"
-        with urllib.request.urlopen(url, timeout=5) as reply:  # noqa: S310 - our own loopback port
+        with urllib.request.urlopen(url, timeout=30) as reply:  # noqa: S310 - our own loopback port
             found: list[dict[str, Any]] = json.load(reply)
         return found
 
@@ -85,18 +105,19 @@ def certificate(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def node_modules() -> Path:
     """A directory with the locked npm packages installed; kept between runs beside the package list."""
+    unjudged = "clients from npm were NOT tried"
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        pytest.skip("node and npm are not installed: clients from npm were NOT tried")
+        pytest.skip(f"node and npm are not installed: {unjudged}")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    if int(version.removeprefix("v").partition(".")[0]) < _NODE:
+        pytest.skip(f"node is {version}, and older than {_NODE}: {unjudged}")
     wanted = (NODE_DIRECTORY / "package-lock.json").read_bytes()
     installed = NODE_DIRECTORY / "node_modules" / ".package-lock.wanted.json"
     if not installed.exists() or installed.read_bytes() != wanted:
-        command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        done = subprocess.run(command, cwd=NODE_DIRECTORY, capture_output=True, text=True, timeout=180, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"npm could not install: clients from npm were NOT tried: {done.stderr}")
+        fetch([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], NODE_DIRECTORY, unjudged=unjudged)
         installed.write_bytes(wanted)
     return NODE_DIRECTORY
 
@@ -109,9 +130,7 @@ def aapns_site() -> Path:
     if not installed.exists() or installed.read_bytes() != wanted.read_bytes():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--upgrade", "--target", str(site), "--requirement", str(wanted)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"pip could not install: aapns was NOT tried against the simulator: {done.stderr}")
+        fetch(command, AAPNS_DIRECTORY, unjudged="aapns was NOT tried against the simulator")
         installed.write_bytes(wanted.read_bytes())
     return site
 

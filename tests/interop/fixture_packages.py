@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -18,7 +17,9 @@ from typing import NamedTuple
 
 import pytest
 
-_SECONDS = 150
+from interop.installing import fetch
+
+_not_to_be_had: set[str] = set()
 
 
 class Package(NamedTuple):
@@ -84,10 +85,13 @@ PACKAGES = {
 def files(name: str, cache: Path) -> dict[str, bytes]:
     """All files of a package by their path, fetched if need be."""
     package = PACKAGES[name]
-    directory = cache / name
-    archive = directory / package.archive
+    archive = cache / name / package.archive
     if not archive.exists():
-        _fetch(name, package, directory)
+        half = cache / f"{name}.half"
+        shutil.rmtree(half, ignore_errors=True)
+        _fetch(name, package, half)
+        shutil.rmtree(cache / name, ignore_errors=True)
+        half.rename(cache / name)
     found = hashlib.sha256(archive.read_bytes()).hexdigest()
     assert found == package.sha256, f"{archive.name} is not what was pinned"
     return {
@@ -98,22 +102,23 @@ def files(name: str, cache: Path) -> dict[str, bytes]:
 
 
 def _fetch(name: str, package: Package, directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
+    """Fetch an archive into a directory. One that cannot be had is not asked for again: many tests want each."""
     unjudged = f"the credential files of {name} were NOT judged"
+    if name in _not_to_be_had:
+        pytest.skip(f"it could not be fetched before: {unjudged}")
     if shutil.which(package.program) is None:
         pytest.skip(f"{package.program} is not installed: {unjudged}")
+    directory.mkdir(parents=True)
     kept_by_go = {"GOMODCACHE": str(directory), "GOFLAGS": "-modcacherw"}
-    done = subprocess.run(
+    _not_to_be_had.add(name)
+    fetch(
         package.fetch(directory),
-        cwd=directory,
-        env=os.environ | kept_by_go,
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
+        directory,
+        unjudged=unjudged,
+        fetched=(directory / package.archive).exists,
+        environment=os.environ | kept_by_go,
     )
-    if not (directory / package.archive).exists():
-        pytest.skip(f"{package.program} could not fetch it: {unjudged}: {(done.stderr or done.stdout)[-300:]}")
+    _not_to_be_had.remove(name)
 
 
 def _content(archive: Path) -> dict[str, bytes]:

@@ -2,8 +2,8 @@
 
 Usage: h2_server.py CERTIFICATE KEY STREAMS WINDOW PER_CONNECTION
 Each request carries `x-digest`, the SHA-256 of path, apns-id and body; an answer is 200 with `apns-id` if it is right and
-500 if not. After PER_CONNECTION requests a connection gets a GOAWAY, what is below its last stream is answered, and it
-is closed. Prints {"port":N}, and the books at the end of its input.
+500 if not. After PER_CONNECTION requests a connection gets a GOAWAY, and what is below its last stream is answered; the
+client is left to close it. Prints {"port":N}, and the books at the end of its input.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
 
 STREAMS, WINDOW, PER_CONNECTION = map(int, sys.argv[3:6])
-_LINGER = 0.2
 
 
 class Books:
@@ -82,9 +81,6 @@ class Service(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._transport.write(self._http.data_to_send())
-        if self._last is not None and all(stream > self._last for stream in self._open):
-            # To close with something unread would be a reset, and take answers and GOAWAY with it that are still on the way.
-            asyncio.get_running_loop().call_later(_LINGER, self._transport.close)
 
 
 async def main() -> None:

@@ -10,8 +10,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -115,8 +115,23 @@ def free_port() -> int:
         return port
 
 
-async def listening(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the server accepts connections."""
+@asynccontextmanager
+async def listening(start: Callable[[int], AbstractContextManager[subprocess.Popen[bytes]]]) -> AsyncIterator[int]:
+    """Run a server that cannot choose a port; gives the port once it accepts connections there.
+
+    A port may be somebody else's by the time the server wants it: then it ends, and is started with another one.
+    """
+    for _ in range(5):
+        port = free_port()
+        with start(port) as process:
+            if await _accepts(port, process):
+                yield port
+                return
+    raise AssertionError("the server does not start")
+
+
+async def _accepts(port: int, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until a server accepts connections or ends; tell which."""
     while process.poll() is None:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -125,12 +140,12 @@ async def listening(port: int, process: subprocess.Popen[bytes]) -> None:
             continue
         writer.close()
         await writer.wait_closed()
-        return
-    raise AssertionError(f"the server ended with {process.returncode}")
+        return True
+    return False
 
 
 @contextmanager
-def nghttpd(port: int, certificate: Certificate, directory: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+def nghttpd(certificate: Certificate, directory: Path, *options: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     assert NGHTTPD is not None
     command = [NGHTTPD, "-a", "127.0.0.1", "-d", str(directory), "--echo-upload", *options]
     process = subprocess.Popen([*command, str(port), certificate.key, certificate.chain])
@@ -138,7 +153,7 @@ def nghttpd(port: int, certificate: Certificate, directory: Path, *options: str)
         yield process
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 @contextmanager
@@ -155,7 +170,7 @@ def _booked(command: list[str]) -> Iterator[tuple[int, Callable[[], dict[str, in
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def books() -> dict[str, int]:
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=60)
         counts: dict[str, int] = json.loads(output)
         return counts
 
@@ -205,12 +220,12 @@ http {{
 
 
 @contextmanager
-def nginx(front: int, back: int, certificate: Certificate, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """nginx at `front`, which hands on to itself at `back`, since only who hands a body on can log it (`nginx_books`)."""
+def nginx(certificate: Certificate, directory: Path, *, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """nginx at a port, which hands on to itself at another, since only who hands a body on can log it (`nginx_books`)."""
     assert NGINX is not None
     config = directory / "nginx.conf"
     config.write_text(
-        _NGINX.format(directory=directory, front=front, back=back, chain=certificate.chain, key=certificate.key),
+        _NGINX.format(directory=directory, front=port, back=free_port(), chain=certificate.chain, key=certificate.key),
         encoding="utf-8",
     )
     process = subprocess.Popen([NGINX, "-p", str(directory), "-c", str(config), "-e", "stderr"])
@@ -218,7 +233,7 @@ def nginx(front: int, back: int, certificate: Certificate, directory: Path) -> I
         yield process
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 def nginx_books(directory: Path) -> dict[str, int]:

@@ -132,7 +132,6 @@ NODE_APN_PARTS = {
 }
 
 
-@pytest.mark.timeout(240)  # the first one installs
 def test_node_apn_does_what_the_table_says(
     services: Services, node_modules: Path, apns_key: ec.EllipticCurvePrivateKey
 ) -> None:

@@ -91,7 +91,9 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 def chromium() -> Iterator[Any]:
     with (
         playwright.sync_playwright() as driver,
-        contextlib.closing(driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])) as browser,
+        contextlib.closing(
+            driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=60_000)
+        ) as browser,
     ):
         yield browser
 
@@ -101,7 +103,7 @@ def page(chromium: Any) -> Iterator[Any]:
     """A page of a browser without cookies; what its console says in anger fails the test."""
     context = chromium.new_context(ignore_https_errors=True)
     opened, complaints = context.new_page(), []
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(30_000)
     opened.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     yield opened
@@ -127,7 +129,7 @@ def sign_in(page: Any, password: str = PASSWORD) -> None:
 
 def tokens(portal: Portal, code: str) -> dict[str, Any]:
     asked = {"grant_type": "authorization_code", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "code": code}
-    answer = httpx2.post(f"{portal.plain}/oauth/token/", data=asked, trust_env=False)
+    answer = httpx2.post(f"{portal.plain}/oauth/token/", data=asked, timeout=30, trust_env=False)
     found: dict[str, Any] = answer.raise_for_status().json()
     return found
 
@@ -145,7 +147,7 @@ def test_who_signs_in_comes_back_with_a_code_that_becomes_tokens(
     assert "Judge asks to work on this portal in your name" in page.locator("main").inner_text()
     assert button.evaluate("it => getComputedStyle(it).backgroundColor") == _ACCENT, "the style sheet is allowed"
     sign_in(page)
-    answer = back.answers.get(timeout=10)
+    answer = back.answers.get(timeout=30)
     assert answer["state"] == "a&b=c"
     assert tokens(portal, answer["code"])["user_id"] == 1
 
@@ -158,7 +160,7 @@ def test_a_wrong_password_is_said_on_the_page_and_the_next_try_works(portal: Por
     assert page.get_by_label("Login").input_value() == "anna"
     assert page.get_by_label("Password").input_value() == ""
     sign_in(page)
-    assert back.answers.get(timeout=10)["code"]
+    assert back.answers.get(timeout=30)["code"]
 
 
 def test_a_mobile_app_is_called_by_its_own_scheme(portal: Portal, page: Any) -> None:
@@ -203,5 +205,5 @@ def test_two_pages_side_by_side_both_come_back(portal: Portal, back: Back, page:
         tab.goto(address(portal.secure))
     for tab in (page, other):
         sign_in(tab)
-    codes = {back.answers.get(timeout=10)["code"] for _ in range(2)}
+    codes = {back.answers.get(timeout=30)["code"] for _ in range(2)}
     assert len(codes) == 2

@@ -7,7 +7,6 @@ plain here. @bitrix24/b24jssdk takes webhooks over https and applications at any
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -19,12 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from interop.bitrix24_portal import CLIENT_ID, CLIENT_SECRET, CODE, DEALS, Portal, served
 from interop.clients import KEY_ID, TEAM_ID, TOPIC, device_token, pem, run_node
+from processes import until
 from wakeline.config import Apns, Providers
 
 if TYPE_CHECKING:
@@ -71,16 +70,6 @@ def hook(named: Portal) -> Any:
 def application(token: str, refresh: str | None = None) -> Any:
     app = b24pysdk.BitrixApp(client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
     return b24pysdk.BitrixToken(domain="portal.test", auth_token=token, refresh_token=refresh, bitrix_app=app)
-
-
-@contextlib.contextmanager
-def used_up(portal: Portal, per_second: int) -> Iterator[None]:
-    """Two requests more than the webhook may ask: the next one is served after `2 / per_second` seconds."""
-    with portal.limited(rate_limit=True, rate_limit_burst=3, rate_limit_per_second=per_second):
-        while httpx2.get(f"{portal.plain}/rest/1/{CODE}/profile").status_code == 200:
-            pass
-        with portal.limited(rate_limit_burst=1):
-            yield
 
 
 class TestB24pysdk:
@@ -182,15 +171,14 @@ class TestB24pysdk:
             hook.get_token().call_method("crm.lead.list")
         assert slow.value.status_code == 429
         hasty = b24pysdk.Client(hook.get_token(), max_retries=1)
-        with used_up(named, 1), pytest.raises(errors.BitrixAPIQueryLimitExceeded) as many:
+        with named.used_up(1), pytest.raises(errors.BitrixAPIQueryLimitExceeded) as many:
             hasty.profile().response  # noqa: B018 - it is asked for here
         assert many.value.status_code == 503
 
     def test_it_is_served_after_two_refusals(self, named: Portal, hook: Any) -> None:
-        with used_up(named, 1):
-            began = time.monotonic()
+        with named.used_up(2) as limits:
             assert hook.profile().result["ID"] == "1"
-        assert time.monotonic() - began >= 3, "it waits 1 s, then 2 s"
+        assert limits.refusals == 0
 
     def test_it_gives_up_after_three_refusals(self, named: Portal, hook: Any) -> None:
         began = time.monotonic()
@@ -229,9 +217,7 @@ def test_a_push_of_a_client_reaches_the_phone_of_the_user(
         _lead(monkeypatch, portal)
         client = b24pysdk.Client(application(portal.token("push-token")))
         assert client.pull.application.push.add(user_id=[7], text="Hello, world!").result is True
-        deadline = time.monotonic() + 10
-        while not (sent := services.requests(phone)) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        sent = until(lambda: services.requests(phone), "the push arrives")
     assert [request["body"]["aps"]["alert"]["body"] for request in sent] == ["Hello, world!"]
 
 
@@ -254,7 +240,7 @@ def test_the_documented_command_works_but_for_host_and_token(portal: Portal) -> 
     command = DOCUMENTED.replace("**put_access_token_here**", portal.token("curl-token"))
     command = command.replace("**put.your-domain-here**", host)
     where = {"PATH": os.environ["PATH"], "CURL_CA_BUNDLE": str(portal.ca_file), "NO_PROXY": "*"}
-    done = subprocess.run(["sh", "-c", command], env=where, capture_output=True, text=True, check=True, timeout=15)
+    done = subprocess.run(["sh", "-c", command], env=where, capture_output=True, text=True, check=True, timeout=60)
     answer = json.loads(done.stdout)
     assert answer["result"] is True
     assert set(answer["time"]) >= {"start", "finish", "duration", "processing", "date_start", "date_finish"}
@@ -305,11 +291,10 @@ class TestFastBitrix24:
         assert asked == ["stale", "fresh"]
 
     def test_refusals_for_too_many_requests_are_asked_again(self, portal: Portal) -> None:
-        with used_up(portal, 2):
-            began = time.monotonic()
+        with portal.used_up(2) as limits:
             (found,) = asyncio.run(self.client(portal).call("crm.deal.get", [{"ID": 7}]))
         assert found["TITLE"] == "Deal 7"
-        assert time.monotonic() - began >= 0.5, "the limit is a second"
+        assert limits.refusals == 0
 
     def test_a_method_that_took_too_long_is_its_own_exception(self, portal: Portal) -> None:
         portal.worked("crm.contact.list", 2)

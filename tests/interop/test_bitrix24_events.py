@@ -53,7 +53,7 @@ class Handler:
         self.url = f"http://127.0.0.1:{self.server.server_port}/b24"
 
     def next(self) -> Any:
-        return self.events.get(timeout=10)
+        return self.events.get(timeout=30)
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_the_dependency_of_fastapi_takes_our_event_and_refuses_one_that_is_not(
 ) -> None:
     assert client.event.bind("ONCRMCONTACTADD", application.url).result is True
     changed(portal, "ONCRMCONTACTADD", 9)
-    event = application.events.get(timeout=10)
+    event = application.events.get(timeout=30)
     assert (event.event, event.data) == ("ONCRMCONTACTADD", {"FIELDS": {"ID": "9"}})
     forged = {
         "event": "ONCRMCONTACTADD",
@@ -163,7 +163,7 @@ def test_the_dependency_of_fastapi_takes_our_event_and_refuses_one_that_is_not(
         **{f"auth[{name}]": value for name, value in _auth_of(event).items()},
         "auth[access_token]": "nobodys",
     }
-    assert httpx2.post(application.url, data=forged, trust_env=False).status_code == 401
+    assert httpx2.post(application.url, data=forged, timeout=30, trust_env=False).status_code == 401
     assert application.events.empty()
     assert client.event.unbind("ONCRMCONTACTADD", application.url).result == {"count": 1}
 

@@ -66,7 +66,7 @@ def signed_in(portal: Services, domain: str) -> Any:
     client = urllib.parse.quote(portal.ready["portal_client_id"])
     url = f"{plain}/oauth/authorize/?client_id={client}&redirect_uri=https://app.test/back"
     with pytest.raises(urllib.error.HTTPError) as led:
-        urllib.request.build_opener(Stay).open(url, timeout=5)
+        urllib.request.build_opener(Stay).open(url, timeout=30)
     with led.value as reply:
         query = urllib.parse.urlsplit(reply.headers["location"]).query
     got = app(portal).get_oauth_token(urllib.parse.parse_qs(query)["code"][0]).oauth_token

@@ -10,7 +10,7 @@ from bench.gate import Budget
 
 from yardstick import needs_the_yardstick
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
 
 
 @needs_the_yardstick

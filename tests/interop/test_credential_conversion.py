@@ -18,7 +18,7 @@ from wakeline.cli.root import root
 if TYPE_CHECKING:
     from interop.conftest import Services
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]  # the first one installs
+pytestmark = pytest.mark.interop
 
 PASSWORD = "apn test"
 _EXTENSIONS = """\
@@ -35,7 +35,7 @@ class Ordered(NamedTuple):
 
     def openssl(self, *arguments: str) -> str:
         done = subprocess.run(
-            ["openssl", *arguments], cwd=self.directory, capture_output=True, text=True, timeout=10, check=False
+            ["openssl", *arguments], cwd=self.directory, capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr

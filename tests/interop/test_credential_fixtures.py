@@ -17,7 +17,7 @@ from wakeline.model.credential import CredentialKind, Grade
 from wakeline.model.route import Environment
 from wakeline.wire.credential_file import Expectation, inspect
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.interop
 
 REFUSED, WARNING = Grade.REFUSED, Grade.WARNING
 KEY, CERTIFICATE = CredentialKind.APNS_KEY, CredentialKind.APNS_CERTIFICATE
@@ -159,13 +159,13 @@ ROWS = [
 
 
 @pytest.fixture(scope="session")
-def cache(request: pytest.FixtureRequest) -> Path:
+def fixtures_of_others(request: pytest.FixtureRequest) -> Path:
     return Path(request.config.cache.mkdir("credential-fixtures"))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{Path(row.path).name}-{row.password}-{row.year}")
-def test_a_file_of_others_gets_the_verdict_it_deserves(row: Row, cache: Path) -> None:
-    data = files(row.package, cache)[row.path]
+def test_a_file_of_others_gets_the_verdict_it_deserves(row: Row, fixtures_of_others: Path) -> None:
+    data = files(row.package, fixtures_of_others)[row.path]
     now = int(dt.datetime(row.year, 11, 22, tzinfo=dt.UTC).timestamp() * 1000)
 
     found = inspect(data, Expectation(now=now, password=row.password, alone=True))
@@ -181,8 +181,8 @@ def test_a_file_of_others_gets_the_verdict_it_deserves(row: Row, cache: Path) ->
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_no_file_of_others_is_left_out(package: str, cache: Path) -> None:
+def test_no_file_of_others_is_left_out(package: str, fixtures_of_others: Path) -> None:
     endings = {".pem", ".p12", ".p8", ".pfx", ".crt", ".key", ".cer"}
-    carried = {path for path in files(package, cache) if Path(path).suffix in endings}
+    carried = {path for path in files(package, fixtures_of_others) if Path(path).suffix in endings}
 
     assert carried == {row.path for row in ROWS if row.package == package}

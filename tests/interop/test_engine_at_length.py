@@ -18,7 +18,6 @@ from interop.http2_peers import (
     Campaign,
     Certificate,
     body_of,
-    free_port,
     h2_server,
     listening,
     nghttpd,
@@ -40,10 +39,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 @pytest.mark.skipif(NGHTTPD is None, reason="NGHTTPD IS MISSING: apt-get install nghttp2-server")
 async def test_nghttpd_gives_back_every_body(certificate: Certificate, tmp_path: Path) -> None:
-    port, campaign = free_port(), Campaign(TOTAL, keep_bodies=True, seconds=_SECONDS)
+    campaign = Campaign(TOTAL, keep_bodies=True, seconds=_SECONDS)
 
-    with nghttpd(port, certificate, tmp_path, "-m", "1000") as process:
-        await listening(port, process)
+    async with listening(lambda port: nghttpd(certificate, tmp_path, "-m", "1000", port=port)) as port:
         await campaign.run(port, certificate, connections=2)
 
     assert sorted(campaign.others) == list(range(TOTAL))
@@ -54,10 +52,9 @@ async def test_nghttpd_gives_back_every_body(certificate: Certificate, tmp_path:
 async def test_nginx_gets_every_request_once_and_unchanged_over_connections_of_a_thousand(
     certificate: Certificate, tmp_path: Path
 ) -> None:
-    port, campaign = free_port(), Campaign(TOTAL, keep_bodies=False, seconds=_SECONDS)
+    campaign = Campaign(TOTAL, keep_bodies=False, seconds=_SECONDS)
 
-    with nginx(port, free_port(), certificate, tmp_path) as process:
-        await listening(port, process)
+    async with listening(lambda port: nginx(certificate, tmp_path, port=port)) as port:
         await campaign.run(port, certificate, connections=2)
 
     assert campaign.others == {}

@@ -11,7 +11,7 @@ from bench.server import serving
 
 from yardstick import needs_the_yardstick
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 
 @needs_the_yardstick

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from interop.http2_peers import NGHTTPD, Campaign, Certificate, body_of, free_port, h2_server, listening, nghttpd
+from interop.http2_peers import NGHTTPD, Campaign, Certificate, body_of, h2_server, listening, nghttpd
 
-pytestmark = [pytest.mark.anyio, pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.anyio, pytest.mark.interop, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +29,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 async def test_nghttpd_gives_back_every_body_unchanged(
     options: tuple[str, ...], connections: int, certificate: Certificate, tmp_path: Path
 ) -> None:
-    total, port = 4_000, free_port()
+    total = 4_000
     campaign = Campaign(total, keep_bodies=True)
 
-    with nghttpd(port, certificate, tmp_path, *options) as process:
-        await listening(port, process)
+    async with listening(lambda port: nghttpd(certificate, tmp_path, *options, port=port)) as port:
         await campaign.run(port, certificate, connections=connections)
 
     assert sorted(campaign.others) == list(range(total))

@@ -69,7 +69,7 @@ async def test_curl_in_its_rarer_manners(hot: Served, tmp_path: Path, more: list
 
 async def test_pythons_own_client_which_sends_head_and_body_apart(hot: Served) -> None:
     def talk() -> list[int]:
-        connection = http.client.HTTPConnection("127.0.0.1", hot.listener.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", hot.listener.port, timeout=30)
         seen = []
         for _ in range(TIMES):
             connection.request("POST", PATH, json.dumps(HELLO), {"Authorization": BEARER})
@@ -84,7 +84,7 @@ async def test_pythons_own_client_which_sends_head_and_body_apart(hot: Served) -
 
 
 async def test_httpx2_with_many_at_once(hot: Served) -> None:
-    async with httpx2.AsyncClient(headers={"Authorization": BEARER}) as client:
+    async with httpx2.AsyncClient(headers={"Authorization": BEARER}, timeout=30) as client:
         answers = await asyncio.gather(*(client.post(url(hot), json=HELLO) for _ in range(TIMES)))
         wrong = await client.post(url(hot), json={"too": {}})
 

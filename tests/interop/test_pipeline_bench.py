@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from bench import (
@@ -27,7 +29,7 @@ from bench import (
 
 from yardstick import needs_the_yardstick
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 _DEVICES = 200
 
@@ -77,6 +79,19 @@ def test_every_push_is_counted_by_the_server_and_settled_in_the_database(
     assert [point.x for line in cores.lines for point in line.points] == [1.0]
     peak = memory.measure(figures[0], figures[0])
     assert peak.median(pipeline.OURS, "value") == figures[0].also(engine.PEAK) > 1
+
+
+@pytest.mark.parametrize("looks", [[(1090, 100)], [(300, 0), (1090, 100)], [(300, 0), (600, 30), (1090, 100)]])
+def test_the_share_of_a_broadcast_is_known_however_seldom_the_server_was_looked_at(
+    looks: list[tuple[int, int]],
+) -> None:
+    counts = iter([SimpleNamespace(requests=whole, later=part) for whole, part in looks])
+    stage: Any = SimpleNamespace(server=SimpleNamespace(counts=lambda: next(counts)))
+
+    first, *_, last = lanes._seen(stage, 0, 0, 1000)
+
+    assert first.part == 0
+    assert last == looks[-1]
 
 
 @needs_the_yardstick

@@ -100,7 +100,6 @@ def node_apn(
     return NodeApn(services, node_modules, credential)
 
 
-@pytest.mark.timeout(240)  # the first one installs
 def test_node_apn_sees_success(services: Services, node_apn: NodeApn) -> None:
     first, second = device_token(), device_token()
     assert [result["sent"] for result in node_apn.push(first, second)] == [[first], [second]]
@@ -108,7 +107,6 @@ def test_node_apn_sees_success(services: Services, node_apn: NodeApn) -> None:
     assert entry["body"] == {"aps": {"alert": "hello"}}
 
 
-@pytest.mark.timeout(240)
 def test_node_apn_sees_a_dead_token(services: Services, node_apn: NodeApn) -> None:
     device = device_token()
     services.script(device, {"status": 410, "timestamp": 1_700_000_000_000})
@@ -119,7 +117,6 @@ def test_node_apn_sees_a_dead_token(services: Services, node_apn: NodeApn) -> No
     )
 
 
-@pytest.mark.timeout(240)
 def test_node_apn_sees_a_rejected_credential(services: Services, node_apn: NodeApn) -> None:
     services.post("/trust", apns_keys=[], apns_certificates=[])
     (failure,) = node_apn.push(device_token())[0]["failed"]
@@ -140,14 +137,12 @@ def web_push(services: Services, modules: Path, *subscriptions: dict[str, Any]) 
     return run_node("webpush.js", modules, document)
 
 
-@pytest.mark.timeout(240)
 def test_web_push_sees_success_and_is_read(services: Services, node_modules: Path) -> None:
     subscription = services.post("/subscriptions")
     assert web_push(services, node_modules, subscription) == [{"status": 201}]
     assert services.requests(subscription["target"])[0]["body"] == {"title": "Hello"}
 
 
-@pytest.mark.timeout(240)
 def test_web_push_sees_a_subscription_that_has_ended(services: Services, node_modules: Path) -> None:
     subscription = services.post("/subscriptions")
     services.script(subscription["target"], {"status": 410})
@@ -155,7 +150,6 @@ def test_web_push_sees_a_subscription_that_has_ended(services: Services, node_mo
     assert (result["status"], result["error"]) == (410, "WebPushError")
 
 
-@pytest.mark.timeout(240)
 def test_web_push_sees_a_rejected_credential(services: Services, node_modules: Path) -> None:
     somebody_else = services.post("/subscriptions")["keys"]["p256dh"]
     subscription = services.post("/subscriptions", vapid_public_key=somebody_else)

@@ -119,5 +119,5 @@ def node_receiver(modules: Path, secret: bytes) -> Iterator[str]:
 
 
 def seen(url: str) -> dict[str, Any]:
-    found: dict[str, Any] = httpx2.get(url, trust_env=False).json()
+    found: dict[str, Any] = httpx2.get(url, timeout=30, trust_env=False).json()
     return found

@@ -79,7 +79,7 @@ class Sender:
         fields = {name.decode(): value.decode() for name, value in message.headers(proof)}
         request = urllib.request.Request(taken.endpoint, body, fields, method="POST")  # noqa: S310 - our loopback port
         try:
-            with urllib.request.urlopen(request, timeout=5, context=self._context) as answer:  # noqa: S310 - the same
+            with urllib.request.urlopen(request, timeout=30, context=self._context) as answer:  # noqa: S310 - the same
                 return _read(answer), message.plaintext()
         except urllib.error.HTTPError as answer:
             with answer:
@@ -104,7 +104,7 @@ class PushService:
         request = urllib.request.Request(  # noqa: S310 - our own loopback port
             self._origin + path, json.dumps(document).encode(), {"content-type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - our own loopback port
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own loopback port
             body = answer.read()
         return json.loads(body)["data"] if body.startswith(b"{") else None
 
@@ -133,7 +133,6 @@ def push_service(node_modules: Path) -> Iterator[PushService]:
         process.terminate()
 
 
-@pytest.mark.timeout(240)  # the first one installs
 @pytest.mark.parametrize("name", CONTENTS)
 def test_a_push_service_verifies_us_and_its_browser_reads_the_message(
     push_service: PushService, vapid_key: ec.EllipticCurvePrivateKey, name: str
@@ -144,7 +143,6 @@ def test_a_push_service_verifies_us_and_its_browser_reads_the_message(
     assert push_service.messages(subscription) == [sent.decode()]
 
 
-@pytest.mark.timeout(240)
 def test_a_subscription_without_a_key_is_served_without_vapid(push_service: PushService) -> None:
     subscription = push_service.subscribe(None)
     outcome, sent = Sender(None).send(subscription, CONTENTS["alert"])
@@ -152,7 +150,6 @@ def test_a_subscription_without_a_key_is_served_without_vapid(push_service: Push
     assert push_service.messages(subscription) == [sent.decode()]
 
 
-@pytest.mark.timeout(240)
 def test_another_key_than_the_subscriptions_is_refused(
     push_service: PushService, vapid_key: ec.EllipticCurvePrivateKey
 ) -> None:
@@ -163,7 +160,6 @@ def test_another_key_than_the_subscriptions_is_refused(
     assert push_service.messages(subscription) == []
 
 
-@pytest.mark.timeout(240)
 def test_a_browser_with_other_keys_cannot_read_it(
     push_service: PushService, vapid_key: ec.EllipticCurvePrivateKey
 ) -> None:
@@ -174,7 +170,6 @@ def test_a_browser_with_other_keys_cannot_read_it(
     assert push_service.messages(subscription) == []
 
 
-@pytest.mark.timeout(240)
 def test_an_expired_subscription_is_dead(push_service: PushService, vapid_key: ec.EllipticCurvePrivateKey) -> None:
     subscription = push_service.subscribe(vapid_key)
     push_service.ask(f"/expire-subscription/{subscription['clientHash']}", {})
@@ -201,7 +196,7 @@ def _pywebpush(services: Services, subscription: dict[str, Any], key: ec.Ellipti
                 vapid_private_key=py_vapid.Vapid02(key),
                 vapid_claims={"sub": CONTACT},
                 ttl=60,
-                timeout=5,
+                timeout=30,
                 requests_session=session,
             )
         except pywebpush.WebPushException as error:
