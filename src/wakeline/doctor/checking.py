@@ -6,7 +6,6 @@ A check looks and changes nothing; what it finds is in sentences: `cause` is wha
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -82,11 +81,6 @@ def span(milliseconds: int) -> str:
         if (number := milliseconds // size) >= 1:
             return many(number, word)
     return "less than a minute"
-
-
-def moment(at: int) -> str:
-    """Return a time (Unix ms) in words: "2026-11-22 13:15:00 UTC"."""
-    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def many(number: int, word: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wakeline.doctor.checking import DoctorPorts, fine, many, moment, warning
+from wakeline.doctor.checking import DoctorPorts, fine, many, warning
+from wakeline.model.moments import worded
 from wakeline.observe.health import Check
 
 
@@ -14,7 +15,7 @@ async def look(ports: DoctorPorts) -> Sequence[Check]:
     shown = [
         warning(
             f"debug window of {app.slug}",
-            f"It is open {'without end' if window.until is None else f'until {moment(window.until)}'}: its requests and the "
+            f"It is open {'without end' if window.until is None else f'until {worded(window.until)}'}: its requests and the "
             f"answers are recorded and told ({many(window.recorded, 'request')} so far, {window.spent:.0f} ms of processor time).",
             f"`wakeline app debug off {app.slug}` when you have seen enough.",
         )

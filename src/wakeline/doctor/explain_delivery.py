@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 from wakeline import ports
+from wakeline.doctor.delivery_steps import attempts, ending, opening, ordered, reported
 from wakeline.doctor.explanation import Explanation, Step, company, phone_decides
 from wakeline.doctor.held_by import held_step, holds_of
-from wakeline.doctor.meaning import of_attempt, of_delivery
+from wakeline.doctor.meaning import of_delivery
 from wakeline.doctor.phone_reasons import ask_phone, every
 from wakeline.doctor.silence import of_device
 from wakeline.model.app import App
 from wakeline.model.delivery import Delivery, DeliveryState
 from wakeline.model.device import Device
 from wakeline.model.ids import delivery_id, uuid_of
+from wakeline.model.moments import moment, worded
 from wakeline.model.notification import Counts, Notification
 from wakeline.model.outcome import Outcome, OutcomeClass
 from wakeline.model.route import Hold
@@ -55,16 +56,16 @@ class DeliveryExplainer:
             return await self.delivery(notification, page.deliveries[0], app)
         worst = min(page.deliveries, key=_urgency, default=None)
         cause, fix = await self._why(worst, app, notification) if worst is not None else _nobody(notification, missing)
-        steps = [*_opening(notification), *missing]
+        steps = [*opening(notification), *missing]
         for delivery in page.deliveries:
-            steps += _attempts(delivery)
-        steps += [*map(held_step, await self._holds(app, page.deliveries)), *_ending(notification, counts)]
+            steps += attempts(delivery)
+        steps += [*map(held_step, await self._holds(app, page.deliveries)), *ending(notification, counts)]
         return Explanation(
             about=f"notification {uuid_of(notification.key)}",
             verdict=_counted(counts) if page.deliveries or notification.recipients else _unsent(notification),
             cause=cause,
             fix=fix,
-            steps=_ordered(steps),
+            steps=ordered(steps),
         )
 
     async def delivery(self, notification: Notification, delivery: Delivery, app: App) -> Explanation:
@@ -72,16 +73,14 @@ class DeliveryExplainer:
         push_type = notification.content.type
         cause, fix = await self._why(delivery, app, notification)
         steps = [
-            *_opening(notification),
-            *_attempts(delivery),
-            *_reported(delivery),
+            *opening(notification),
+            *attempts(delivery),
+            *reported(delivery),
             *map(held_step, await self._holds(app, (delivery,))),
         ]
         if delivery.state in (_S.QUEUED, _S.HELD, _S.SCHEDULED, _S.UNKNOWN):
             steps.append(
-                Step(
-                    at=_moment(notification.expires), what="the ttl ends", detail="After that it is not sent any more."
-                )
+                Step(at=moment(notification.expires), what="the ttl ends", detail="After that it is not sent any more.")
             )
         if delivery.state is _S.ACCEPTED:
             device = await self._device(delivery, app)
@@ -92,7 +91,7 @@ class DeliveryExplainer:
             verdict=_verdict(delivery),
             cause=cause,
             fix=fix,
-            steps=_ordered(steps),
+            steps=ordered(steps),
         )
 
     async def _why(self, delivery: Delivery, app: App, notification: Notification) -> tuple[str, str]:
@@ -139,7 +138,7 @@ class DeliveryExplainer:
         audience = notification.audience
         if audience is None or notification.bulk:
             return []
-        at = _moment(notification.created)
+        at = moment(notification.created)
         users = [
             user
             for user in audience.users[:_SHOWN]
@@ -167,7 +166,7 @@ def _limited(delivery: Delivery, known: Outcome) -> tuple[str, str]:
     said = (
         known.cause if delivery.status else "The user or the device has had as many pushes as may go out in this time."
     )
-    return f"{said} It goes out at {_worded(delivery.due)}.", "Send less often, or collapse with `collapse_id`."
+    return f"{said} It goes out at {worded(delivery.due or 0)}.", "Send less often, or collapse with `collapse_id`."
 
 
 def _waiting(delivery: Delivery, notification: Notification) -> tuple[str, str]:
@@ -177,15 +176,15 @@ def _waiting(delivery: Delivery, notification: Notification) -> tuple[str, str]:
     if delivery.reason or delivery.code:
         known = of_delivery(delivery)
         what = known.cause if known else "An attempt failed."
-        return f"{what} It is tried again at {_worded(delivery.due)}.", known.fix if known else "Nothing."
+        return f"{what} It is tried again at {worded(delivery.due or 0)}.", known.fix if known else "Nothing."
     if delivery.state is _S.SCHEDULED and notification.only_if_absent and (delivery.due or 0) > notification.due:
         cause = (
             "The device is connected, and the notification is for those who are not (`only_if_absent`): it is sent at "
-            f"{_worded(delivery.due)}, unless the device acknowledges it before."
+            f"{worded(delivery.due or 0)}, unless the device acknowledges it before."
         )
         return cause, "Nothing; a device that is not connected any more is said so with PUT .../presence."
     if delivery.state is _S.SCHEDULED:
-        return f"It is to be sent at {_worded(delivery.due)}.", "Nothing; cancel it if it must not go out."
+        return f"It is to be sent at {worded(delivery.due or 0)}.", "Nothing; cancel it if it must not go out."
     return "It waits for its turn.", "Nothing; `wakeline queue` shows how much waits."
 
 
@@ -233,80 +232,3 @@ def _nobody(notification: Notification, missing: list[Step]) -> tuple[str, str]:
         "It reached nobody: none of those it names has an active target that could take this kind of push.",
         "`wakeline explain` with the user or device shows what is registered and how it fares.",
     )
-
-
-def _opening(notification: Notification) -> list[Step]:
-    size = "for an audience being walked" if not notification.walked else f"for {_number(notification.recipients)}"
-    detail = f"{notification.content.type.value}, lane {notification.lane.name.lower()}, {size}"
-    if notification.request_id:
-        detail += f", request {notification.request_id}"
-    steps = [Step(at=_moment(notification.created), what="accepted by the gateway", detail=detail)]
-    if notification.due > notification.created:
-        steps.append(Step(at=_moment(notification.due), what="due", detail="It was asked for at this time."))
-    if notification.cancelled:
-        steps.append(Step(at=None, what="cancelled", detail="What was not sent yet is not sent any more."))
-    return steps
-
-
-def _number(recipients: int) -> str:
-    return "1 recipient" if recipients == 1 else f"{recipients} recipients"
-
-
-def _attempts(delivery: Delivery) -> list[Step]:
-    """Say what each attempt was answered; without kept attempts, what is known of the last one."""
-    to = f"{delivery.device_id} ({delivery.kind})"
-    if not delivery.attempts:
-        return [_settled(delivery, to)] if delivery.tries or delivery.reason else []
-    steps = []
-    for attempt in delivery.attempts:
-        known = of_attempt(attempt, delivery.kind)
-        answer = " ".join(part for part in (str(attempt.status or ""), attempt.reason) if part) or "no answer"
-        again = f" Tried again at {_worded(attempt.retry_at)}." if attempt.retry_at else ""
-        detail = f"{answer} after {attempt.duration} ms. {known.cause if known else ''}{again}".strip()
-        steps.append(Step(at=_moment(attempt.at), what=f"attempt {attempt.number} to {to}", detail=detail))
-    return steps
-
-
-def _reported(delivery: Delivery) -> list[Step]:
-    """Say when the device said that it has it."""
-    match delivery.state:
-        case _S.ACKNOWLEDGED:
-            detail = "The app has it."
-        case _S.OPENED:
-            detail = "Its user opened it."
-        case _:
-            return []
-    return [Step(at=_moment(delivery.at), what=f"{delivery.state.value} by {delivery.device_id}", detail=detail)]
-
-
-def _settled(delivery: Delivery, to: str) -> Step:
-    known = of_delivery(delivery)
-    tries = f" after {delivery.tries} attempts" if delivery.tries > 1 else ""
-    detail = f"{delivery.state.value}{tries}. {known.cause if known else ''}".strip()
-    return Step(at=_moment(delivery.at) if delivery.at else None, what=f"delivery to {to}", detail=detail)
-
-
-def _ending(notification: Notification, counts: Counts) -> list[Step]:
-    if not (counts.pending or counts.held or counts.scheduled):
-        return []
-    return [
-        Step(
-            at=_moment(notification.expires),
-            what="the ttl ends",
-            detail="What is not sent by then is not sent any more.",
-        )
-    ]
-
-
-def _ordered(steps: list[Step]) -> tuple[Step, ...]:
-    """Sort by time; what has none comes last, in its order."""
-    last = datetime.max.replace(tzinfo=UTC)
-    return tuple(sorted(steps, key=lambda step: step.at or last))
-
-
-def _moment(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
-def _worded(milliseconds: int | None) -> str:
-    return _moment(milliseconds or 0).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -15,6 +15,7 @@ from wakeline.doctor.silence import FIX, of_device
 from wakeline.model.app import App
 from wakeline.model.delivery import Delivery
 from wakeline.model.device import RAW_PREFIX, Device, Target, TargetChange, TargetKind, TargetState
+from wakeline.model.moments import moment
 from wakeline.model.route import ProviderKind
 from wakeline.observe.masking import masked_token
 from wakeline.pipeline import Pipeline
@@ -131,7 +132,7 @@ class DeviceExplainer:
             cause=cause,
             fix=fix,
             step=Step(
-                at=_moment(device.seen),
+                at=moment(device.seen),
                 what=f"device {device.device_id} of app {app.slug}",
                 detail=f"{verdict}. {cause}",
             ),
@@ -142,7 +143,7 @@ class DeviceExplainer:
         window = self._pipeline.debug.state(app)
         if not window.open:
             return []
-        until = None if window.until is None else _moment(window.until)
+        until = None if window.until is None else moment(window.until)
         detail = f"Requests of app {app.slug} and their answers are recorded, and told to who is told of its events."
         return [
             Step(
@@ -220,9 +221,9 @@ class DeviceExplainer:
         return None
 
     async def _steps(self, device: Device) -> list[Step]:
-        steps = [Step(at=_moment(device.created), what="registered", detail=f"for {_listed(device.users)}")]
+        steps = [Step(at=moment(device.created), what="registered", detail=f"for {_listed(device.users)}")]
         if device.connected_until > self._clock.now():
-            steps.append(Step(at=_moment(device.connected_until), what="connected until then"))
+            steps.append(Step(at=moment(device.connected_until), what="connected until then"))
         steps += [_target(target) for target in device.targets]
         for change in await self._devices.history(device.id, limit=_RECENT):
             steps.append(_changed(change))
@@ -242,17 +243,17 @@ def _first_of(judged: Sequence[_Weighed]) -> tuple[str, str]:
 
 def _changed(change: TargetChange) -> Step:
     if change.reason in _LEFT:
-        return Step(at=_moment(change.at), what=f"{change.kind} target left", detail=_LEFT[change.reason])
+        return Step(at=moment(change.at), what=f"{change.kind} target left", detail=_LEFT[change.reason])
     evidence = f": {change.evidence.status} {change.evidence.reason}" if change.evidence is not None else ""
     return Step(
-        at=_moment(change.at), what=f"{change.kind} became {change.state.value}", detail=f"{change.reason}{evidence}"
+        at=moment(change.at), what=f"{change.kind} became {change.state.value}", detail=f"{change.reason}{evidence}"
     )
 
 
 def _until(app: App, limited: Limited) -> Step:
     """Say of which type a user may have no more now, and until when."""
     detail = f"{limited.push_type.value} pushes of app {app.slug}"
-    return Step(at=_moment(limited.until), what="limited until then", detail=detail)
+    return Step(at=moment(limited.until), what="limited until then", detail=detail)
 
 
 def _fallen(target: Target) -> tuple[str, str, str]:
@@ -274,18 +275,14 @@ def _target(target: Target) -> Step:
     if target.reason:
         detail += f", {target.reason}"
     at = target.since or target.confirmed
-    return Step(at=_moment(at) if at else None, what=f"{target.kind.value} target", detail=detail)
+    return Step(at=moment(at) if at else None, what=f"{target.kind.value} target", detail=detail)
 
 
 def _delivered(delivery: Delivery) -> Step:
     known = of_delivery(delivery)
     detail = f"{delivery.state.value}. {known.cause if known else ''}".strip()
-    return Step(at=_moment(delivery.at), what=f"delivery ({delivery.kind})", detail=detail)
+    return Step(at=moment(delivery.at), what=f"delivery ({delivery.kind})", detail=detail)
 
 
 def _listed(users: tuple[str, ...]) -> str:
     return ", ".join(users) or "nobody in particular"
-
-
-def _moment(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

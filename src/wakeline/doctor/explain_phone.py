@@ -8,7 +8,6 @@ has not registered since it was woken, it ended at the push service or on the ph
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -22,6 +21,7 @@ from wakeline.model.app import App
 from wakeline.model.delivery import Delivery, DeliveryState
 from wakeline.model.device import Device, Target, TargetKind
 from wakeline.model.ids import milliseconds_of
+from wakeline.model.moments import moment, worded
 from wakeline.model.notification import PushType
 from wakeline.model.sip.binding import Binding
 from wakeline.model.sip.push import PushParams
@@ -128,14 +128,14 @@ class PhoneExplainer:
     def _steps(self, binding: Binding) -> list[Step]:
         """Return what is known of a registration, in the order in which it came to be."""
         ended = binding.expires <= self._clock.now()
-        steps = [Step(at=_moment(binding.registered), what="registered", detail=_from_where(binding))]
+        steps = [Step(at=moment(binding.registered), what="registered", detail=_from_where(binding))]
         if binding.updated != binding.registered:
-            steps.append(Step(at=_moment(binding.updated), what="registered again"))
+            steps.append(Step(at=moment(binding.updated), what="registered again"))
         steps.append(
             Step(
-                at=_moment(binding.expires),
+                at=moment(binding.expires),
                 what="registration ended" if ended else "registration ends",
-                detail=f"{'kept' if binding.push is None else 'woken'} until {_moment(binding.kept):%Y-%m-%d %H:%M:%S} UTC",
+                detail=f"{'kept' if binding.push is None else 'woken'} until {worded(binding.kept)}",
             )
         )
         if binding.push is not None:
@@ -193,8 +193,4 @@ def _topics(push: PushParams) -> str:
 def _woken(delivery: Delivery) -> Step:
     known = of_delivery(delivery)
     detail = f"{delivery.state.value}. {known.cause if known else ''}".strip()
-    return Step(at=_moment(delivery.at), what=f"push ({delivery.kind})", detail=detail)
-
-
-def _moment(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return Step(at=moment(delivery.at), what=f"push ({delivery.kind})", detail=detail)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from wakeline import ports
 from wakeline.doctor.explanation import Step
 from wakeline.model.app import ApnsEnvironment, App
 from wakeline.model.delivery import Delivery
 from wakeline.model.device import Target
+from wakeline.model.moments import moment
 from wakeline.model.route import Hold, ProviderKind, Route
 
 
@@ -31,8 +31,7 @@ async def holds_of(
 
 def held_step(hold: Hold) -> Step:
     """Return a hold as a step of an explanation."""
-    at = datetime.fromtimestamp(hold.since / 1000, UTC)
-    return Step(at=at, what=f"the route is held ({hold.reason.value}, {hold.code})", detail=hold.cause)
+    return Step(at=moment(hold.since), what=f"the route is held ({hold.reason.value}, {hold.code})", detail=hold.cause)
 
 
 def _is_way(app: App, route: Route, target: Target) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wakeline.doctor.checking import DoctorPorts, fine, many, moment, skipped, warning
+from wakeline.doctor.checking import DoctorPorts, fine, many, skipped, warning
 from wakeline.model.app import App
+from wakeline.model.moments import worded
 from wakeline.observe.health import Check
 
 _COUNTED = 100
@@ -31,7 +32,7 @@ async def _of_app(ports: DoctorPorts, app: App) -> Check:
     return fine(
         name,
         f"{number} had as many pushes as they may for now, such as {first.subject} ({first.push_type.value} until "
-        f"{moment(first.until)}); `wakeline user limits --app {app.slug}` lists them.",
+        f"{worded(first.until)}); `wakeline user limits --app {app.slug}` lists them.",
     )
 
 
@@ -40,6 +41,6 @@ async def _of_user(ports: DoctorPorts, app: App) -> Check:
     reached = await ports.pipeline.limited.of_user(app, ports.user)
     if not reached:
         return fine(name, "No limit keeps this user's pushes.")
-    until = ", ".join(f"{one.push_type.value} until {moment(one.until)}" for one in reached)
+    until = ", ".join(f"{one.push_type.value} until {worded(one.until)}" for one in reached)
     fix = "Send less often, or collapse with `collapse_id`; the app's setting `limits` switches the limits off."
     return warning(name, f"This user had as many pushes as they may: {until}. More wait, and calls are refused.", fix)

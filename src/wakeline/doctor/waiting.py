@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from wakeline.doctor.checking import MINUTE, DoctorPorts, failed, fine, many, moment, skipped, span, warning
+from wakeline.doctor.checking import MINUTE, DoctorPorts, failed, fine, many, skipped, span, warning
 from wakeline.model.app import App
+from wakeline.model.moments import worded
 from wakeline.model.route import Hold, HoldReason, Route
 from wakeline.observe.health import Check
 from wakeline.pipeline import RouteStatus
@@ -59,7 +60,7 @@ def _rests(status: RouteStatus, slug: str) -> Check:
     said = f" {last.cause}" if last is not None else ""
     return warning(
         f"route {route.id} of {slug}",
-        f"{place} rests until {moment(status.resting_until or 0)}, as its push service asked; calls go all the same.{said}",
+        f"{place} rests until {worded(status.resting_until or 0)}, as its push service asked; calls go all the same.{said}",
         "Nothing: it goes on by itself. Where it comes often, send less at once.",
     )
 

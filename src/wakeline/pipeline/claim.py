@@ -14,9 +14,9 @@ import structlog
 from wakeline.model.delivery import DeliveryState, Job, JobKind, unpack_all
 from wakeline.model.device import Recipient
 from wakeline.model.errors import WakelineError
+from wakeline.model.moments import worded
 from wakeline.model.notification import Content, Notification
 from wakeline.model.outcome import Outcome
-from wakeline.pipeline.limits import worded
 from wakeline.pipeline.load import LIMITED, Load, Refused, check, check_again, load_of
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.remembered import Remembered

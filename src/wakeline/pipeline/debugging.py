@@ -8,7 +8,6 @@ time passes over it: nobody gains by closing late or opening often.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from math import inf
 
 import msgspec
@@ -17,6 +16,7 @@ import structlog
 from wakeline.model.app import App
 from wakeline.model.debug import DebugWindow
 from wakeline.model.errors import Conflict
+from wakeline.model.moments import worded
 from wakeline.pipeline.parts import Parts
 
 _log = structlog.get_logger()
@@ -141,7 +141,7 @@ class DebugWindows:
         at = self._next(kept, now)
         raise Conflict(
             f"the debug window of {app.slug} was open for {_span(self._window)} of the last {_span(self._every)}; "
-            f"it may be opened again at {datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC",
+            f"it may be opened again at {worded(at)}",
             fix="Wait until then, or have the operator set [debug] unlimited = true.",
             retry_after=(at - now) / 1000,
         )

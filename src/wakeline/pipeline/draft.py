@@ -13,12 +13,13 @@ from wakeline.model.app import App
 from wakeline.model.delivery import DeliveryRow, DeliveryState, pack
 from wakeline.model.device import Candidate, TargetKind
 from wakeline.model.errors import InvalidRequest, NoCredential, PayloadTooLarge, WakelineError
+from wakeline.model.moments import worded
 from wakeline.model.notification import Notification, NotificationRequest, PushType
 from wakeline.model.outcome import Outcome
 from wakeline.model.route import ProviderKind
 from wakeline.pipeline import report
 from wakeline.pipeline.audience import Directory, Named
-from wakeline.pipeline.limits import Charge, UserLimits, worded
+from wakeline.pipeline.limits import Charge, UserLimits
 from wakeline.pipeline.parts import Parts
 from wakeline.pipeline.ready import Draft, Ready, notification_of
 from wakeline.pipeline.remembered import Remembered

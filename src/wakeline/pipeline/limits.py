@@ -9,7 +9,6 @@ its slot takes that slot over, since it supersedes that push. Calls are not book
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -67,11 +66,6 @@ def rates(limits: Limits) -> dict[PushType, Rate]:
         PushType.CALL: (_MINUTE / max(1, limits.call_per_minute), limits.call_per_minute),
     }
     return {push_type: Rate(interval, max(1, burst)) for push_type, (interval, burst) in per_hour.items()}
-
-
-def worded(at: int) -> str:
-    """Return a time (Unix ms) as the cause of an outcome names it."""
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class UserLimits:

@@ -15,6 +15,7 @@ from wakeline.model.credential import CredentialKind
 from wakeline.model.device import DeviceFacts
 from wakeline.model.errors import NotFound
 from wakeline.model.ids import delivery_id, uuid_of
+from wakeline.model.moments import worded
 from wakeline.model.receipt import ReceiptKind
 from wakeline.model.route import Environment
 from wakeline.pipeline.receiving import Said
@@ -171,7 +172,7 @@ async def test_a_scheduled_and_a_queued_push_say_when(world: World) -> None:
     scheduled = await world.send("alice", send_at=tomorrow.isoformat())
 
     assert (await ask(world, uuid_of(queued))).cause == "It waits for its turn."
-    assert f"It is to be sent at {tomorrow:%Y-%m-%dT%H:%M:%S}Z." in (await ask(world, uuid_of(scheduled))).cause
+    assert f"It is to be sent at {tomorrow:%Y-%m-%d %H:%M:%S} UTC." in (await ask(world, uuid_of(scheduled))).cause
 
 
 async def test_a_user_is_explained_by_their_devices(world: World) -> None:
@@ -333,7 +334,7 @@ async def test_what_waits_for_a_limit_says_when_it_goes_out() -> None:
     assert said.verdict.startswith("held")
     assert "(code 914)" in said.verdict
     assert "as many pushes as may go out" in said.cause
-    assert datetime.fromtimestamp(held.due / 1000, UTC).isoformat(timespec="seconds")[:19] in said.cause
+    assert worded(held.due) in said.cause
     assert "collapse_id" in said.fix
     assert said.steps[-1].what == "the ttl ends"
 
