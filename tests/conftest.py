@@ -36,8 +36,9 @@ settings.load_profile("wakeline")
 _HERE = Path(__file__).parent
 _WITH_PROCESSES = {"e2e": "gateways", "faults": "gateways", "interop": "judges"}
 """The suites that start real programs, and the group in which their tests run one after the other."""
-_PATIENCE = 90
-"""Seconds for a test that starts real programs: each takes a second or two, and five of them on a busy machine."""
+_PATIENCE = 180
+"""Seconds for a test that starts real programs: each takes a second or two, five of them on a busy machine, and what is waited
+for has thirty (`processes.PATIENCE`)."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before the plugin of workers looks at the groups

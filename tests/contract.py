@@ -13,7 +13,7 @@ import httpx2
 import msgspec
 
 from acme import APP, BUNDLE, Stack
-from processes import until
+from processes import PATIENCE, until
 from wakeline.cli.demo import material
 
 _numbers = itertools.count(1)
@@ -89,7 +89,7 @@ class Caller:
         found: dict[str, Any] = self.http.get(f"{self.path}/notifications/{notification}").raise_for_status().json()
         return found
 
-    def in_state(self, notification: str, *states: str, seconds: float = 30) -> dict[str, Any]:
+    def in_state(self, notification: str, *states: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """Return a notification once it is in one of these states."""
 
         def there() -> dict[str, Any] | None:
@@ -98,11 +98,11 @@ class Caller:
 
         return until(there, f"{notification} is {' or '.join(states)}", seconds)
 
-    def settled(self, notification: str, seconds: float = 30) -> dict[str, Any]:
+    def settled(self, notification: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """Return a notification when nothing of it waits any more."""
         return self.in_state(notification, *SETTLED, seconds=seconds)
 
-    def delivery(self, notification: str, seconds: float = 30) -> dict[str, Any]:
+    def delivery(self, notification: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """Return the only delivery of a notification when it is settled."""
         (found,) = self.settled(notification, seconds)["deliveries"]
         return dict(found)
@@ -121,6 +121,13 @@ class Caller:
     def received(self, phone: Phone) -> list[dict[str, Any]]:
         """Return the requests that the push service got for a phone."""
         return self.simulator.requests(phone.token)
+
+
+def only_push(requests: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the one push that these requests are: a call that is not answered within a second goes out once more, as it was."""
+    first, *again = requests
+    assert all((one["headers"], one["body"]) == (first["headers"], first["body"]) for one in again), requests
+    return first
 
 
 def own_app(stack: Stack) -> Caller:

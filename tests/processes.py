@@ -17,9 +17,11 @@ from typing import Any, TypeVar
 import httpx2
 import msgspec
 
+PATIENCE = 30.0
+"""Seconds to wait for what has to happen: they bound a failure, and what is well takes a hundredth of them."""
 START_SECONDS = 60.0
-STOP_SECONDS = 30.0
-"""Both only bound a failure: a busy machine takes many times what a program needs."""
+STOP_SECONDS = 60.0
+"""Seconds for a program to start and to end: on a busy machine the first one compiles every module meanwhile."""
 READY = "Wakeline serves on "
 
 _NOT_OURS = ("WAKELINE_", "NOTIFY_SOCKET", "PYTHONDONTWRITEBYTECODE")
@@ -29,7 +31,7 @@ _COMPILED = f"{tempfile.gettempdir()}/wakeline-tests-{os.geteuid()}"
 T = TypeVar("T")
 
 
-def until(ask: Callable[[], T | None], what: str, seconds: float = 30.0) -> T:
+def until(ask: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
     """Ask until there is an answer that is neither None, False nor an empty list; fails with `what` after `seconds`."""
     end = time.monotonic() + seconds
     while True:
@@ -234,10 +236,10 @@ def gateway(directory: Path, settings: str = "") -> Iterator[Gateway]:
 
 
 @contextlib.contextmanager
-def started(running: Gateway) -> Iterator[Gateway]:
-    """Start a gateway; whatever becomes of the test, it is ended with the context."""
-    running.start()
+def started(running: Gateway, more: Mapping[str, str] | None = None) -> Iterator[Gateway]:
+    """Start a gateway, with `more` variables; whatever becomes of the test, it is ended with the context."""
     try:
+        running.start(more)
         yield running
     finally:
         if running.process is not None:

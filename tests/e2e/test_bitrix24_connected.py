@@ -64,7 +64,7 @@ def tried(stack: Stack, **trial: Any) -> Any:
 def change(stack: Stack, **fields: str) -> None:
     """Change the deal on the portal."""
     body = {"kind": "deal", "id": DEAL, "fields": fields}
-    httpx2.post(f"{stack.simulator.control}/portal/change", json=body, trust_env=False).raise_for_status()
+    httpx2.post(f"{stack.simulator.control}/portal/change", json=body, trust_env=False, timeout=60).raise_for_status()
 
 
 def tell(stack: Stack, portal: Any) -> None:
@@ -75,7 +75,7 @@ def tell(stack: Stack, portal: Any) -> None:
         "handler": portal["handler"].replace(PUBLIC, stack.gateway.address),
         "auth": {"application_token": PROOF},
     }
-    httpx2.post(f"{stack.simulator.control}/portal/event", json=body, trust_env=False).raise_for_status()
+    httpx2.post(f"{stack.simulator.control}/portal/event", json=body, trust_env=False, timeout=60).raise_for_status()
 
 
 def test_a_rule_is_tried_on_a_deal_as_the_portal_has_it_and_nothing_is_sent(stack: Stack, portal: Any) -> None:
@@ -124,7 +124,7 @@ def test_a_write_reaches_the_portal_and_its_answer_comes_back(stack: Stack, port
 
     refused, done = until(lambda: settled(wrong), "it is refused"), until(lambda: settled(kept), "it is done")
     query = {"kind": "deal", "id": str(done["result"])}
-    [row] = httpx2.get(f"{stack.simulator.control}/portal/records", params=query, trust_env=False).json()
+    [row] = httpx2.get(f"{stack.simulator.control}/portal/records", params=query, trust_env=False, timeout=60).json()
 
     assert refused["state"] == "refused"
     assert "ERROR_METHOD_NOT_FOUND" in refused["cause"]

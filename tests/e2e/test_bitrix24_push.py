@@ -39,6 +39,8 @@ def ask(stack: Stack, body: dict[str, Any]) -> httpx2.Response:
         f"{stack.gateway.address}/rest/{PUSH}.json",
         content=json.dumps(body),
         headers={"content-type": "application/json"},
+        trust_env=False,
+        timeout=60,
     )
 
 
@@ -82,6 +84,8 @@ def test_a_push_for_nobody_is_true_and_the_log_leads_to_the_reason(stack: Stack,
 def test_a_webhook_over_plain_http_is_refused_in_the_documentations_words(stack: Stack) -> None:
     made = stack.gateway.json("bitrix24", "webhook", "create", "--user", ADMINISTRATOR, "--scope", "pull")
     path = made["url"].partition("/rest/")[2]
-    answer = httpx2.post(f"{stack.gateway.address}/rest/{path}{PUSH}", json={"USER_ID": 1, "TEXT": "Hello"})
+    answer = httpx2.post(
+        f"{stack.gateway.address}/rest/{path}{PUSH}", json={"USER_ID": 1, "TEXT": "Hello"}, trust_env=False, timeout=60
+    )
     assert answer.status_code == 400
     assert answer.json() == {"error": "INVALID_REQUEST", "error_description": "Https required"}

@@ -96,7 +96,7 @@ def test_the_only_app_need_not_be_named_and_several_must(tmp_path: Path) -> None
 
 def test_a_notification_from_the_shell_is_sent_and_explained(stack: Stack) -> None:
     stack.gateway.json("device", "put", "shell-1", "--app", APP, "--user", "ann", "--target", f"apns={TOKEN}")
-    shown = stack.gateway.json("send", "--app", APP, "--user", "ann", "--title", "Hello \U0001f44b", "--wait", "10")
+    shown = stack.gateway.json("send", "--app", APP, "--user", "ann", "--title", "Hello \U0001f44b", "--wait", "30")
     assert shown["counts"]["accepted"] == 1
     (request,) = stack.simulator.requests(TOKEN)
     assert "Hello \U0001f44b" in json.dumps(request, ensure_ascii=False)
@@ -119,7 +119,7 @@ def test_a_whole_request_comes_from_standard_input(stack: Stack) -> None:
     token = "e" * 64
     stack.gateway.json("device", "put", "shell-3", "--app", APP, "--user", "eve", "--target", f"apns={token}")
     request = {"to": {"users": ["eve"]}, "alert": {"body": "from a pipe"}, "collapse_id": "one"}
-    done = stack.gateway.cli("send", "--app", APP, "--file", "-", "--wait", "10", "--json", stdin=json.dumps(request))
+    done = stack.gateway.cli("send", "--app", APP, "--file", "-", "--wait", "30", "--json", stdin=json.dumps(request))
     assert done.returncode == 0, done.stderr
     assert document(done)["counts"]["accepted"] == 1
     broken = stack.gateway.cli("send", "--app", APP, "--file", "-", stdin='{"to": ')
@@ -168,7 +168,7 @@ def test_events_are_followed_as_they_happen(stack: Stack) -> None:
     token = "f" * 64
     stack.gateway.json("device", "put", "shell-4", "--app", APP, "--user", "kim", "--target", f"apns={token}")
     stack.simulator.script(token, {"status": 410, "reason": "Unregistered"})
-    stack.gateway.json("send", "--app", APP, "--user", "kim", "--title", "x", "--wait", "10", code=1)
+    stack.gateway.json("send", "--app", APP, "--user", "kim", "--title", "x", "--wait", "30", code=1)
 
     def retired() -> object:
         types = ("--types", "target.retired", "--after", "0", "--count", "1")
@@ -190,7 +190,7 @@ def test_a_route_is_held_and_released(stack: Stack) -> None:
     (route, *_) = stack.gateway.json("route", "list")["routes"] or [None]
     if route is None:
         stack.gateway.json("device", "put", "shell-5", "--app", APP, "--user", "lee", "--target", f"apns={token}")
-        stack.gateway.json("send", "--app", APP, "--user", "lee", "--title", "x", "--wait", "10")
+        stack.gateway.json("send", "--app", APP, "--user", "lee", "--title", "x", "--wait", "30")
         (route, *_) = stack.gateway.json("route", "list")["routes"]
     held = stack.gateway.json("route", "hold", str(route["id"]), "--cause", "for a test")
     assert held["hold"]["cause"].endswith("for a test")

@@ -17,17 +17,17 @@ def key_of(stack: Stack, *scopes: str) -> httpx2.Client:
     """Return a client with a new key."""
     made = stack.http.post("/v1/keys", json={"scopes": scopes}).raise_for_status().json()["key"]
     headers = {"authorization": f"Bearer {made}"}
-    return httpx2.Client(base_url=stack.gateway.address, headers=headers, trust_env=False)
+    return httpx2.Client(base_url=stack.gateway.address, headers=headers, trust_env=False, timeout=60)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/docs", "/openapi.json", "/docs/problems/invalid"])
 def test_probes_and_documents_answer_without_a_key(stack: Stack, path: str) -> None:
-    assert httpx2.get(f"{stack.gateway.address}{path}", trust_env=False).status_code == 200
+    assert httpx2.get(f"{stack.gateway.address}{path}", trust_env=False, timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/v1/health", "/v1/apps", "/v1/keys", "/v1/events", "/v1/nothing", "/"])
 def test_everything_else_is_401_without_a_key(stack: Stack, path: str) -> None:
-    answer = httpx2.get(f"{stack.gateway.address}{path}", trust_env=False)
+    answer = httpx2.get(f"{stack.gateway.address}{path}", trust_env=False, timeout=60)
     problem(answer, 401, "unauthenticated")
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
@@ -90,7 +90,7 @@ def phones_own(stack: Stack) -> tuple[httpx2.Client, str]:
     assert made.status_code == 201
     headers = {"authorization": f"Bearer {made.json()['token']}"}
     return httpx2.Client(
-        base_url=stack.gateway.address, headers=headers, trust_env=False
+        base_url=stack.gateway.address, headers=headers, trust_env=False, timeout=60
     ), f"/v1/apps/{APP}/devices/{device}"
 
 

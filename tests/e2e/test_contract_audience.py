@@ -36,7 +36,7 @@ def test_everyone_is_everyone_once(crowd: Caller) -> None:
     answer = crowd.post(to={"everyone": True}, alert={"body": "to all"})
     assert answer.status_code == 202
     assert answer.json()["estimate"] == CROWD
-    shown = crowd.settled(answer.json()["id"], 20)
+    shown = crowd.settled(answer.json()["id"])
     assert (shown["lane"], shown["recipients"], counted(shown)) == ("bulk", CROWD, {"accepted": CROWD})
 
 
@@ -59,7 +59,7 @@ def test_a_broadcast_that_is_cancelled_in_the_middle_stops(crowd: Caller) -> Non
 def test_a_tag_reaches_those_who_bear_it(crowd: Caller) -> None:
     answer = crowd.post(to={"tags": ["fifth"]}, alert={"body": "to some"})
     assert answer.json()["estimate"] == CROWD // 5
-    assert counted(crowd.settled(answer.json()["id"], 20)) == {"accepted": CROWD // 5}
+    assert counted(crowd.settled(answer.json()["id"])) == {"accepted": CROWD // 5}
 
 
 def test_five_hundred_users_are_counted_exactly_and_more_are_estimated(crowd: Caller) -> None:
@@ -68,7 +68,7 @@ def test_five_hundred_users_are_counted_exactly_and_more_are_estimated(crowd: Ca
     walked = crowd.post(to={"users": users}, alert={"body": "x"}).json()
     assert named["recipients"] == 500
     assert walked["estimate"] == 501
-    shown, more = crowd.settled(named["id"], 20), crowd.settled(walked["id"], 20)
+    shown, more = crowd.settled(named["id"]), crowd.settled(walked["id"])
     assert (shown["lane"], counted(shown)) == ("alert", {"accepted": 500})
     assert (more["lane"], counted(more)) == ("bulk", {"accepted": 501})
 
@@ -101,7 +101,7 @@ def test_deliveries_come_in_pages_until_the_end(crowd: Caller) -> None:
 
 def test_each_of_a_broadcast_is_explained(crowd: Caller) -> None:
     id_ = crowd.post(to={"tags": ["fifth"]}, alert={"body": "x"}).json()["id"]
-    (delivery, *_) = crowd.settled(id_, 20)["deliveries"]
+    (delivery, *_) = crowd.settled(id_)["deliveries"]
     found = crowd.http.get("/v1/explain", params={"q": delivery["id"]}).json()
     assert delivery["device"] in found["about"]
     assert "accepted" in found["verdict"]

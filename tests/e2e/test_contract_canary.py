@@ -41,7 +41,7 @@ def caller(apart: Stack) -> Caller:
 
 def trust(stack: Stack, *keys: dict[str, Any]) -> None:
     body = {"apns_keys": list(keys)}
-    httpx2.post(f"{stack.simulator.control}/trust", json=body, trust_env=False).raise_for_status()
+    httpx2.post(f"{stack.simulator.control}/trust", json=body, trust_env=False, timeout=60).raise_for_status()
 
 
 def replace(caller: Caller, **form: str) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def trust(stack: Stack, *keys: dict[str, Any]) -> None:
     body = {"apns_keys": list(keys)}
-    httpx2.post(f"{stack.simulator.control}/trust", json=body, trust_env=False).raise_for_status()
+    httpx2.post(f"{stack.simulator.control}/trust", json=body, trust_env=False, timeout=60).raise_for_status()
 
 
 def test_a_rejected_credential_burns_nothing_and_flows_again_when_repaired(apart: Stack) -> None:
@@ -112,9 +112,13 @@ def test_a_rejected_credential_burns_nothing_and_flows_again_when_repaired(apart
     held = caller.in_state(waits, "held")
     assert counted(held) == {"held": 1}
     assert held["deliveries"][0]["outcome"]["code"] == 904
-    (route,) = (one for one in apart.http.get("/v1/routes").json()["routes"] if one["app"] == caller.app)
+
+    def cut_off() -> dict[str, Any] | None:
+        (found,) = (one for one in apart.http.get("/v1/routes").json()["routes"] if one["app"] == caller.app)
+        return found if found["hold"] and found["connections"] == 0 else None
+
+    route = until(cut_off, "the route is held, and the connections of a rejected key are closed")
     assert (route["hold"]["reason"], route["hold"]["code"]) == ("credential", 904)
-    assert route["connections"] == 0, "the connections of a rejected key are closed"
     call = caller.delivery(caller.send(voip, type="call", call={"id": "c"}))
     assert (call["state"], call["outcome"]["code"]) == ("failed", 904)
     assert apart.http.get("/v1/health").json()["status"] != "ok"
@@ -133,10 +137,13 @@ def test_a_check_that_passes_releases_what_waited(apart: Stack) -> None:
     trust(apart, {"key_id": "ANOTHERKEY", "team_id": material.TEAM_ID})
     waits = caller.send(phone)
     caller.in_state(waits, "held")
-    (credential,) = (
-        one for one in caller.http.get(f"{caller.path}/credentials").json()["credentials"] if one["kind"] == "apns_key"
-    )
-    assert credential["state"] == "failed"
+
+    def failed() -> dict[str, Any] | None:
+        known = caller.http.get(f"{caller.path}/credentials").json()["credentials"]
+        (found,) = (one for one in known if one["kind"] == "apns_key")
+        return found if found["state"] == "failed" else None
+
+    credential = until(failed, "the credential is known to fail")
     path = f"{caller.path}/credentials/{credential['id']}/check"
     assert caller.http.post(path).json()["ok"] is False
     trust(apart, {"key_id": material.KEY_ID, "team_id": material.TEAM_ID})

@@ -12,7 +12,7 @@ from contract import feed, own_app, problem
 
 @contextmanager
 def following(stack: Stack, headers: dict[str, str] | None = None, **query: str) -> Iterator[Iterator[dict[str, Any]]]:
-    with stack.http.stream("GET", "/v1/events", params=query, headers=headers or {}, timeout=10) as answer:
+    with stack.http.stream("GET", "/v1/events", params=query, headers=headers or {}, timeout=60) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         yield feed(answer)

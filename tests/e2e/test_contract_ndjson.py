@@ -33,7 +33,7 @@ def test_ten_thousand_lines_are_taken_and_sent(stack: Stack) -> None:
     assert len({one["id"] for one in found["accepted"]}) == 10_000
     assert found["rejected"] == []
     for one in found["accepted"][-1], found["accepted"][0]:
-        assert caller.settled(one["id"], 30)["counts"]["accepted"] == 1
+        assert caller.settled(one["id"], 60)["counts"]["accepted"] == 1
 
 
 def test_bad_lines_are_named_and_do_not_stop_the_others(stack: Stack) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from acme import APP, Stack
-from contract import Caller, counted, in_future, own_app
+from acme import Stack
+from contract import Caller, counted, own_app
 from processes import Gateway, Simulator, gateway, pointing_at, started, until
 
 LIMITED = (
@@ -90,22 +90,22 @@ def at(caller: Caller, running: Gateway) -> Caller:
 
 
 def test_a_stop_in_the_middle_of_sending_loses_and_doubles_nothing(tmp_path: Path, fake: Simulator) -> None:
-    running = Gateway(tmp_path, pointing_at(fake))
-    running.start()
-    with running.client() as http:
+    with gateway(tmp_path, pointing_at(fake)) as running, running.client() as http:
         caller = own_app(Stack(gateway=running, simulator=fake, http=http))
         phones = [caller.phone(tags=["all"]) for _ in range(60)]
         fake.behave("apns", min_latency_ms=100, max_streams=5)
-        id_ = caller.post(to={"tags": ["all"]}, alert={"body": "x"}).json()["id"]
-        until(lambda: caller.show(id_)["counts"]["accepted"] > 0, "some are sent")
-        assert running.stop() == 0
-        fake.behave("apns", min_latency_ms=None, max_streams=None)
+        try:
+            id_ = caller.post(to={"tags": ["all"]}, alert={"body": "x"}).json()["id"]
+            until(lambda: caller.show(id_)["counts"]["accepted"] > 0, "some are sent")
+            assert running.stop() == 0
+        finally:
+            fake.behave("apns", min_latency_ms=None, max_streams=None)
         running.start()
         again = at(caller, running)
         with again.http:
             assert counted(again.settled(id_)) == {"accepted": 60}
-    assert [len(fake.requests(phone.token)) for phone in phones] == [1] * 60
-    assert running.stop() == 0
+        assert [len(fake.requests(phone.token)) for phone in phones] == [1] * 60
+        assert running.stop() == 0
 
 
 def test_a_restored_backup_is_held_until_it_is_released(tmp_path: Path, fake: Simulator) -> None:
@@ -114,7 +114,9 @@ def test_a_restored_backup_is_held_until_it_is_released(tmp_path: Path, fake: Si
         before = own_app(Stack(gateway=first, simulator=fake, http=http))
         phone = before.phone()
         before.settled(before.send(phone))
-        waiting = before.send(phone, send_at=in_future(6))
+        before.http.patch(before.path, json={"paused": True}).raise_for_status()
+        waiting = before.send(phone)
+        before.in_state(waiting, "held")
         first.json("backup", str(tmp_path / "copy.bak"))
     sent = len(before.received(phone))
     second = Gateway(tmp_path / "second", pointing_at(fake))
@@ -125,17 +127,18 @@ def test_a_restored_backup_is_held_until_it_is_released(tmp_path: Path, fake: Si
     with started(second):
         after = at(before, second)
         with after.http:
-            assert counted(after.in_state(waiting, "held")) == {"held": 1}
+            after.http.patch(after.path, json={"paused": False}).raise_for_status()
             assert counted(after.in_state(after.send(phone), "held")) == {"held": 1}
+            assert counted(after.show(waiting)) == {"held": 1}
             assert len(after.received(phone)) == sent
             assert second.json("queue", "release")["released"]
             assert counted(after.settled(waiting)) == {"accepted": 1}
 
 
 def test_metrics_and_health_show_an_app(stack: Stack) -> None:
-    caller = Caller(stack)
+    caller = own_app(stack)
     caller.settled(caller.send(caller.phone()))
     health = stack.http.get("/v1/health").json()
     assert {"status", "version", "checks", "credentials", "routes"} <= set(health)
-    assert {route["hold"] for route in health["routes"] if route["app"] == APP} == {None}
+    assert {route["hold"] for route in health["routes"] if route["app"] == caller.app} == {None}
     assert "wakeline_" in stack.http.get("/metrics").text

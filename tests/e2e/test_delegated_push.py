@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from acme import APP, BUNDLE, Stack
-from contract import Caller, new_token, problem
+from contract import Caller, new_token, only_push, problem
 from processes import until
 
 
@@ -18,8 +18,7 @@ def key_of(stack: Stack) -> str:
 
 def landed(stack: Stack, answer_id: str, token: str) -> dict[str, Any]:
     assert Caller(stack).settled(answer_id)["counts"]["accepted"] == 1
-    [request] = stack.simulator.requests(token)
-    return request
+    return only_push(stack.simulator.requests(token))
 
 
 def test_a_proxy_wakes_a_phone_by_its_contact(stack: Stack) -> None:

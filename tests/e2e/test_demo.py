@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from processes import document, wakeline
 
 
-@pytest.mark.timeout(120)
 def test_the_demonstration_comes_out_as_it_must(tmp_path: Path) -> None:
-    done = wakeline("demo", "--json", cwd=tmp_path, seconds=100)
+    done = wakeline("demo", "--json", cwd=tmp_path, seconds=150)
     found = document(done)
     assert found["wrong"] == []
     assert done.returncode == 0

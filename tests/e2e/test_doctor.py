@@ -29,7 +29,7 @@ def test_push_services_are_reached_as_pushes_reach_them(stack: Stack) -> None:
     assert {one["status"] for one in reached.values()} == {"ok"}, reached
     assert lines["clock against push services"]["status"] == "ok"
     assert lines["public_url"]["status"] in {"ok", "skipped", "warning"}
-    assert took < 6
+    assert took < 20  # each of them has a few seconds, and they are asked side by side
 
 
 def test_a_key_of_an_app_is_told_of_that_app(stack: Stack) -> None:
@@ -37,7 +37,7 @@ def test_a_key_of_an_app_is_told_of_that_app(stack: Stack) -> None:
     stack.http.post("/v1/apps", json={"id": slug, "name": "Other"}).raise_for_status()
     key = stack.http.post("/v1/keys", json={"scopes": ["read"], "apps": [slug]}).raise_for_status().json()["key"]
     with httpx2.Client(
-        base_url=stack.http.base_url, headers={"Authorization": f"Bearer {key}"}, trust_env=False
+        base_url=stack.http.base_url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=60
     ) as bound:
         lines = examined(bound)
         refused = bound.get("/v1/doctor", params={"app": APP})

@@ -110,7 +110,7 @@ def test_a_gateway_killed_under_an_import_has_kept_what_it_answered_for(tmp_path
         )
         until(lambda: _further(file.with_name("browsers.ndjson.progress"), 0), "some of it is in")
         gateway.kill()
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 5, said
 
     with started(gateway), gateway.client() as http:

@@ -29,7 +29,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         running.client() as http,
     ):
         trusted = {"apns_keys": [GOOD]}
-        httpx2.post(f"{fake.control}/trust", json=trusted, trust_env=False).raise_for_status()
+        httpx2.post(f"{fake.control}/trust", json=trusted, trust_env=False, timeout=60).raise_for_status()
         yield Stack(gateway=running, simulator=fake, http=http)
 
 

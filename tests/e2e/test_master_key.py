@@ -39,14 +39,14 @@ def test_a_running_gateway_changes_its_key_and_goes_on(tmp_path: Path, fake: Sim
         assert before in (running.data / "master.key").read_text()
         _deliver(http)
         body = {"connected_until": None}
-        assert httpx2.put(presence, headers=phone, json=body, trust_env=False).status_code == 200
+        assert httpx2.put(presence, headers=phone, json=body, trust_env=False, timeout=60).status_code == 200
 
         chosen = base64.b64encode(b"n" * 32).decode()
         (tmp_path / "new.key").write_text(f"{chosen}\n")
         command = ("db", "rotate-key", "--revoke-old", "--new-key-file", str(tmp_path / "new.key"))
         assert running.json(*command)["former"] == []
         assert (running.data / "master.key").read_text() == f"{chosen}\n"
-        assert httpx2.put(presence, headers=phone, json=body, trust_env=False).status_code == 401
+        assert httpx2.put(presence, headers=phone, json=body, trust_env=False, timeout=60).status_code == 401
         assert running.stop() == 0
         running.start()
         http.base_url = running.address

@@ -13,6 +13,7 @@ import pytest
 
 from acme import APP, BUNDLE, Stack
 from apn_directory import put
+from contract import only_push
 from processes import Simulator, pointing_at, until
 from wakeline.cli.demo import material
 from wakeline.cli.pusher import program, ways
@@ -102,8 +103,7 @@ def token() -> str:
 
 
 def received(fake: Simulator, target: str) -> dict[str, Any]:
-    (request,) = fake.requests(target)
-    return request
+    return only_push(fake.requests(target))
 
 
 def test_a_call_is_pushed_with_the_voip_certificate_of_flexisips_directory(pusher: Pusher) -> None:

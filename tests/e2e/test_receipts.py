@@ -58,7 +58,7 @@ def test_receipts_are_events_for_who_follows(stack: Stack) -> None:
     caller = with_receipts(stack)
     phone = caller.phone()
     query = {"app": caller.app, "types": "push.acknowledged,push.opened"}
-    with stack.http.stream("GET", "/v1/events", params=query, timeout=10) as answer:
+    with stack.http.stream("GET", "/v1/events", params=query, timeout=60) as answer:
         events = feed(answer)
         id_ = caller.send(phone)
         caller.settled(id_)

@@ -17,7 +17,7 @@ SECRET_HEADERS = {"authorization", "host", "content-length", "user-agent", "acce
 @contextmanager
 def following(stack: Stack, caller: Caller, types: str) -> Iterator[Iterator[dict[str, Any]]]:
     query = {"app": caller.app, "types": types}
-    with stack.http.stream("GET", "/v1/events", params=query, timeout=10) as answer:
+    with stack.http.stream("GET", "/v1/events", params=query, timeout=60) as answer:
         yield feed(answer)
 
 

@@ -22,7 +22,7 @@ def test_played_phones_confirm_all_but_what_their_model_swallows(stack: Stack) -
             for phone, model in zip(phones, models, strict=True)
         ],
     }
-    httpx2.post(f"{stack.simulator.control}/phones", json=played, trust_env=False).raise_for_status()
+    httpx2.post(f"{stack.simulator.control}/phones", json=played, trust_env=False, timeout=60).raise_for_status()
 
     def acknowledged() -> list[int]:
         return [caller.show(id_)["counts"]["acknowledged"] for id_ in sent]

@@ -26,13 +26,13 @@ def test_it_says_one_line_of_json_and_nothing_more(tmp_path: Path) -> None:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
-        assert httpx2.get(f"{ready['control']}/counts", trust_env=False).status_code == 200
-        with socket.create_connection(("127.0.0.1", ready["apns_port"]), 5) as plain:
+        assert httpx2.get(f"{ready['control']}/counts", trust_env=False, timeout=60).status_code == 200
+        with socket.create_connection(("127.0.0.1", ready["apns_port"]), 30) as plain:
             trust.set_alpn_protocols(["h2"])
             with trust.wrap_socket(plain, server_hostname="localhost") as secure:
                 assert secure.selected_alpn_protocol() == "h2"
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
         assert process.stdout.read() == ""
     finally:
         end(process)
@@ -46,7 +46,7 @@ def test_a_port_in_use_is_exit_code_5(tmp_path: Path) -> None:
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=15,
+            timeout=60,
             check=False,
         )
     assert done.returncode == 5

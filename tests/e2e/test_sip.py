@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -71,8 +70,7 @@ class Agent:
 
 def port(running: Gateway) -> int:
     """Return where it speaks SIP now."""
-    lines = [json.loads(line) for line in running.log.read_text().splitlines() if line.startswith("{")]
-    (address,) = [line["at"] for line in lines if line["event"] == "sip.listening"][-1]
+    (address,) = running.events("sip.listening")[-1]["at"]
     return int(address.rpartition(":")[2])
 
 

@@ -254,7 +254,7 @@ def test_the_receivers_that_we_show_take_what_is_ours_once(telling: Stack, comma
             ),
             "it is told again",
         )
-        forged = httpx2.post(url, json={"type": "push.failed"}, trust_env=False)
+        forged = httpx2.post(url, json={"type": "push.failed"}, trust_env=False, timeout=60)
         tried = caller.http.post(f"/v1/webhooks/{made['id']}/test").json()
         following = process.stdout.readline()
 

@@ -187,7 +187,7 @@ def test_902_an_app_that_is_paused(here: Stack, told: Receiver) -> None:
 
 def test_903_a_certificate_that_has_expired(here: Stack, told: Receiver) -> None:
     app = App(here, "why-903", told)
-    app.credential(certificate("com.example.why903.voip", seconds=2.5, mark="2"))
+    app.credential(certificate("com.example.why903.voip", seconds=4, mark="2"))
     phone = app.phone("apns-voip")
     app.line("ended", "903")
 

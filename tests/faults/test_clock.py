@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from acme import APP
-from processes import Gateway
+from processes import PATIENCE, Gateway
 from processes import Simulator as Running
 from traffic import SEND, Make, notification, register
 from wakeline.simulator import Simulator
@@ -47,7 +47,7 @@ async def fake(tmp_path: Path, clock: Offset) -> AsyncIterator[Running]:
 
 async def wait(http: httpx2.AsyncClient, path: str, state: str) -> dict[str, Any]:
     """Ask until a notification is in this state."""
-    with anyio.fail_after(15):
+    with anyio.fail_after(PATIENCE):
         while True:
             found: dict[str, Any] = (await http.get(path)).json()
             if found["state"] == state:
@@ -60,7 +60,6 @@ def registered(gateway: Gateway) -> None:
         register(http, 3)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("offset", [HOUR * 1.5, -HOUR * 1.5])
 async def test_a_clock_that_is_off_holds_the_route_and_burns_nothing(
     fake: Running, make: Make, clock: Offset, offset: float

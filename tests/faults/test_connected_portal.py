@@ -15,7 +15,7 @@ from contract import Caller
 from processes import Gateway, end, pointing_at, simulator, until
 
 # Its smoke are the stories of catching up and of the outbox, which go without processes.
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 VARIABLES = {"WAKELINE_SERVER__PUBLIC_URL": "https://push.test"}
 DEAL, TITLE = 7, "Nine crates of pears"
@@ -40,7 +40,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def control(stack: Stack, path: str, body: Any) -> None:
-    httpx2.post(f"{stack.simulator.control}{path}", json=body, trust_env=False).raise_for_status()
+    httpx2.post(f"{stack.simulator.control}{path}", json=body, trust_env=False, timeout=60).raise_for_status()
 
 
 def waits(stack: Stack, path: str) -> bool:

@@ -50,7 +50,6 @@ def accepted(http: httpx2.Client) -> str | None:
     return str(answer.json()["id"]) if answer.status_code == 202 else None
 
 
-@pytest.mark.timeout(60)
 def test_a_full_disk_is_said_early_and_everything_accepted_is_settled(
     tmp_path: Path, fake: Simulator, make: Make
 ) -> None:
@@ -67,29 +66,28 @@ def test_a_full_disk_is_said_early_and_everything_accepted_is_settled(
             # A commit may fail in the second before the disk is looked at again.
             assert answer.json()["code"] in {"overloaded", "store_unavailable"}
             assert int(answer.headers["retry-after"]) >= 1
-            assert http.get("/readyz").status_code == 503
-            found = settled(http, before, time.monotonic() + 15)
+            until(lambda: http.get("/readyz").status_code == 503, "it is not ready")
+            found = settled(http, before, time.monotonic() + 30)
             assert {one["deliveries"][0]["state"] for one in found.values()} == {"accepted"}
             filler.unlink()
             again = until(lambda: accepted(http), "it takes again")
             until(lambda: http.get("/readyz").status_code == 200 or None, "it is ready again")
-            settled(http, [again], time.monotonic() + 15)
+            settled(http, [again], time.monotonic() + 30)
         assert gateway.stop() == 0
 
 
-@pytest.mark.timeout(60)
 def test_a_write_that_fails_is_503_and_the_gateway_recovers(fake: Simulator, make: Make) -> None:
     gateway = make(fake)
     with gateway.client() as http:
         register(http, 5)
         before = [http.post(SEND, json=notification(number, 5)).json()["id"] for number in range(10)]
-        settled(http, before, time.monotonic() + 15)
+        settled(http, before, time.monotonic() + 30)
         limit_files(gateway, 4096)  # every further write to a file of ours fails with EFBIG
         answer = until(lambda: refused(http), "no more is taken")
         assert answer.json()["code"] in {"store_unavailable", "overloaded"}
         limit_files(gateway, resource.RLIM_INFINITY)
-        again = until(lambda: accepted(http), "it takes again", 20)
-        found = settled(http, [*before, again], time.monotonic() + 15)
+        again = until(lambda: accepted(http), "it takes again")
+        found = settled(http, [*before, again], time.monotonic() + 30)
         assert {one["deliveries"][0]["state"] for one in found.values()} == {"accepted"}
     assert gateway.stop() == 0
 
@@ -101,13 +99,12 @@ def limit_files(gateway: Gateway, size: int) -> None:
     resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, (size, hard))
 
 
-@pytest.mark.timeout(60)
 def test_a_database_that_another_process_locks_is_503_and_the_gateway_recovers(fake: Simulator, make: Make) -> None:
     gateway = make(fake)
     with gateway.client() as http:
         register(http, 5)
         first = [http.post(SEND, json=notification(0, 5)).json()["id"]]
-        settled(http, first, time.monotonic() + 10)
+        settled(http, first, time.monotonic() + 30)
         stranger = sqlite3.connect(gateway.data / "wakeline.db", isolation_level=None)
         stranger.execute("BEGIN IMMEDIATE")
         try:
@@ -118,5 +115,5 @@ def test_a_database_that_another_process_locks_is_503_and_the_gateway_recovers(f
             stranger.execute("ROLLBACK")
             stranger.close()
         again = until(lambda: accepted(http), "it takes again")
-        settled(http, [again], time.monotonic() + 15)
+        settled(http, [again], time.monotonic() + 30)
     assert gateway.stop() == 0

@@ -46,7 +46,7 @@ def say(stack: Stack, said: list[tuple[str, Phone]], answered: list[str]) -> Non
     """Send receipts one after the other until nobody answers."""
     headers = {"authorization": stack.http.headers["authorization"]}
     with (
-        httpx2.Client(trust_env=False, base_url=stack.gateway.address, headers=headers) as http,
+        httpx2.Client(trust_env=False, base_url=stack.gateway.address, headers=headers, timeout=60) as http,
         contextlib.suppress(httpx2.TransportError),
     ):
         for notification, phone in said:

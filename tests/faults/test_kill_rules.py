@@ -51,7 +51,7 @@ def connect(stack: Stack) -> Any:
 
 def post_events(stack: Stack, path: str) -> None:
     """Tell of a change of each deal."""
-    with httpx2.Client(trust_env=False, base_url=stack.gateway.address) as http:
+    with httpx2.Client(trust_env=False, base_url=stack.gateway.address, timeout=60) as http:
         for number in range(1, DEALS + 1):
             form = {"event": "ONCRMDEALUPDATE", "data[FIELDS][ID]": str(number), "ts": str(int(time.time()))}
             http.post(path, data={**form, "auth[application_token]": PROOF, "auth[member_id]": "m1"}).raise_for_status()
@@ -73,21 +73,20 @@ def events(stack: Stack, portal: int) -> list[Any]:
     return [] if any(event["state"] == "waiting" for event in found) else found
 
 
-@pytest.mark.timeout(60)
 def test_each_event_is_sent_once_when_the_gateway_is_killed_while_it_reads_them(stack: Stack) -> None:
     portal = connect(stack)
     phone = Caller(stack).phone(user="acme-1")
     chance = random.Random(7)  # noqa: S311 - moments, not secrets
     behaviour = {"provider": "portal", "min_latency_ms": 150}
-    httpx2.post(f"{stack.simulator.control}/behave", json=behaviour, trust_env=False).raise_for_status()
+    httpx2.post(f"{stack.simulator.control}/behave", json=behaviour, trust_env=False, timeout=60).raise_for_status()
     post_events(stack, portal["handler"].removeprefix("https://push.test"))
     for _ in range(2):
         time.sleep(chance.uniform(0.05, 0.35))
         stack.gateway.kill()
         stack.gateway.start({"WAKELINE_SERVER__PUBLIC_URL": "https://push.test"})
 
-    found = until(lambda: events(stack, portal["id"]) or None, "all events are worked off", 30)
-    received = until(lambda: _all(Caller(stack).received(phone)), "Apple has all pushes", 30)
+    found = until(lambda: events(stack, portal["id"]) or None, "all events are worked off", 60)
+    received = until(lambda: _all(Caller(stack).received(phone)), "Apple has all pushes")
 
     assert sorted(event["record"] for event in found) == list(range(1, DEALS + 1))
     assert {event["state"] for event in found} == {"done"}

@@ -27,7 +27,6 @@ def order(fake: Simulator) -> list[int]:
     return [int(one["body"]["n"]) for one in fake.requests() if one["provider"] == "apns" and "n" in one["body"]]
 
 
-@pytest.mark.timeout(60)
 def test_a_stream_limit_that_drops_to_one_in_a_burst_loses_nothing_and_keeps_the_order_of_lanes(
     fake: Simulator, make: Make
 ) -> None:
@@ -37,9 +36,9 @@ def test_a_stream_limit_that_drops_to_one_in_a_burst_loses_nothing_and_keeps_the
         register(http)
         voip = {"user": "zoe", "targets": [{"kind": "apns-voip", "value": "ab" * 32}]}
         http.put(f"/v1/apps/{APP}/devices/voip", json=voip).raise_for_status()
-        settled(http, [http.post(SEND, json=notification(WARM)).json()["id"]], time.monotonic() + 10)
+        settled(http, [http.post(SEND, json=notification(WARM)).json()["id"]], time.monotonic() + 30)
         fake.behave("apns", max_streams=4, min_latency_ms=40)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         ids = post_batch(gateway, key, "bulk", [notification(number, priority="low") for number in range(BULK)], end)
         until(lambda: len(order(fake)) > 10 or None, "the burst has begun")
         fake.behave("apns", max_streams=1)
@@ -47,10 +46,10 @@ def test_a_stream_limit_that_drops_to_one_in_a_burst_loses_nothing_and_keeps_the
         ids += post_batch(gateway, key, "alerts", alerts, end)
         call = {"to": {"devices": ["voip"]}, "call": {"id": "c1"}, "data": {"n": CALL}}
         ids.append(http.post(SEND, json=call).raise_for_status().json()["id"])
-        until(lambda: CALL in order(fake) or None, "the call has gone", 5)
+        until(lambda: CALL in order(fake) or None, "the call has gone")
         before = order(fake)
         fake.behave("apns", max_streams=None, min_latency_ms=0)
-        found = settled(http, ids, time.monotonic() + 20)
+        found = settled(http, ids, time.monotonic() + 30)
     assert {one["counts"]["accepted"] for one in found.values()} == {1}
     sent = order(fake)
     assert sorted(sent) == [*range(BULK + ALERTS), CALL, WARM], "each exactly once"
@@ -81,7 +80,6 @@ def post_steadily(http: httpx2.Client, first: int, count: int) -> tuple[dict[int
 
 
 @pytest.mark.slow  # what was lost in the silence is sent again after ten seconds; tests/stories has it on a clock of its own
-@pytest.mark.timeout(90)
 def test_a_silent_service_slows_no_other_route_and_gets_what_waited_when_it_answers(
     fake: Simulator, make: Make
 ) -> None:
@@ -98,14 +96,14 @@ def test_a_silent_service_slows_no_other_route_and_gets_what_waited_when_it_answ
         to_android = {"to": {"devices": ["android"]}, "alert": {"body": "x"}}
         warm = http.post(SEND, json={**to_android, "data": {"n": WARM}}).raise_for_status().json()["id"]
         calm, ids = post_steadily(http, 0, 150)
-        settled(http, [*ids, warm], time.monotonic() + 20)
+        settled(http, [*ids, warm], time.monotonic() + 30)
         fake.behave("fcm", silent=True)
         waiting = [{**to_android, "data": {"n": 5_000 + number}} for number in range(60)]
         late = [{**to_android, "data": {"n": 6_000 + number}, "ttl": 2} for number in range(20)]
         posted = [http.post(SEND, json=one).raise_for_status().json()["id"] for one in waiting + late]
         during, ids = post_steadily(http, 150, 150)
-        settled(http, ids, time.monotonic() + 20)
-        ended = settled(http, posted[len(waiting) :], time.monotonic() + 20)
+        settled(http, ids, time.monotonic() + 30)
+        ended = settled(http, posted[len(waiting) :], time.monotonic() + 30)
         fake.behave("fcm", silent=False)
         found = settled(http, posted[: len(waiting)], time.monotonic() + 60)
     assert p99(arrivals(fake, during)) < p99(arrivals(fake, calm)) + SLACK

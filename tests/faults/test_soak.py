@@ -131,7 +131,6 @@ def soak(tmp_path: Path, make: Make, request: pytest.FixtureRequest) -> Iterator
         weather.close()
 
 
-@pytest.mark.timeout(90)
 @pytest.mark.parametrize("soak", [0.7], indirect=True)
 def test_a_few_seconds_of_bad_weather_leave_nothing_stuck(soak: Soak) -> None:
     soak.run(8, ttl=4)
