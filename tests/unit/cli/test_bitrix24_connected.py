@@ -105,14 +105,16 @@ def test_a_rule_is_kept_shown_changed_and_forgotten(shell: Shell) -> None:
 
 def test_writes_wait_for_a_portal_and_may_be_given_up(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     number = connected(shell, monkeypatch)
-    kept = shell.json("portal", "write", number, "crm.deal.add", "--params", '{"fields": {"TITLE": "x"}}', "--key", "k")
-    again = shell.json("portal", "write", number, "crm.deal.add", "--key", "k")
+    add = ("portal", "write", number, "crm.deal.add", "--key", "k", "--params")
+    kept = shell.json(*add, '{"fields": {"TITLE": "x"}}')
+    again = shell.json(*add, '{"fields": {"TITLE": "x"}}')
+    other, _, _ = shell.run(*add, '{"fields": {"TITLE": "y"}}')
     dropped = shell.json("portal", "writes", number, "--drop", str(kept["id"]))
     retried = shell.json("portal", "writes", number, "--retry", str(kept["id"]))
     (listed,) = shell.json("portal", "writes", number, "--state", "waiting")["writes"]
     code, text, _ = shell.run("portal", "writes", number)
 
-    assert (kept["params"], again["id"]) == ({"fields": {"TITLE": "x"}}, kept["id"])
+    assert (kept["params"], again["id"], other) == ({"fields": {"TITLE": "x"}}, kept["id"], 4)
     assert (dropped["state"], retried["state"], listed["id"]) == ("dropped", "waiting", kept["id"])
     assert code == 0
     assert "crm.deal.add" in text
