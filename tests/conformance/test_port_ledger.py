@@ -276,6 +276,17 @@ class TestRecent:
         assert [item.device_id for item in await store.ledger.recent(app.id, limit=2)] == ["phone", "tablet"]
         assert await store.ledger.recent(app.id + 1) == []
 
+    async def test_leaves_broadcasts_to_themselves(self, store: Store) -> None:
+        app, route = await some_app(store), await some_route(store)
+        phone = (await some_device(store)).targets[0].id
+        for key in (10, 11, 13):
+            await store.acceptance.accept([bulk_admission(key, route.id, [phone])])
+        await store.acceptance.accept([admission(12, rows=[row(12, phone)])])
+
+        assert [one.key for one in await store.ledger.broadcasts(app.id, limit=2)] == [13, 11]
+        assert (await store.ledger.broadcasts(app.id))[2] == await store.ledger.notification(10)
+        assert await store.ledger.broadcasts(app.id + 1) == []
+
     async def test_takes_all_targets_of_a_device(self, store: Store) -> None:
         app = await some_app(store)
         (registered,) = await store.devices.put([claim(app, tokens=("aa", "bb"))])

@@ -1,7 +1,8 @@
 """What was sent lately: how near it came to the size a push may have, and whether its type is the one that was meant.
 
-Rule: the newest deliveries of an app that are kept one by one are looked at, so a push to everyone is not; content that an app does
-not keep (its setting `keep_content`) cannot be judged, and the lines say so. No text of a message is ever part of a line.
+Rule: the newest deliveries of an app that are kept one by one are looked at, and its newest broadcasts, of which each counts as one
+push to each push service the app uses; content that an app does not keep (its setting `keep_content`) cannot be judged, and the
+lines say so. No text of a message is ever part of a line.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from wakeline.doctor.answers import CONTENT
 from wakeline.doctor.checking import DoctorPorts, failed, fine, skipped, warning
 from wakeline.doctor.meaning import of_delivery
 from wakeline.model.app import App
@@ -24,10 +26,11 @@ from wakeline.wire.flexisip import external
 
 LATELY = 100
 """Deliveries of an app that are looked at."""
+BROADCASTS = 10
+"""Broadcasts that are looked at."""
 NEAR = 0.8
 """From this share of the limit on, the next longer name or text may be too much."""
 
-_REFUSED = 913
 _KINDS = frozenset(TargetKind)
 
 
@@ -59,6 +62,9 @@ async def _sent(ports: DoctorPorts, app: App) -> Sent:
         for one in deliveries
         if one.notification in known and one.kind in _KINDS
     }
+    services = {route.provider for route in ports.routes.all() if route.app == app.id}
+    for one in await ports.ledger.broadcasts(app.id, limit=BROADCASTS):
+        pairs |= {(one.key, provider): one.content for provider in services}
     contents = tuple(
         (content, provider) for (_, provider), content in pairs.items() if content != Content(type=content.type)
     )
@@ -67,8 +73,8 @@ async def _sent(ports: DoctorPorts, app: App) -> Sent:
 
 def judge(sent: Sent) -> list[Check]:
     """Return the lines about what an app sent."""
-    if not sent.deliveries:
-        return [skipped(f"contents of {sent.slug}", "Nothing was sent to anybody by name lately.")]
+    if not sent.deliveries and not sent.contents:
+        return [skipped(f"contents of {sent.slug}", "Nothing was sent lately.")]
     return [sizes(sent), types(sent)]
 
 
@@ -79,7 +85,7 @@ def sizes(sent: Sent) -> Check:
         "Send an id and have the app fetch the rest, or set `truncate`; `?validate_only=true` shows the size of a push before it "
         "is sent."
     )
-    refused = [one for one in sent.deliveries if one.code == _REFUSED]
+    refused = [one for one in sent.deliveries if one.code == CONTENT]
     if refused:
         return _refused(name, refused, among=len(sent.deliveries))
     measured = [(_measure(content, provider), provider) for content, provider in sent.contents]
@@ -100,7 +106,8 @@ def _refused(name: str, refused: Sequence[Delivery], among: int) -> Check:
     why, fix = (
         (f" {known.cause}", known.fix) if known is not None else ("", "`wakeline explain 913` lists what is refused.")
     )
-    return failed(name, f"Of the last {among} deliveries, {len(refused)} failed with 913 ({listed}).{why}", fix)
+    say = failed if len(refused) == among else warning
+    return say(name, f"Of the last {among} deliveries, {len(refused)} failed with 913 ({listed}).{why}", fix)
 
 
 def _measure(content: Content, provider: ProviderKind) -> tuple[int, int]:
@@ -125,16 +132,14 @@ def types(sent: Sent) -> Check:
     shown = sum(_should_show(content) for content, _ in sent.contents)
     if silent:
         cause = (
-            f"Of {sent.among}, {silent} were sent as alerts and have nothing to show: an alert is shown by the system, and the "
-            "app does not run for it."
+            f"Of {sent.among}, {_as(silent, 'an alert', 'alerts')} with nothing to show: an alert is shown by the system, and the app does not "
+            "run for it."
         )
         return warning(
             name, cause, 'Send what wakes the app with `"type": "background"`, and let the app show what it fetched.'
         )
     if shown:
-        cause = (
-            f"Of {sent.among}, {shown} were sent as background pushes and carry something to show, which nobody sees."
-        )
+        cause = f"Of {sent.among}, {_as(shown, 'a background push', 'background pushes')} with something to show, which nobody sees."
         return warning(name, cause, 'Send what is to be seen with `"alert"`: its type is `alert` then.')
     counted = Counter(content.type for content, _ in sent.contents)
     listed = ", ".join(f"{number} {push_type.value}" for push_type, number in counted.most_common())
@@ -142,6 +147,11 @@ def types(sent: Sent) -> Check:
         name,
         f"Of {sent.among}: {listed}. Alerts are shown by the system; the app runs for background pushes and calls.",
     )
+
+
+def _as(number: int, one: str, many: str) -> str:
+    """Say how many were sent as what they should not be."""
+    return f"1 was sent as {one}" if number == 1 else f"{number} were sent as {many}"
 
 
 def _should_wake(content: Content) -> bool:

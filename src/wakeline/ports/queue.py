@@ -199,6 +199,9 @@ class Ledger(Protocol):
         Of an app, what is older than its newest 5,000 notifications may be left out: these may all be waiting.
         """
 
+    async def broadcasts(self, app: int, *, limit: int = 20) -> list[Notification]:
+        """Return the newest broadcasts of an app, newest first, for the doctor."""
+
     async def prune(self, before: int, limit: int) -> int:
         """Delete notifications that are done and older than `before`, with all that belongs to them; returns how many."""
 

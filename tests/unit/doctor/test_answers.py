@@ -34,7 +34,7 @@ async def test_what_was_accepted_is_well(world: World) -> None:
     await world.send("alice")
     await world.run()
 
-    assert await said(world) == ("ok", "the only push in the last day: all accepted.", "")
+    assert await said(world) == ("ok", "The only push in the last day was accepted.", "")
 
 
 async def test_a_refusal_is_told_with_its_meaning_and_only_of_those_it_is_about(world: World) -> None:
@@ -51,6 +51,19 @@ async def test_a_refusal_is_told_with_its_meaning_and_only_of_those_it_is_about(
     assert "bundle id" in fix
     assert (await said(world, "bob"))[0] == "failed"
     assert (await said(world, "alice"))[0] == "ok"
+
+
+async def test_what_was_refused_for_its_content_is_told_once(world: World) -> None:
+    world.apple.to_token["b1"].append(apns(400, "BadPriority"))
+    await world.send("alice")
+    await world.send("bob")
+    await world.run()
+
+    status, cause, _ = await said(world)
+    assert (status, "see `payloads of acme`" in cause) == ("ok", True)
+    status, cause, _ = await said(world, "bob")
+    assert status == "failed"
+    assert cause.startswith("The only push in the last day failed (apns: 400 BadPriority, code 913). ")
 
 
 async def test_a_refusal_of_a_device_that_was_forgotten_is_told_without_its_kind(world: World) -> None:

@@ -98,7 +98,7 @@ async def test_alerts_that_show_nothing_were_meant_to_wake_the_app(world: World)
     status, cause, fix = await said(world, TYPES)
 
     assert status == "warning"
-    assert cause.startswith("Of the last 2 pushes, 1 were sent as alerts and have nothing to show")
+    assert cause.startswith("Of the last 2 pushes, 1 was sent as an alert with nothing to show")
     assert '"type": "background"' in fix
 
 
@@ -118,8 +118,18 @@ async def test_background_pushes_with_something_to_show_were_meant_to_be_seen(wo
     status, cause, fix = await said(world, TYPES)
 
     assert status == "warning"
-    assert "carry something to show" in cause
+    assert cause == "Of the last push, 1 was sent as a background push with something to show, which nobody sees."
     assert "`alert`" in fix
+
+
+async def test_a_broadcast_is_looked_at_as_one_push(world: World) -> None:
+    await world.device("ios-2", "bob", "apns:b1")
+    await world.send(to={"everyone": True}, title="x" * 3600)
+    await world.run()
+
+    status, cause, _ = await said(world, SIZES)
+    assert (status, "the largest of the last push has 3" in cause) == ("warning", True)
+    assert (await said(world, TYPES))[1].startswith("Of the last push: 1 alert.")
 
 
 async def test_types_that_fit_are_counted(world: World) -> None:

@@ -52,6 +52,12 @@ class MemoryLedger:
         """Return one delivery, or None."""
         return next((delivery for delivery in self._all(key, now) if delivery.target == target), None)
 
+    async def broadcasts(self, app: int, *, limit: int = 20) -> list[Notification]:
+        """Return the newest broadcasts of an app, newest first."""
+        every = (account.notification for account in self._books.accounts.values())
+        found = [one for one in every if one.app == app and one.bulk]
+        return sorted(found, key=lambda one: -one.key)[:limit]
+
     async def recent(self, app: int, *, device: int | None = None, limit: int = 20) -> list[Delivery]:
         """Return the newest deliveries written, newest first."""
         keys = [key for key, account in self._books.accounts.items() if account.notification.app == app]

@@ -146,6 +146,10 @@ class SqliteLedger:
             found.sort(key=lambda row: (-row[0], row[1]))
         return self._named([_joined(row[0], row[1], forms.delivery_of(row), None) for row in found[:limit]])
 
+    async def broadcasts(self, app: int, *, limit: int = 20) -> list[Notification]:
+        """Return the newest broadcasts of an app, newest first."""
+        return [forms.notification_of(row) for row in self._reader.all(_LEDGER["newest_broadcasts"], (app, limit))]
+
     async def prune(self, before: int, limit: int) -> int:
         """Delete notifications done before that time, for `SPELL` in one transaction: a broadcast takes many."""
         keys = [key for (key,) in self._reader.all(_LEDGER["done_before"], (before, limit))]

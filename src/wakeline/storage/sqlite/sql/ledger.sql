@@ -14,6 +14,11 @@ FROM notification WHERE key = ?;
 SELECT n.key, app, lane, due, expires, created, bulk, only_if_absent, recipients, walked, cancelled, request_id, content, audience
 FROM json_each(?) AS wanted CROSS JOIN notification AS n ON n.key = wanted.value;
 
+-- name: newest_broadcasts
+-- Read the newest broadcasts of an app.
+SELECT key, app, lane, due, expires, created, bulk, only_if_absent, recipients, walked, cancelled, request_id, content, audience
+FROM notification WHERE app = ? AND bulk = 1 ORDER BY key DESC LIMIT ?;
+
 -- name: standing
 -- Read how a notification stands: what decides whether it may change.
 SELECT app, created, walked, cancelled, done FROM notification WHERE key = ?;
