@@ -132,14 +132,15 @@ def types(sent: Sent) -> Check:
     shown = sum(_should_show(content) for content, _ in sent.contents)
     if silent:
         cause = (
-            f"Of {sent.among}, {_as(silent, 'an alert', 'alerts')} with nothing to show: an alert is shown by the system, and the app does not "
-            "run for it."
+            f"Of {sent.among}, {_as(silent, 'an alert', 'alerts')} with nothing to show: an alert is shown by the system, and "
+            "the app does not run for it."
         )
         return warning(
             name, cause, 'Send what wakes the app with `"type": "background"`, and let the app show what it fetched.'
         )
     if shown:
-        cause = f"Of {sent.among}, {_as(shown, 'a background push', 'background pushes')} with something to show, which nobody sees."
+        sent_as = _as(shown, "a background push", "background pushes")
+        cause = f"Of {sent.among}, {sent_as} with something to show, which nobody sees."
         return warning(name, cause, 'Send what is to be seen with `"alert"`: its type is `alert` then.')
     counted = Counter(content.type for content, _ in sent.contents)
     listed = ", ".join(f"{number} {push_type.value}" for push_type, number in counted.most_common())

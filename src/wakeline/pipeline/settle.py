@@ -275,10 +275,13 @@ class Settle:
             return
         events = []
         for verdict in await self._parts.devices.judge(wanted):
-            _log.info("target.judged", target=verdict.target, state=verdict.state.value, reason=verdict.reason)
+            event = None
             if verdict.target in judged:
                 event = self._events.judged(judged[verdict.target][0], verdict, devices[verdict.target])
-                events.extend([event] if event is not None else [])
+            if event is not None:
+                events.append(event)  # which is a line of the log, too
+            else:
+                _log.info("target.judged", target=verdict.target, state=verdict.state.value, reason=verdict.reason)
         if events:
             await self._parts.events.append(events)
 
