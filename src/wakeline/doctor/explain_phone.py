@@ -23,7 +23,7 @@ from wakeline.model.device import Device, Target, TargetKind
 from wakeline.model.ids import milliseconds_of
 from wakeline.model.moments import moment, worded
 from wakeline.model.notification import PushType
-from wakeline.model.sip.binding import Binding
+from wakeline.model.sip.binding import TOKEN_GONE, Binding
 from wakeline.model.sip.push import PushParams
 from wakeline.observe.masking import masked_token
 from wakeline.wire.sip.push_params import hidden
@@ -75,6 +75,12 @@ class PhoneExplainer:
 
     def _wrong(self, binding: Binding, app: App | None, device: Device | None) -> Finding | None:
         """Return what keeps a phone from being woken."""
+        if binding.why_not == TOKEN_GONE:
+            return (
+                "cannot be woken: its token is gone",
+                f"{TOKEN_GONE}: the app was removed, or the phone gave it another one and has not registered since.",
+                "Open the app: it gets a token and registers with it. Calls reach the phone while it is awake.",
+            )
         if binding.why_not:
             return (
                 "cannot be woken",

@@ -14,7 +14,7 @@ from wakeline.doctor.explain import Explainer, ExplainPorts
 from wakeline.doctor.explain_sip import SipExplainPorts
 from wakeline.doctor.explanation import Explanation
 from wakeline.model.errors import NotFound
-from wakeline.model.sip.binding import Binding, BindingChange
+from wakeline.model.sip.binding import TOKEN_GONE, Binding, BindingChange
 
 pytestmark = pytest.mark.anyio
 
@@ -125,6 +125,14 @@ class TestAPhoneThatCannotBeWoken:
         assert said.verdict == "the phone cannot be woken"
         assert said.cause == "No app has a credential for org.example.phone."
         assert "register again" in said.fix
+
+    async def test_because_its_token_is_gone(self, world: World) -> None:
+        await registered(world, phone(world, push=None, app=0, device="", why_not=TOKEN_GONE))
+
+        said = await ask(world)
+
+        assert said.verdict == "the phone cannot be woken: its token is gone"
+        assert said.fix.startswith("Open the app")
 
     async def test_because_it_did_not_ask_for_it(self, world: World) -> None:
         await registered(world, phone(world, push=None, app=0, device=""))

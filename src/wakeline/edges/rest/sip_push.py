@@ -100,7 +100,7 @@ def _occasion(asked: SipPush) -> Occasion:
             fix="`type` is call, message or background; `event` the method of the request, such as INVITE.",
         )
     if found is Occasion.CALL and not asked.call_id:
-        raise InvalidRequest("A call has a Call-ID", pointer="/call_id", fix="Give it.")
+        raise InvalidRequest("A call has a Call-ID", pointer="/call_id", fix="Give that of the INVITE.")
     return found
 
 

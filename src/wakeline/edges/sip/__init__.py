@@ -15,7 +15,7 @@ pbx                  REGISTER and calls of phones whose users a PBX has
 registrar, wishes, binding_plan, push_support, apps, phones
                      REGISTER: what is asked for, what becomes of it, which app wakes the phone
 refreshing           phones are asked to register again in time
-proxy, checking, dialog_routes, relaying
+proxy, targets, checking, dialog_routes, relaying
                      where a request goes
 forking, asking, branch, bucket, conclusion, ring_limit
                      one request to all phones of an address, those that sleep too

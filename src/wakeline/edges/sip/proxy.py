@@ -26,7 +26,7 @@ from wakeline.edges.sip.bucket import Bucket
 from wakeline.edges.sip.call_records import CallRecords
 from wakeline.edges.sip.checking import check, count_hop, loop_mark
 from wakeline.edges.sip.dialog_routes import DialogRoutes, hop_of_route
-from wakeline.edges.sip.flows import Flow, Hop, numeric
+from wakeline.edges.sip.flows import Flow, Hop
 from wakeline.edges.sip.forking import Fork
 from wakeline.edges.sip.life import Life
 from wakeline.edges.sip.messages import Messages
@@ -37,10 +37,11 @@ from wakeline.edges.sip.presence import Presence
 from wakeline.edges.sip.refusals import Refused
 from wakeline.edges.sip.relaying import Relay
 from wakeline.edges.sip.server_transactions import ServerTransaction
+from wakeline.edges.sip.targets import Targets
 from wakeline.edges.sip.transaction_layer import TransactionLayer
 from wakeline.edges.sip.waking import Wakes
 from wakeline.edges.sip.ways import addressed, back_to, way_to
-from wakeline.model.sip.binding import Binding, BindingChange
+from wakeline.model.sip.binding import BindingChange
 from wakeline.ports import Clock
 from wakeline.ports.bitrix24_connector import CallJournal
 from wakeline.ports.sip import SipBindings, SipMessages
@@ -48,7 +49,6 @@ from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.gruu import gruu_of
 from wakeline.wire.sip.message import Request
 from wakeline.wire.sip.push_params import hide
-from wakeline.wire.sip.uri import SipUri, canonical_user
 
 LONGEST_CALL_WAIT = 90
 """Seconds: nobody holds on for longer, whatever `call_fork_timeout` says."""
@@ -80,6 +80,7 @@ class Proxy:
     def __init__(self, ports: ProxyPorts) -> None:
         self._ports = ports
         self._routes = DialogRoutes(ports.secret)
+        self._targets = Targets(ports.bindings, ports.settings, lambda: self._layer.endpoint.bound)
         self.bucket = Bucket()
         self._records = CallRecords(ports.journal, ports.clock)
         self._presence = Presence(ports.bindings, ports.clock)
@@ -127,14 +128,14 @@ class Proxy:
         if request.to.tag:
             self._within_dialog(server, request, mark)
             return
-        self._take_own_routes(request, server.flow)
+        self._targets.take_own_routes(request, server.flow)
         target = request.target
         pbx = self._ports.settings().pbx
         if pbx and not caller.peer:
             self._relay(server, request, hop_of(pbx), mark)
         elif pbx and request.method == "OPTIONS":
             _to_us(server)  # it asks, every minute, whether we are there: nobody is woken for that
-        elif "route" in request or not self._is_ours(target, server.flow):
+        elif "route" in request or not self._targets.is_ours(target, server.flow):
             self._to_peer(server, request, mark)
         elif target.user:
             self._to_user(server, request, mark, caller)
@@ -210,27 +211,6 @@ class Proxy:
 
     # --- outside of dialogs ------------------------------------------------------------------------------------------
 
-    def _take_own_routes(self, request: Request, flow: Flow) -> None:
-        """Take off what the sender wrote to get here (RFC 3261 section 16.4)."""
-        while (uri := hop_of_route(request)) is not None and self._is_ours(uri, flow):
-            request.remove_first("route")
-
-    def _is_ours(self, uri: SipUri, flow: Flow) -> bool:
-        """Tell whether a URI is of one of our domains, or names this machine."""
-        host = uri.host.removeprefix("[").removesuffix("]")
-        here = flow.local
-        if host == here.host and (uri.port or flow.transport.default_port) == here.port:
-            return True
-        settings = self._ports.settings()
-        if uri.host not in settings.domains and uri.host != settings.public_host.lower():
-            return False
-        # A PBX may listen beside us, at another port of the same address.
-        return (
-            uri.port is None
-            or not numeric(host)
-            or any(uri.port == bind.address.port for bind in self._layer.endpoint.bound)
-        )
-
     def _to_peer(self, server: ServerTransaction, request: Request, mark: str) -> None:
         hop = Hop.of(hop_of_route(request) or request.target)
         if not self._ports.peers().covers(hop.address.host):
@@ -246,7 +226,7 @@ class Proxy:
 
     def _to_user(self, server: ServerTransaction, request: Request, mark: str, caller: Caller) -> None:
         target = request.target
-        aor = self._aor(target)
+        aor = self._targets.aor(target)
         gruu = gruu_of(target)
         hide(request)
         occasion = occasion_of(request)
@@ -263,7 +243,7 @@ class Proxy:
             caller=caller.aor or server.flow.remote.host,
         )
         if Messages.keeps(request):
-            self.messages.take(server, asked, self._found(asked))
+            self.messages.take(server, asked, self._targets.phones(asked))
             return
         records = self._records
         fork = Fork(
@@ -274,37 +254,13 @@ class Proxy:
         )
         self.bucket.put(aor, fork)
         try:
-            bindings = self._found(asked)
+            bindings = self._targets.phones(asked)
         except Refused:
             self.bucket.take(aor, fork, ())
             raise
         if is_call:
             records.began(request, aor, bindings)
         fork.start(bindings)
-
-    def _aor(self, target: SipUri) -> str:
-        """Return the address-of-record that is meant: who names this machine instead of a domain, as PBXs do, means the first."""
-        domains = self._ports.settings().domains
-        if target.host in domains or not domains:
-            return target.aor
-        return f"sip:{canonical_user(target.user)}@{domains[0]}"
-
-    def _found(self, asked: Asked) -> list[Binding]:
-        """Return the phones that a request is for; of `sips:` only those that registered over TLS (RFC 5630). Raises Refused."""
-        bindings = [each for each in self._ports.bindings.of(asked.aor) if asked.gruu in ("", each.gruu)]
-        if not bindings and asked.gruu:
-            raise Refused(480, "The phone that has this GRUU is not registered")
-        if not bindings:
-            raise Refused(404, "It has no phone that is registered")
-        if not asked.request.target.secure:
-            return bindings
-        safe = [each for each in bindings if each.flow.startswith("tls:")]
-        if not safe:
-            raise Refused(480, "No phone is registered over TLS", fields=(("warning", _NO_SIPS),))
-        return safe
-
-
-_NO_SIPS = '380 wakeline "SIPS Not Allowed"'
 
 
 def _is_direct(request: Request) -> bool:

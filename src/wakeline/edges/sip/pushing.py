@@ -21,7 +21,7 @@ from wakeline.edges.sip.asking import Asked, ForkPorts
 from wakeline.edges.sip.branch import Branch
 from wakeline.edges.sip.bucket import Waiting
 from wakeline.edges.sip.decisions import decided
-from wakeline.edges.sip.waking import TOKEN_GONE
+from wakeline.model.sip.binding import TOKEN_GONE
 from wakeline.wire.flexisip.payloads import Occasion
 
 ANSWERS_WITHIN = 4.0

@@ -13,9 +13,8 @@ from wakeline.edges.sip.client_transactions import ClientTransaction, ClientUser
 from wakeline.edges.sip.decisions import decided
 from wakeline.edges.sip.flows import Flow, Hop
 from wakeline.edges.sip.server_transactions import ServerTransaction
-from wakeline.edges.sip.waking import TOKEN_GONE
 from wakeline.edges.sip.ways import addressed, is_registered, way_to
-from wakeline.model.sip.binding import Binding
+from wakeline.model.sip.binding import TOKEN_GONE, Binding
 from wakeline.wire.sip.message import Request
 
 

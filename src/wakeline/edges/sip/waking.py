@@ -18,7 +18,7 @@ from wakeline.edges.sip.decisions import decided
 from wakeline.model.errors import StorageError, WakelineError
 from wakeline.model.notification import Audience, NotificationRequest
 from wakeline.model.outcome import Outcome, OutcomeClass
-from wakeline.model.sip.binding import Binding, BindingChange
+from wakeline.model.sip.binding import TOKEN_GONE, Binding, BindingChange
 from wakeline.model.sip.push import PushParams
 from wakeline.pipeline import Pipeline, Submission, Taken
 from wakeline.ports import Apps, Clock, Replayed, Reply
@@ -26,8 +26,6 @@ from wakeline.ports.sip import SipBindings
 from wakeline.wire.flexisip import payloads
 from wakeline.wire.flexisip.payloads import Occasion
 from wakeline.wire.sip.message import Request
-
-TOKEN_GONE = "Its push service says that its token is gone"  # noqa: S105 - a sentence, no password
 
 _log = structlog.get_logger()
 

@@ -46,6 +46,10 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"Binding({self.aor}, {self.flow})"
 
 
+TOKEN_GONE = "Its push service says that its token is gone"  # noqa: S105 - a sentence, no password
+"""The `why_not` of a phone that nobody wakes any more, until it registers again (RFC 8599 section 5.5)."""
+
+
 class BindingChange(msgspec.Struct, frozen=True, kw_only=True):
     """What a REGISTER does to an AoR: `put` are made or replaced (by uid), `removed` are uids that go.
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from sip_calling import BOB, BUNDLE, TOKEN, Agent, Calling, Wired, firebase, voip
 from stories.post import unregistered
 from wakeline.edges.sip.flows import Transport
-from wakeline.edges.sip.waking import TOKEN_GONE
+from wakeline.model.sip.binding import TOKEN_GONE
 from wakeline.wire.outcomes import fcm
 
 pytestmark = pytest.mark.anyio
