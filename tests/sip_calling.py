@@ -113,7 +113,7 @@ class Calling:
             )
         )
         apps = PushApps(store.apps, store.credentials, clock, lambda: self.settings.sender_apps, lambda: False)
-        phones = Phones(store.devices, store.sip_bindings, clock)
+        phones = Phones(store.devices, store.sip_bindings, store.events, clock)
         registrar = Registrar(lambda: self.settings, store.sip_bindings, apps, phones, clock, self.proxy.registered)
         authenticator = Authenticator(
             lambda: self.settings, lambda: peers, OurUsers(store.sip_users), Nonces(b"n" * 32), clock

@@ -98,7 +98,7 @@ class Registering:
             lambda: self.settings,
             self.store.sip_bindings,
             self.apps,
-            Phones(self.store.devices, self.store.sip_bindings, self.clock),
+            Phones(self.store.devices, self.store.sip_bindings, self.store.events, self.clock),
             self.clock,
             self._registered,
         )

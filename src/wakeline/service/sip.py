@@ -176,7 +176,7 @@ class SipEdge:
             lambda: self._sip().sender_apps,
             lambda: self._settings.providers.webpush.allow_http,
         )
-        phones = Phones(store.devices, store.sip_bindings, clock)
+        phones = Phones(store.devices, store.sip_bindings, store.events, clock)
         return Registrar(self._sip, store.sip_bindings, apps, phones, clock, proxy.registered)
 
     async def _endpoint(self, layer: TransactionLayer) -> Endpoint:

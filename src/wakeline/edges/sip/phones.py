@@ -27,7 +27,8 @@ from wakeline.model.device import (
 )
 from wakeline.model.sip.binding import Binding
 from wakeline.model.sip.push import PushParams
-from wakeline.ports import Clock, Devices
+from wakeline.pipeline import report
+from wakeline.ports import Clock, Devices, Events, Registered
 from wakeline.ports.sip import SipBindings
 
 _OURS = frozenset({TargetKind.APNS, TargetKind.APNS_VOIP, TargetKind.FCM, TargetKind.WEBPUSH})
@@ -51,9 +52,10 @@ def device_id(push: PushParams, instance: str) -> str:
 class Phones:
     """Keeps phones in the registry."""
 
-    def __init__(self, devices: Devices, bindings: SipBindings, clock: Clock) -> None:
+    def __init__(self, devices: Devices, bindings: SipBindings, events: Events, clock: Clock) -> None:
         self._devices = devices
         self._bindings = bindings
+        self._events = events
         self._clock = clock
         self._turns = Turns()
         self._written: OrderedDict[_Key, _State] = OrderedDict()
@@ -86,7 +88,11 @@ class Phones:
                 return
             known = await self._devices.get(*key)
             users = (aor, *self._others(known, aor)) if known else (aor,)
-            await self._put(key, users, covered.targets, known, most=covered.app.settings.max_devices_per_user)
+            app = covered.app
+            done = await self._put(key, users, covered.targets, known, most=app.settings.max_devices_per_user)
+            if done.moved:
+                at = self._clock.now()
+                await self._events.append([report.moved(one, done.device, app=app.slug, at=at) for one in done.moved])
             self._remember(key, (version, aor, covered.targets))
 
     async def leave(self, binding: Binding) -> None:
@@ -126,7 +132,7 @@ class Phones:
         known: Device | None,
         *,
         most: int = 0,
-    ) -> None:
+    ) -> Registered:
         app, device = key
         claim = DeviceClaim(
             app=app,
@@ -138,7 +144,8 @@ class Phones:
             facts=known.facts if known else DeviceFacts(),
             max_devices_per_user=most,
         )
-        await self._devices.put([claim])
+        (done,) = await self._devices.put([claim])
+        return done
 
     def _remember(self, key: _Key, state: _State) -> None:
         self._written[key] = state

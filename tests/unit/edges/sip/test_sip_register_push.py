@@ -7,6 +7,7 @@ import pytest
 from sip_registering import APNS, FCM, INSTANCE, OTHER_TOKEN, TOKEN, Registering, contact, register
 from storing import HOUR, NOW
 from wakeline.model.device import DeviceClaim, TargetClaim, TargetKind
+from wakeline.model.event import EventType
 from wakeline.model.route import Environment
 from wakeline.model.sip.push import PushProvider
 
@@ -64,6 +65,17 @@ async def test_section_5_6_1_1_a_proxy_nearer_the_phone_pushes() -> None:
         (bound,) = edge.bindings()
         assert bound.push is None
         assert bound.why_not
+
+
+async def test_a_token_that_turns_up_with_another_phone_is_an_event() -> None:
+    async with Registering() as edge:
+        app = await edge.apple()
+        await edge.register(contact(APNS))
+        await edge.register(contact(APNS, instance="urn:uuid:2"), call_id="another phone")
+        moved = await edge.store.events.read(after=0, types=frozenset({EventType.TARGET_MOVED}))
+        assert [(one.app, one.data.device, one.data.note) for one in moved] == [
+            (app.slug, "urn:uuid:2", f"It belonged to the device {INSTANCE}.")
+        ]
 
 
 @pytest.mark.parametrize(

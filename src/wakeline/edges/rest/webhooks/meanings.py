@@ -54,7 +54,10 @@ MEANINGS: Mapping[EventType, Meaning] = {
     EventType.TARGET_QUARANTINED: Meaning(
         "A token is in doubt. It is sent nothing for a day, and tried again with the next push after that.", TARGET
     ),
-    EventType.TARGET_MOVED: Meaning("A token turned up with another device of the app and belongs to it now.", TARGET),
+    EventType.TARGET_MOVED: Meaning(
+        "A token turned up with another device of the app and belongs to it now. An import moves tokens without a word.",
+        TARGET,
+    ),
     EventType.TARGETS_DYING: Meaning(
         "Suddenly many tokens of a route are dead by proof; at most once a day and route.", ("app", "route", "note")
     ),
