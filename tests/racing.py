@@ -10,6 +10,6 @@ from wakeline.storage.sqlite.migrate import migrate
 
 def race(path: Path, folder: Path, start: object, results: object) -> None:
     """Migrate when everybody is there, and say what was applied."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=60)
     start.wait()  # type: ignore[attr-defined]  # a barrier shared by processes has no public type
     results.put(migrate(connection, "main", folder))  # type: ignore[attr-defined]  # nor has a queue

@@ -76,6 +76,12 @@ class Receiver:
         return [one.json() for one in reversed(taken.values())]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    """Connections that may wait to be taken; who finds no room is let in a second later, when it asks again."""
+
+
 @contextlib.contextmanager
 def receiving(receiver: Receiver | None = None, port: int = 0) -> Iterator[Receiver]:
     """Run a receiver on a port of the loopback interface until the context ends."""
@@ -95,8 +101,7 @@ def receiving(receiver: Receiver | None = None, port: int = 0) -> Iterator[Recei
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", port), Handler)
     receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

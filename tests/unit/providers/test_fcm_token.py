@@ -72,7 +72,7 @@ class ScriptedHttp:
 async def _ready(tokens: AccessTokens) -> Outcome | None:
     known: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
     tokens.when_ready(known.set_result)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return await known
 
 
@@ -185,7 +185,7 @@ async def test_a_token_is_replaced_early_while_it_still_serves() -> None:
     http.gate.clear()
     assert tokens.current() == "ya29.abc"
     http.gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while tokens.current() != "second":  # noqa: ASYNC110 - a token in use is replaced without a word
             await asyncio.sleep(0)
     assert len(http.asked) == 2
@@ -205,7 +205,7 @@ async def test_closing_tells_those_who_wait() -> None:
     http.gate.clear()
     tokens = _tokens(http)
     waiting = asyncio.create_task(_ready(tokens))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not http.asked:  # noqa: ASYNC110 - the client tells nobody that it was asked
             await asyncio.sleep(0)
     await tokens.close()
