@@ -6,7 +6,6 @@ Nothing of them is in our repository. A package that cannot be had skips its tes
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import sys
 import tarfile
@@ -116,7 +115,7 @@ def _fetch(name: str, package: Package, directory: Path) -> None:
         directory,
         unjudged=unjudged,
         fetched=(directory / package.archive).exists,
-        environment=os.environ | kept_by_go,
+        environment=kept_by_go,
     )
     _not_to_be_had.remove(name)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -14,6 +16,14 @@ SECONDS = 120
 PATIENCE = TRIES * SECONDS + 90
 """Seconds for a test that may be the first to need what is fetched."""
 
+_IMPATIENT = {
+    "npm_config_fetch_retries": "1",
+    "npm_config_fetch_retry_mintimeout": "1000",
+    "npm_config_fetch_timeout": "30000",
+    "PIP_RETRIES": "1",
+    "PIP_DEFAULT_TIMEOUT": "30",
+}
+"""Where there is no network at all, each of them would try for minutes by itself."""
 _SHOWN = 300
 
 
@@ -23,10 +33,10 @@ def fetch(
     *,
     unjudged: str,
     fetched: Callable[[], bool] = lambda: True,
-    environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
     seconds: float = SECONDS,
 ) -> None:
-    """Run a package manager in `directory` until it succeeds and `fetched` finds what was wanted.
+    """Run a package manager in `directory`, with `environment` on top, until it succeeds and `fetched` finds what was wanted.
 
     Skips the test if it never does: `unjudged` says what was not tried for that.
     """
@@ -34,7 +44,13 @@ def fetch(
     for _ in range(TRIES):
         try:
             done = subprocess.run(
-                command, cwd=directory, env=environment, capture_output=True, text=True, timeout=seconds, check=False
+                command,
+                cwd=directory,
+                env={**os.environ, **_IMPATIENT, **environment},
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             said = f"it did not end within {seconds} s"
