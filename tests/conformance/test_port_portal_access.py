@@ -156,6 +156,7 @@ class TestApplications:
         for each in (gone, stays):
             await store.portal_access.keep_code(code(each.client_id, each.id))
             await store.portal_access.issue(grant(each.client_id, each.id))
+            await store.portal_access.change_options(each.id, 7, {"a": 1}, most=99)
             await store.portal_events.bind(handler(each.id))
             await store.portal_events.queue([offline(each.id)])
 
@@ -166,6 +167,8 @@ class TestApplications:
         assert await store.portal_access.take_code(digest("local.a")) is None
         assert await store.portal_access.grant_by_access(digest("local.a-access")) is None
         assert await store.portal_access.grant_by_refresh(digest("local.a-refresh")) is None
+        assert await store.portal_access.options(gone.id, 7) == {}
+        assert await store.portal_access.options(stays.id, 7) == {"a": 1}
         assert [each.application for each in store.portal_events.handlers()] == [stays.id]
         assert await store.portal_events.reserve(gone.id, "", "p", limit=9, failed=False) == []
 
@@ -184,6 +187,8 @@ class TestApplications:
         with pytest.raises(NotFound):
             await store.portal_access.issue(grant("g", gone.id))
         with pytest.raises(NotFound):
+            await store.portal_access.change_options(gone.id, 0, {"a": 1}, most=99)
+        with pytest.raises(NotFound):
             await store.portal_events.bind(handler(gone.id))
         await store.portal_events.queue([offline(gone.id)])
         assert await store.portal_events.waiting(gone.id, "", filters=(), order=(), start=0, limit=9) == ([], 0)
@@ -199,6 +204,37 @@ class TestApplications:
         assert store.portal_access.applications() == [stays]
         assert await store.portal_access.grant_by_access(digest("g-access")) is None
         assert store.portal_events.handlers() == []
+
+
+class TestOptions:
+    async def test_are_kept_by_application_and_user(self, store: Store) -> None:
+        one, other = await some_application(store, "local.a"), await some_application(store, "local.b")
+        said = {"text": "words", "deep": {"list": [1, None, True]}}
+
+        assert await store.portal_access.change_options(one.id, 7, said, most=999)
+        assert await store.portal_access.change_options(one.id, 0, {"a": "1"}, most=999)
+
+        assert await store.portal_access.options(one.id, 7) == said
+        assert await store.portal_access.options(one.id, 0) == {"a": "1"}
+        assert await store.portal_access.options(one.id, 8) == {}
+        assert await store.portal_access.options(other.id, 7) == {}
+
+    async def test_that_are_changed_side_by_side_all_count(self, store: Store) -> None:
+        owner = await some_application(store)
+        await asyncio.gather(
+            *(store.portal_access.change_options(owner.id, 7, {f"{place}": place}, most=999) for place in range(5))
+        )
+        await store.portal_access.change_options(owner.id, 7, {"0": "new"}, most=999)
+
+        assert await store.portal_access.options(owner.id, 7) == {"0": "new", "1": 1, "2": 2, "3": 3, "4": 4}
+
+    async def test_that_would_be_too_long_change_nothing(self, store: Store) -> None:
+        owner = await some_application(store)
+        assert await store.portal_access.change_options(owner.id, 7, {"a": "x"}, most=9)
+
+        assert not await store.portal_access.change_options(owner.id, 7, {"b": "x"}, most=9)
+
+        assert await store.portal_access.options(owner.id, 7) == {"a": "x"}
 
 
 class TestWebhooks:

@@ -53,7 +53,7 @@ class PortalAccess(Protocol):
         """Put this in place of the application with this id. Raises NotFound, and Conflict for another's client id."""
 
     async def delete_application(self, number: int) -> None:
-        """Forget it with its codes, tokens, handlers and offline events. Raises NotFound."""
+        """Forget it with its codes, tokens, options, handlers and offline events. Raises NotFound."""
 
     def application(self, number: int) -> PortalApplication | None:
         """Return one by id."""
@@ -63,6 +63,15 @@ class PortalAccess(Protocol):
 
     def applications(self) -> list[PortalApplication]:
         """Return all, oldest first."""
+
+    async def options(self, application: int, user: int) -> dict[str, object]:
+        """Return what an application keeps for a user; 0: for itself. Values are JSON's."""
+
+    async def change_options(self, application: int, user: int, new: Mapping[str, object], *, most: int) -> bool:
+        """Add to what is kept: changes side by side all count. Raises NotFound for a deleted application.
+
+        False, and nothing is changed: all of it would be longer than `most` bytes of JSON.
+        """
 
     async def create_webhook(self, webhook: IncomingWebhook) -> IncomingWebhook:
         """Keep a webhook; its id is given by the store. Raises Conflict (the code exists)."""

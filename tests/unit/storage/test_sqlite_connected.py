@@ -55,6 +55,7 @@ LATER = (
     "suspicion",
     "silence_mark",
     "early_receipt",
+    "portal_options",
 )
 """Tables of migrations after theirs."""
 LATER_INDEXES = ("chunk_around", "notification_broad")

@@ -23,6 +23,21 @@ from wakeline.model.bitrix24.access import PortalUser
 
 Row = dict[str, Value]
 
+_TITLES = {
+    "ID": "ID",
+    "ACTIVE": "Active",
+    "NAME": "First name",
+    "LAST_NAME": "Last name",
+    "EMAIL": "E-Mail",
+    "DATE_REGISTER": "Registered on",
+    "TIME_ZONE": "Time zone",
+    "PERSONAL_GENDER": "Gender",
+    "PERSONAL_PHOTO": "Photo",
+    "PERSONAL_MOBILE": "Mobile phone",
+    "WORK_POSITION": "Position",
+    "UF_PHONE_INNER": "Extension number",
+    "USER_TYPE": "User type",
+}
 _CONTACTS = frozenset({"EMAIL", "PERSONAL_MOBILE"})
 _NUMBERS = frozenset({"ID"})
 _SEARCHED = ("NAME", "LAST_NAME", "WORK_POSITION")
@@ -53,6 +68,11 @@ async def get(call: Call) -> Result:
 async def search(call: Call) -> Result:
     """List users whose names or positions begin as asked; the other fields of the filter count as in `user.get`."""
     return await _list(call, _begins)
+
+
+async def fields(call: Call) -> Result:
+    """Return what the fields are called that the caller's scope opens."""
+    return Result({name: _TITLES[name] for name in _row(call.caller.user, call.caller.scopes)})
 
 
 async def _list(call: Call, meets: Callable[[Row, str, Value], bool]) -> Result:
@@ -175,6 +195,7 @@ _NARROWER = frozenset({"user_basic", "user_brief"})
 
 METHODS: tuple[Method, ...] = (
     Method(name="user.current", scope="user", handler=current, narrower=_NARROWER),
+    Method(name="user.fields", scope="user", handler=fields, narrower=_NARROWER),
     Method(name="user.get", scope="user", handler=get, narrower=_NARROWER),
     Method(name="user.search", scope="user", handler=search, narrower=_NARROWER),
 )

@@ -41,6 +41,7 @@ class MemoryPortalAccess:
         self._webhooks: dict[int, IncomingWebhook] = {}
         self._codes: dict[bytes, AuthorizationCode] = {}
         self._grants: dict[int, Grant] = {}
+        self._options: dict[tuple[int, int], dict[str, object]] = {}
         self._last_application = self._last_webhook = self._last_grant = 0
         self._forget: list[Callable[[int], None]] = []
 
@@ -124,6 +125,7 @@ class MemoryPortalAccess:
         self._gone.add(number)
         self._codes = {digest: code for digest, code in self._codes.items() if code.application != number}
         self._grants = {row: grant for row, grant in self._grants.items() if grant.application != number}
+        self._options = {key: options for key, options in self._options.items() if key[0] != number}
         for forget in self._forget:
             forget(number)
 
@@ -165,6 +167,19 @@ class MemoryPortalAccess:
     def webhooks(self) -> list[IncomingWebhook]:
         """Return all, oldest first."""
         return list(self._webhooks.values())
+
+    async def options(self, application: int, user: int) -> dict[str, object]:
+        """Return what an application keeps for a user; 0: for itself."""
+        return dict(self._options.get((application, user), {}))
+
+    async def change_options(self, application: int, user: int, new: Mapping[str, object], *, most: int) -> bool:
+        """Add to what is kept; False, and nothing is changed: all of it would be longer than `most` bytes. Raises NotFound."""
+        self._refuse_gone(application)
+        options = self._options.get((application, user), {}) | dict(new)
+        if len(msgspec.json.encode(options)) > most:
+            return False
+        self._options[application, user] = options
+        return True
 
     async def keep_code(self, code: AuthorizationCode) -> None:
         """Keep a code until it is taken or expires. Raises NotFound for a deleted application."""

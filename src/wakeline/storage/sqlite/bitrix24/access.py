@@ -16,8 +16,8 @@ from wakeline.model.errors import Conflict
 from wakeline.ports import Secrets
 from wakeline.storage.portal import MEMBER_ID_BYTES, login_key, no_user, no_webhook
 from wakeline.storage.sqlite.apps import SqliteApps
+from wakeline.storage.sqlite.bitrix24.options import PortalOptions
 from wakeline.storage.sqlite.bitrix24.spans import is_row_id
-from wakeline.storage.sqlite.bitrix24.tokens import PortalTokens
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.settings import SqliteSettings
 from wakeline.storage.sqlite.statements import load
@@ -32,8 +32,8 @@ _user = msgspec.json.Decoder(PortalUser)
 _webhook = msgspec.json.Decoder(IncomingWebhook)
 
 
-class SqlitePortalAccess(PortalTokens):
-    """The portal, its users and webhooks, over its applications and their tokens."""
+class SqlitePortalAccess(PortalOptions):
+    """The portal, its users and webhooks, over its applications with their tokens and options."""
 
     def __init__(
         self, writer: Writer, reader: Reader, secrets: Secrets, apps: SqliteApps, settings: SqliteSettings
@@ -44,6 +44,7 @@ class SqlitePortalAccess(PortalTokens):
         self._webhooks: dict[int, IncomingWebhook] = {}
         self._by_digest: dict[bytes, int] = {}
         self.on_delete(self.forget_tokens)
+        self.on_delete(self.forget_options)
 
     async def load(self) -> None:
         """Read what is kept in memory; at the first time the portal is given its `member_id`."""
