@@ -25,7 +25,16 @@ AT = "127.0.0.2"
 
 
 class Pbx(Datagrams):
-    """A PBX that speaks UDP."""
+    """A PBX that speaks UDP; what it is asked once more, since it took its time to answer, is no news to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: set[bytes] = set()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if data not in self._known:
+            self._known.add(data)
+            super().datagram_received(data, addr)
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
