@@ -12,6 +12,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from wakeline.wire.flexisip.settings import Becomes, Setting, Translated, Value, Verdict, last_of, read
+from wakeline.wire.flexisip.transports import places
 
 PUSH = "module::PushNotification"
 ROUTER = "module::Router"
@@ -26,7 +27,6 @@ LONGEST_CALL = 90
 
 _DURATION = re.compile(r"([0-9]+)\s*(ms|s|min|h|d|w|m)?")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604_800}
-_TRANSPORT = re.compile(r"(sips?):(?:\[([0-9A-Fa-f:]+)\]|([^:;\s]+))(?::([0-9]+))?((?:;[^\s;]+)*)")
 
 
 class Asking(NamedTuple):
@@ -205,26 +205,21 @@ def _message_ttl(asking: Asking) -> Verdict:
 
 
 def _transports(asking: Asking) -> Verdict:
-    """`sip:*:5060 sips:host:5061`: where no transport is named, sip is UDP and TCP."""
-    found: list[str] = []
-    for word in asking.value.split():
-        match = _TRANSPORT.fullmatch(word)
-        if match is None:
-            continue
-        found += _listening(*match.groups())
+    found = places(asking.value)
     if not found:
         return _changed("It names no address; write [sip] listen.")
-    return _taken("Where SIP is spoken.", ("sip.listen", tuple(found)))
-
-
-def _listening(scheme: str, v6: str | None, host: str | None, port: str | None, params: str) -> list[str]:
-    said = dict(part.partition("=")[::2] for part in params.lower().split(";") if part)
-    address = said.get("maddr") or (f"[{v6}]" if v6 else host or "")
-    address = "0.0.0.0" if address in ("*", "") else address  # noqa: S104  # as the file says: every address
-    if scheme == "sips" or said.get("transport") == "tls":
-        return [f"tls:{address}:{port or 5061}"]
-    kinds = [said["transport"]] if said.get("transport") in ("udp", "tcp") else ["udp", "tcp"]
-    return [f"{kind}:{address}:{port or 5060}" for kind in kinds]
+    listen = tuple(dict.fromkeys(text for place in found for text in place.listen))
+    sets: list[tuple[str, Value]] = [("sip.listen", listen)]
+    shown = next((place for place in found if place.certificate), None)
+    if shown is not None:
+        # Flexisip's agent.pem bears both; a key in a file of its own is named, here or in a setting of its own.
+        key = shown.key or asking.other(GLOBAL, "tls-certificates-private-key") or shown.certificate
+        sets += [("sip.tls_certificate", shown.certificate), ("sip.tls_key", key)]
+    told = next((place.told for place in found if place.told), "")
+    if not told:
+        return _taken("Where SIP is spoken.", *sets)
+    why = f"Phones are told {told}. Where a name stood alone, every address of this machine is listened on."
+    return _changed(why, *sets, ("sip.public_host", told))
 
 
 def _authentication(asking: Asking) -> Verdict:

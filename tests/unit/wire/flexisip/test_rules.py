@@ -124,18 +124,38 @@ def test_a_proxy_is_one_url_for_both_push_services() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "listen"),
+    ("value", "listen", "told"),
     [
-        ("sip:*", ("udp:0.0.0.0:5060", "tcp:0.0.0.0:5060")),
-        ("sips:sip.example.org;maddr=192.0.2.1", ("tls:192.0.2.1:5061",)),
-        ("sip:[2001:db8::1]:5070;transport=udp", ("udp:[2001:db8::1]:5070",)),
-        ("sip:h:5062;transport=tls sip:h;transport=tcp", ("tls:h:5062", "tcp:h:5060")),
-        ("rubbish", None),
+        ("sip:*", ("udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"), None),
+        ("sip:localhost:5070;transport=UDP", ("udp:127.0.0.1:5070",), None),
+        ("sip:192.0.2.1:5062;transport=tls", ("tls:192.0.2.1:5062",), None),
+        ("sip:[2001:db8::1]:5070;transport=udp", ("udp:[2001:db8::1]:5070",), None),
+        ("sips:sip.example.org;maddr=192.0.2.1", ("tls:192.0.2.1:5061",), "sip.example.org"),
+        ("sips:198.51.100.7;maddr=192.0.2.1", ("tls:192.0.2.1:5061",), "198.51.100.7"),
+        ("sips:h sip:h;transport=tcp sip:h", ("tls:0.0.0.0:5061", "tcp:0.0.0.0:5060", "udp:0.0.0.0:5060"), "h"),
+        ("rubbish", None, None),
     ],
 )
-def test_transports_become_addresses_to_listen_on(value: str, listen: tuple[str, ...] | None) -> None:
-    found = {key: value for each in translate(f"[global]\ntransports={value}\n") for key, value in each.verdict.sets}
-    assert found.get("sip.listen") == listen
+def test_transports_become_addresses_to_listen_on(value: str, listen: tuple[str, ...] | None, told: str | None) -> None:
+    found = _of_transports(value)
+    assert (found.get("sip.listen"), found.get("sip.public_host")) == (listen, told)
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ("", "/etc/flexisip/Agent.pem"),
+        (";tls-certificates-private-key=/etc/k.pem", "/etc/k.pem"),
+        ("\ntls-certificates-private-key=/etc/all.pem", "/etc/all.pem"),
+    ],
+)
+def test_a_certificate_of_one_transport_is_the_certificate(more: str, key: str) -> None:
+    found = _of_transports(f"sips:*;tls-certificates-file=/etc/flexisip/Agent.pem{more}")
+    assert (found["sip.tls_certificate"], found["sip.tls_key"]) == ("/etc/flexisip/Agent.pem", key)
+
+
+def _of_transports(value: str) -> dict[str, Any]:
+    return {key: said for each in translate(f"[global]\ntransports={value}\n") for key, said in each.verdict.sets}
 
 
 def test_a_legacy_key_of_firebase_is_told_what_to_create_and_is_never_shown() -> None:
