@@ -1,7 +1,7 @@
 """The SIP edge: a registrar and stateful proxy that wakes phones (DESIGN 5.9). What SIP is made of is in `wire.sip`.
 
 flows                where messages come from and go to
-datagrams, connections, inbox, endpoint
+datagrams, connections, open_connections, inbox, endpoint
                      the sockets: UDP, TCP, TLS, WebSocket; what came waits its turn by source
 sources              how much one address may ask of us
 timekeeper           one timer wheel for all that waits

@@ -12,7 +12,6 @@ import contextlib
 import ipaddress
 import socket
 import ssl
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -23,6 +22,7 @@ from wakeline.edges.sip.connections import Connection
 from wakeline.edges.sip.datagrams import DatagramFlow, DatagramSocket
 from wakeline.edges.sip.flows import Address, Flow, FlowGone, Hop, Transport, numeric
 from wakeline.edges.sip.inbox import Inbox
+from wakeline.edges.sip.open_connections import OpenConnections
 from wakeline.model.errors import ConfigError, ConnectFailed, TimedOut
 from wakeline.wire.sip.framing import BrokenStream
 from wakeline.wire.sip.stun import is_stun, stun_answer
@@ -32,8 +32,6 @@ CONNECT = 4.0
 _LAST_WORDS = 1.0
 _HANDSHAKE = 10.0
 """Seconds for a TLS handshake."""
-PER_SOURCE = 4096
-"""Connections that one address may have open: phones behind one large NAT, but not all descriptors there are."""
 
 _log = structlog.get_logger()
 
@@ -83,11 +81,8 @@ class Endpoint:
         self._datagrams: list[DatagramSocket] = []
         self._servers: list[asyncio.Server] = []
         self._listens_at: dict[Transport, Address] = {}
-        self._connections: dict[str, Connection] = {}
-        self._by_peer: dict[tuple[Transport, Address], Connection] = {}
-        self._sources: Counter[str] = Counter()
+        self._connections = OpenConnections()
         self._opening: dict[Hop, asyncio.Task[Connection]] = {}
-        self._closed = asyncio.Event()
         self._serial = 0
         self.bound: list[Bind] = []
         """Where it listens, once started."""
@@ -110,19 +105,14 @@ class Endpoint:
             task.cancel()
         for datagrams in self._datagrams:
             datagrams.close()
-        for connection in list(self._connections.values()):
+        for connection in self._connections:
             connection.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS):
-                await self._all_closed()
-        for connection in list(self._connections.values()):
+                await self._connections.all_closed()
+        for connection in self._connections:
             connection.abort()
-        await self._all_closed()
-
-    async def _all_closed(self) -> None:
-        while self._connections:
-            self._closed.clear()
-            await self._closed.wait()
+        await self._connections.all_closed()
 
     @property
     def connections(self) -> int:
@@ -139,7 +129,7 @@ class Endpoint:
     def flow(self, name: str) -> Flow | None:
         """Return the flow of that name; None if it was a connection that is closed, or of a process before this."""
         if not name.startswith("udp:"):
-            return self._connections.get(name)
+            return self._connections.named(name)
         address, _, mark = name.removeprefix("udp:").partition("@")
         host, _, port = address.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
@@ -150,7 +140,7 @@ class Endpoint:
     def at_hand(self, hop: Hop) -> Flow | None:
         """Return the flow to a hop that can be used now; None: `reach` it."""
         if hop.transport is not Transport.UDP:
-            return self._by_peer.get((hop.transport, hop.address))
+            return self._connections.to(hop.transport, hop.address)
         return self._datagram_flow(hop.address) if numeric(hop.address.host) else None
 
     async def reach(self, hop: Hop) -> Flow:
@@ -206,7 +196,7 @@ class Endpoint:
         except (OSError, UnicodeError) as error:  # ssl.SSLError is an OSError, a name of odd labels a UnicodeError
             raise ConnectFailed(f"{address} cannot be connected to: {_words(error)}") from error
         # Under the name that was asked for as well: the connection itself knows the number only.
-        self._reached_as(connection, address)
+        self._connections.reached_as(connection, address)
         return connection
 
     # --- ways in -----------------------------------------------------------------------------------------------------
@@ -281,13 +271,7 @@ class Endpoint:
 
     def connected(self, connection: Connection) -> None:
         """Know it by its name and its peer."""
-        host = connection.remote.host
-        if self._sources[host] >= PER_SOURCE:
-            _log.warning("sip.too_many_connections", source=host)
-            connection.abort()
-        self._sources[host] += 1
-        self._connections[connection.name] = connection
-        self._reached_as(connection, connection.remote)
+        self._connections.add(connection)
 
     def framed(self, connection: Connection, data: bytes) -> None:
         """Let it wait its turn."""
@@ -307,21 +291,8 @@ class Endpoint:
 
     def lost(self, connection: Connection) -> None:
         """Forget it."""
-        if self._connections.pop(connection.name, None) is None:
-            return
-        host = connection.remote.host
-        self._sources[host] -= 1
-        if not self._sources[host]:
-            del self._sources[host]
-        for address in connection.reached_as:
-            self._by_peer.pop((connection.transport, address), None)
-        self._closed.set()
-        self._listener.lost(connection)
-
-    def _reached_as(self, connection: Connection, address: Address) -> None:
-        if connection.open:
-            self._by_peer[connection.transport, address] = connection
-            connection.reached_as.add(address)
+        if self._connections.remove(connection):
+            self._listener.lost(connection)
 
 
 def _words(error: OSError | UnicodeError) -> str:

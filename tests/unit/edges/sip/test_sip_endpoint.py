@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from sip_wire import LOOPBACK, Datagrams, Net, Stream, our_request, request
-from wakeline.edges.sip import connections, endpoint, outlet
+from wakeline.edges.sip import connections, open_connections, outlet
 from wakeline.edges.sip.client_transactions import Failure
 from wakeline.edges.sip.flows import Address, Hop, Transport
 from wakeline.model.errors import ConfigError
@@ -104,7 +104,7 @@ async def test_who_was_heard_may_be_silent(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_one_source_gets_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "PER_SOURCE", 2)
+    monkeypatch.setattr(open_connections, "PER_SOURCE", 2)
     async with Net((Transport.TCP,)) as net:
         at = net.at(Transport.TCP)
         async with Stream(at) as one, Stream(at) as other, Stream(at) as third:
