@@ -276,6 +276,19 @@ class TestRecent:
         assert [item.device_id for item in await store.ledger.recent(app.id, limit=2)] == ["phone", "tablet"]
         assert await store.ledger.recent(app.id + 1) == []
 
+    async def test_of_a_device_has_what_went_to_the_tokens_that_it_gave_up(self, store: Store) -> None:
+        app, phone = await some_app(store), await some_device(store)
+        await store.acceptance.accept([admission(10, rows=[row(10, phone.targets[0].id)])])
+        await store.devices.put([claim(app, tokens=("bb",), at=NOW + 1)])
+
+        (of_phone,) = await store.ledger.recent(app.id, device=phone.id)
+        (of_app,) = await store.ledger.recent(app.id)
+        assert of_phone == of_app
+        assert (of_app.device_id, of_app.kind) == ("phone", "apns")
+
+        await store.devices.delete(app.id, "phone")
+        assert [one.device_id for one in await store.ledger.recent(app.id)] == [""]
+
     async def test_leaves_broadcasts_to_themselves(self, store: Store) -> None:
         app, route = await some_app(store), await some_route(store)
         phone = (await some_device(store)).targets[0].id

@@ -158,13 +158,14 @@ async def delete(slug: str, /, *, context: Ctx) -> None:
 
 
 def _window(shown: DebugView) -> RenderableType:
+    requests = "1 request" if shown.recorded == 1 else f"{shown.recorded} requests"
     return facts(
         [
             ("open", shown.open),
             ("since", shown.since),
             ("until", "somebody closes it" if shown.open and shown.until is None else shown.until),
             ("may be opened again", shown.next_at),
-            ("recorded", f"{shown.recorded} requests, in {shown.spent_ms:.1f} ms of processor time"),
+            ("recorded", f"{requests}, in {shown.spent_ms:.1f} ms of processor time"),
         ]
     )
 

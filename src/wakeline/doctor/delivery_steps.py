@@ -11,6 +11,12 @@ from wakeline.model.moments import moment, worded
 from wakeline.model.notification import Counts, Notification
 
 _S = DeliveryState
+_NOBODY = "a device that is forgotten"
+
+
+def whom(delivery: Delivery) -> str:
+    """Return to which device a delivery goes, and by what kind of token."""
+    return f"{delivery.device_id} ({delivery.kind})" if delivery.device_id else _NOBODY
 
 
 def opening(notification: Notification) -> list[Step]:
@@ -33,7 +39,7 @@ def _number(recipients: int) -> str:
 
 def attempts(delivery: Delivery) -> list[Step]:
     """Say what each attempt was answered; without kept attempts, what is known of the last one."""
-    to = f"{delivery.device_id} ({delivery.kind})"
+    to = whom(delivery)
     if not delivery.attempts:
         return [_settled(delivery, to)] if delivery.tries or delivery.reason else []
     steps = []
@@ -55,7 +61,9 @@ def reported(delivery: Delivery) -> list[Step]:
             detail = "Its user opened it."
         case _:
             return []
-    return [Step(at=moment(delivery.at), what=f"{delivery.state.value} by {delivery.device_id}", detail=detail)]
+    return [
+        Step(at=moment(delivery.at), what=f"{delivery.state.value} by {delivery.device_id or _NOBODY}", detail=detail)
+    ]
 
 
 def _settled(delivery: Delivery, to: str) -> Step:

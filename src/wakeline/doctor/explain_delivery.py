@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from wakeline import ports
-from wakeline.doctor.delivery_steps import attempts, ending, opening, ordered, reported
+from wakeline.doctor.delivery_steps import attempts, ending, opening, ordered, reported, whom
 from wakeline.doctor.explanation import Explanation, Step, company, phone_decides
 from wakeline.doctor.held_by import held_step, holds_of
 from wakeline.doctor.meaning import of_delivery
@@ -87,7 +87,7 @@ class DeliveryExplainer:
             reasons = every(device, delivery.kind, self._clock.now(), push_type)
             steps += [Step(at=None, what="on the device, perhaps", detail=reason) for reason in reasons]
         return Explanation(
-            about=f"delivery {delivery_id(notification.key, delivery.target)} to {delivery.device_id} ({delivery.kind})",
+            about=f"delivery {delivery_id(notification.key, delivery.target)} to {whom(delivery)}",
             verdict=_verdict(delivery),
             cause=cause,
             fix=fix,

@@ -139,6 +139,7 @@ def test_tokens_registered_before_there_were_keys_are_found_by_them(
     shutil.copytree(Path(migrating.__file__).with_name("migrations") / "devices", former)
     (former / "0005_token_keys.sql").unlink()
     (former / "0006_held_since.sql").unlink()
+    (former / "0007_left_targets.sql").unlink()
     migrate(connection, "devices", former.parent)
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(
@@ -157,7 +158,7 @@ def test_tokens_registered_before_there_were_keys_are_found_by_them(
     )
     connection.execute("DELETE FROM target WHERE id = 3")
 
-    assert migrate(connection, "devices") == ["0005_token_keys", "0006_held_since"]
+    assert migrate(connection, "devices") == ["0005_token_keys", "0006_held_since", "0007_left_targets"]
 
     for key, of in ((token_key(7, "apns", "aa"), 1), (token_key(7, "webpush", "https://push.example.com/1"), 2)):
         assert connection.execute("SELECT id FROM target WHERE key = ?", (key,)).fetchall() == [(of,)]

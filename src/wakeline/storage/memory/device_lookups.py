@@ -47,7 +47,7 @@ class MemoryDeviceLookups:
         """Return the device behind a target, for the ledger."""
         number = self._targets.get(target)
         if number is None:
-            return FORGOTTEN
+            return self._whose_once(target)
         device = self._devices[number]
         return Whose(device.id, device.device_id, target_in(device, target).kind.value)
 
@@ -64,13 +64,17 @@ class MemoryDeviceLookups:
         known = self._devices.get(device)
         return sorted(target.id for target in known.targets) if known is not None else []
 
-    def former_targets(self, device: int) -> dict[int, Whose]:
-        """Return the last targets that a device has registered no more."""
-        known = self._devices.get(device)
-        if known is None:
-            return {}
-        gone = [one for owner, one in reversed(self._history) if owner == device and one.reason == REPLACED]
-        return {one.target: Whose(device, known.device_id, one.kind.value) for one in gone[:FORMER]}
+    def _whose_once(self, target: int) -> Whose:
+        """Return the device that has given up a target."""
+        for number, one in self._history:
+            if one.target == target and one.reason == REPLACED and number in self._devices:
+                return Whose(number, self._devices[number].device_id, one.kind.value)
+        return FORGOTTEN
+
+    def present_and_former(self, device: int) -> list[int]:
+        """Return a device's targets, and the last ones that it has given up."""
+        gone = [one.target for owner, one in reversed(self._history) if owner == device and one.reason == REPLACED]
+        return [*self.targets_of_device(device), *gone[:FORMER]]
 
     async def get(self, app: int, device_id: str) -> Device | None:
         """Return a device with all its targets."""

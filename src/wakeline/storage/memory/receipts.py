@@ -147,12 +147,11 @@ class Noting:
 
     def _tell(self, receipt: Receipt, found: _Found, wanted: Wanted) -> None:
         if wanted(receipts.EVENTS[receipt.kind], receipt.app):
-            devices = self._books.devices
             told = receipts.event(
                 receipt,
                 found.target,
                 app=self._books.slug(receipt.app),
-                whose=devices.former_targets(receipt.device).get(found.target) or devices.whose(found.target),
+                whose=self._books.devices.whose(found.target),
                 tries=found.known.tries,
                 unneeded=found.job is not None,
             )
@@ -169,13 +168,8 @@ class MemoryReceipts:
 
     async def note(self, receipts: Sequence[Receipt], *, wanted: Wanted = always) -> list[Heard]:
         """Write receipts with their events; answers in the order asked."""
-        devices = self._books.devices
-        return [
-            self._noting.note(
-                receipt, (*devices.targets_of_device(receipt.device), *devices.former_targets(receipt.device)), wanted
-            )
-            for receipt in receipts
-        ]
+        targets = self._books.devices.present_and_former
+        return [self._noting.note(receipt, targets(receipt.device), wanted) for receipt in receipts]
 
     async def inbox(self, app: int, device: int, *, after: int, limit: int) -> InboxPage:
         """Return what the device has not acknowledged."""
@@ -192,7 +186,7 @@ class MemoryReceipts:
     async def _item(self, key: int, holder: Device) -> InboxItem | None:
         now, notification = self._books.clock.now(), self._books.accounts[key].notification
         early = self._books.early.get(key, {})
-        targets = {target.id for target in holder.targets} | self._books.devices.former_targets(holder.id).keys()
+        targets = set(self._books.devices.present_and_former(holder.id))
         found = [await self._ledger.delivery(key, target, now) for target in sorted(targets)]
         deliveries = [delivery for delivery in found if delivery is not None]
         delivery = receipts.in_inbox(notification, deliveries, held_since=holder.held_since, now=now)

@@ -97,8 +97,11 @@ class DeviceLookups:
         return {target: device_forms.device_of(row, theirs.get(row[0], ())) for target, row in owners.items()}
 
     def whose(self, targets: Sequence[int]) -> Mapping[int, Whose]:
-        """Return the devices behind targets, for the ledger."""
-        return {row[0]: Whose(row[1], row[2], row[3]) for row in self._reader.all(_SQL["whose"], (json_list(targets),))}
+        """Return the devices behind targets, for the ledger; also of those that their device has given up."""
+        rows = self._reader.all(_SQL["whose"], (json_list(targets),))
+        if left := set(targets).difference(row[0] for row in rows):
+            rows += self._reader.all(_SQL["whose_once"], (json_list(sorted(left)),))
+        return {row[0]: Whose(row[1], row[2], row[3]) for row in rows}
 
     def phones(self, targets: Sequence[int]) -> Mapping[int, Phone]:
         """Return the devices behind targets with what they say of themselves."""
@@ -109,10 +112,10 @@ class DeviceLookups:
         """Return a device's targets, for the ledger."""
         return [row[0] for row in self._reader.all(_SQL["targets_of_device"], (device,))]
 
-    def former_targets(self, device: int) -> dict[int, Whose]:
-        """Return the last targets that a device has registered no more."""
-        rows = self._reader.all(_SQL["former_targets"], (device, REPLACED, FORMER))
-        return {row[0]: Whose(row[1], row[2], row[3]) for row in rows}
+    def present_and_former(self, device: int) -> list[int]:
+        """Return a device's targets, and the last ones that it has given up."""
+        former = self._reader.all(_SQL["former_targets"], (device, REPLACED, FORMER))
+        return [*self.targets_of_device(device), *(row[0] for row in former)]
 
     async def find(
         self,

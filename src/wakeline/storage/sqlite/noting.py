@@ -8,7 +8,7 @@ being sent   the answer of the push service would overwrite it, so it is kept ap
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -17,7 +17,6 @@ from wakeline.model.receipt import Receipt
 from wakeline.ports.receipts import Heard, Wanted
 from wakeline.storage import bulk, receipts
 from wakeline.storage.receipts import Known
-from wakeline.storage.rows import Whose
 from wakeline.storage.sqlite import forms
 from wakeline.storage.sqlite.bookkeeping import Bookkeeping
 from wakeline.storage.sqlite.statements import load
@@ -30,11 +29,10 @@ _LEDGER = load("ledger")
 
 
 class Asked(NamedTuple):
-    """A receipt with the targets that its device has, and those that it had."""
+    """A receipt with the targets that its device has."""
 
     receipt: Receipt
     targets: Sequence[int]
-    former: Mapping[int, Whose]
 
 
 class _Place(NamedTuple):
@@ -64,21 +62,20 @@ class Noting:
 
     def note(self, tx: Transaction, asked: Iterable[Asked], wanted: Wanted) -> list[Heard]:
         """Write receipts with their events; answers in the order asked."""
-        return [self._note(tx, one, wanted) for one in asked]
+        return [self._note(tx, *one, wanted) for one in asked]
 
-    def _note(self, tx: Transaction, asked: Asked, wanted: Wanted) -> Heard:
-        receipt = asked.receipt
-        found = self._find(tx, receipt, (*asked.targets, *asked.former))
+    def _note(self, tx: Transaction, receipt: Receipt, targets: Sequence[int], wanted: Wanted) -> Heard:
+        found = self._find(tx, receipt, targets)
         if found is None:
             return receipts.unheard(receipt)
         if self._must_wait(receipt, found):
-            return self._keep(tx, asked, found, wanted)
+            return self._keep(tx, receipt, found, wanted)
         if _is_spared(receipt, found):
             return receipts.unheard(receipt)
         heard = receipts.heard(receipt, found.target, found.known, waits=found.job is not None)
         if heard.fresh:
             self._write(tx, receipt, found)
-            self._tell(tx, asked, found, wanted)
+            self._tell(tx, receipt, found, wanted)
         return heard
 
     def catch_up(self, tx: Transaction, notifications: Iterable[int]) -> None:
@@ -100,9 +97,8 @@ class Noting:
             return False
         return found.job.id in self._books.lanes.leases or (_is_spared(receipt, found) and found.known.tries > 0)
 
-    def _keep(self, tx: Transaction, asked: Asked, found: _Found, wanted: Wanted) -> Heard:
+    def _keep(self, tx: Transaction, receipt: Receipt, found: _Found, wanted: Wanted) -> Heard:
         """Keep what was said of a delivery that is being sent; a settlement of the same commit must see it."""
-        receipt = asked.receipt
         books, key, target = self._books, receipt.notification, found.target
         former = books.early.get(key, {}).get(target)
         known = Known(None if former is None else receipts.state_of(former.kind))
@@ -114,7 +110,7 @@ class Noting:
             )
             tx.on_rollback(undo)
             tx.execute(_SQL["keep_early"], forms.early_row(receipt, target))
-            self._tell(tx, asked, found._replace(job=None), wanted)
+            self._tell(tx, receipt, found._replace(job=None), wanted)
         return heard
 
     # --- finding
@@ -186,15 +182,14 @@ class Noting:
         if found.job is not None:
             books.complete(tx, [key])
 
-    def _tell(self, tx: Transaction, asked: Asked, found: _Found, wanted: Wanted) -> None:
+    def _tell(self, tx: Transaction, receipt: Receipt, found: _Found, wanted: Wanted) -> None:
         """Keep the event, if anybody wants it."""
-        receipt = asked.receipt
         if wanted(receipts.EVENTS[receipt.kind], receipt.app):
             told = receipts.event(
                 receipt,
                 found.target,
                 app=self._books.slug(receipt.app),
-                whose=asked.former.get(found.target) or self._books.whose(found.target),
+                whose=self._books.whose(found.target),
                 tries=found.known.tries,
                 unneeded=found.job is not None,
             )

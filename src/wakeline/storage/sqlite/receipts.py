@@ -63,8 +63,8 @@ class SqliteReceipts:
         if not receipts:
             return []
         devices = {one.device for one in receipts}
-        targets = {one: (self._devices.targets_of_device(one), self._devices.former_targets(one)) for one in devices}
-        asked = [Asked(receipt, *targets[receipt.device]) for receipt in receipts]
+        targets = {one: self._devices.present_and_former(one) for one in devices}
+        asked = [Asked(receipt, targets[receipt.device]) for receipt in receipts]
         return await self._writer.write(lambda tx: self._noting.note(tx, asked, wanted))
 
     async def inbox(self, app: int, device: int, *, after: int, limit: int) -> InboxPage:
@@ -84,15 +84,11 @@ class SqliteReceipts:
             items += [item] if item is not None else []
         return InboxPage(items=tuple(items), cursor=None if end == _NO_END else end)
 
-    def _tokens(self, holder: Device) -> list[int]:
-        """Return its targets, and those that it had: the phone is the same."""
-        return [*(target.id for target in holder.targets), *self._devices.former_targets(holder.id)]
-
     def _candidates(self, holder: Device, after: int) -> tuple[set[int], int]:
         """Return notifications that may be in the inbox, and the key up to which they are all that may."""
         keys: set[int] = set()
         end = _NO_END
-        targets = self._tokens(holder)
+        targets = self._devices.present_and_former(holder.id)
         for target in targets:
             singles = self._reader.all(_SQL["singles_to"], (target, after, SINGLES))
             keys.update(key for key, state in singles if STATES_BY_NUMBER[state] not in receipts.NOT_IN_INBOX)
@@ -121,7 +117,7 @@ class SqliteReceipts:
                     yield key or unpack_all(members)[position]
 
     async def _item(self, key: int, holder: Device) -> InboxItem | None:
-        now, targets = self._books.clock.now(), frozenset(self._tokens(holder))
+        now, targets = self._books.clock.now(), frozenset(self._devices.present_and_former(holder.id))
         notification = (await self._ledger.notifications([key])).get(key)
         if notification is None or self._books.early.get(key, {}).keys() & targets:
             return None

@@ -175,7 +175,7 @@ class SqliteStore:
         self.acceptance = SqliteAcceptance(main, books)
         self.queue = SqliteQueue(main, reader, books)
         standing = Standing(books.lanes, self.apps, self.routes)
-        self.ledger = SqliteLedger(main, reader, books, standing, self.devices.whose, self.devices.targets_of_device)
+        self.ledger = SqliteLedger(main, reader, books, standing, self.devices.whose, self.devices.present_and_former)
         self.receipts = SqliteReceipts(main, reader, books, self.devices, self.routes, self.ledger)
         self.silence = SqliteSilence(main, reader, self.apps, self.events, self.devices.phones)
         ballast.reserve()

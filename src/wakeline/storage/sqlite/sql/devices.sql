@@ -205,10 +205,16 @@ WHERE t.id BETWEEN ? AND ?;
 SELECT t.id, d.id, d.device_id, t.kind
 FROM json_each(?) AS wanted CROSS JOIN target AS t ON t.id = wanted.value CROSS JOIN device AS d ON d.id = t.device;
 
+-- name: whose_once
+-- Read the devices that have given up the targets named by a JSON list.
+SELECT h.target, d.id, d.device_id, h.kind
+FROM json_each(?) AS wanted
+CROSS JOIN target_history AS h ON h.target = wanted.value AND h.reason = 'not registered any more'
+CROSS JOIN device AS d ON d.id = h.device;
+
 -- name: former_targets
--- Read the last targets that a device gave up for a reason, with whose they were.
-SELECT h.target, d.id, d.device_id, h.kind FROM target_history AS h CROSS JOIN device AS d ON d.id = h.device
-WHERE h.device = ? AND h.reason = ? ORDER BY h.id DESC LIMIT ?;
+-- Read the last targets that a device gave up for a reason.
+SELECT target FROM target_history WHERE device = ? AND reason = ? ORDER BY id DESC LIMIT ?;
 
 -- name: phones
 -- Read what the devices behind the targets named by a JSON list say of themselves.
