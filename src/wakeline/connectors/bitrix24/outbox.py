@@ -7,6 +7,8 @@ order     the first write that is due is the next one; while a portal is down it
 once      a write of which the portal answered is not sent again: that answer is written before anything else is done, however
           long the store takes. If a request may have left and nothing came back, or SENT is all that a process before this one
           wrote, a repeatable write is sent again and any other is DOUBTFUL
+room      what has waited leaves half of the portal's limit to others: records of events, which people wait for, are not late for
+          what was written an hour ago
 after     a write waits for the one that it refers to, and others pass it; if that one was refused, so is this
 
 What a portal says no to is REFUSED with its words: trying again would change nothing. Times of writes in Unix ms, waits in seconds.
@@ -45,6 +47,8 @@ LOOK_EVERY = 60.0
 """Seconds after which a time that a write is due at is read again: the wall clock may have been set."""
 HELD = 60_000
 """Milliseconds until a write is looked at again that refers to one of which nobody knows what became."""
+WAITED = 5_000
+"""Milliseconds after which nobody waits any more for a write to be there."""
 MOST_DOUBTS = 10
 """So often a repeatable write may get no answer from a portal that answers otherwise."""
 KNOCK = "server.time"
@@ -148,7 +152,8 @@ class OutboxWorker:
             await self._refuse(sent, str(error))
             return
         try:
-            answer = await client.call(sent.method, params, once=not sent.repeatable)
+            late = self._clock.now() - sent.at > WAITED
+            answer = await client.call(sent.method, params, once=not sent.repeatable, bulk=late)
         except (PortalRefused, InvalidRequest) as error:
             self._answered(sent.installation)
             await self._refuse(sent, error.detail)

@@ -12,8 +12,9 @@ import pytest
 
 from connected_portal import Connected
 from portal_weather import Way, Weather
+from wakeline.connectors.bitrix24.bucket import SPARE
 from wakeline.connectors.bitrix24.connections import Connections
-from wakeline.connectors.bitrix24.outbox import HELD, LONGEST_REST, MOST_DOUBTS, OutboxWorker
+from wakeline.connectors.bitrix24.outbox import HELD, LONGEST_REST, MOST_DOUBTS, WAITED, OutboxWorker
 from wakeline.model.bitrix24.installation import Installation, InstallationState
 from wakeline.model.bitrix24.outbox import PortalWrite, WriteState
 from wakeline.model.errors import StoreUnavailable
@@ -109,6 +110,23 @@ async def test_writes_are_sent_in_their_order_and_their_answers_kept(writing: Wr
     assert writing.made() == [f"deal {place}" for place in range(5)]
     assert [(await writing.of(write)).result for write in puts] == [b"324", b"325", b"326", b"327", b"328"]
     assert {await writing.state(write) for write in puts} == {WriteState.DONE}
+
+
+async def test_what_waited_leaves_room_for_what_people_wait_for(writing: Writing) -> None:
+    for place in range(60):
+        await writing.put(f"deal {place}")
+    writing.world.clock.advance(WAITED / 1000 + 1)
+    await writing.turn()
+    assert len(writing.made()) == 60
+
+    waited = list(writing.world.clock.slept)
+    for _ in range(SPARE - 1):
+        await writing.world.client(writing.installation).call("profile")
+
+    assert writing.world.clock.slept == waited
+    await writing.put("a call that rings now")
+    await writing.turn()
+    assert writing.world.clock.slept == waited
 
 
 async def test_an_hour_without_the_portal_loses_nothing_and_keeps_the_order(writing: Writing) -> None:
