@@ -123,7 +123,7 @@ def covered(sample: Sample) -> Check:
         bare[f"{' '.join(key).strip()}: {known[key]}"] += bool(known[key])
     uncovered = +bare
     if not uncovered:
-        return fine(name, f"Credentials cover the tokens of {sample.among}.")
+        return _undeclared(name, sample) or fine(name, f"Credentials cover the tokens of {sample.among}.")
     said = " ".join(f"{many(number, 'token')} {what}" for what, number in uncovered.most_common(3))
     cause = f"Of {sample.among}, {many(sum(uncovered.values()), 'token')} cannot be sent to. {said}"
     fix = (
@@ -132,6 +132,29 @@ def covered(sample: Sample) -> Check:
         "key serves development and production alike."
     )
     return failed(name, cause, fix)
+
+
+def _undeclared(name: str, sample: Sample) -> Check | None:
+    """Say which tokens do not name their bundle id or project, where the app has credentials of several."""
+    for provider, what, field in ((ProviderKind.APNS, "bundle id", "topic"), (ProviderKind.FCM, "project", "project")):
+        number = sum(target.kind.provider is provider and not target.topic for _, target in sample.active())
+        fitting = (one for one in sample.credentials if one.provider is provider)
+        names = sorted({known for one in fitting for known in _names(one, sample.now)})
+        if number and len(names) > 1:
+            tokens = f"{many(number, f'{provider.value} token')} {'names' if number == 1 else 'name'}"
+            cause = (
+                f"Of {sample.among}, {tokens} no {what}, and the credentials are of several: {', '.join(names)}. Such a token is "
+                "sent to with the newest of them, right or wrong."
+            )
+            return warning(name, cause, f"Have the app register with its {what}, as `{field}` of the target.")
+    return None
+
+
+def _names(credential: Credential, now: int) -> set[str]:
+    """Return the bundle ids or projects of a credential that is still good."""
+    if credential.not_after is not None and credential.not_after <= now:
+        return set()
+    return {apns.bundle_of(topic) for topic in credential.topics}
 
 
 def apple_by_google(sample: Sample) -> Check:

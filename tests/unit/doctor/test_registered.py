@@ -56,6 +56,26 @@ async def test_a_project_that_no_credential_covers_is_named(world: World) -> Non
     assert "google-services.json" in fix
 
 
+async def test_tokens_that_name_no_bundle_id_are_told_where_credentials_are_of_several(world: World) -> None:
+    await world.device("ios-1", "alice")
+    bare = TargetClaim(kind=TargetKind.APNS, value="ios-1")
+    await world.store.devices.put_target(world.app.id, "ios-1", bare, world.clock.now())
+    await world.credential(topics=("com.example.acme",))
+    before = await said(world, "topics of acme")
+    await world.credential(topics=("com.example.other", "com.example.other.voip"))
+    status, cause, fix = await said(world, "topics of acme")
+
+    assert (before[0], status) == ("ok", "warning")
+    assert cause.startswith(
+        "Of 1 device, 1 apns token names no bundle id, and the credentials are of several: com.example.acme, com"
+    )
+    assert "`topic`" in fix
+
+    named = TargetClaim(kind=TargetKind.APNS, value="ios-1", topic="com.example.other")
+    await world.store.devices.put_target(world.app.id, "ios-1", named, world.clock.now())
+    assert (await said(world, "topics of acme"))[0] == "ok"
+
+
 async def test_a_bundle_id_and_an_environment_that_no_certificate_covers_are_named() -> None:
     world = World()
     world.app = await world.store.apps.create("acme", "Acme", world.clock.now())
