@@ -85,9 +85,11 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _logs_as_they_were() -> Iterator[None]:
     """Undo what a command that ran in this process did to the logs: its stream is closed by now."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    root, requests = logging.getLogger(), logging.getLogger("uvicorn.access")
+    handlers, levels, propagates = list(root.handlers), (root.level, requests.level), requests.propagate
     yield
     root.handlers[:] = handlers
-    root.setLevel(level)
+    for logger, level in zip((root, requests), levels, strict=True):
+        logger.setLevel(level)
+    requests.propagate = propagates
     structlog.reset_defaults()
