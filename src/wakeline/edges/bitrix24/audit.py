@@ -182,9 +182,7 @@ def _of_application(one: PortalApplication, facts: Facts) -> Iterator[Finding]:
     if "pull" not in one.scopes:
         cause = "It has no scope pull, which push.add asks for."
         yield Finding(name=name, status=Grade.WARNING, cause=cause, fix=f"{change} --scope LIST`.")
-    if strange := sorted(set(one.scopes) - set(ALL)):
-        cause = f"No method here asks for its scopes {', '.join(strange)}."
-        yield Finding(name=name, status=Grade.WARNING, cause=cause, fix=f"Known are {', '.join(ALL)}.")
+    yield from _strange(name, one.scopes)
 
 
 def _webhooks(facts: Facts) -> Iterator[Finding]:
@@ -199,8 +197,17 @@ def _webhooks(facts: Facts) -> Iterator[Finding]:
             cause = f"Nobody has used it for {idle} days, and its address still opens the portal."
             fix = f"`wakeline bitrix24 webhook delete {one.id}`, unless it is still needed."
             yield Finding(name=name, status=Grade.WARNING, cause=cause, fix=fix)
+        elif strange := list(_strange(name, one.scopes)):
+            yield from strange
         else:
             yield _ok(name, f"It works in the name of user {one.user} with {', '.join(one.scopes)}.")
+
+
+def _strange(name: str, scopes: tuple[str, ...]) -> Iterator[Finding]:
+    """Yield a finding about scopes that open nothing: misspelt, mostly."""
+    if strange := sorted(set(scopes) - set(ALL)):
+        cause = f"No method here asks for its scopes {', '.join(strange)}."
+        yield Finding(name=name, status=Grade.WARNING, cause=cause, fix=f"Known are {', '.join(ALL)}.")
 
 
 def _in_clear(uri: str) -> bool:

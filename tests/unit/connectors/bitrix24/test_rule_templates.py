@@ -102,14 +102,14 @@ def test_a_template_tells_which_variables_it_reads() -> None:
 @pytest.mark.parametrize(
     ("source", "why"),
     [
-        ("{{ ''.__class__.__mro__ }}", "there is no __class__"),
+        ("{{ ''.__class__.__mro__ }}", "there is no __mro__"),
         ("{{ record['__class__'] }}", "there is no __class__"),
         ("{{ record.items }}", "there is no items"),
         ("{{ record.TITLE|attr('__class__') }}", "no filter attr"),
         ("{{ deal.keys() }}", "nothing can be called"),
         ("{{ range(10**9) }}", "nothing can be called"),
         ("{{ lipsum(5) }}", "nothing can be called"),
-        ("{{ cycler.__init__ }}", "there is no cycler"),
+        ("{{ cycler.__init__ }}", "there is no __init__"),
         ("{{ self }}", "there is no self"),
         ("{% for x in record.MANY %}{{ loop.__init__ }}{% endfor %}", "there is no __init__"),
         ("{% for x in record.MANY %}{{ loop._iterator }}{% endfor %}", "there is no _iterator"),
@@ -149,6 +149,11 @@ def test_a_template_reaches_nothing_but_its_variables(source: str, why: str) -> 
 def test_a_template_cannot_play_tricks_with_formats(source: str) -> None:
     with pytest.raises(InvalidRequest):
         rendered(source)
+
+
+def test_names_of_pythons_own_are_refused_before_anything_is_rendered() -> None:
+    with pytest.raises(InvalidRequest, match="there is no __class__"):
+        templates.template("{{ record.__class__ }}")
 
 
 DOUBLED = "{% set t = deal.LONG %}" + "{% set t = t ~ t %}" * 60 + "{{ t|length }}"

@@ -84,6 +84,12 @@ def test_a_portal_that_works_has_no_troubles() -> None:
             Grade.WARNING,
             "91 days",
         ),
+        (
+            with_(webhooks=(msgspec.structs.replace(GOOD.webhooks[0], id=4, scopes=("crm", "crmm")),)),
+            "webhook 4",
+            Grade.WARNING,
+            "crmm",
+        ),
     ],
 )
 def test_each_trouble_is_said_with_what_to_do(facts: Facts, name: str, grade: Grade, said: str) -> None:

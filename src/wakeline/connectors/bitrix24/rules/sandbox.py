@@ -177,6 +177,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
             why = _INSTEAD.get(type(node), f"{type(node).__name__} is not available here")
             raise TemplateSyntaxError(why, node.lineno or 1)
         match node:
+            case nodes.Getattr(attr=name) if name.startswith("__"):
+                # It would find nothing; whoever writes it is to know at once.
+                raise TemplateSyntaxError(f"there is no {name:.60}", node.lineno)
             case nodes.Filter(name=name) if name not in filters.FILTERS:
                 raise TemplateSyntaxError(f"there is no filter {name}", node.lineno)
             case nodes.Test(name=name) if name not in filters.TESTS:
