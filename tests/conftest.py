@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from fuzzing import REPEATABLE, examples
 
@@ -39,21 +39,29 @@ _WITH_PROCESSES = {"e2e": "gateways", "faults": "gateways", "interop": "judges"}
 _PATIENCE = 180
 """Seconds for a test that starts real programs: each takes a second or two, five of them on a busy machine, and what is waited
 for has thirty (`processes.PATIENCE`)."""
+_PATIENCE_WITH_EXAMPLES = 60
+"""Seconds for a property test: hundreds of examples, each of which may wait for a disk."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before the plugin of workers looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests of real programs more time than those that run in this process, and have them run in two rows.
+    """Give tests of real programs and of many examples more time than others, and have those of programs run in two rows.
 
     What a row shares (installed packages, a gateway, a portal) it shares in one worker; all other tests go to whoever is free.
     """
     for item in items:
         group = _WITH_PROCESSES.get(item.path.relative_to(_HERE).parts[0])
-        if group is None:
-            continue
-        item.add_marker(pytest.mark.xdist_group(group))
-        if item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(_PATIENCE))
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
+            _give_time(item, _PATIENCE)
+        elif REPEATABLE and isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
+            _give_time(item, _PATIENCE_WITH_EXAMPLES)
+
+
+def _give_time(item: pytest.Item, seconds: int) -> None:
+    """Have a test take so long, unless it says itself how long it may."""
+    if item.get_closest_marker("timeout") is None:
+        item.add_marker(pytest.mark.timeout(seconds))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Sequence
 from typing import Self
@@ -137,19 +138,29 @@ class Net:
 
 
 class Datagrams(asyncio.DatagramProtocol):
-    """A peer that speaks UDP."""
+    """A peer that speaks UDP. Connections to its port are refused: it is held for TCP as well, and nobody listens there."""
 
     def __init__(self) -> None:
         self._came: asyncio.Queue[bytes] = asyncio.Queue()
         self._transport: asyncio.DatagramTransport | None = None
+        self._held: socket.socket | None = None
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(LOOPBACK, 0))
+        while self._transport is None:
+            self._held = socket.socket()
+            self._held.bind((LOOPBACK, 0))
+            try:
+                self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                    lambda: self, local_addr=self._held.getsockname()
+                )
+            except OSError:  # somebody has this port for UDP
+                self._held.close()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._socket.close()
+        assert self._held is not None
+        self._held.close()
 
     @property
     def _socket(self) -> asyncio.DatagramTransport:
@@ -210,10 +221,7 @@ class Stream:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        writer = self._both[1]
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        await _closed(self._both[1])
 
     @property
     def _both(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -252,9 +260,10 @@ class Stream:
         return await asyncio.wait_for(self._both[0].readuntil(end), PATIENCE)
 
     async def end(self) -> None:
-        """Wait until the other side has closed."""
-        while await asyncio.wait_for(self._both[0].read(65_536), PATIENCE):
-            pass
+        """Wait until the other side has closed, whether it read all that was sent or not."""
+        with contextlib.suppress(ConnectionResetError):
+            while await asyncio.wait_for(self._both[0].read(65_536), PATIENCE):
+                pass
 
 
 class Accepting:
@@ -263,6 +272,7 @@ class Accepting:
     def __init__(self) -> None:
         self._lines: asyncio.Queue[bytes] = asyncio.Queue()
         self._server: asyncio.Server | None = None
+        self._writers: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._read, LOOPBACK, 0)
@@ -271,6 +281,8 @@ class Accepting:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        for writer in self._writers:
+            await _closed(writer)
 
     @property
     def port(self) -> int:
@@ -279,12 +291,21 @@ class Accepting:
         return port
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
-            self._lines.put_nowait(line)
+        self._writers.append(writer)
+        with contextlib.suppress(OSError):
+            while line := await reader.readline():
+                self._lines.put_nowait(line)
         writer.close()
 
     async def line(self) -> bytes:
         return await asyncio.wait_for(self._lines.get(), PATIENCE)
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, and let nobody find it open once its loop is gone."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 def response_to(data: bytes, status: str, tag: str = "b1") -> bytes:

@@ -36,7 +36,7 @@ TOPIC = "com.example.chat"
 PROJECT = "acme-chat"
 ACCOUNT = "push@acme-chat.iam.gserviceaccount.com"
 KEY_ID, TEAM_ID = "ABC123DEFG", "DEF123GHIJ"
-DEADLINE = 10.0
+DEADLINE = 15.0
 HELLO = Content(type=PushType.ALERT, alert=Alert(title="Hello", body="World"))
 
 
@@ -46,12 +46,17 @@ class ShiftedClock:
     def __init__(self) -> None:
         self.shift = 0.0
         self.ahead = 0.0
+        self._stopped: float | None = None
+
+    def stop(self) -> None:
+        """Have no second pass but by `ahead`."""
+        self._stopped = time.monotonic()
 
     def now(self) -> int:
         return round((time.time() + self.shift + self.ahead) * 1000)
 
     def monotonic(self) -> float:
-        return time.monotonic() + self.ahead
+        return (time.monotonic() if self._stopped is None else self._stopped) + self.ahead
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(min(seconds, 0.01))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -206,14 +207,17 @@ async def test_silence_ends_in_an_unknown_outcome_at_the_deadline(rig: Rig) -> N
     await rig.script(TOKEN, {"silent": True})
     sender = rig.open_apns(rig.key())
     await rig.send(sender, "ab")
-    results = await rig.send(sender, TOKEN, within=0.5)
+    results = await rig.send(sender, TOKEN, within=1.5)
     assert (results.only.outcome_class, results.only.reason) == (OutcomeClass.UNKNOWN, "timeout")
 
 
 async def test_nobody_there_is_transient_and_names_the_layer(rig: Rig) -> None:
-    sender = rig.open_apns(rig.key())
+    sender, port = rig.open_apns(rig.key()), rig.simulator.ports.apns
     await rig.simulator.close()
-    results = await rig.send(sender, TOKEN)
+    with socket.socket() as held:  # or somebody else may listen there by now
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", port))
+        results = await rig.send(sender, TOKEN)
     assert (results.only.outcome_class, results.only.reason) == (OutcomeClass.TRANSIENT, "connect_refused")
 
 

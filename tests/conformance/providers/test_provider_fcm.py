@@ -136,6 +136,7 @@ async def test_a_stumbling_token_endpoint_is_asked_again(rig: Rig) -> None:
 
 
 async def test_a_failing_token_endpoint_is_transient_and_not_hammered(rig: Rig) -> None:
+    rig.clock.stop()
     await rig.script(ACCOUNT, {"status": 503, "error": "temporarily_unavailable", "times": None})
     sender = rig.open_fcm(rig.account())
     for _ in range(5):

@@ -38,6 +38,7 @@ class Program:
         self.requests: list[tuple[str, str, bytes, str]] = []
         self.statuses: list[int] = []
         self.port = 0
+        self._writers: list[asyncio.StreamWriter] = []
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Program]:
@@ -45,8 +46,13 @@ class Program:
         self.port = server.sockets[0].getsockname()[1]
         async with server:
             yield self
+            for writer in self._writers:  # nobody may find one open once its loop is gone
+                writer.close()
+                with contextlib.suppress(ConnectionError):
+                    await writer.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()

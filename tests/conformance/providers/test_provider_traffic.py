@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from conformance.providers.conftest import Results
+from conformance.providers.conftest import DEADLINE, Results
 from wakeline.model.notification import Call, Content, PushType
 from wakeline.model.outcome import Action, OutcomeClass
 from wakeline.ports import Sender
+from wakeline.transport.http2_hedge import PATIENCE
 
 if TYPE_CHECKING:
     from conformance.providers.conftest import Rig
@@ -21,6 +22,8 @@ pytestmark = pytest.mark.anyio
 
 RING = Content(type=PushType.CALL, call=Call(id="c1", caller="Alice"))
 SLICE = 250
+NEVER = {"status": 200, "delay_ms": 60_000}
+"""Once: an answer that comes after all deadlines."""
 
 
 class Flood:
@@ -82,8 +85,9 @@ async def _goaway_every(rig: Rig, after: int, count: int, seconds: float) -> Non
     assert counts["connections"] >= count // after
 
 
+@pytest.mark.timeout(60)
 async def test_a_goaway_every_thousand_requests_loses_and_doubles_nothing(rig: Rig) -> None:
-    await _goaway_every(rig, 1000, 5_000, 15)
+    await _goaway_every(rig, 1000, 5_000, 50)
 
 
 @pytest.mark.slow
@@ -100,11 +104,12 @@ async def test_the_reason_of_a_goaway_is_shown(rig: Rig) -> None:
     assert sender.stats().last_goaway == "IdleTimeout"
 
 
+@pytest.mark.timeout(60)
 async def test_a_stream_limit_that_changes_in_full_flow_is_obeyed(rig: Rig) -> None:
     """The simulator refuses what is above its limit; nothing above it is ever sent, so nothing is refused."""
     await rig.tell("/behave", {"provider": "apns", "min_latency_ms": 2})
     flood = Flood(rig, rig.open_apns(rig.key()), 1_600)
-    sending = asyncio.create_task(flood.run(15))
+    sending = asyncio.create_task(flood.run(50))
     for limit, enough in ((1, 400), (0, 420), (3, 500), (1000, 0)):
         await rig.until(lambda enough=enough: flood.accepted >= enough)  # type: ignore[misc]  # bound per turn
         await rig.tell("/behave", {"provider": "apns", "max_streams": limit})
@@ -119,7 +124,7 @@ async def test_a_stream_limit_that_changes_in_full_flow_is_obeyed(rig: Rig) -> N
 
 async def test_after_a_rejected_token_one_stream_is_used_until_one_is_accepted_again(rig: Rig) -> None:
     sender = rig.open_apns(rig.key())
-    await Flood(rig, sender, 300).run(5)
+    await Flood(rig, sender, 300).run(DEADLINE)
     await rig.tell("/trust", {"apns_keys": []})
     refused = await rig.send(sender, *(f"{number:064x}" for number in range(1, 301)))
     assert {outcome.action for outcome in refused.others.values()} == {Action.HOLD}
@@ -127,7 +132,7 @@ async def test_after_a_rejected_token_one_stream_is_used_until_one_is_accepted_a
     assert sender.room() <= 1
     await rig.tell("/trust", {"apns_keys": None})
     flood = Flood(rig, sender, 500)
-    await flood.run(10)
+    await flood.run(DEADLINE)
     assert (flood.accepted, flood.causes()) == (500, set())
     assert sender.room() > 100
 
@@ -145,11 +150,11 @@ async def test_a_server_that_shuts_down_gets_no_more_and_the_push_goes_elsewhere
 async def test_an_unanswered_call_rings_by_a_second_connection_with_the_same_id(rig: Rig) -> None:
     sender = rig.open_apns(rig.key())
     await rig.send(sender, "ab")
-    await rig.script("cd", {"status": 200, "delay_ms": 8000})
+    await rig.script("cd", NEVER)
     before = time.monotonic()
     results = await rig.send(sender, "cd", content=RING, kinds=("apns-voip",), ttl=30)
     assert results.accepted == [0]
-    assert 0.8 <= time.monotonic() - before < 4
+    assert time.monotonic() - before >= PATIENCE
     first, second = (await rig.requests(provider="apns", target="cd"))[-2:]
     assert first["headers"] == second["headers"]
     assert first["body"] == second["body"]
@@ -160,7 +165,7 @@ async def test_an_unanswered_call_by_fcm_goes_out_again_as_the_same_message(rig:
     """FCM knows no id of ours: the app tells the two apart from two calls by the call's id."""
     sender = rig.open_fcm(rig.account())
     await rig.send(sender, "warm")
-    await rig.script("slow", {"status": 200, "delay_ms": 8000})
+    await rig.script("slow", NEVER)
     results = await rig.send(sender, "slow", content=RING, ttl=30)
     assert len(results.accepted) == 1
     first, second = (await rig.requests(provider="fcm", target="slow"))[-2:]
@@ -180,6 +185,6 @@ async def test_a_call_to_a_silent_service_is_asked_twice_and_ends_unknown(rig: R
     sender = rig.open_apns(rig.key())
     await rig.send(sender, "ab")
     await rig.tell("/behave", {"provider": "apns", "silent": True})
-    results = await rig.send(sender, "cd", content=RING, kinds=("apns-voip",), ttl=30, within=1.6)
+    results = await rig.send(sender, "cd", content=RING, kinds=("apns-voip",), ttl=30, within=3.0)
     assert (results.only.outcome_class, results.only.reason) == (OutcomeClass.UNKNOWN, "timeout")
     assert len(await rig.requests(provider="apns", target="cd")) == 2

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
+from computing import computing_at_most
 from storing import Store, ToldClock, sqlite_store
 from unit.edges.bitrix24.neighbour import CLERK, MEMBER, NAME, OAUTH, TOKEN, Neighbour, installed, opened, webhook
 from wakeline.edges.bitrix24.connected.door import LONGEST
@@ -29,6 +30,8 @@ pytestmark = pytest.mark.anyio
 NOT_FOUND = (404, "NOT_FOUND")
 DENIED = (403, "ACCESS_DENIED")
 LATER = (503, "QUERY_LIMIT_EXCEEDED")
+COSTS_AT_MOST = 0.006
+"""Seconds of a processor that an event takes, with what asks and the tenth that comes twice: eight times what it does take."""
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -170,11 +173,10 @@ async def test_events_are_posted(method: str) -> None:
 )
 async def test_hostile_forms_are_refused_at_once(body: bytes, status: int) -> None:
     portal = await installed()
-    began = time.perf_counter()
-    answer = await portal.client.post(f"/bitrix24/events/{NAME}", content=body)
+    with computing_at_most(1):
+        answer = await portal.client.post(f"/bitrix24/events/{NAME}", content=body)
 
     assert refusal(answer)[0] == status
-    assert time.perf_counter() - began < 1
     assert await portal.events() == []
 
 
@@ -345,8 +347,9 @@ async def burst(portal: Neighbour, count: int, at_once: int = 20) -> None:
                 waits.append(time.perf_counter() - began)
                 assert answer.status_code == 200
 
-    await asyncio.gather(*(one_connection() for _ in range(at_once)))
+    with computing_at_most(count * COSTS_AT_MOST):
+        await asyncio.gather(*(one_connection() for _ in range(at_once)))
 
     assert sorted(event.record for event in await portal.events()) == list(range(count))
-    # Each answer waited for those of the other connections, the test's own work included; the machine may be busy.
-    assert sorted(waits)[len(waits) // 2] < 0.05
+    # Each answer waited for those of the other connections and for a commit, and for no timer and no portal.
+    assert sorted(waits)[len(waits) // 2] < 1

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import Any
 
 import pytest
 
+from computing import computing_at_most
 from unit.edges.bitrix24.portal import Portal
 from wakeline.model.bitrix24.records import Fields, Record, RecordKind
 
@@ -224,13 +224,12 @@ async def test_what_would_cost_every_row_too_much_is_refused(deals: Portal, para
 
 async def test_a_long_list_of_values_is_looked_up_and_not_gone_through(deals: Portal) -> None:
     values = [*(f"no such stage {number}" for number in range(35_000)), "1.00", "2024-01-01T00:00:00Z"]
-    began = perf_counter()
-    assert deals.result(await deals.call("crm.deal.list", {"filter": {"@TITLE": values}})) == []
-    assert perf_counter() - began < 2
+    with computing_at_most(2):
+        assert deals.result(await deals.call("crm.deal.list", {"filter": {"@TITLE": values}})) == []
 
 
 @pytest.mark.parametrize(("pattern", "total"), [("%" * 500_000, DEALS), ("%a" * 250_000, 0)])
 async def test_a_pattern_is_read_once_and_not_for_every_row(deals: Portal, pattern: str, total: int) -> None:
-    began = perf_counter()
-    answer = await deals.call("crm.deal.list", {"filter": {"=%TITLE": pattern}})
-    assert (answer.json()["total"], perf_counter() - began < 2) == (total, True)
+    with computing_at_most(2):
+        answer = await deals.call("crm.deal.list", {"filter": {"=%TITLE": pattern}})
+    assert answer.json()["total"] == total

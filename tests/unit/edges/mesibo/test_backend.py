@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from stories.post import BAD_TOKEN, REVOKED, unregistered
 from unit.edges.rest.gateway import TOKEN, Gateway, opened
-from wakeline.edges.mesibo import MesiboDoor
+from wakeline.edges.mesibo import MesiboDoor, testing
 from wakeline.edges.mesibo.door import WRONG_TOKENS
 from wakeline.edges.mesibo.testing import MOST_DEVICES, PATIENCE
 from wakeline.model.app import App
@@ -329,7 +329,10 @@ async def test_who_is_not_answered_in_time_is_told_where_the_push_waits(mesibo: 
     assert not mesibo.pipeline.settle.hearing
 
 
-async def test_a_push_that_is_held_is_not_waited_for_and_told_with_what_holds_it(mesibo: Gateway) -> None:
+async def test_a_push_that_is_held_is_not_waited_for_and_told_with_what_holds_it(
+    mesibo: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(testing, "_LOOK_AFTER", 0.01)
     mesibo.posts[ProviderKind.APNS].to_all = REVOKED
     began = asyncio.get_running_loop().time()
     [device] = (await asks(mesibo, op="pushtest", addresses="alice"))["devices"]
