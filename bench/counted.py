@@ -1,13 +1,15 @@
 """`wakeline` in a process that counts the function calls of its loop thread, Python's and C's.
 
 Usage: python -m bench.counted FILE ARGUMENT...   (the arguments are those of `wakeline`)
-SIGUSR2 writes the count so far to FILE. The threads that commit do nothing but commit and are left out.
+SIGUSR2 writes the count so far to FILE, and when it was so many (time.monotonic). The threads that commit do nothing but
+commit and are left out.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -31,7 +33,7 @@ class Counter:
     def tell(self, _number: int, _frame: FrameType | None) -> None:
         """Write the count. The file appears whole: whoever waits for it may read it."""
         half = self._file.with_suffix(".half")
-        half.write_text(str(self._calls), encoding="ascii")
+        half.write_text(f"{self._calls} {time.monotonic()}", encoding="ascii")
         half.replace(self._file)
 
 

@@ -38,9 +38,7 @@ _WITH_PROCESSES = {"e2e": "gateways", "faults": "gateways", "interop": "judges"}
 """The suites that start real programs, and the group in which their tests run one after the other."""
 _PATIENCE = 180
 """Seconds for a test that starts real programs: each takes a second or two, five of them on a busy machine, and what is waited
-for has thirty (`processes.PATIENCE`)."""
-_PATIENCE_WITH_EXAMPLES = 60
-"""Seconds for a property test: hundreds of examples, each of which may wait for a disk."""
+for has thirty (`processes.PATIENCE`). Also for a property test, of whose hundreds of examples each may wait for a disk."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before the plugin of workers looks at the groups
@@ -53,15 +51,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = _WITH_PROCESSES.get(item.path.relative_to(_HERE).parts[0])
         if group is not None:
             item.add_marker(pytest.mark.xdist_group(group))
-            _give_time(item, _PATIENCE)
-        elif REPEATABLE and isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
-            _give_time(item, _PATIENCE_WITH_EXAMPLES)
+        takes_time = group is not None or item.get_closest_marker("faults") is not None or _tries_examples(item)
+        if takes_time and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_PATIENCE))
 
 
-def _give_time(item: pytest.Item, seconds: int) -> None:
-    """Have a test take so long, unless it says itself how long it may."""
-    if item.get_closest_marker("timeout") is None:
-        item.add_marker(pytest.mark.timeout(seconds))
+def _tries_examples(item: pytest.Item) -> bool:
+    """Tell whether it is a property test; those of a fuzz run may take as long as they like."""
+    return REPEATABLE and isinstance(item, pytest.Function) and is_hypothesis_test(item.obj)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -79,14 +79,14 @@ async def test_follower_wakes_for_each_batch_and_reads_by_number(store: Store) -
     await store.events.append([event(1)])
     await store.events.append([event(2)])
 
-    await asyncio.wait_for(anext(feed), 5)
+    await asyncio.wait_for(anext(feed), 15)
     assert [item.data.notification for item in await store.events.read(after=0)] == ["n1", "n2"]
 
     waiting = asyncio.ensure_future(anext(feed))
     await asyncio.sleep(0)
     assert not waiting.done()
     await store.events.append([event(3)])
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 15)
 
 
 async def test_tells_whether_anybody_follows(store: Store) -> None:
@@ -111,7 +111,7 @@ async def test_every_follower_hears(store: Store) -> None:
 
     await store.events.append([event(1)])
 
-    await asyncio.wait_for(asyncio.gather(*(anext(feed) for feed in feeds)), 5)
+    await asyncio.wait_for(asyncio.gather(*(anext(feed) for feed in feeds)), 15)
 
 
 async def test_followers_end_when_the_store_closes(store: Store) -> None:
@@ -121,7 +121,7 @@ async def test_followers_end_when_the_store_closes(store: Store) -> None:
 
     await store.close()
 
-    assert await asyncio.wait_for(waiting, 5) == "ended"
+    assert await asyncio.wait_for(waiting, 15) == "ended"
     assert await anext(store.events.follow(), "ended") == "ended"
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from bench import gate
-from bench.gate import Budget
+from bench.gate import Budget, Count
 
 from yardstick import needs_the_yardstick
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 
 @needs_the_yardstick
@@ -18,11 +18,11 @@ pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
 def test_a_push_makes_no_more_calls_than_its_budget_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If it has to: `python -m bench.gate --write`, and say why in the commit.
 
-    A machine that is busy with other things adds turns, and calls with them; it never saves one. So the best of three counts.
+    A machine that is busy with other things adds turns, and calls with them; it never saves one. So the better of two counts.
     """
     monkeypatch.chdir(gate.BUDGET.parent.parent)
     exceeded = ["nothing was measured"]
-    for attempt in ("first", "second", "third"):
+    for attempt in ("first", "second"):
         directory = tmp_path / attempt
         directory.mkdir()
         exceeded = gate.read().exceeded(gate.measure(directory))
@@ -30,6 +30,13 @@ def test_a_push_makes_no_more_calls_than_its_budget_allows(tmp_path: Path, monke
             break
 
     assert exceeded == []
+
+
+def test_what_a_gateway_does_while_time_passes_is_no_cost_of_a_push() -> None:
+    at_rest = Count(calls=4000, seconds=2.0)
+    quick, slow = Count(calls=402_000, seconds=1.0), Count(calls=440_000, seconds=20.0)
+
+    assert quick.beside(at_rest.a_second) == slow.beside(at_rest.a_second) == 400_000
 
 
 def test_a_little_over_the_budget_is_allowed_and_more_is_named() -> None:

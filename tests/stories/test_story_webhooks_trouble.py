@@ -174,8 +174,8 @@ async def test_at_a_stop_answers_of_programs_are_waited_for_no_longer_than_pushe
     monkeypatch.setattr(Office, "close", last_moment)
     await telling.happen("a")
     await world.pipeline.webhooks.turn()
-    async with asyncio.timeout(2.0):
-        await world.pipeline.stop(drain=4.0)
+    async with asyncio.timeout(10):
+        await world.pipeline.stop(drain=40.0)
     assert hanging.asked
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 from bench.counted import Counter
@@ -22,7 +23,10 @@ def test_calls_of_python_and_c_are_counted_until_asked(tmp_path: Path) -> None:
             ours()
     finally:
         sys.setprofile(former)
+    before = time.monotonic()
     counter.tell(0, None)
+    calls, at = file.read_text(encoding="ascii").split()
 
     # One call of ours and one of C each, and the one that ends the counting.
-    assert 200 <= int(file.read_text(encoding="ascii")) <= 203
+    assert 200 <= int(calls) <= 203
+    assert before <= float(at) <= time.monotonic()

@@ -16,6 +16,9 @@ from wakeline.storage.sqlite.writer import BUDGET_URGENT, Transaction, Writer
 
 pytestmark = pytest.mark.anyio
 
+NEVER_OVER = 60.0
+"""Seconds: a group ends when nobody waits any more, however long the machine lets its members wait."""
+
 
 class Disk:
     """Room that can be made once."""
@@ -43,7 +46,7 @@ def connection(tmp_path: Path) -> sqlite3.Connection:
 
 @pytest.fixture
 async def writer(connection: sqlite3.Connection, disk: Disk) -> AsyncIterator[Writer]:
-    writer = Writer(connection, "test", disk.relieve)
+    writer = Writer(connection, "test", disk.relieve, budget=NEVER_OVER)
     yield writer
     await writer.close()
 
@@ -102,6 +105,20 @@ async def test_calls_made_together_share_a_commit(writer: Writer, connection: sq
     assert len(commits) == 1
 
 
+async def test_a_group_whose_time_is_over_takes_nobody_else(
+    connection: sqlite3.Connection, disk: Disk, tmp_path: Path
+) -> None:
+    writer = Writer(connection, "test", disk.relieve, budget=0.0)
+    commits: list[str] = []
+    connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+
+    await asyncio.gather(*(writer.write(partial(put, text=text)) for text in "abc"))
+
+    assert notes(tmp_path) == ["a", "b", "c"]
+    assert len(commits) == 3
+    await writer.close()
+
+
 async def test_calls_made_during_a_commit_form_the_next_group(
     writer: Writer, connection: sqlite3.Connection, tmp_path: Path
 ) -> None:
@@ -110,11 +127,11 @@ async def test_calls_made_during_a_commit_form_the_next_group(
     def stop_at_commit(sql: str) -> None:
         if sql == "COMMIT":
             at_commit.set()
-            go_on.wait(5)
+            go_on.wait(15)
 
     connection.set_trace_callback(stop_at_commit)
     first = asyncio.ensure_future(writer.write(lambda tx: put(tx, "first")))
-    await asyncio.to_thread(at_commit.wait, 5)
+    await asyncio.to_thread(at_commit.wait, 15)
 
     others = [asyncio.ensure_future(writer.write(lambda tx, n=n: put(tx, n))) for n in ("b", "c")]  # type: ignore[misc]  # mypy cannot infer a lambda with a default
     await asyncio.sleep(0)
@@ -208,7 +225,7 @@ class TestFullDisk:
         self.fill(connection)
 
         with pytest.raises(StoreUnavailable):
-            await asyncio.wait_for(writer.write(lambda tx: put(tx, "x" * 100_000), essential=True), 5)
+            await asyncio.wait_for(writer.write(lambda tx: put(tx, "x" * 100_000), essential=True), 15)
         await writer.close()
 
     async def test_says_so_and_keeps_nothing(

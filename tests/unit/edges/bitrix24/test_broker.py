@@ -599,7 +599,7 @@ async def test_a_key_whose_source_cannot_be_written_yet_keeps_no_other_key_waiti
     await portal.bind(other, topic="com.acme.chat")
     keys.stuck[slow.id] = asyncio.Event()
     waits = asyncio.create_task(portal.form(block(2, apple(APPLE))))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         await keys.waits.wait()
         answer = await portal.form(block(2, apple(APPLE, OTHER_TOKEN)), f"?key={other}")
 
