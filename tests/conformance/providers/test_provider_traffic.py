@@ -85,7 +85,6 @@ async def _goaway_every(rig: Rig, after: int, count: int, seconds: float) -> Non
     assert counts["connections"] >= count // after
 
 
-@pytest.mark.timeout(60)
 async def test_a_goaway_every_thousand_requests_loses_and_doubles_nothing(rig: Rig) -> None:
     await _goaway_every(rig, 1000, 5_000, 50)
 
@@ -104,7 +103,6 @@ async def test_the_reason_of_a_goaway_is_shown(rig: Rig) -> None:
     assert sender.stats().last_goaway == "IdleTimeout"
 
 
-@pytest.mark.timeout(60)
 async def test_a_stream_limit_that_changes_in_full_flow_is_obeyed(rig: Rig) -> None:
     """The simulator refuses what is above its limit; nothing above it is ever sent, so nothing is refused."""
     await rig.tell("/behave", {"provider": "apns", "min_latency_ms": 2})
