@@ -1,13 +1,14 @@
 """What requests and responses share: header fields and a body. `message` says how they are kept and why.
 
-A field is two things at one place: its key in `_keys`, its line in `_lines`. Values are cut out of lines when they are asked for.
+A field is two things at one place: its key in `_keys`, its line in `_lines`. Beside them `_firsts` has what the first field of each
+name says, which is all that most readers want; each change keeps it true. Other values are cut out of their lines when asked for.
 """
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from wakeline.model.errors import LocalProtocolError
@@ -24,32 +25,35 @@ class Message(ABC):
 
     __slots__ = ("_body", "_firsts", "_keys", "_lines", "_read", "version")
 
-    _firsts: Mapping[str, str] | None
-    """The first line of each name, in a message that was read and not changed."""
+    _firsts: dict[str, str] | None
+    """None in a message that was made, or is hardly read again: found when somebody asks."""
 
-    def __init__(self, version: str, keys: list[str], lines: list[str], body: bytes) -> None:
+    def __init__(
+        self, version: str, keys: list[str], lines: list[str], body: bytes, firsts: dict[str, str] | None
+    ) -> None:
         self.version = version
         self._keys = keys
         self._lines = lines
         self._body = body
-        self._firsts = None
+        self._firsts = firsts
         self._read: dict[str, Any] = {}
 
     # Reading
 
     def __contains__(self, name: str) -> bool:
         """Return whether there is a field of this name (its key: lower case, long form)."""
-        return name in (self._keys if self._firsts is None else self._firsts)
+        return name in (self._firsts or self._keys)
 
     def get(self, name: str) -> str | None:
         """Return the value of the first field of a name, unfolded, without the space around it."""
-        firsts = self._firsts
-        line = self._first_line(name) if firsts is None else firsts.get(name)
-        return None if line is None else _value(line)
+        return (self._firsts or self._found()).get(name)
 
     def all(self, name: str) -> list[str]:
         """Return the values of all fields of a name."""
-        return [_value(line) for line in self.lines(name)]
+        value = self.get(name)
+        if value is None:
+            return []
+        return [value] if self._keys.count(name) == 1 else [_value(line) for line in self.lines(name)]
 
     def values(self, name: str) -> list[str]:
         """Return the items of a list (Contact, Route, Supported, ...) over all its fields. Raises Broken."""
@@ -70,10 +74,6 @@ class Message(ABC):
 
     def lines(self, name: str) -> list[str]:
         """Return the fields of a name as their lines came, without the last CRLF."""
-        firsts = self._firsts
-        if firsts is not None and len(firsts) == len(self._keys):
-            line = firsts.get(name)
-            return [] if line is None else [line]
         return [self._lines[at] for at in self._places(name)]
 
     @property
@@ -86,18 +86,25 @@ class Message(ABC):
         """Return the topmost Via. Raises Broken."""
         found: Via | None = self._read.get("via")
         if found is None:
-            found = self._read["via"] = parse_via(first_value(self._needed("via")))
+            value = self._needed("via")
+            found = self._read["via"] = parse_via(first_value(value) if "," in value else value)
         return found
 
     @property
     def from_(self) -> NameAddr:
         """Return From. Raises Broken."""
-        return self._address("from")
+        found: NameAddr | None = self._read.get("from")
+        if found is None:
+            found = self._read["from"] = parse_name_addr(self._needed("from"))
+        return found
 
     @property
     def to(self) -> NameAddr:
         """Return To. Raises Broken."""
-        return self._address("to")
+        found: NameAddr | None = self._read.get("to")
+        if found is None:
+            found = self._read["to"] = parse_name_addr(self._needed("to"))
+        return found
 
     @property
     def cseq(self) -> CSeq:
@@ -139,8 +146,7 @@ class Message(ABC):
     @property
     def has_repeats(self) -> bool:
         """Return whether any name has more than one field."""
-        firsts = self._firsts
-        return len(set(self._keys) if firsts is None else firsts) != len(self._keys)
+        return len(self._firsts or set(self._keys)) != len(self._keys)
 
     def forget_parsed(self) -> None:
         """Let go of values that were parsed, in a message that is kept and hardly read again."""
@@ -158,7 +164,7 @@ class Message(ABC):
             self.replace(name, [value])
         else:
             self._lines[at] = _line(name, value)
-            self._changed(name)
+            self._begins(name, value)
 
     def replace(self, name: str, values: Iterable[str]) -> None:
         """Put these fields in place of all of a name: where the first stands, else at the end."""
@@ -168,6 +174,7 @@ class Message(ABC):
         self._cut(name)
         self._keys[at:at] = [name] * len(lines)
         self._lines[at:at] = lines
+        self._changed(name)
 
     def set_first(self, name: str, value: str) -> None:
         """Put an item in place of the first of a list. Raises Broken."""
@@ -179,7 +186,7 @@ class Message(ABC):
         at = max(self._at(name), 0)
         self._keys.insert(at, name)
         self._lines.insert(at, _line(name, value))
-        self._changed(name)
+        self._begins(name, value)
 
     def append(self, name: str, value: str) -> None:
         """Add a field at the end."""
@@ -197,6 +204,7 @@ class Message(ABC):
     def remove(self, name: str) -> None:
         """Take away all fields of a name."""
         self._cut(name)
+        self._changed(name)
 
     def remove_first(self, name: str) -> None:
         """Take away the first item of a list; what else its field holds stays. Raises Broken."""
@@ -245,16 +253,23 @@ class Message(ABC):
         keys = self._keys
         return keys.index(name) if name in keys else -1
 
-    def _first_line(self, name: str) -> str | None:
-        at = self._at(name)
-        return None if at < 0 else self._lines[at]
+    def _found(self) -> dict[str, str]:
+        """Find what the first field of each name says."""
+        firsts = self._firsts = {}
+        for name, line in zip(self._keys, self._lines, strict=True):
+            if name not in firsts:
+                firsts[name] = _value(line)
+        return firsts
 
     def _places(self, name: str) -> list[int]:
-        start = self._at(name)
-        if start < 0:
-            return []
         keys = self._keys
-        return [at for at in range(start, len(keys)) if keys[at] == name]
+        match keys.count(name):
+            case 0:
+                return []
+            case 1:
+                return [keys.index(name)]
+            case _:
+                return [at for at, key in enumerate(keys) if key == name]
 
     def _needed(self, name: str) -> str:
         value = self.get(name)
@@ -273,20 +288,25 @@ class Message(ABC):
         self._read[name] = number
         return number
 
-    def _address(self, name: str) -> NameAddr:
-        found: NameAddr | None = self._read.get(name)
-        if found is None:
-            found = self._read[name] = parse_name_addr(self._needed(name))
-        return found
-
     def _cut(self, name: str) -> None:
         for at in reversed(self._places(name)):
             del self._keys[at], self._lines[at]
-        self._changed(name)
 
     def _changed(self, name: str) -> None:
-        self._firsts = None
         self._read.pop(name, None)
+        firsts = self._firsts
+        if firsts:
+            at = self._at(name)
+            if at < 0:
+                firsts.pop(name, None)
+            else:
+                firsts[name] = _value(self._lines[at])
+
+    def _begins(self, name: str, value: str) -> None:
+        """Know what the first field of a name says now."""
+        self._read.pop(name, None)
+        if self._firsts:
+            self._firsts[name] = value.strip(" \t")
 
 
 def _value(line: str) -> str:

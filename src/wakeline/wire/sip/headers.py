@@ -94,13 +94,11 @@ def parse_via(text: str) -> Via:
 
 
 class NameAddr(msgspec.Struct, frozen=True, kw_only=True):
-    """A URI with a display name and parameters: From, To, Contact, Route. `uri` as it came (`*` for all contacts).
-
-    `display` is what it says, unquoted.
-    """
+    """A URI with a display name and parameters: From, To, Contact, Route. `uri` as it came (`*` for all contacts)."""
 
     text: str
-    display: str
+    before: str
+    """What stands before the angle brackets, as it came; `display` reads it."""
     uri: str
     params: Params
     """Those of the header field, not those of the URI."""
@@ -108,6 +106,11 @@ class NameAddr(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Leave out parameters: a repr ends in logs, and those of a URI may be push tokens."""
         return f"NameAddr({self.uri.partition(';')[0]})"
+
+    @property
+    def display(self) -> str:
+        """Return the display name, unquoted; empty if there is none."""
+        return unquote(self.before.strip())
 
     @property
     def tag(self) -> str:
@@ -138,18 +141,13 @@ def parse_name_addr(text: str) -> NameAddr:
     """
     match = _BRACKETED.fullmatch(text) if "<" in text else None
     if match is not None:
-        display, uri, params = match.groups()
-        return NameAddr(
-            text=text,
-            display=unquote(display.strip()) if display else "",
-            uri=uri.strip(),
-            params=parse_params(params) if params else _NONE,
-        )
+        before, uri, params = match.groups()
+        return NameAddr(text=text, before=before, uri=uri.strip(), params=parse_params(params) if params else _NONE)
     uri, _, params = text.partition(";")
     uri = uri.strip()
     if not _ADDR_SPEC.fullmatch(uri):
         raise Broken("An address cannot be read")
-    return NameAddr(text=text, display="", uri=uri, params=parse_params(params) if params else _NONE)
+    return NameAddr(text=text, before="", uri=uri, params=parse_params(params) if params else _NONE)
 
 
 def bracketed(text: str) -> tuple[str, str, str | None] | None:
@@ -171,9 +169,9 @@ class CSeq(msgspec.Struct, frozen=True):
 def parse_cseq(text: str) -> CSeq:
     """Read a CSeq. Raises Broken."""
     match = _CSEQ.fullmatch(text)
-    if match is None or int(match[1]) >= 2**32:
+    if match is None or (number := int(match[1])) >= 2**32:
         raise Broken("CSeq cannot be read")
-    return CSeq(int(match[1]), match[2])
+    return CSeq(number, match[2])
 
 
 def whole_number(text: str) -> int | None:

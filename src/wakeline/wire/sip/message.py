@@ -1,7 +1,7 @@
 """A SIP message: requests and responses, read lazily and written byte for byte (RFC 3261 section 7).
 
 A message is its start line, its header fields in order, each as the line that came, and its body. Reading decodes the header once
-(with surrogateescape, which loses nothing), finds the lines and the keys of their names, and nothing else. A value is cut out and
+(with surrogateescape, which loses nothing), finds the lines, the keys of their names and their values, and nothing else. A value is
 parsed when somebody asks, and the parsed ones that every hop asks for are kept until their field is changed. Writing joins the
 lines: what was not touched leaves as it came, with its spelling, spacing, folds and bytes that are no UTF-8.
 
@@ -20,7 +20,7 @@ A message belongs to one holder, who may change it; whoever wants another makes 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Self
 
 from wakeline.model.errors import LocalProtocolError
@@ -57,8 +57,9 @@ class Request(Message):
         lines: list[str],
         body: bytes,
         start: str | None = None,
+        firsts: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(version, keys, lines, body)
+        super().__init__(version, keys, lines, body, firsts)
         self.method = method
         self._uri = uri
         self._start = start
@@ -99,10 +100,8 @@ class Request(Message):
 
     def copy(self) -> Request:
         """Return another request that says the same."""
-        made = Request(
-            self.method, self._uri, self.version, self._keys.copy(), self._lines.copy(), self._body, self._start
-        )
-        made._firsts = self._firsts
+        keys, lines, firsts = self._keys.copy(), self._lines.copy(), self._firsts and self._firsts.copy()
+        made = Request(self.method, self._uri, self.version, keys, lines, self._body, self._start, firsts)
         made._read = self._read.copy()
         return made
 
@@ -130,8 +129,9 @@ class Response(Message):
         lines: list[str],
         body: bytes,
         start: str | None = None,
+        firsts: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(version, keys, lines, body)
+        super().__init__(version, keys, lines, body, firsts)
         self.status = status
         self.phrase = phrase
         self._start = start
@@ -150,10 +150,8 @@ class Response(Message):
 
     def copy(self) -> Response:
         """Return another response that says the same."""
-        made = Response(
-            self.status, self.phrase, self.version, self._keys.copy(), self._lines.copy(), self._body, self._start
-        )
-        made._firsts = self._firsts
+        keys, lines, firsts = self._keys.copy(), self._lines.copy(), self._firsts and self._firsts.copy()
+        made = Response(self.status, self.phrase, self.version, keys, lines, self._body, self._start, firsts)
         made._read = self._read.copy()
         return made
 
@@ -190,22 +188,16 @@ def parse(data: bytes) -> Request | Response:
     if len(lines) > MAX_LINES:
         raise Broken("The header has too many lines")
     try:
-        keys = _keys_of(lines)
+        keys, firsts = _fields_of(lines)
     except Broken:
         # A folded line has no name either. Hardly anybody folds, so nobody else pays for it.
         lines = _unbroken(lines)
-        keys = _keys_of(lines)
+        keys, firsts = _fields_of(lines)[0], None
     if len(lines) > MAX_FIELDS:
         raise Broken("The message has more than 256 header fields")
-    message = _started(start, keys, lines, body)
-    message._firsts = _first_lines(keys, lines)  # noqa: SLF001 - the message is being made
+    message = _started(start, keys, lines, body, firsts)
     _cut_body(message)
     return message
-
-
-def _first_lines(keys: list[str], lines: list[str]) -> Mapping[str, str]:
-    firsts = dict(zip(keys, lines, strict=True))
-    return firsts if len(firsts) == len(keys) else dict(zip(keys[::-1], lines[::-1], strict=True))
 
 
 def _lines_of(header: str) -> list[str]:
@@ -218,9 +210,16 @@ def _lines_of(header: str) -> list[str]:
     return lines
 
 
-def _keys_of(lines: list[str]) -> list[str]:
-    """Return the key of each line's name. Raises Broken."""
-    return [KEYS[name if colon else ""] for name, colon, _ in [line.partition(":") for line in lines]]
+def _fields_of(lines: list[str]) -> tuple[list[str], dict[str, str] | None]:
+    """Return the key of each line's name, and what the first of each name says, but for folds. Raises Broken."""
+    parts = [line.split(":", 1) for line in lines]
+    try:
+        firsts = {KEYS[name]: value.strip(" \t") for name, value in parts}
+    except ValueError:
+        raise Broken("A header field has no colon") from None
+    if len(firsts) == len(parts):
+        return list(firsts), firsts
+    return [KEYS[name] for name, _ in parts], {KEYS[name]: value.strip(" \t") for name, value in reversed(parts)}
 
 
 def _unbroken(lines: list[str]) -> list[str]:
@@ -236,12 +235,14 @@ def _unbroken(lines: list[str]) -> list[str]:
     return whole
 
 
-def _started(start: str, keys: list[str], lines: list[str], body: bytes) -> Request | Response:
+def _started(
+    start: str, keys: list[str], lines: list[str], body: bytes, firsts: dict[str, str] | None
+) -> Request | Response:
     if start.startswith(("SIP/", "sip/")):
         status = _STATUS.fullmatch(start)
         if status is None:
             raise Broken("The status line is none")
-        return Response(int(status[2]), status[3] or "", status[1].upper(), keys, lines, body, start)
+        return Response(int(status[2]), status[3] or "", status[1].upper(), keys, lines, body, start, firsts)
     method, _, rest = start.partition(" ")
     uri, _, version = rest.rstrip(" \t").rpartition(" ")
     if (
@@ -250,7 +251,7 @@ def _started(start: str, keys: list[str], lines: list[str], body: bytes) -> Requ
         or not (method in _METHODS or is_token(method))
     ):
         raise Broken("The start line is none")
-    return Request(method, uri, version.upper(), keys, lines, body, start)
+    return Request(method, uri, version.upper(), keys, lines, body, start, firsts)
 
 
 def _cut_body(message: Message) -> None:

@@ -14,7 +14,7 @@ from wakeline.wire.sip.fields import Message
 from wakeline.wire.sip.framing import BrokenStream, Framer, KeepAlive
 from wakeline.wire.sip.gruu import gruu_of, public_gruu
 from wakeline.wire.sip.headers import parse_name_addr, parse_via
-from wakeline.wire.sip.message import Request, parse
+from wakeline.wire.sip.message import Request, Response, parse
 from wakeline.wire.sip.pieces import decode, encode, parse_params, quote, split_values, unquote
 from wakeline.wire.sip.push_params import hidden, hide, push_of
 from wakeline.wire.sip.responses import answer
@@ -125,6 +125,52 @@ def test_after_a_change_only_that_field_differs(wire: bytes) -> None:
         if name not in ("via", "max-forwards"):
             assert again.lines(name) == lines
     assert again.lines("via")[1:] == before.get("via", [])
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["set", "set_first", "prepend", "append", "remove", "remove_first", "replace", "copy", "forget_parsed"]
+        ),
+        st.sampled_from(["via", "from", "contact", "route", "x-any", "subject"]),
+        st.sampled_from(["SIP/2.0/UDP us", " <sip:a;b>, <sip:c> ", "1", '"a,b" <sip:d>', ""]),
+    ),
+    max_size=6,
+)
+
+
+def changed(message: Request | Response, way: str, name: str, value: str) -> Request | Response:
+    """Return a message after one change."""
+    match way:
+        case "copy":
+            message.copy().set(name, value)
+            return message.copy()
+        case "forget_parsed":
+            message.forget_parsed()
+        case "remove" | "remove_first":
+            getattr(message, way)(name)
+        case "replace":
+            message.replace(name, [value] * (len(value) % 3))
+        case _:
+            getattr(message, way)(name, value)
+    return message
+
+
+@fuzzed
+@given(MESSAGES, CHANGES)
+def test_a_changed_message_says_what_its_reader_will_find(wire: bytes, changes: list[tuple[str, str, str]]) -> None:
+    try:
+        message = parse(wire)
+        for change in changes:
+            message = changed(message, *change)
+    except Broken:
+        return
+    again = parse(message.to_bytes())
+    assert again.names() == message.names()
+    assert again.has_repeats == message.has_repeats
+    for name in {*message.names(), "contact", "route"}:
+        assert (again.get(name), again.all(name)) == (message.get(name), message.all(name))
+        assert (name in again) == (name in message)
 
 
 @fuzzed
