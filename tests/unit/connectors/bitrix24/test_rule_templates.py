@@ -151,6 +151,14 @@ def test_a_template_cannot_play_tricks_with_formats(source: str) -> None:
         rendered(source)
 
 
+def test_fields_may_be_called_as_newer_methods_do() -> None:
+    assert rendered("{{ deal.title }} {{ deal.currencyId }} {{ deal['currencyId'] }}") == "Pumps EUR EUR"
+    assert value("deal.assignedById|int") == 3
+    assert value("deal.leadId|default('none')") == "none"
+    with pytest.raises(InvalidRequest, match="there is no titel"):
+        rendered("{{ deal.titel }}")
+
+
 def test_names_of_pythons_own_are_refused_before_anything_is_rendered() -> None:
     with pytest.raises(InvalidRequest, match="there is no __class__"):
         templates.template("{{ record.__class__ }}")

@@ -12,6 +12,7 @@ cost     A text that an operation makes is bounded, a number too, a list has no 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -122,8 +123,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Look into a map by its key, into a list or a text by a place."""
         if isinstance(obj, Undefined):
             str(obj)
-        if isinstance(obj, Mapping) and isinstance(argument, str) and argument in obj:
-            return obj[argument]
+        if isinstance(obj, Mapping) and isinstance(argument, str):
+            for name in (argument, _older(argument)):
+                if name in obj:
+                    return obj[name]
         if isinstance(obj, list | tuple | str) and isinstance(argument, int) and -len(obj) <= argument < len(obj):
             return obj[argument]
         return self.undefined(hint=_missing(obj, argument), obj=obj, name=argument)
@@ -273,6 +276,14 @@ def _short(source: str) -> str:
     if len(source) > SOURCE:
         raise TemplateSyntaxError(f"the template has more than {SOURCE} characters", 1)
     return source
+
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def _older(name: str) -> str:
+    """Return the name under which a field is kept: newer methods of Bitrix24 write `responsibleId` for RESPONSIBLE_ID."""
+    return _HUMP.sub("_", name).upper() if name[:1].islower() else name
 
 
 def _missing(obj: object, argument: object) -> str:
