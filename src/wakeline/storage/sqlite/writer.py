@@ -8,7 +8,7 @@ Urgent callers (calls) go first, and their group is a short one. Of the others o
 with calls without end their results would be written never.
 
 Patient callers, who have thousands of parts, share larger groups: the loop breathes after each part, and whoever else comes
-then goes first and has the group end.
+then goes first and has the group end. Unhurried callers wait some milliseconds for company; whoever is in a hurry takes them along.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import structlog
 
 from wakeline.model.errors import StoreUnavailable
 from wakeline.storage.sqlite.folding import Folding
+from wakeline.storage.sqlite.unhurried import Unhurried
 
 BUDGET = 0.005
 """Seconds that statements of one group may keep the loop; the rest joins the next group."""
@@ -164,6 +165,7 @@ class Writer:
         self._urgent: deque[_Member[Any]] = deque()
         self._waiting: deque[_Member[Any]] = deque()
         self._patient: deque[_Member[Any]] = deque()
+        self._unhurried: Unhurried[_Member[Any]] = Unhurried(self._end_pause)
         self._errands: deque[_Errand] = deque()
         self._runner: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"commit-{name}")
@@ -176,18 +178,34 @@ class Writer:
         essential: bool = False,
         patient: bool = False,
         urgent: bool = False,
+        unhurried: bool = False,
     ) -> _T:
         """Run `work` in the next group and return its result once it is on disk.
 
         Raises what `work` raises, and StoreUnavailable if the database would not take it; then nothing of it was kept.
         `essential` work is tried again if room could be made on a full disk. `patient` work lets others go first, `urgent`
-        work goes before others; each keeps the order of its own kind.
+        work goes before others, `unhurried` work waits for company (never behind what was called after it by one who is
+        neither); each keeps the order of its own kind.
         """
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        waiting = self._urgent if urgent else self._patient if patient else self._waiting
-        waiting.append(_Member(work, future, essential=essential))
-        self._start()
+        member = _Member(work, future, essential=essential)
+        if unhurried and not self._closed and not self._queue:
+            self._unhurried.put(member, busy=self._runner is not None)
+        else:
+            self._take_along()
+            waiting = self._urgent if urgent else self._patient if patient else self._waiting
+            waiting.append(member)
+            self._start()
         return await future
+
+    def _take_along(self) -> None:
+        """Have the unhurried go as well, before what is called now."""
+        if self._unhurried.callers:
+            self._waiting += self._unhurried.take()
+
+    def _end_pause(self) -> None:
+        self._take_along()
+        self._start()
 
     async def errand(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Run `work` in the helper thread between two groups. Raises StoreUnavailable."""
@@ -198,6 +216,7 @@ class Writer:
 
     async def close(self) -> None:
         """Finish what was called, then close the connection; later calls get StoreUnavailable."""
+        self._end_pause()
         self._closed = True
         if self._runner is not None:
             await self._runner
@@ -229,6 +248,7 @@ class Writer:
                     await self._commit(members)
         finally:
             self._runner = None
+            self._unhurried.rest()
 
     @property
     def _queue(self) -> deque[_Member[Any]]:

@@ -52,7 +52,7 @@ class SqliteSipBindings:
         coming = _OnItsWay(msgspec.structs.replace(change, put=put))
         self._on_their_way.setdefault(change.aor, []).append(coming)
         try:
-            await self._writer.write(lambda tx: self._change(tx, coming))
+            await self._writer.write(lambda tx: self._change(tx, coming), unhurried=True)
         finally:
             if not coming.begun:
                 self._arrived(coming)
