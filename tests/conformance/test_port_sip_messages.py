@@ -14,7 +14,9 @@ pytestmark = pytest.mark.anyio
 
 
 async def keys(store: Store, uid: str = "phone", *, aor: str = BOB, now: int = NOW, limit: int = 99) -> list[str]:
-    return [each.key for each in await store.sip_messages.waiting(aor, uid, now=now, limit=limit)]
+    found = [each.key for each in await store.sip_messages.waiting(aor, uid, now=now, limit=limit)]
+    assert store.sip_messages.any_for(aor, uid, now=now) is bool(found)
+    return found
 
 
 async def test_a_message_is_kept_as_it_is(store: Store) -> None:

@@ -51,6 +51,9 @@ class SipMessages(Protocol):
         Calls that arrive while a commit runs share the next one. Raises StoreUnavailable, InvalidRequest for text that is no UTF-8.
         """
 
+    def any_for(self, aor: str, uid: str, *, now: int) -> bool:
+        """Tell whether a phone has not taken something. Raises StoreUnavailable."""
+
     async def waiting(self, aor: str, uid: str, *, now: int, limit: int) -> list[WaitingMessage]:
         """Return what a phone has not taken, in order; what has expired is left out."""
 

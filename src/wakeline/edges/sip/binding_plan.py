@@ -76,6 +76,13 @@ def plan(
     )
 
 
+def after(present: Iterable[Binding], change: BindingChange) -> list[Binding]:
+    """Return what is registered after a change, highest q first, of equals the one that registered last."""
+    touched = {*change.removed, *(each.uid for each in change.put)}
+    left = [*change.put, *(each for each in present if each.uid not in touched)]
+    return sorted(left, key=lambda each: (-each.q, -each.updated, each.uid))
+
+
 def _same_phone(wish: Wish, present: Iterable[Binding]) -> list[Binding]:
     """Return what the phone of a Contact registered before: more than one, if it changed how it is told apart."""
     if wish.instance:

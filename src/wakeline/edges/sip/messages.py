@@ -31,7 +31,7 @@ from wakeline.edges.sip.timekeeper import Alarm
 from wakeline.edges.sip.transaction_layer import TransactionLayer
 from wakeline.edges.sip.waking import Wakes
 from wakeline.edges.sip.ways import can_be_woken, is_registered
-from wakeline.model.errors import InvalidRequest, WakelineError
+from wakeline.model.errors import InvalidRequest, StoreUnavailable, WakelineError
 from wakeline.model.sip.binding import Binding, BindingChange
 from wakeline.model.sip.waiting import WaitingMessage
 from wakeline.ports import Clock
@@ -107,9 +107,11 @@ class Messages:
         self._spawn(self._take(server, asked, bindings))
 
     def registered(self, change: BindingChange) -> None:
-        """Deliver what waits for phones that registered."""
+        """Deliver what waits for phones that registered: mostly nothing, and then no courier sets out."""
         for binding in change.put:
-            self._courier((binding.aor, binding.uid)).go(binding.flow)
+            key = (binding.aor, binding.uid)
+            if self._awaits(key):
+                self._courier(key).go(binding.flow)
 
     def alive(self, flow: Flow) -> None:
         """Deliver what waits for phones that are awake where they were."""
@@ -182,6 +184,13 @@ class Messages:
             self._sleeping.move_to_end(binding.flow)
             if len(self._sleeping) > MOST:
                 self._sleeping.popitem(last=False)
+
+    def _awaits(self, key: Phone) -> bool:
+        """Tell whether a phone awaits something, or has a courier on the way, who has to know where it is now."""
+        try:
+            return key in self._couriers or self._store.any_for(*key, now=self._clock.now())
+        except StoreUnavailable:
+            return True  # the courier will find out, and say so
 
     def _courier(self, key: Phone) -> Courier:
         courier = self._couriers.get(key)

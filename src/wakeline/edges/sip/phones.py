@@ -80,12 +80,12 @@ class Phones:
     async def keep(self, aor: str, device: str, covered: Covered) -> None:
         """Register a phone for an address-of-record. Raises StoreUnavailable."""
         key = covered.app.id, device
+        if self._written.get(key) == (self._devices.version, aor, covered.targets):
+            self._written.move_to_end(key)
+            return
         async with self._turns.of(key):
             # Read before anything is: what somebody else commits meanwhile is then noticed by the next REGISTER.
             version = self._devices.version
-            if self._written.get(key) == (version, aor, covered.targets):
-                self._written.move_to_end(key)
-                return
             known = await self._devices.get(*key)
             users = (aor, *self._others(known, aor)) if known else (aor,)
             app = covered.app

@@ -21,7 +21,7 @@ import structlog
 
 from wakeline.config import Sip
 from wakeline.edges.sip.apps import PushApps
-from wakeline.edges.sip.binding_plan import Judged, plan, seconds_granted
+from wakeline.edges.sip.binding_plan import Judged, after, plan, seconds_granted
 from wakeline.edges.sip.datagrams import DatagramFlow
 from wakeline.edges.sip.flows import Flow, Transport
 from wakeline.edges.sip.phones import Phones
@@ -104,18 +104,16 @@ class Registrar:
     def after(self, order: Order) -> list[Binding]:
         """Return what would be registered if a REGISTER were carried out now. Raises Refused for one that cannot be."""
         present = self._bindings.of(order.asked.aor)
-        change = self._plan(order, present)
-        touched = {*change.removed, *(each.uid for each in change.put)}
-        return [*change.put, *(each for each in present if each.uid not in touched)]
+        return after(present, self._plan(order, present))
 
     async def carry_out(self, server: ServerTransaction, order: Order) -> None:
         """Do what a REGISTER asks for, and answer it. Raises Refused."""
         if not order.changes:
-            server.answer(200, fields=self._answer(order))
+            server.answer(200, fields=self._answer(order, self._bindings.of(order.asked.aor)))
             return
         async with self._turns.of(order.asked.aor):
-            change = await self._change(order)
-            server.answer(200, fields=self._answer(order))
+            change, bound = await self._change(order)
+            server.answer(200, fields=self._answer(order, bound))
         self._registered(change)
         _tell(order.asked, change)
 
@@ -128,8 +126,8 @@ class Registrar:
         now = self._clock.now()
         return plan(order.asked, order.judged, present, self._settings(), now=now, granted=order.granted)
 
-    async def _change(self, order: Order) -> BindingChange:
-        """Plan and commit. Raises Refused."""
+    async def _change(self, order: Order) -> tuple[BindingChange, list[Binding]]:
+        """Plan and commit; return the change and what is registered then. Raises Refused."""
         asked = order.asked
         try:
             order = order._replace(judged=tuple([await self._named(asked, each) for each in order.judged]))
@@ -140,7 +138,7 @@ class Registrar:
             await self._leave(change, present)
         except StorageError as error:
             raise Refused(500, error.detail, fields=(("retry-after", _RETRY_AFTER),)) from None
-        return change
+        return change, after(present, change)
 
     async def _named(self, asked: Asked, judged: Judged) -> Judged:
         """Return what was judged of a Contact, with the device that its phone may be."""
@@ -166,12 +164,13 @@ class Registrar:
             if (before.app, before.device) not in stay:
                 await self._phones.leave(before)
 
-    def _answer(self, order: Order) -> Fields:
+    def _answer(self, order: Order, bound: Iterable[Binding]) -> Fields:
         asked = order.asked
         now = self._clock.now()
-        bound = [each for each in self._bindings.of(asked.aor) if each.expires > now]
         own = {wish.contact.uri for wish in asked.wishes}
-        fields: Fields = [("contact", _contact(each, now, own=each.contact in own)) for each in bound]
+        fields: Fields = [
+            ("contact", _contact(each, now, own=each.contact in own)) for each in bound if each.expires > now
+        ]
         fields += [("path", value) for value in asked.path]
         fields += [("feature-caps", caps) for caps in _caps(order, self._settings())]
         if any(wish.reg_id and not wish.goes for wish in asked.wishes):

@@ -6,26 +6,57 @@ Rule: two REGISTER of one address-of-record end as one behind the other, never a
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Hashable
+from collections import deque
+from collections.abc import Hashable
+
+_Waiting = deque[asyncio.Future[None]]
 
 
 class Turns:
-    """A queue for each thing; one that nobody stands in is forgotten."""
+    """A queue for each thing; one that nobody stands in is forgotten. Nearly always there is nobody, and then it costs nothing."""
 
     def __init__(self) -> None:
         """Nobody waits."""
-        self._locks: dict[Hashable, asyncio.Lock] = {}
-        self._waiting: dict[Hashable, int] = {}
+        self._waiting: dict[Hashable, _Waiting] = {}
 
-    @contextlib.asynccontextmanager
-    async def of(self, thing: Hashable) -> AsyncIterator[None]:
-        """Wait for the turn."""
-        self._waiting[thing] = self._waiting.get(thing, 0) + 1
+    def of(self, thing: Hashable) -> Turn:
+        """Return a turn: `async with` waits for it, and has the next one go when it ends."""
+        return Turn(self._waiting, thing)
+
+
+class Turn:
+    """One's turn with a thing."""
+
+    __slots__ = ("_thing", "_waiting")
+
+    def __init__(self, waiting: dict[Hashable, _Waiting], thing: Hashable) -> None:
+        self._waiting = waiting
+        self._thing = thing
+
+    async def __aenter__(self) -> None:
+        """Wait for it."""
+        queue = self._waiting.get(self._thing)
+        if queue is None:
+            self._waiting[self._thing] = deque()
+            return
+        come = asyncio.get_running_loop().create_future()
+        queue.append(come)
         try:
-            async with self._locks.setdefault(thing, asyncio.Lock()):
-                yield
-        finally:
-            self._waiting[thing] -= 1
-            if not self._waiting[thing]:
-                del self._waiting[thing], self._locks[thing]
+            await come
+        except asyncio.CancelledError:
+            if not come.cancelled():  # it had come already
+                self._pass_on()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        """Have the next one go."""
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        queue = self._waiting[self._thing]
+        while queue:
+            come = queue.popleft()
+            if not come.done():  # whoever waited may have been cancelled
+                come.set_result(None)
+                return
+        del self._waiting[self._thing]

@@ -68,7 +68,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(request: Request) -> Asked:
     """Read a REGISTER. Raises Refused and Broken for one that asks for what cannot be."""
-    _check_extensions(request)
+    required, supported = request.options("require"), request.options("supported")
+    _check_extensions(required)
     to = parse_uri(request.to.uri)
     if not to.user:
         raise Refused(404, "To names no user")
@@ -86,22 +87,22 @@ def read(request: Request) -> Asked:
         cseq=request.cseq.number,
         user_agent=readable(request.get("user-agent") or ""),
         path=path,
-        wants_gruu=request.has_option("supported", GRUU),
+        wants_gruu=GRUU in supported,
         everything=everything,
         pushed_by=tuple(push_services(request)),
-        wishes=() if everything else _wishes(request, contacts, path),
+        wishes=() if everything else _wishes(request, contacts, path, outbound=OUTBOUND in supported | required),
     )
 
 
-def _check_extensions(request: Request) -> None:
-    unknown = [each for each in request.values("require") if each.lower() not in EXTENSIONS]
+def _check_extensions(required: set[str]) -> None:
+    unknown = sorted(required.difference(EXTENSIONS))
     if unknown:
         raise Refused(420, f"{', '.join(unknown)} is required", fields=(("unsupported", ", ".join(unknown)),))
 
 
-def _wishes(request: Request, contacts: list[NameAddr], path: tuple[str, ...]) -> tuple[Wish, ...]:
-    outbound = request.has_option("supported", OUTBOUND) or request.has_option("require", OUTBOUND)
-    wishes = tuple(_wish(contact, request.seconds("expires"), outbound=outbound) for contact in contacts)
+def _wishes(request: Request, contacts: list[NameAddr], path: tuple[str, ...], *, outbound: bool) -> tuple[Wish, ...]:
+    expires = request.seconds("expires")
+    wishes = tuple(_wish(contact, expires, outbound=outbound) for contact in contacts)
     flows = [wish for wish in wishes if wish.reg_id and not wish.goes]
     if len(flows) > 1:
         raise Broken("A REGISTER has one Contact with reg-id")
@@ -117,14 +118,14 @@ def _keeps_flows(path: tuple[str, ...]) -> bool:
 
 def _wish(contact: NameAddr, expires: int | None, *, outbound: bool) -> Wish:
     own = contact.number("expires") if "expires" in contact.params else expires
-    instance = contact.instance
+    instance, uri = contact.instance, parse_uri(contact.uri)
     return Wish(
         contact=contact,
-        uri=parse_uri(contact.uri),
+        uri=uri,
         expires=own,
         message_expires=contact.number("message-expires") or 0,
         instance=instance,
         reg_id=(contact.number("reg-id") or 0) if outbound and instance else 0,
-        asked=push_of(contact),
+        asked=push_of(contact, uri),
         wakes_itself=PNSREG in contact.params,
     )

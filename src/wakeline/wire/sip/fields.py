@@ -53,7 +53,7 @@ class Message(ABC):
         value = self.get(name)
         if value is None:
             return []
-        return [value] if self._keys.count(name) == 1 else [_value(line) for line in self.lines(name)]
+        return [_value(line) for line in self.lines(name)] if self.has_repeats else [value]
 
     def values(self, name: str) -> list[str]:
         """Return the items of a list (Contact, Route, Supported, ...) over all its fields. Raises Broken."""
@@ -64,9 +64,9 @@ class Message(ABC):
         value = self.get(name)
         return (first_value(value) or None) if value else None
 
-    def has_option(self, name: str, option: str) -> bool:
-        """Return whether a list of option tags (Supported, Require, Proxy-Require) has this one. Raises Broken."""
-        return any(item.lower() == option for item in self.values(name))
+    def options(self, name: str) -> set[str]:
+        """Return a list of option tags (Supported, Require, Proxy-Require) in lower case. Raises Broken."""
+        return {item.lower() for item in self.values(name)}
 
     def names(self) -> list[str]:
         """Return the keys of all fields, in order."""
@@ -74,6 +74,9 @@ class Message(ABC):
 
     def lines(self, name: str) -> list[str]:
         """Return the fields of a name as their lines came, without the last CRLF."""
+        firsts = self._firsts
+        if firsts and len(firsts) == len(self._keys):
+            return [self._lines[self._keys.index(name)]] if name in firsts else []
         return [self._lines[at] for at in self._places(name)]
 
     @property
@@ -262,14 +265,7 @@ class Message(ABC):
         return firsts
 
     def _places(self, name: str) -> list[int]:
-        keys = self._keys
-        match keys.count(name):
-            case 0:
-                return []
-            case 1:
-                return [keys.index(name)]
-            case _:
-                return [at for at, key in enumerate(keys) if key == name]
+        return [at for at, key in enumerate(self._keys) if key == name]
 
     def _needed(self, name: str) -> str:
         value = self.get(name)

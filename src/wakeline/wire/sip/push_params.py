@@ -21,6 +21,7 @@ from wakeline.wire.sip.fields import Message
 from wakeline.wire.sip.headers import NameAddr, bracketed
 from wakeline.wire.sip.message import Request
 from wakeline.wire.sip.pieces import Params, is_utf8, parse_params, readable, unescape, unquote, without_params
+from wakeline.wire.sip.uri import SipUri
 
 MAX_VALUE = 4096
 """Longest parameter that is read; a subscription of Web Push takes some hundred characters."""
@@ -79,14 +80,13 @@ class _Unusable(Exception):
     """Push parameters of which nothing can be made."""
 
 
-def push_of(contact: NameAddr) -> PushAsked | None:
-    """Return what a Contact asks for; None: no pushes. Raises Broken.
+def push_of(contact: NameAddr, uri: SipUri | None = None) -> PushAsked | None:
+    """Return what a Contact asks for; None: no pushes. `uri` is that of the Contact, if it was read already. Raises Broken.
 
     Phones that forget the angle brackets make their parameters those of the field (RFC 3261 section 20.10); they are found there.
     """
-    return push_asked(parse_params(_behind_user(contact.uri).partition("?")[0].partition(";")[2])) or push_asked(
-        contact.params
-    )
+    of_uri = uri.params if uri else parse_params(_behind_user(contact.uri).partition("?")[0].partition(";")[2])
+    return push_asked(of_uri) or push_asked(contact.params)
 
 
 def _behind_user(uri: str) -> str:
@@ -173,7 +173,7 @@ def _made(
     tokens: tuple[PushToken, ...],
     warnings: tuple[str, ...],
 ) -> PushParams:
-    texts = {field: text for name, field in _TEXTS.items() if (text := _text(params, name))}
+    texts = {_TEXTS[name]: text for name in params if name in _TEXTS and (text := _text(params, name))}
     repeat = _seconds(params, "pn-call-remote-push-interval")
     return PushParams(
         provider=provider,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -29,12 +30,16 @@ class MemorySipMessages:
         self._known[message.aor, message.key] = kept.id
         return kept
 
+    def any_for(self, aor: str, uid: str, *, now: int) -> bool:
+        """Tell whether a phone has not taken something."""
+        return any(self._for(aor, uid, now))
+
     async def waiting(self, aor: str, uid: str, *, now: int, limit: int) -> list[WaitingMessage]:
         """Return what a phone has not taken, in order; what has expired is left out."""
-        found = (
-            each for each in self._messages.values() if each.aor == aor and uid in each.uids and each.expires > now
-        )
-        return [each for each, _ in zip(found, range(limit), strict=False)]
+        return list(islice(self._for(aor, uid, now), limit))
+
+    def _for(self, aor: str, uid: str, now: int) -> Iterator[WaitingMessage]:
+        return (each for each in self._messages.values() if each.aor == aor and uid in each.uids and each.expires > now)
 
     async def taken(self, uid: str, messages: Collection[int]) -> None:
         """Write that a phone took messages; one that all have taken is forgotten."""

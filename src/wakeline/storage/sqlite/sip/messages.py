@@ -33,6 +33,10 @@ class SqliteSipMessages:
         refuse_broken_text(message)
         return await self._writer.write(lambda tx: _put(tx, to_each_once(message)))
 
+    def any_for(self, aor: str, uid: str, *, now: int) -> bool:
+        """Tell whether a phone has not taken something. Raises StoreUnavailable."""
+        return is_utf8(aor) and is_utf8(uid) and bool(self._reader.all(_SQL["any_message"], (uid, aor, now)))
+
     async def waiting(self, aor: str, uid: str, *, now: int, limit: int) -> list[WaitingMessage]:
         """Return what a phone has not taken, in order; what has expired is left out."""
         if not (is_utf8(aor) and is_utf8(uid)):

@@ -12,6 +12,10 @@ INSERT INTO sip_message (aor, key, call_id, at, expires, request) VALUES (?, ?, 
 -- Have a message wait for a phone.
 INSERT INTO sip_message_for (message, uid) VALUES (?, ?);
 
+-- name: any_message
+-- Look whether anything waits for a phone of an address.
+SELECT 1 FROM sip_message_for JOIN sip_message ON id = message WHERE uid = ? AND aor = ? AND expires > ? LIMIT 1;
+
 -- name: waiting_messages
 -- Read what waits for a phone of an address.
 SELECT id, aor, key, call_id, at, expires, request,
