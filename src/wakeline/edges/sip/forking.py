@@ -290,13 +290,12 @@ class Fork:
         )
 
     def _waited(self) -> None:
-        """The bucket's time is over: who sleeps still counts as away; who rings goes on."""
+        """The bucket's time is over: nobody is waited for any more; who sleeps still counts as away, who rings goes on."""
         for branch in self._branches:
-            if self._over:
-                branch.held = False
-            elif branch.open and (branch.held or not self._is_call) and not branch.rings:
+            waited = branch.held or not self._is_call
+            branch.held = False
+            if not self._over and waited and branch.open and not branch.rings:
                 self._end(branch, 480, "it did not wake in time")
-            branch.held = branch.held and branch.open
         self._look()
         if self._over:
             self._leave_bucket()

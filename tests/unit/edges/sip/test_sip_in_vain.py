@@ -141,3 +141,14 @@ async def test_a_phone_that_takes_the_call_up_is_awake_whatever_becomes_of_its_p
         await alice.silence_but(100, 110)
         bob.answer(call, 200)
         await alice.response(200)
+
+
+async def test_nobody_is_waited_for_when_a_phone_that_said_no_more_than_100_is_given_up() -> None:
+    async with Calling(call_fork_timeout=8) as edge, Agent(edge) as alice, Agent(edge, "bob") as bob:
+        await _dozing(bob, voip())
+        alice.call()
+        bob.answer(await bob.request("INVITE"), 100)
+        await bob.ignore()
+        edge.pass_time(250)
+        await alice.final(487)
+        assert len(edge.proxy.bucket) == 0
