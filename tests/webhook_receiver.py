@@ -92,7 +92,11 @@ def receiving(receiver: Receiver | None = None, port: int = 0) -> Iterator[Recei
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            length = int(self.headers.get("content-length", "0"))
+            body = self.rfile.read(length)
+            if len(body) < length:  # who was sending it is no more
+                self.close_connection = True
+                return
             status = known.take({name.lower(): value for name, value in self.headers.items()}, body)
             self.send_response(status)
             self.send_header("content-length", "0")
