@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from urllib.parse import urlencode
 
 import httpx2
@@ -47,6 +48,8 @@ async def test_pushes_come_by_http_2_and_by_http_1_1_with_a_line_too_much(anyio_
             said = await asyncio.wait_for(reader.readuntil(b"}"), 20)
             assert said.startswith(b"HTTP/1.1 200 ")
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
         assert await gateway.store.queue.pending() == 2
     finally:
         await listener.stop(at_once=True)

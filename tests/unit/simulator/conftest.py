@@ -188,7 +188,7 @@ async def connect(simulator: Simulator) -> AsyncIterator[Connect]:
 
     yield lambda **options: asyncio.ensure_future(open_one(**options))
     for peer in opened:
-        peer.writer.close()
+        peer.writer.transport.abort()  # a leave of TLS would wait for the other side's
 
 
 @pytest.fixture

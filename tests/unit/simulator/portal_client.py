@@ -41,14 +41,16 @@ class Handler:
         return server
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-        body = await reader.readexactly(length)
-        async with self._came:
-            self.forms.append(dict(parse_qsl(body.decode(), keep_blank_values=True)))
-            self._came.notify_all()
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-        writer.close()
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+            body = await reader.readexactly(length)
+            async with self._came:
+                self.forms.append(dict(parse_qsl(body.decode(), keep_blank_values=True)))
+                self._came.notify_all()
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        finally:
+            writer.close()
 
     async def heard(self, count: int) -> list[dict[str, str]]:
         """The forms, once there are so many."""

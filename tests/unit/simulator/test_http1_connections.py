@@ -18,7 +18,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 async def stream(simulator: Simulator) -> AsyncIterator[Stream]:
     reader, writer = await asyncio.open_connection("127.0.0.1", simulator.ports.fcm)
     yield reader, writer
-    writer.close()
+    writer.transport.abort()
 
 
 def message(token: str, *, extra: str = "") -> bytes:
@@ -83,7 +83,7 @@ async def test_the_protocol_is_negotiated_by_alpn(simulator: Simulator, offered:
     context.set_alpn_protocols(offered)
     _, writer = await asyncio.open_connection("localhost", simulator.ports.fcm, ssl=context)
     assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == chosen
-    writer.close()
+    writer.transport.abort()
 
 
 async def test_both_loopback_addresses_are_served(simulator: Simulator) -> None:
@@ -94,11 +94,11 @@ async def test_both_loopback_addresses_are_served(simulator: Simulator) -> None:
         except OSError:
             assert host == "::1", "IPv4 is always there"
         else:
-            writer.close()
+            writer.transport.abort()
 
 
 async def test_apns_speaks_no_http1(simulator: Simulator) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", simulator.ports.apns)
     writer.write(b"POST /3/device/ab HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
     assert b"HTTP/1.1 " not in await asyncio.wait_for(reader.read(), 20)
-    writer.close()
+    writer.transport.abort()

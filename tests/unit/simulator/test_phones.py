@@ -29,14 +29,16 @@ class Gateway:
         self.receipts: list[dict[str, Any]] = []
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        body = await reader.readexactly(int(head.partition("content-length: ")[2].partition("\r\n")[0]))
-        given = msgspec.json.decode(body)["receipts"]
-        self.receipts += given
-        known = [{"index": place} for place, one in enumerate(given) if one["device"] != "stranger"]
-        answer = msgspec.json.encode({"accepted": known, "rejected": []})
-        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(answer) + answer)
-        writer.close()
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            body = await reader.readexactly(int(head.partition("content-length: ")[2].partition("\r\n")[0]))
+            given = msgspec.json.decode(body)["receipts"]
+            self.receipts += given
+            known = [{"index": place} for place, one in enumerate(given) if one["device"] != "stranger"]
+            answer = msgspec.json.encode({"accepted": known, "rejected": []})
+            writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(answer) + answer)
+        finally:
+            writer.close()
 
 
 @pytest.fixture

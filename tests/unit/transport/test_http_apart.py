@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -38,7 +38,7 @@ class Receiver:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
+        try:
             while True:
                 await reader.readuntil(b"\r\n\r\n")
                 await reader.readexactly(2)
@@ -47,7 +47,10 @@ class Receiver:
                 await self.may_answer.wait()
                 self.under_way -= 1
                 writer.write(OK)
-        writer.close()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            """It is told nothing any more."""
+        finally:
+            writer.close()
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}/{path}"

@@ -41,14 +41,16 @@ async def rogue(world: Connected, answer: Callable[[int], bytes | None]) -> Asyn
     """A server that answers the nth request so; None: it hangs up."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        await reader.readexactly(length)
-        portal.asked += 1
-        said = answer(portal.asked)
-        if said is not None:
-            writer.write(said)
-        writer.close()
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            await reader.readexactly(length)
+            portal.asked += 1
+            said = answer(portal.asked)
+            if said is not None:
+                writer.write(said)
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     portal = Rogue(world, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
