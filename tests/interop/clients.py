@@ -63,7 +63,7 @@ class Aioapns:
         await self.disconnected()
 
     async def disconnected(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self._client.pool.connections:  # noqa: ASYNC110 - the client has no event to wait for
                 await asyncio.sleep(0.005)
 
