@@ -140,6 +140,8 @@ class Net:
 class Datagrams(asyncio.DatagramProtocol):
     """A peer that speaks UDP. Connections to its port are refused: it is held for TCP as well, and nobody listens there."""
 
+    host = LOOPBACK
+
     def __init__(self) -> None:
         self._came: asyncio.Queue[bytes] = asyncio.Queue()
         self._transport: asyncio.DatagramTransport | None = None
@@ -148,7 +150,7 @@ class Datagrams(asyncio.DatagramProtocol):
     async def __aenter__(self) -> Self:
         while self._transport is None:
             self._held = socket.socket()
-            self._held.bind((LOOPBACK, 0))
+            self._held.bind((self.host, 0))
             try:
                 self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
                     lambda: self, local_addr=self._held.getsockname()

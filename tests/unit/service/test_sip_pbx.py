@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Self
 
 import pytest
 
@@ -27,6 +26,8 @@ AT = "127.0.0.2"
 class Pbx(Datagrams):
     """A PBX that speaks UDP; what it is asked once more, since it took its time to answer, is no news to it."""
 
+    host = AT
+
     def __init__(self) -> None:
         super().__init__()
         self._known: set[bytes] = set()
@@ -35,11 +36,6 @@ class Pbx(Datagrams):
         if data not in self._known:
             self._known.add(data)
             super().datagram_received(data, addr)
-
-    async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(AT, 0))
-        return self
 
     async def asked(self) -> Request:
         """Return the next request."""
