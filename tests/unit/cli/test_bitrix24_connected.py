@@ -83,6 +83,20 @@ def test_secrets_are_read_from_standard_input_in_their_order(shell: Shell, monke
     assert (made["proven"], changed["proven"]) == (False, True)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"), [((), "--client-id"), (("--client-id", "l"), "WAKELINE_BITRIX24_CLIENT_SECRET")]
+)
+def test_what_an_application_needs_is_said_in_words_of_the_command_line(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.delenv("WAKELINE_BITRIX24_CLIENT_SECRET", raising=False)
+
+    code, _, err = shell.run("portal", "connect", "acme.test", *given)
+
+    assert code == 2
+    assert said in err
+
+
 def test_our_own_portal_is_shown_without_a_number(shell: Shell) -> None:
     assert shell.json("portal", "show")["plan"] == "commercial"
 
@@ -131,7 +145,7 @@ def test_the_audit_says_what_is_missing_of_a_connected_portal(shell: Shell, monk
 
 WRONG: list[tuple[list[str], int, str]] = [
     (["portal", "connect", "acme.test", "--app", "absent", "--client-id", "l", "--client-secret", "s"], 4, "app"),
-    (["portal", "connect", "acme.test"], 4, "client_id"),
+    (["portal", "connect", "acme.test"], 2, "--client-id"),
     (["portal", "connect", f"http://acme.test/rest/1/{CODE}/"], 4, "TLS"),
     (["portal", "connect", f"http://127.0.0.1:1/rest/1/{CODE}/"], 5, ""),
     (["portal", "show", "99"], 3, "99"),

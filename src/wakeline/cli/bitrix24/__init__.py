@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wakeline.cli.bitrix24 import connected, rule_trials, writes
+from wakeline.cli.bitrix24 import connected, rule_trials, syncing, writes
 from wakeline.cli.bitrix24.applications import application
 from wakeline.cli.bitrix24.keys import key
 from wakeline.cli.bitrix24.portal import audit, portal
@@ -12,8 +12,8 @@ from wakeline.cli.bitrix24.users import user
 from wakeline.cli.bitrix24.webhooks import webhook
 from wakeline.cli.noun import noun
 
-__all__ = ["app", "connected", "rule_trials", "writes"]
-"""The latter three add their verbs to `portal` and `rule`."""
+__all__ = ["app", "connected", "rule_trials", "syncing", "writes"]
+"""The latter four add their verbs to `portal` and `rule`."""
 
 app = noun(
     "bitrix24",

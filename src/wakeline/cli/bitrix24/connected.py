@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import Annotated
 
@@ -12,18 +11,15 @@ from rich.console import RenderableType
 
 from wakeline.cli.bitrix24.portal import portal, show_ours
 from wakeline.cli.choosing import AppOption, chosen
-from wakeline.cli.client import Client
-from wakeline.cli.context import Context, Ctx
+from wakeline.cli.context import Ctx
 from wakeline.cli.printing import facts, table
 from wakeline.edges.rest.bitrix24.connected import ConnectedView
 from wakeline.edges.rest.bitrix24.connecting import ConnectionPatch, NewConnection, VerifiedView
-from wakeline.edges.rest.bitrix24.installations import ConnectedList, SyncView
+from wakeline.edges.rest.bitrix24.installations import ConnectedList
 from wakeline.model.bitrix24.installation import BY_MEMBER_ID, InstallationState
-from wakeline.model.errors import ConfigError, StoreUnavailable
+from wakeline.model.errors import ConfigError
 
 _STDIN = "-"
-_LOOK_AGAIN = 0.5
-"""Seconds between two looks at how far a synchronisation is."""
 
 ClientSecret = Annotated[
     str | None,
@@ -73,6 +69,20 @@ def _users(one: ConnectedView) -> str:
     return f"{one.prefix}7 is its user 7"
 
 
+def _check_application(client_id: str, client_secret: str | None) -> None:
+    """Raise ConfigError (a usage error) where what an application needs is not given."""
+    if not client_id:
+        raise ConfigError(
+            "--client-id of the application is missing.",
+            fix="Copy it from the portal's page of the application; or give the whole address of an incoming webhook.",
+        )
+    if not client_secret:
+        raise ConfigError(
+            "The client secret of the application is missing.",
+            fix="Set WAKELINE_BITRIX24_CLIENT_SECRET, or write it to standard input: --client-secret -",
+        )
+
+
 @portal.command
 async def connect(
     address: Annotated[str, Parameter(allow_leading_hyphen=True)],
@@ -113,6 +123,8 @@ async def connect(
     """
     said = _said(address)
     webhook = "/rest/" in said
+    if not webhook:
+        _check_application(client_id, client_secret)
     async with context.gateway() as gateway:
         new = NewConnection(
             app=await chosen(gateway, app),
@@ -253,37 +265,3 @@ async def remove(portal: str, /, *, context: Ctx) -> None:
     async with context.gateway() as gateway:
         await gateway.call("bitrix24.installation.remove", installation=portal)
     context.printer.result({"removed": portal}, lambda: f"The portal {portal} is forgotten.")
-
-
-@portal.command
-async def sync(portal: str, /, *, wait: Annotated[bool, Parameter(negative="--no-wait")] = True, context: Ctx) -> int:
-    """Read all users and records of the mirrored portal anew; exit code 1 if it ended early.
-
-    Parameters
-    ----------
-    portal
-        Its number, from `wakeline bitrix24 portal list`.
-    wait
-        Until it has ended.
-    """
-    async with context.gateway() as gateway:
-        if not gateway.online:
-            raise StoreUnavailable("No gateway runs on this data directory to read it.", fix="Start `wakeline serve`.")
-        seen: SyncView = await gateway.call("bitrix24.installation.sync", installation=portal)
-        if wait:
-            seen = await _ended(gateway, portal, seen, context)
-    rows = [(kind.kind, kind.done, kind.total or None) for kind in seen.kinds]
-    context.printer.result(seen, lambda: table(("kind", "read", "of"), rows, title=seen.cause))
-    return int(bool(seen.cause))
-
-
-async def _ended(gateway: Client, portal: str, seen: SyncView, context: Context) -> SyncView:
-    """Wait until a synchronisation has ended, and draw how far it is."""
-    with context.printer.progress() as bar:
-        task = bar.add_task("Reading the portal", total=None)
-        while seen.running:
-            await asyncio.sleep(_LOOK_AGAIN)
-            seen = await gateway.call("bitrix24.installation.synced", installation=portal)
-            total = sum(kind.total for kind in seen.kinds)
-            bar.update(task, completed=sum(kind.done for kind in seen.kinds), total=total or None)
-    return seen
