@@ -400,9 +400,12 @@ class Wired(Agent):
         self._stream, _ = await loop.create_connection(lambda: _Line(self.hear), LOOPBACK, self.edge.at(Transport.TCP))
 
     async def hang(self) -> None:
-        """Close the connection, as an app does that is put to sleep."""
+        """Close the connection, as an app does that is put to sleep; the edge has noticed then."""
+        port = self.port
         self._stream.close()
-        await asyncio.sleep(0)
+        async with asyncio.timeout(PATIENCE):
+            while any(each.remote.port == port for each in self.edge.endpoint._connections):  # noqa: ASYNC110 - tells nobody
+                await asyncio.sleep(0.001)
 
     def say(self, message: Message) -> None:
         self._stream.write(message.to_bytes(stream=True))

@@ -277,7 +277,7 @@ def _settings(examples: int, steps: int) -> settings:
     )
 
 
-@pytest.mark.timeout(90)  # seconds of work, on a machine that may have others to do
+@pytest.mark.timeout(300)  # seconds of work, on a machine that may have others to do
 @pytest.mark.parametrize(("lives", "examples"), [(Lives, 150), (LastingLives, 40)])
 def test_the_promises_hold_whatever_happens(lives: type[RuleBasedStateMachine], examples: int) -> None:
     run_state_machine_as_test(lives, settings=_settings(examples, 30))

@@ -109,7 +109,7 @@ class Rig:
                 production=f"https://localhost:{ports.apns}",
                 sandbox=f"https://localhost:{ports.apns_sandbox}",
                 ca_file=ca_file,
-                request_timeout=5.0,
+                request_timeout=30.0,
             ),
             clock,
         )
@@ -118,13 +118,13 @@ class Rig:
                 base_url=f"https://localhost:{ports.fcm}",
                 ca_file=ca_file,
                 token_hosts=("localhost",),
-                request_timeout=5.0,
+                request_timeout=30.0,
             ),
             clock,
             http,
         )
         self.webpush_settings = config.WebPush(
-            ca_file=ca_file, contact="mailto:push@example.com", allow_private=True, request_timeout=5.0
+            ca_file=ca_file, contact="mailto:push@example.com", allow_private=True, request_timeout=30.0
         )
         self.webpush = WebPushProvider(self.webpush_settings, clock)
         self.ec_key = ec.generate_private_key(ec.SECP256R1())

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 RING = Content(type=PushType.CALL, call=Call(id="c1", caller="Alice"), data={"from-uri": "sip:alice@example.org"})
 PHONE = "type=apple&token=bb&app-id=org.x.prod&call.token=aa&call.app-id=org.x.voip.prod"
-OWN = config.Http(allow_private=True, allow_http=True, request_timeout=5.0)
+OWN = config.Http(allow_private=True, allow_http=True, request_timeout=30.0)
 
 
 class Program:

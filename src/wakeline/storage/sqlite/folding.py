@@ -26,7 +26,7 @@ class Folding:
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"fold-{name}")
         self._connect = connect
         self._connection: sqlite3.Connection | None = None
-        self._commits = self._counted = 0
+        self._commits = self._counted = self._folded = 0
         self._every = AT_FIRST
 
     def count(self) -> bool:
@@ -41,11 +41,14 @@ class Folding:
         """Fold what is there. Raises sqlite3.Error."""
         if self._connection is None:
             self._connection = self._connect()
-        fold(self._connection)
+        self._folded = fold(self._connection)
 
     def finish(self, connection: sqlite3.Connection) -> None:
-        """Fold what was added meanwhile, on the connection that writes, and learn from it. Raises sqlite3.Error."""
-        pages = fold(connection)
+        """Fold what was added meanwhile, on the connection that writes, and learn from it. Raises sqlite3.Error.
+
+        A log that was folded whole began anew with the next commit: then it has less than was folded.
+        """
+        pages = max(self._folded, fold(connection))
         if pages > 0:
             self._every = min(max(self._counted * WAL_PAGES // pages, FEWEST), MOST)
 
