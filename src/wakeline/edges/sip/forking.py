@@ -29,7 +29,7 @@ from wakeline.edges.sip.ring_limit import RingLimit
 from wakeline.edges.sip.server_transactions import ServerTransaction
 from wakeline.edges.sip.timekeeper import Alarm
 from wakeline.edges.sip.ways import can_be_woken
-from wakeline.model.sip.binding import Binding
+from wakeline.model.sip.binding import TOKEN_GONE, Binding
 from wakeline.wire.sip.broken import Broken
 from wakeline.wire.sip.message import Request, Response
 from wakeline.wire.sip.push_params import hide
@@ -155,6 +155,8 @@ class Fork:
                 self._send(branch, flow)
         elif (way := self._reaching.way(binding)) is not None:
             self._send(branch, way)
+            if binding.why_not == TOKEN_GONE:
+                self._pushing.doubt(branch, self, TOKEN_GONE)
         else:
             self._end(branch, 480, binding.why_not or "it is away, and cannot be woken")
 

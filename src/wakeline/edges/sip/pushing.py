@@ -63,6 +63,11 @@ class Pushing:
         else:
             self._wake(branch, occasion, course)
 
+    def doubt(self, branch: Branch, course: Course, why: str) -> None:
+        """Give a phone a moment that was asked, since it seems awake, and that no push can wake."""
+        branch.held = False
+        self._ports.layer.after(ANSWERS_WITHIN, _if_silent(branch, partial(course.away, branch, why)))
+
     def ended(self, branch: Branch, status: int) -> None:
         """Tell a phone that rang by alerts, and never woke, how the call ended."""
         if branch.wake is not None and branch.client is None:
@@ -101,8 +106,7 @@ class Pushing:
         elif again:
             return
         elif branch.client is not None:
-            branch.held = False
-            self._ports.layer.after(ANSWERS_WITHIN, _if_silent(branch, partial(course.away, branch, why)))
+            self.doubt(branch, course, why)
         elif self._ports.bucket.is_being_woken(self._asked.aor, branch.binding.uid):
             course.pushed()
         else:
