@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import IO
 
 import trustme
 
+from ports import free_port
 from wakeline.transport.http2_connect import Origin
 from wakeline.transport.http2_pool import Pool, PoolSettings
 from wakeline.transport.tls import client_context
@@ -106,13 +106,6 @@ class Campaign:
                 self._done.set()
 
         return told
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import socket
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from acme import furnish
 from interop.sip.programs import Caller, needs_sipp
+from ports import free_port
 from processes import Gateway, gateway, pointing_at, simulator, until
 
 pytestmark = [pytest.mark.interop, needs_sipp]
@@ -102,11 +102,3 @@ def _listens(answering: Caller, number: int) -> str | None:
     if answering.process.poll() is not None:
         return "ended"
     return "listens" if f" 0100007F:{number:04X} " in Path("/proc/net/udp").read_text() else None
-
-
-def free_port() -> int:
-    """Return a port for a program that cannot choose one and say it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
-        found.bind(("127.0.0.1", 0))
-        number: int = found.getsockname()[1]
-        return number

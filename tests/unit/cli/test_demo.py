@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,15 +11,26 @@ import httpx2
 import pytest
 from msgspec import structs
 
+from wakeline.cli.demo import stack
 from wakeline.cli.demo.listener import listening
 from wakeline.cli.demo.play import Play
 from wakeline.cli.demo.scenario import CASES
 from wakeline.cli.demo.stack import Stack
+from wakeline.service import listeners
 from wakeline.wire.standard_webhooks import secret_text, signature
 
 pytestmark = pytest.mark.anyio
 
 SECRET = b"s" * 32
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a port is kept so on Linux alone")
+def test_the_gateways_port_is_its_own_while_it_starts() -> None:
+    with stack._reserved() as port:
+        with pytest.raises(OSError, match="in use"), socket.socket() as other:
+            other.bind(("127.0.0.1", port))
+        with listeners._bind(f"127.0.0.1:{port}") as gateway, socket.create_connection(("127.0.0.1", port)):
+            assert gateway.getsockname()[1] == port
 
 
 async def test_a_message_that_is_told_again_is_one_event() -> None:
@@ -47,11 +60,11 @@ async def test_a_token_that_is_retired_a_moment_after_its_delivery_ended_is_as_i
         return httpx2.Response(200, json=shown)
 
     at = "http://gateway.test"
-    stack = Stack(
+    running = Stack(
         gateway=at, control=at, token_uri=at, portal="", client_id="", client_secret="", key="k", directory=""
     )
     async with listening() as listener, httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
-        play = Play(stack, http, listener)
+        play = Play(running, http, listener)
         play._targets[case.device] = "t"
         seen = await play._look(case, "n1")
 

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -65,26 +65,27 @@ async def running(directory: Path) -> AsyncIterator[Stack]:
     ) as fake:
         ready = await _ready_line(fake, directory / "simulator.log")
         config = directory / "wakeline.toml"
-        config.write_text(_settings(directory, ready))
         log = directory / "gateway.log"
-        async with _process("serve", "--config", str(config), log=log) as gateway:
-            address = await _address(gateway, log)
-            key = await _key(config)
-            yield Stack(
-                gateway=address,
-                control=ready.control,
-                token_uri=ready.token_uri,
-                portal=urlsplit(ready.portal).netloc,
-                client_id=ready.portal_client_id,
-                client_secret=ready.portal_client_secret,
-                key=key,
-                directory=str(directory),
-            )
+        with _reserved() as port:
+            config.write_text(_settings(directory, ready, port))
+            async with _process("serve", "--config", str(config), log=log) as gateway:
+                address = await _address(gateway, log)
+                key = await _key(config)
+                yield Stack(
+                    gateway=address,
+                    control=ready.control,
+                    token_uri=ready.token_uri,
+                    portal=urlsplit(ready.portal).netloc,
+                    client_id=ready.portal_client_id,
+                    client_secret=ready.portal_client_secret,
+                    key=key,
+                    directory=str(directory),
+                )
 
 
-def _settings(directory: Path, ready: _Ready) -> str:
+def _settings(directory: Path, ready: _Ready, port: int) -> str:
     quote = msgspec.json.encode
-    own = f"127.0.0.1:{_free_port()}"
+    own = f"127.0.0.1:{port}"
     return (
         f'[server]\nlisten = "{own}"\npublic_url = "http://{own}"\n'
         f"data_dir = {quote(str(directory / 'data')).decode()}\n"
@@ -100,11 +101,20 @@ def _settings(directory: Path, ready: _Ready) -> str:
     )
 
 
-def _free_port() -> int:
-    """Find a port before the gateway has it: the portal is told the gateway's address, which stands in the settings."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+@contextlib.contextmanager
+def _reserved() -> Iterator[int]:
+    """Find a port before the gateway has it: the portal is told the gateway's address, which stands in the settings.
+
+    Linux lets a second socket that reuses addresses have a port at which nobody listens, if it asks for this one: there the
+    port is kept, so that nobody who asks for any is given it while the gateway starts.
+    """
+    with socket.socket() as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind(("127.0.0.1", 0))
+        port: int = keeper.getsockname()[1]
+        if sys.platform != "linux":
+            keeper.close()
+        yield port
 
 
 @contextlib.asynccontextmanager
