@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-PAUSE = 0.016
+PAUSE = 0.02
 """Seconds between a commit and the next one that is for nobody in a hurry."""
 
 _Caller = TypeVar("_Caller")
