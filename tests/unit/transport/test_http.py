@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
+from scripted_http2 import LoopTime
 from wakeline.model.errors import AddressRefused, ConfigError, ConnectFailed, TimedOut, TransportError
 from wakeline.transport.guard import Guard
 from wakeline.transport.http import MAX_ANSWER, GuardedClient
@@ -244,16 +245,20 @@ async def test_a_silent_server_times_out(authority: trustme.CA, ca_file: str) ->
 async def test_who_finds_all_connections_taken_knows_that_nothing_was_written(
     authority: trustme.CA, ca_file: str
 ) -> None:
+    time = LoopTime()
     async with (
         running(b"", tls_for(authority, NAME)) as silent,
         running(OK, tls_for(authority, NAME)) as other,
         GuardedClient(guard(), ca_file=ca_file, max_connections=1) as client,
     ):
-        hanging = asyncio.create_task(post(client, silent.port, timeout=60))
+        hanging = asyncio.create_task(post(client, silent.port, timeout=600))
         while not silent.requests:  # noqa: ASYNC110 - the server tells nobody
             await asyncio.sleep(0.005)
+        waiting = asyncio.create_task(post(client, other.port, timeout=60))
+        await time.leap(0)
+        await time.leap(31)
         with pytest.raises(ConnectFailed, match="all connections"):
-            await post(client, other.port, timeout=0.2)
+            await waiting
         hanging.cancel()
         await asyncio.gather(hanging, return_exceptions=True)
         assert (await post(client, other.port)).status == 200
