@@ -87,11 +87,11 @@ async def test_whoever_is_slower_with_the_same_refresh_token_gets_tokens_that_wo
     here, other = signing.client, OAuthDoor(signing.ports)
     faster: list[str] = []
 
-    async def rotate(expected: bytes, grant: Any) -> bool:
+    async def rotate(expected: bytes, grant: Any, **more: Any) -> bool:
         monkeypatch.setattr(access, "rotate", real)
         signing.serve(other)
         faster.append((await refresh(signing, first)).json()["refresh_token"])
-        return await real(expected, grant)
+        return await real(expected, grant, **more)
 
     monkeypatch.setattr(access, "rotate", rotate)
     answer = await refresh(signing, first)
