@@ -12,7 +12,8 @@ import pytest
 
 from wakeline.model.errors import Conflict, StoreUnavailable
 from wakeline.storage.sqlite.connection import open_reader, open_writer
-from wakeline.storage.sqlite.writer import BUDGET_URGENT, Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import BUDGET_URGENT, Writer
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,8 @@ import pytest
 from wakeline.model.errors import StoreUnavailable
 from wakeline.storage.sqlite import unhurried
 from wakeline.storage.sqlite.connection import open_reader, open_writer
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,8 @@ from wakeline.storage.sqlite import forms
 from wakeline.storage.sqlite.bookkeeping import Bookkeeping
 from wakeline.storage.sqlite.idempotency import claim
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 from wakeline.storage.waiting import is_written
 
 _LEDGER = load("ledger")

@@ -10,7 +10,8 @@ from wakeline.model.errors import Conflict, NotFound
 from wakeline.model.key import ApiKey
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 _SQL = load("registers")
 _facts = msgspec.json.Decoder(ApiKey)

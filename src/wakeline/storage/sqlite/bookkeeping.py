@@ -24,7 +24,7 @@ from wakeline.storage.sqlite.lanes import Entry, Lanes
 from wakeline.storage.sqlite.notification_cache import NotificationCache
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction
+from wakeline.storage.sqlite.transaction import Transaction
 
 _QUEUE = load("queue")
 _LEDGER = load("ledger")

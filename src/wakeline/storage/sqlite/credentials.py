@@ -12,7 +12,8 @@ from wakeline.storage.replacement import present, restored, successor, worth_kee
 from wakeline.storage.sealed import seal_context, sealed_form, secret_of
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 _SQL = load("registers")
 _facts = msgspec.json.Decoder(Credential)

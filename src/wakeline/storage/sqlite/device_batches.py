@@ -18,7 +18,7 @@ from wakeline.storage.sqlite import device_forms
 from wakeline.storage.sqlite.forms import json_list
 from wakeline.storage.sqlite.statements import load
 from wakeline.storage.sqlite.token_keys import token_key
-from wakeline.storage.sqlite.writer import Transaction
+from wakeline.storage.sqlite.transaction import Transaction
 
 _SQL = load("devices")
 

@@ -22,7 +22,8 @@ from wakeline.storage.sqlite.device_lookups import DeviceLookups, load_device, l
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
 from wakeline.storage.sqlite.token_keys import token_key
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 _SQL = load("devices")
 

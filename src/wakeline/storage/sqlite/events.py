@@ -11,7 +11,8 @@ from wakeline.storage.feed import Feed
 from wakeline.storage.sqlite import forms
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 _SQL = load("events")
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from wakeline.ports import Committed, IdempotencyKey, Mismatch, Replayed, Reply, Running
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 _SQL = load("registers")
 

@@ -23,7 +23,8 @@ from wakeline.storage.sqlite.queue import forget
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.standing import Standing
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 from wakeline.storage.waiting import counts
 
 _QUEUE = load("queue")

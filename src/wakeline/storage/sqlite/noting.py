@@ -20,7 +20,7 @@ from wakeline.storage.receipts import Known
 from wakeline.storage.sqlite import forms
 from wakeline.storage.sqlite.bookkeeping import Bookkeeping
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction
+from wakeline.storage.sqlite.transaction import Transaction
 from wakeline.storage.waiting import is_written
 
 _SQL = load("receipts")

@@ -9,7 +9,8 @@ from wakeline.model.errors import Conflict, NotFound
 from wakeline.storage.sqlite.apps import SqliteApps
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 _SQL = load("portal_keys")
 _facts = msgspec.json.Decoder(PortalKey)

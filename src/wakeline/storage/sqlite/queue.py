@@ -17,7 +17,8 @@ from wakeline.storage.sqlite.noting import Noting
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.settling import Settling
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 _QUEUE = load("queue")
 _LEDGER = load("ledger")

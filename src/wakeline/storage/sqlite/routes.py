@@ -11,7 +11,8 @@ from wakeline.storage.holds import restored_hold
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.settings import SqliteSettings
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 _SQL = load("registers")
 _hold = msgspec.json.Decoder(Hold)

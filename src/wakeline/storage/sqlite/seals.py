@@ -34,7 +34,8 @@ from wakeline.storage.sqlite.lock import OwnerLock
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.settings import SqliteSettings
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 KEY_ID = "master_key"
 """The setting that holds the name of the master key."""

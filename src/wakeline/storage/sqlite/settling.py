@@ -11,7 +11,7 @@ from wakeline.storage.sqlite.bookkeeping import Bookkeeping
 from wakeline.storage.sqlite.lanes import Entry
 from wakeline.storage.sqlite.noting import Noting
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction
+from wakeline.storage.sqlite.transaction import Transaction
 
 _QUEUE = load("queue")
 _LEDGER = load("ledger")

@@ -17,15 +17,16 @@ import asyncio
 import contextlib
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
 from wakeline.model.errors import StoreUnavailable
 from wakeline.storage.sqlite.folding import Folding
+from wakeline.storage.sqlite.transaction import Errand, Member, Transaction
 from wakeline.storage.sqlite.unhurried import Unhurried
 
 BUDGET = 0.005
@@ -42,97 +43,6 @@ PATIENCE, LONGEST_PATIENCE = 0.03, 0.5
 
 _T = TypeVar("_T")
 _log = structlog.get_logger()
-
-
-class Transaction:
-    """What one caller does: statements, and what memory shall do once they are kept, or undone."""
-
-    __slots__ = ("_committed", "_connection", "_undone")
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._committed: list[Callable[[], None]] = []
-        self._undone: list[Callable[[], None]] = []
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """Run one statement."""
-        return self._connection.execute(sql, parameters)
-
-    def one(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        """Return the first row, or None; the statement is finished before anything else runs."""
-        return self._connection.execute(sql, parameters).fetchone()
-
-    def all(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Return all rows."""
-        return self._connection.execute(sql, parameters).fetchall()
-
-    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one statement for each row."""
-        self._connection.executemany(sql, rows)
-
-    def on_commit(self, callback: Callable[[], None]) -> None:
-        """Have it called once all of this is on disk."""
-        self._committed.append(callback)
-
-    def on_rollback(self, callback: Callable[[], None]) -> None:
-        """Have it called if nothing of this was kept."""
-        self._undone.append(callback)
-
-    def kept(self) -> None:
-        """Let memory follow."""
-        _call(self._committed)
-
-    def undone(self) -> None:
-        """Let memory go back."""
-        _call(self._undone)
-
-
-class _Member(Generic[_T]):
-    """One caller in a group."""
-
-    def __init__(self, work: Callable[[Transaction], _T], future: asyncio.Future[_T], *, essential: bool) -> None:
-        self.work = work
-        self.future = future
-        self.essential = essential
-        self.transaction: Transaction | None = None
-        self.result: _T
-
-    def run(self, connection: sqlite3.Connection) -> None:
-        """Run the caller's statements."""
-        self.transaction = Transaction(connection)
-        self.result = self.work(self.transaction)
-
-    def keep(self) -> None:
-        """Tell the caller that it is on disk."""
-        if self.transaction is not None:
-            self.transaction.kept()
-        if not self.future.done():
-            self.future.set_result(self.result)
-
-    def fail(self, error: BaseException) -> None:
-        """Tell the caller that nothing was kept."""
-        if self.transaction is not None:
-            self.transaction.undone()
-        if not self.future.done():
-            self.future.set_exception(error)
-
-
-class _Errand:
-    """Work of the helper thread outside a transaction, such as a checkpoint."""
-
-    def __init__(self, work: Callable[[sqlite3.Connection], None], future: asyncio.Future[None]) -> None:
-        self.work = work
-        self.future = future
-
-    def keep(self) -> None:
-        """Tell the caller that it is done; one who was cancelled meanwhile does not ask any more."""
-        if not self.future.done():
-            self.future.set_result(None)
-
-    def fail(self, error: BaseException) -> None:
-        """Tell the caller that it is not done."""
-        if not self.future.done():
-            self.future.set_exception(error)
 
 
 class Writer:
@@ -162,11 +72,11 @@ class Writer:
         self._budget = budget
         self._folding = folding
         self._fold: asyncio.Task[None] | None = None
-        self._urgent: deque[_Member[Any]] = deque()
-        self._waiting: deque[_Member[Any]] = deque()
-        self._patient: deque[_Member[Any]] = deque()
-        self._unhurried: Unhurried[_Member[Any]] = Unhurried(self._end_pause)
-        self._errands: deque[_Errand] = deque()
+        self._urgent: deque[Member[Any]] = deque()
+        self._waiting: deque[Member[Any]] = deque()
+        self._patient: deque[Member[Any]] = deque()
+        self._unhurried: Unhurried[Member[Any]] = Unhurried(self._end_pause)
+        self._errands: deque[Errand] = deque()
         self._runner: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"commit-{name}")
         self._closed = False
@@ -188,7 +98,7 @@ class Writer:
         neither); each keeps the order of its own kind.
         """
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        member = _Member(work, future, essential=essential)
+        member = Member(work, future, essential=essential)
         if unhurried and not self._closed and not self._queue:
             self._unhurried.put(member, busy=self._runner is not None)
         else:
@@ -210,7 +120,7 @@ class Writer:
     async def errand(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Run `work` in the helper thread between two groups. Raises StoreUnavailable."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._errands.append(_Errand(work, future))
+        self._errands.append(Errand(work, future))
         self._start()
         await future
 
@@ -251,11 +161,11 @@ class Writer:
             self._unhurried.rest()
 
     @property
-    def _queue(self) -> deque[_Member[Any]]:
+    def _queue(self) -> deque[Member[Any]]:
         """Who goes next."""
         return self._urgent or self._waiting or self._patient
 
-    async def _run_errand(self, errand: _Errand) -> None:
+    async def _run_errand(self, errand: Errand) -> None:
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._thread, errand.work, self._connection)
@@ -264,9 +174,9 @@ class Writer:
         else:
             errand.keep()
 
-    async def _collect(self) -> list[_Member[Any]]:
+    async def _collect(self) -> list[Member[Any]]:
         """Run the statements of those who wait; return those whose part succeeded, with the transaction open."""
-        members: list[_Member[Any]] = []
+        members: list[Member[Any]] = []
         urgent = others = False
         if not self._queue:
             return members
@@ -300,7 +210,7 @@ class Writer:
             self._connection.execute("ROLLBACK")
         return members
 
-    def _run_member(self, member: _Member[Any]) -> sqlite3.Error | None:
+    def _run_member(self, member: Member[Any]) -> sqlite3.Error | None:
         """Run one part in a savepoint. Returns the error that ended the whole transaction, if one did."""
         execute = self._connection.execute
         execute("SAVEPOINT member")
@@ -316,7 +226,7 @@ class Writer:
             execute("RELEASE member")
         return None
 
-    async def _commit(self, members: list[_Member[Any]]) -> None:
+    async def _commit(self, members: list[Member[Any]]) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._connection.total_changes == self._changes:
             self._commit_now(members, done, lambda told, *said: told(*said))  # nothing waits for the disk
@@ -325,7 +235,7 @@ class Writer:
             self._thread.submit(self._commit_now, members, done, told)
         await done
 
-    def _commit_now(self, members: list[_Member[Any]], done: asyncio.Future[None], tell: Callable[..., object]) -> None:
+    def _commit_now(self, members: list[Member[Any]], done: asyncio.Future[None], tell: Callable[..., object]) -> None:
         """Commit, and have the loop's next turn tell everybody: a future between thread and task would cost one more turn."""
         started = perf_counter()
         failure: BaseException | None = None
@@ -336,7 +246,7 @@ class Writer:
         tell(self._committed, members, done, failure, perf_counter() - started)
 
     def _committed(
-        self, members: list[_Member[Any]], done: asyncio.Future[None], failure: BaseException | None, seconds: float
+        self, members: list[Member[Any]], done: asyncio.Future[None], failure: BaseException | None, seconds: float
     ) -> None:
         """Tell the callers of a group what became of it."""
         if failure is None:
@@ -367,7 +277,7 @@ class Writer:
         finally:
             self._fold = None
 
-    def _give_up(self, members: list[_Member[Any]], error: sqlite3.Error) -> None:
+    def _give_up(self, members: list[Member[Any]], error: sqlite3.Error) -> None:
         """Undo the group; what is essential goes back to the front if there is room again."""
         with contextlib.suppress(sqlite3.Error):  # whoever waits must hear of the first error, whatever follows from it
             if self._connection.in_transaction:
@@ -406,11 +316,3 @@ def unavailable(error: sqlite3.Error) -> StoreUnavailable:
 
 def _full(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-
-
-def _call(callbacks: list[Callable[[], None]]) -> None:
-    for callback in callbacks:
-        try:
-            callback()
-        except Exception:  # noqa: BLE001 - it is kept all the same, and the other callers of the group must hear so
-            _log.exception("after_commit_failed")

@@ -21,7 +21,8 @@ from wakeline.storage.sqlite.bitrix24.spans import is_row_id
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.settings import SqliteSettings
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 PORTAL = "bitrix24_portal"
 """The setting that holds the portal's state."""

@@ -18,7 +18,8 @@ from wakeline.storage.sealed import token_context
 from wakeline.storage.sqlite.apps import SqliteApps
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 _SQL = load("bitrix24_access")
 _application = msgspec.json.Decoder(PortalApplication)

@@ -11,7 +11,8 @@ from wakeline.storage.portal import call_exists, no_call
 from wakeline.storage.sqlite.bitrix24.forgetting import delete_in_batches
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 _SQL = load("bitrix24_calls")
 _call = msgspec.json.Decoder(ExternalCall)

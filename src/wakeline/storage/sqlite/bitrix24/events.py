@@ -21,7 +21,8 @@ from wakeline.storage.sqlite.bitrix24.selection import SLICE, select
 from wakeline.storage.sqlite.forms import json_list
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 _SQL = load("bitrix24_events")
 _FIRST = -(1 << 63)

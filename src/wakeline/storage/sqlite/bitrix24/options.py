@@ -10,7 +10,7 @@ import msgspec
 from wakeline.storage.sqlite.bitrix24.forgetting import delete_in_batches
 from wakeline.storage.sqlite.bitrix24.tokens import PortalTokens
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction
+from wakeline.storage.sqlite.transaction import Transaction
 
 _SQL = load("bitrix24_options")
 

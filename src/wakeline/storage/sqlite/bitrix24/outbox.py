@@ -18,7 +18,8 @@ from wakeline.storage.sqlite.bitrix24.installations import SqliteInstallations
 from wakeline.storage.sqlite.bitrix24.spans import LARGEST, is_row_id
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 _SQL = load("bitrix24_outbox")
 _number = itemgetter(0)

@@ -21,7 +21,8 @@ from wakeline.storage.sqlite.bitrix24.spans import LARGEST, Span, is_row_id, spl
 from wakeline.storage.sqlite.forms import json_list
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 BATCH = 200
 """Records written or forgotten in one transaction: about a millisecond."""

@@ -15,7 +15,7 @@ from wakeline.storage.portal import over
 from wakeline.storage.sqlite.bitrix24.applications import PortalApplications
 from wakeline.storage.sqlite.bitrix24.forgetting import delete_in_batches
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction
+from wakeline.storage.sqlite.transaction import Transaction
 
 _SQL = load("bitrix24_access")
 _code = msgspec.json.Decoder(AuthorizationCode)

@@ -18,7 +18,8 @@ from wakeline.storage.sqlite.apps import SqliteApps
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.sip.messages import move
 from wakeline.storage.sqlite.sip.rows import SQL, binding_of, forget, gruu_key, keep, leave_app, token_key
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 from wakeline.wire.sip.pieces import is_utf8
 
 BATCH = 200

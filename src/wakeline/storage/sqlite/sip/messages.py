@@ -11,7 +11,8 @@ from wakeline.model.sip.waiting import WaitingMessage
 from wakeline.storage.sip import refuse_broken_text, to_each_once
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 from wakeline.wire.sip.pieces import is_utf8
 
 BATCH = 200

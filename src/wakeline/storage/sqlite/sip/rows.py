@@ -15,7 +15,7 @@ import msgspec
 from wakeline.model.sip.binding import Binding
 from wakeline.storage.sip import without_app
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction
+from wakeline.storage.sqlite.transaction import Transaction
 
 SQL = load("sip_bindings")
 

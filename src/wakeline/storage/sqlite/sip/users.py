@@ -14,7 +14,8 @@ from wakeline.storage.sealed import user_context
 from wakeline.storage.sip import no_user, refuse_broken_text
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 
 _SQL = load("sip_users")
 _facts = msgspec.json.Decoder(SipUser)

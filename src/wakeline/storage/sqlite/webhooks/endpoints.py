@@ -19,8 +19,9 @@ from wakeline.storage.sealed import signing_context
 from wakeline.storage.sqlite.bitrix24.spans import is_row_id
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
+from wakeline.storage.sqlite.transaction import Transaction
 from wakeline.storage.sqlite.webhooks.log import MessageLog, keep
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.writer import Writer
 from wakeline.storage.webhooks import no_endpoint, rotated
 
 _SQL = load("webhooks")

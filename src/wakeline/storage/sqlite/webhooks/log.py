@@ -15,7 +15,8 @@ from wakeline.model.webhook import Message, MessagePage, MessageState
 from wakeline.storage.sqlite.bitrix24.spans import LARGEST, is_row_id
 from wakeline.storage.sqlite.reader import Reader
 from wakeline.storage.sqlite.statements import load
-from wakeline.storage.sqlite.writer import Transaction, Writer
+from wakeline.storage.sqlite.transaction import Transaction
+from wakeline.storage.sqlite.writer import Writer
 from wakeline.storage.webhooks import page_of, surplus
 
 _SQL = load("webhooks")
