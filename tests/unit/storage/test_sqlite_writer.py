@@ -305,6 +305,22 @@ async def test_errands_run_between_groups(writer: Writer) -> None:
     assert states == [False]
 
 
+async def test_closing_keeps_what_was_called_before_even_if_somebody_calls_too_late(
+    connection: sqlite3.Connection, disk: Disk, tmp_path: Path
+) -> None:
+    writer = Writer(connection, "test", disk.relieve, budget=0.0)  # each has a group for itself
+    called = [asyncio.create_task(writer.write(partial(put, text=str(number)))) for number in range(5)]
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(writer.close())
+    await asyncio.sleep(0)
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await writer.write(partial(put, text="too late"))
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await writer.errand(lambda _: None)
+    await closing
+    assert await asyncio.gather(*called) == notes(tmp_path) == ["0", "1", "2", "3", "4"]
+
+
 async def test_closed_writer_refuses(connection: sqlite3.Connection, disk: Disk) -> None:
     writer = Writer(connection, "test", disk.relieve)
     last = asyncio.ensure_future(writer.write(lambda tx: put(tx, "a")))

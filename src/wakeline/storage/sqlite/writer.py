@@ -97,9 +97,10 @@ class Writer:
         work goes before others, `unhurried` work waits for company (never behind what was called after it by one who is
         neither); each keeps the order of its own kind.
         """
+        self._check_open()
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         member = Member(work, future, essential=essential)
-        if unhurried and not self._closed and not self._queue:
+        if unhurried and not self._queue:
             self._unhurried.put(member, busy=self._runner is not None)
         else:
             self._take_along()
@@ -119,6 +120,7 @@ class Writer:
 
     async def errand(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Run `work` in the helper thread between two groups. Raises StoreUnavailable."""
+        self._check_open()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._errands.append(Errand(work, future))
         self._start()
@@ -137,15 +139,13 @@ class Writer:
         self._thread.shutdown()
         self._connection.close()
 
-    def _start(self) -> None:
+    def _check_open(self) -> None:
+        """Refuse what is called too late, and nothing of what was called in time and still waits."""
         if self._closed:
-            error = StoreUnavailable("The store is closed")
-            for waiting in (self._urgent, self._waiting, self._patient):
-                while waiting:
-                    waiting.popleft().fail(error)
-            while self._errands:
-                self._errands.popleft().fail(error)
-        elif self._runner is None:
+            raise StoreUnavailable("The store is closed")
+
+    def _start(self) -> None:
+        if self._runner is None:
             self._runner = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
@@ -269,7 +269,8 @@ class Writer:
         """Fold the log beside the commits, and between two of them what these added meanwhile."""
         try:
             await asyncio.get_running_loop().run_in_executor(folding.thread, folding.fold)
-            await self.errand(folding.finish)
+            if not self._closed:  # whoever closes last folds what is left
+                await self.errand(folding.finish)
         except sqlite3.Error as error:
             _log.warning("log_not_folded", error=str(error))
         except StoreUnavailable as error:
