@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
@@ -149,7 +150,7 @@ def _users(path: Path, name: str, number: int, port: int) -> Path:
         rows = csv.writer(file, delimiter=";", lineterminator="\n")
         for at in range(number):
             rows.writerow(
-                [f"{name}-{at}", port, f"00000000-0000-4000-8000-{at:012x}", gateway.token(_first_token(name) + at)]
+                [f"{name}-{at}", port, uuid5(NAMESPACE_OID, f"{name}-{at}"), gateway.token(_first_token(name) + at)]
             )
     return path
 

@@ -4,8 +4,9 @@ A phone is the device with its `+sip.instance` as id, else a hash of its push pa
 that it is registered for, and its targets are its tokens. What others know of the device (tags, targets of kinds that SIP does
 not know, users that are no address-of-record) stays. A phone that leaves its last address-of-record is forgotten.
 
-A registration that changes nothing costs nothing: what was written last is remembered, for as long as nobody else changed the
-registry.
+A registration that changes nothing costs nothing: what was written last for each address-of-record is remembered, for as long as
+nobody else changed the registry. So the accounts of one phone must not take turns in changing it: each finds the others' users,
+and their order, as they were.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ _REMEMBERED = 20_000
 _AOR = "sip:"
 
 _Key = tuple[int, str]
-_State = tuple[int, str, tuple[TargetClaim, ...]]
+_Account = tuple[int, str, str]
+"""App, device and address-of-record."""
+_State = tuple[int, tuple[TargetClaim, ...]]
 
 
 def device_id(push: PushParams, instance: str) -> str:
@@ -58,7 +61,7 @@ class Phones:
         self._events = events
         self._clock = clock
         self._turns = Turns()
-        self._written: OrderedDict[_Key, _State] = OrderedDict()
+        self._written: OrderedDict[_Account, _State] = OrderedDict()
 
     async def device_for(self, aor: str, device: str, push: PushParams, covered: Covered) -> str:
         """Return the device that a phone is: the one that it names, if it may. Raises StoreUnavailable.
@@ -67,7 +70,7 @@ class Phones:
         the second account of a phone does, or is a device of its own; else anybody could turn another one's pushes to himself.
         """
         key = covered.app.id, device
-        if self._written.get(key) == (self._devices.version, aor, covered.targets):
+        if self._written.get((*key, aor)) == (self._devices.version, covered.targets):
             return device
         known = await self._devices.get(*key)
         if known is None or aor in known.users or not self._others(known, aor):
@@ -80,20 +83,21 @@ class Phones:
     async def keep(self, aor: str, device: str, covered: Covered) -> None:
         """Register a phone for an address-of-record. Raises StoreUnavailable."""
         key = covered.app.id, device
-        if self._written.get(key) == (self._devices.version, aor, covered.targets):
-            self._written.move_to_end(key)
+        account = (*key, aor)
+        if self._written.get(account) == (self._devices.version, covered.targets):
+            self._written.move_to_end(account)
             return
         async with self._turns.of(key):
             # Read before anything is: what somebody else commits meanwhile is then noticed by the next REGISTER.
             version = self._devices.version
             known = await self._devices.get(*key)
-            users = (aor, *self._others(known, aor)) if known else (aor,)
+            users = self._with(known, aor) if known else (aor,)
             app = covered.app
             done = await self._put(key, users, covered.targets, known, most=app.settings.max_devices_per_user)
             if done.moved:
                 at = self._clock.now()
                 await self._events.append([report.moved(one, done.device, app=app.slug, at=at) for one in done.moved])
-            self._remember(key, (version, aor, covered.targets))
+            self._remember(account, (version, covered.targets))
 
     async def leave(self, binding: Binding) -> None:
         """Take a phone from an address-of-record that it was registered for. Raises StoreUnavailable."""
@@ -101,7 +105,7 @@ class Phones:
             return
         key = binding.app, binding.device
         async with self._turns.of(key):
-            self._written.pop(key, None)
+            self._written.pop((*key, binding.aor), None)
             known = await self._devices.get(*key)
             if known is None or binding.aor not in known.users:
                 return
@@ -111,6 +115,11 @@ class Phones:
                 await self._put(key, users, stay, known)
             else:
                 await self._devices.delete(*key)
+
+    def _with(self, known: Device, aor: str) -> tuple[str, ...]:
+        """Return the users of a device that this one has, each where it stood."""
+        stay = {aor, *self._others(known, aor)}
+        return tuple(dict.fromkeys((*(user for user in known.users if user in stay), aor)))
 
     def _others(self, known: Device, aor: str) -> tuple[str, ...]:
         """Return the users of a device besides this one: those that still are registered there."""
@@ -147,9 +156,9 @@ class Phones:
         (done,) = await self._devices.put([claim])
         return done
 
-    def _remember(self, key: _Key, state: _State) -> None:
-        self._written[key] = state
-        self._written.move_to_end(key)
+    def _remember(self, account: _Account, state: _State) -> None:
+        self._written[account] = state
+        self._written.move_to_end(account)
         if len(self._written) > _REMEMBERED:
             self._written.popitem(last=False)
 

@@ -75,6 +75,47 @@ async def test_phones_that_register_at_once_are_all_there_and_share_commits(tmp_
         assert len(sip.changes) == 12
 
 
+async def test_accounts_of_one_phone_that_register_again_in_turn_write_nothing_to_the_registry(tmp_path: Path) -> None:
+    clock = ToldClock()
+    store = await opened(tmp_path, clock)
+    async with Registering(clock=clock, store=store) as sip:
+        await sip.firebase()
+        registry = store.devices._writer._connection
+
+        async def all_register(cseq: int) -> int:
+            before = registry.total_changes
+            for name in ("work", "bob", "alice"):
+                clock.time += 1000
+                assert (await sip.register(contact(FCM), user=name, call_id=name, cseq=cseq)).status == 200
+            return registry.total_changes - before
+
+        assert await all_register(1) > 0
+        version = store.devices.version
+        assert [await all_register(cseq) for cseq in (2, 3)] == [0, 0]
+
+        assert store.devices.version == version  # else the memory of every other phone would be worth nothing
+        device = await store.devices.get(1, INSTANCE)
+        assert device is not None
+        assert sorted(device.users) == [f"sip:{name}@example.org" for name in ("alice", "bob", "work")]
+
+
+async def test_an_account_that_is_registered_again_no_more_ends_with_the_next_change_of_its_phone(
+    tmp_path: Path,
+) -> None:
+    clock = ToldClock()
+    async with Registering(clock=clock, store=await opened(tmp_path, clock)) as sip:
+        await sip.firebase()
+        await sip.register(contact(FCM), user="work", call_id="work", expires=600)
+        await sip.register(contact(FCM))
+        clock.time += 601_000
+
+        await sip.register(contact(FCM.replace("token-1", "token-2")), cseq=2)
+
+        device = await sip.store.devices.get(1, INSTANCE)
+        assert device is not None
+        assert device.users == (AOR,)
+
+
 async def test_a_phone_that_leaves_is_gone_after_a_restart_too(tmp_path: Path) -> None:
     clock = ToldClock()
     async with Registering(clock=clock, store=await opened(tmp_path, clock)) as sip:
