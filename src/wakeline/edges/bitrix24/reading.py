@@ -19,6 +19,8 @@ _NOTHING = frozenset({"", "none", "null", "undefined"})
 _LARGEST = 2**63
 """Ids and counts are 64 bits wide in the store."""
 _MOST_DIGITS = 19
+DEEPEST_JSON = 32
+"""Levels of maps and lists: whoever goes through a value does so by recursion."""
 
 
 def text(params: Mapping[str, Value], name: str, default: str = "") -> str:
@@ -119,7 +121,16 @@ def _literal(said: str) -> Value:
         return None
     for candidate in (said, said.replace("'", '"')):
         try:
-            return msgspec.json.decode(candidate)
+            found: Value = msgspec.json.decode(candidate)
         except (msgspec.DecodeError, RecursionError):
             continue
+        return None if is_deeper(found, DEEPEST_JSON) else found
     return None
+
+
+def is_deeper(value: Value, levels: int) -> bool:
+    """Tell whether maps and lists stand in each other more than so many levels deep."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return not levels or any(is_deeper(one, levels - 1) for one in inner)

@@ -15,13 +15,12 @@ import msgspec
 from starlette.types import Receive, Scope
 
 from wakeline.edges.bitrix24.call import Params, Value
-from wakeline.edges.bitrix24.reading import mapped, number_of, text_of
+from wakeline.edges.bitrix24.reading import DEEPEST_JSON, is_deeper, mapped, number_of, text_of
 from wakeline.edges.bitrix24.refusals import Refusal
 from wakeline.edges.rest import multipart, reading
 from wakeline.model.errors import BodyTooLarge, MalformedRequest, RemoteProtocolError
 from wakeline.wire import php_form
 
-DEEPEST_JSON = 32
 _FORMATS = frozenset({"json", "xml"})
 
 
@@ -121,14 +120,6 @@ def _json(body: bytes) -> Params:
         found = cast("Value", msgspec.json.decode(body)) if body.strip() else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
-    _bound(found, DEEPEST_JSON)
-    return mapped(found)
-
-
-def _bound(value: Value, left: int) -> None:
-    if not isinstance(value, dict | list):
-        return
-    if not left:
+    if is_deeper(found, DEEPEST_JSON):
         raise RemoteProtocolError(f"The parameters are nested deeper than {DEEPEST_JSON} levels")
-    for one in value.values() if isinstance(value, dict) else value:
-        _bound(one, left - 1)
+    return mapped(found)

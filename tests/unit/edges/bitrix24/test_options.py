@@ -54,6 +54,16 @@ async def test_what_is_no_map_or_too_long_is_refused(portal: Portal, method: str
     assert portal.refusal(await portal.call(method, given))[:2] == (400, "ERROR_ARGUMENT")
 
 
+async def test_what_is_nested_too_deeply_to_be_answered_is_not_kept(portal: Portal) -> None:
+    deepest, too_deep = ("[" * levels + "]" * levels for levels in (31, 32))
+
+    assert portal.result(await portal.call("user.option.set", {"options": f'{{"a":{deepest}}}'})) is True
+    answer = await portal.call("user.option.set", {"options": f'{{"a":{too_deep}}}'})
+
+    assert portal.refusal(answer)[:2] == (400, "ERROR_ARGUMENT")
+    assert list(portal.result(await portal.call("user.option.get"))) == ["a"]
+
+
 async def test_fields_of_users_have_names(portal: Portal) -> None:
     named = portal.result(await portal.call("user.fields"))
 
