@@ -344,6 +344,17 @@ class TestPruning:
         assert await store.endpoints.trim(10, 99) == 2
         assert await seqs(store, of) == [13, 12, 11, 10, 9, 8, 7, 1, -5]
 
+    async def test_what_a_disabled_endpoint_gave_up_stays_for_the_day_it_goes_on(self, store: Store) -> None:
+        of, other = await listening(store), await listening(store)
+        rows = ((1, TAKEN, NOW), (2, GIVEN_UP, NOW - 1), (3, GIVEN_UP, NOW))
+        for one in (of, other):
+            await told(store, one, *(message(one, seq, state, at=at) for seq, state, at in rows))
+        await store.endpoints.record([Progress(endpoint=of.id, health=EndpointHealth(stopped=NOW))])
+
+        assert await store.endpoints.trim(1, 99) == 3
+        assert await store.endpoints.prune(NOW + 1, 99) == 2
+        assert (await seqs(store, of), await seqs(store, other)) == ([3], [])
+
     async def test_of_an_endpoint_of_which_everything_waits_is_kept_whole(self, store: Store) -> None:
         of = await listening(store)
         await told(store, of, *(message(of, seq, WAITING) for seq in range(1, 9)))

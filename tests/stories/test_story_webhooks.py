@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -286,6 +288,37 @@ async def test_who_goes_on_from_where_it_stopped_misses_nothing_and_is_told_noth
     await telling.tell()
     assert sorted(telling.seqs()) == [1, 2, 3, 4, 5, 6]
     assert [event.seq for _, event in telling.listener.taken if event.data.device == "a"] == [1, 2, 3]
+
+
+async def test_who_was_disabled_for_longer_than_the_log_is_kept_still_misses_nothing(telling: Telling) -> None:
+    endpoint = await telling.endpoint()
+    telling.listener.answer = lambda *_: BROKEN
+    await telling.happen("a", "b")
+    await telling.later(60.0)
+    await telling.world.pipeline.webhooks.disable(endpoint, Disabled.GONE)
+    telling.world.clock.advance(4 * DAY)
+    await telling.world.pipeline.maintain.prune_webhook_log()
+    telling.listener.answer = lambda *_: TAKEN
+    await telling.world.pipeline.webhooks.enable(endpoint, resume=True)
+    await telling.tell()
+    assert sorted(telling.seqs()) == [1, 2]
+
+
+async def test_going_on_from_where_it_stopped_may_be_asked_for_again_after_a_failure(telling: Telling) -> None:
+    endpoint = await telling.endpoint()
+    webhooks = telling.world.pipeline.webhooks
+    telling.listener.answer = lambda *_: BROKEN
+    await telling.happen(*("a" * 600))
+    await telling.later(60.0)
+    await webhooks.disable(endpoint, Disabled.OPERATOR)
+    telling.listener.answer = lambda *_: TAKEN
+    gone_on = asyncio.create_task(webhooks.enable(endpoint, resume=True))
+    await asyncio.sleep(0)  # half of it is taken up by now
+    gone_on.cancel()
+    await asyncio.gather(gone_on, return_exceptions=True)
+    await webhooks.enable(endpoint, resume=True)
+    await telling.tell()
+    assert telling.seqs() == list(range(1, 601))
 
 
 async def test_replays_have_the_ids_they_had_and_count_by_time_or_number(telling: Telling) -> None:

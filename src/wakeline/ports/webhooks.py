@@ -77,13 +77,15 @@ class Endpoints(Protocol):
     async def prune(self, before: int, limit: int) -> int:
         """Forget up to `limit` messages that are TAKEN or GIVEN_UP and changed last before that time; returns how many.
 
-        Fewer than `limit`: no more are old enough. Some may be of endpoints that were deleted.
+        Fewer than `limit`: no more are old enough. Some may be of endpoints that were deleted. Of an endpoint that is disabled
+        what was given up since then (`EndpointHealth.stopped`) stays, since it may go on from there.
         """
 
     async def trim(self, most: int, limit: int) -> int:
         """Forget up to `limit` of the oldest messages that are TAKEN or GIVEN_UP, where an endpoint has more than `most`.
 
-        A tenth of `most` goes at once, so that it is counted seldom; tests stay. Returns how many: 0, if none is too many.
+        A tenth of `most` goes at once, so that it is counted seldom; tests stay, and the log of one that is disabled.
+        Returns how many: 0, if none is too many.
         """
 
     def listen(self, changed: Callable[[int], None]) -> None:

@@ -52,10 +52,11 @@ class Switch:
     async def on(self, endpoint: Endpoint, *, resume: bool) -> None:
         """Tell it what happens from now on; with `resume`, what it missed comes first. Raises NotFound."""
         former = self._endpoints.health(endpoint.id)
+        if resume and former.stopped is not None:
+            await self._take_up(endpoint, former, former.stopped)
+        # From here on nobody knows any more since when it was told nothing.
         health = EndpointHealth(cursor=former.cursor if resume else await self._events.last())
         await self._endpoints.record([Progress(endpoint=endpoint.id, health=health)])
-        if resume and former.stopped is not None:
-            await self._take_up(endpoint, health, former.stopped)
         await self._endpoints.change(msgspec.structs.replace(endpoint, disabled=None))
 
     async def _take_up(self, endpoint: Endpoint, health: EndpointHealth, since: int) -> None:

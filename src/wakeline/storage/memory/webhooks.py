@@ -118,7 +118,7 @@ class MemoryEndpoints:
             (endpoint, seq)
             for endpoint, rows in self._messages.items()
             for seq, message in rows.items()
-            if message.at < before and message.state is not MessageState.WAITING
+            if message.at < before and message.state is not MessageState.WAITING and not self._may_resume(message)
         )
         gone = list(islice(old, limit))
         for endpoint, seq in gone:
@@ -129,6 +129,8 @@ class MemoryEndpoints:
         """Forget up to `limit` of the oldest messages that wait no more, where an endpoint has more than `most`."""
         gone = 0
         for endpoint, rows in self._messages.items():
+            if self.health(endpoint).stopped is not None:
+                continue
             excess = self._excess.get(endpoint) or surplus(len(rows), most)
             over = (seq for seq in sorted(rows) if seq > 0 and rows[seq].state is not MessageState.WAITING)
             oldest = list(islice(over, min(excess, limit - gone)))
@@ -137,6 +139,11 @@ class MemoryEndpoints:
             self._excess[endpoint] = excess - len(oldest) if oldest else 0
             gone += len(oldest)
         return gone
+
+    def _may_resume(self, message: Message) -> bool:
+        """Tell whether an endpoint that is disabled gave this up since it was: it may go on from there."""
+        stopped = self.health(message.endpoint).stopped
+        return stopped is not None and message.state is MessageState.GIVEN_UP and message.at >= stopped
 
     def listen(self, changed: Callable[[int], None]) -> None:
         """Have `changed(id)` called after an endpoint was made, changed, rotated or deleted."""

@@ -66,8 +66,12 @@ FROM webhook_message INDEXED BY webhook_message_state
 WHERE endpoint = ? AND state = ? AND seq < ? ORDER BY seq DESC LIMIT ?;
 
 -- name: old_messages
--- Read which messages wait no more and changed last before a time.
-SELECT endpoint, seq FROM webhook_message WHERE state != 0 AND at < ? ORDER BY at LIMIT ?;
+-- Read which messages wait no more and changed last before a time, but for what was given up by endpoints (a JSON list of
+-- [endpoint, since when]) that may go on from there.
+SELECT endpoint, seq FROM webhook_message WHERE state != 0 AND at < ? AND NOT (state = 2 AND EXISTS (
+    SELECT 1 FROM json_each(?) AS off
+    WHERE json_extract(off.value, '$[0]') = endpoint AND json_extract(off.value, '$[1]') <= at
+)) ORDER BY at LIMIT ?;
 
 -- name: count_on
 -- Count the next messages of an endpoint above a number, up to so many, and say where they end.

@@ -171,7 +171,8 @@ class SqliteEndpoints:
     async def prune(self, before: int, limit: int) -> int:
         """Forget up to `limit` messages that are TAKEN or GIVEN_UP and changed last before that time; returns how many.
 
-        Those of an endpoint that was deleted go first, whatever their state and age.
+        Those of an endpoint that was deleted go first, whatever their state and age. What one that is disabled gave up since it
+        was stays: it may go on from there.
         """
         gone = 0
         for (endpoint,) in self._reader.all(_SQL["marked_endpoints"]):
@@ -179,13 +180,14 @@ class SqliteEndpoints:
             if gone == limit:
                 return gone
             await self._writer.write(partial(_forget, endpoint=endpoint))
-        return gone + await self._log.prune(before, limit - gone)
+        stopped = [(endpoint, one.stopped) for endpoint, one in self._health.items() if one.stopped is not None]
+        return gone + await self._log.prune(before, limit - gone, stopped)
 
     async def trim(self, most: int, limit: int) -> int:
         """Forget up to `limit` of the oldest messages that wait no more, where an endpoint has more than `most`."""
         gone = 0
         for endpoint in list(self._endpoints):
-            if gone < limit:
+            if gone < limit and self.health(endpoint).stopped is None:
                 gone += await self._log.trim(endpoint, most, limit - gone)
         return gone
 

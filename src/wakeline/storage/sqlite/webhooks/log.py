@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from wakeline.model.event import EventType
 from wakeline.model.webhook import Message, MessagePage, MessageState
 from wakeline.storage.sqlite.bitrix24.spans import LARGEST, is_row_id
@@ -92,9 +94,12 @@ class MessageLog:
             rows = self._reader.all(_SQL["messages_in_state"], (endpoint, _NUMBERS[state], below, limit + 1))
         return page_of([_message(row) for row in rows], limit)
 
-    async def prune(self, before: int, limit: int) -> int:
-        """Forget some that wait no more and changed last before that time; return how many."""
-        old = self._reader.all(_SQL["old_messages"], (before, limit))
+    async def prune(self, before: int, limit: int, stopped: Iterable[tuple[int, int]]) -> int:
+        """Forget some that wait no more and changed last before that time; return how many.
+
+        `stopped`: endpoints that are disabled, since when (Unix ms); what they gave up from then on stays.
+        """
+        old = self._reader.all(_SQL["old_messages"], (before, msgspec.json.encode(list(stopped)).decode(), limit))
         if old:
             rows = [(endpoint, seq, before) for endpoint, seq in old]
             await self._writer.write(lambda tx: tx.many(_SQL["delete_old_message"], rows))
