@@ -261,12 +261,11 @@ class Fork:
 
     def _end_others(self, reason: Fields) -> None:
         self._reason = reason
+        self._reaching.give_up(reason)
         for branch in self._branches:
             if not branch.open:
                 continue
             rings = branch.rings
-            if branch.client is not None:
-                branch.client.cancel(reason)
             if branch.wake is not None:
                 branch.wake.end(take_back=True)
             if branch.held and self._must_be_called(branch):
@@ -323,6 +322,7 @@ class Fork:
         asked = self._asked
         decided("answered", call_id=asked.request.call_id, aor=asked.aor, caller=asked.caller, status=status)
         self._limit.end()
+        self._reaching.give_up(self._reason)
         for branch in self._branches:
             self._pushing.ended(branch, status)
         if not any(branch.held for branch in self._branches):

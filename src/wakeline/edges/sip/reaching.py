@@ -77,6 +77,11 @@ class Reaching:
             branch.result = None
             client.hurry()
 
+    def give_up(self, reason: list[tuple[str, str]]) -> None:
+        """Cancel what was asked wherever it is not answered: a phone that moved may still read what it was asked before."""
+        for client in self._of:
+            client.cancel(reason)
+
     def follow(self, branch: Branch, binding: Binding) -> None:
         """Have a phone that rings hear the rest where it is now: it changed its network."""
         flow = self._ports.layer.endpoint.flow(binding.flow)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sip_calling import BOB, Agent, Calling, firebase, voip
+from sip_calling import BOB, DOMAIN, Agent, Calling, firebase, voip
 from stories.post import unregistered
 from wakeline.edges.sip.pushing import ANSWERS_WITHIN
 from wakeline.model.sip.push import PushProvider
@@ -166,3 +166,40 @@ async def test_nobody_is_waited_for_when_a_phone_that_said_no_more_than_100_is_g
         edge.pass_time(250)
         await alice.final(487)
         assert len(edge.proxy.bucket) == 0
+
+
+async def _moves(edge: Calling, alice: Agent, bob: Agent, elsewhere: Agent) -> tuple[Request, Request, Request]:
+    """Have a phone be asked where it seemed awake, and again where it registers then; return the caller's INVITE and both."""
+    elsewhere.instance = bob.instance
+    await _dozing(bob, voip())
+    invite = alice.call()
+    before = await bob.request("INVITE")
+    await edge.pushes()
+    elsewhere.ask("OPTIONS", f"sip:{DOMAIN}", sequence=100)  # its REGISTER goes on from there
+    await elsewhere.response(200)
+    await elsewhere.register(voip())
+    return invite, before, await elsewhere.request("INVITE")
+
+
+async def test_where_a_phone_was_asked_first_nothing_rings_any_more_once_it_answered_elsewhere() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob, Agent(edge, "bob") as elsewhere:
+        _, before, now = await _moves(edge, alice, bob, elsewhere)
+        elsewhere.answer(now, 200)
+        await alice.final(200)
+        bob.answer(before, 180)
+        cancel = await _repeated(bob, "CANCEL")
+        assert cancel.via.branch == before.via.branch
+        assert cancel.get("reason") == 'SIP;cause=200;text="Call completed elsewhere"'
+
+
+async def test_where_a_phone_was_asked_first_nothing_rings_any_more_once_its_caller_gave_up() -> None:
+    async with Calling() as edge, Agent(edge) as alice, Agent(edge, "bob") as bob, Agent(edge, "bob") as elsewhere:
+        invite, before, now = await _moves(edge, alice, bob, elsewhere)
+        elsewhere.answer(now, 180)
+        await edge.until(lambda: any(said.startswith(b"SIP/2.0 180") for said in alice.heard))
+        alice.cancel(invite)
+        elsewhere.answer(await elsewhere.request("CANCEL"), 200)
+        elsewhere.answer(now, 487)
+        await edge.until(lambda: any(said.startswith(b"SIP/2.0 487") for said in alice.heard))
+        bob.answer(before, 180)
+        assert (await _repeated(bob, "CANCEL")).via.branch == before.via.branch
