@@ -81,6 +81,12 @@ class BoundedConnection(HttpToolsProtocol):
             self._since = self.loop.time()
         super().on_response_complete()
 
+    def shutdown(self) -> None:
+        """End, as soon as nothing is under way: whoever has said half a head is not waited for."""
+        if self._in_head:
+            self._head = 0
+        super().shutdown()
+
     def _is_heard_out(self) -> bool:
         """Tell whether the request is complete, or none begun; if not, its rest has as much time as a head."""
         if self._in_head and not self._head:

@@ -145,3 +145,14 @@ async def test_who_does_not_close_is_hung_up_on(listener: listeners.Listener, cl
     assert head.startswith(b"HTTP/1.1 413 ")
     with pytest.raises((ConnectionError, ssl.SSLError)):
         await asyncio.to_thread(client.say_on)
+
+
+@pytest.mark.parametrize("listener", ["plain"], indirect=True)  # TLS has a farewell of its own that is waited for
+async def test_half_a_head_does_not_keep_the_gateway_from_ending(
+    listener: listeners.Listener, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    await asyncio.to_thread(client.say, b"GET /b HTTP/1.1\r\nHo")
+
+    await listener.stop()
+
+    assert [said.message for said in caplog.records if "exceeded" in said.message] == []
