@@ -343,6 +343,17 @@ class TestGrants:
         assert await store.portal_access.grant_by_refresh(kept.refresh) is None
         assert await store.portal_access.grant_by_refresh(second.refresh) == third
 
+    async def test_are_revoked_with_what_is_left_of_their_former_pairs(self, store: Store) -> None:
+        owner = await some_application(store)
+        kept, other = [await store.portal_access.issue(grant(name, owner.id)) for name in ("first", "other")]
+        left = msgspec.structs.replace(grant("left", owner.id), of=kept.id)
+        assert await store.portal_access.rotate(kept.refresh, rotated(kept, "second"), leaving=left)
+
+        await store.portal_access.revoke(kept.id)
+
+        assert await store.portal_access.grant_by_access(left.access) is None
+        assert await store.portal_access.grant_by_access(other.access) == other
+
     async def test_leave_something_of_the_former_pair_beside_the_next(self, store: Store) -> None:
         owner = await some_application(store)
         kept = await store.portal_access.issue(grant("g", owner.id))

@@ -113,7 +113,7 @@ class PortalAccess(Protocol):
         """
 
     async def revoke(self, grant: int) -> None:
-        """Forget a grant."""
+        """Forget a grant, with what is left of its former pairs (`Grant.of`)."""
 
     async def prune(self, now: int) -> int:
         """Forget codes and grants that have expired; returns how many."""

@@ -58,7 +58,14 @@ def what_is_left(former: Grant, renewed: Grant) -> Grant:
     # Nobody has this refresh token.
     nobodys = digest(new_token())
     return msgspec.structs.replace(
-        former, id=0, access_expires=until, refresh=nobodys, refresh_expires=until + _KNOWN, former=b"", former_until=0
+        former,
+        id=0,
+        access_expires=until,
+        refresh=nobodys,
+        refresh_expires=until + _KNOWN,
+        former=b"",
+        former_until=0,
+        of=former.id,
     )
 
 

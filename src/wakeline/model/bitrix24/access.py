@@ -134,6 +134,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
 
     `former` is the digest of the refresh token before, which is still taken until `former_until`: clients of several
     processes do not tell each other. `session` is the number of steps that events may go on to raise events (7).
+    `of`: the grant whose access token before this is, with which it is revoked; 0 for a pair that is in force.
     """
 
     id: int
@@ -148,3 +149,4 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     former_until: int = 0
     session: int = 7
     created: int = 0
+    of: int = 0

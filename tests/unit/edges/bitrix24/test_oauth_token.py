@@ -112,6 +112,18 @@ async def test_a_replayed_code_is_refused_and_takes_back_what_it_gave(signing: P
     assert await works(signing, other), "what another code gave stays"
 
 
+async def test_a_code_shown_twice_revokes_the_former_access_token_of_its_pair_as_well(signing: Portal) -> None:
+    one = await code(signing)
+    first = (await token(signing, grant_type="authorization_code", code=one)).json()
+    second = (await token(signing, grant_type="refresh_token", refresh_token=first["refresh_token"])).json()
+    assert await works(signing, first["access_token"])
+
+    assert error(await token(signing, grant_type="authorization_code", code=one)) == (400, "invalid_grant")
+
+    assert not await works(signing, first["access_token"])
+    assert not await works(signing, second["access_token"])
+
+
 async def test_of_a_code_shown_twice_at_once_nobody_keeps_anything(signing: Portal) -> None:
     one = await code(signing)
     answers = await asyncio.gather(*(token(signing, grant_type="authorization_code", code=one) for _ in range(3)))

@@ -218,8 +218,8 @@ class MemoryPortalAccess:
         return True
 
     async def revoke(self, grant: int) -> None:
-        """Forget a grant."""
-        self._grants.pop(grant, None)
+        """Forget a grant, with what is left of its former pairs."""
+        self._grants = {number: one for number, one in self._grants.items() if grant not in (number, one.of)}
 
     async def prune(self, now: int) -> int:
         """Forget codes and grants that have expired; returns how many."""

@@ -67,8 +67,8 @@ class PortalTokens(PortalApplications):
         return True
 
     async def revoke(self, grant: int) -> None:
-        """Forget a grant."""
-        await self._writer.write(lambda tx: tx.execute(_SQL["delete_grant"], (grant,)))
+        """Forget a grant, with what is left of its former pairs."""
+        await self._writer.write(lambda tx: _revoke(tx, grant))
 
     async def prune(self, now: int) -> int:
         """Forget codes and grants that have expired, in batches; returns how many."""
@@ -79,6 +79,11 @@ class PortalTokens(PortalApplications):
         """Forget an application's codes and grants."""
         await self._writer.write(lambda tx: tx.execute(_SQL["delete_codes"], (application,)))
         await delete_in_batches(self._writer, _SQL["delete_grants"], application)
+
+
+def _revoke(tx: Transaction, grant: int) -> None:
+    tx.execute(_SQL["delete_left"], (grant,))
+    tx.execute(_SQL["delete_grant"], (grant,))
 
 
 def _take_code(tx: Transaction, digest: bytes) -> AuthorizationCode | None:

@@ -119,6 +119,11 @@ SELECT id, facts FROM portal_grant WHERE former = ? AND former != x'';
 -- Forget a grant.
 DELETE FROM portal_grant WHERE id = ?;
 
+-- name: delete_left!
+-- Forget what is left of a grant's former pairs: seldom, so it is looked for among all grants of its application.
+DELETE FROM portal_grant WHERE application = (SELECT application FROM portal_grant WHERE id = ?1)
+AND json_extract(CAST(facts AS TEXT), '$.of') = ?1;
+
 -- name: delete_grants!
 -- Forget some of an application's grants.
 DELETE FROM portal_grant WHERE id IN (SELECT id FROM portal_grant WHERE application = ? LIMIT ?);
