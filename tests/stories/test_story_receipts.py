@@ -290,3 +290,26 @@ async def test_an_app_that_keeps_no_content_counts_receipts_all_the_same(world: 
     await world.run()
 
     assert (await inbox(world, phone), await say(world, phone, key)) == ([], [True])
+
+
+async def test_a_token_that_was_given_up_shows_nobody_what_goes_to_its_next_owner(world: World) -> None:
+    await world.device("phone", "ann", "apns:one")
+    await world.device("phone", "ann", "apns:two")
+    await world.device("tablet", "bob", "apns:one")
+    world.clock.advance(1)
+    key = await world.send("bob")
+    await world.run()
+    phone = await world.device("phone", "ann", "apns:two")
+
+    assert (await inbox(world, phone), await say(world, phone, key)) == ([], [False])
+
+
+async def test_whoever_has_the_phone_next_finds_nothing_of_its_former_tokens(world: World) -> None:
+    phone = await world.device("phone", "ann", "apns:one")
+    key = await world.send("ann")
+    await world.run()
+    again = await world.device("phone", "ann", "apns:two")
+    assert (await inbox(world, phone), await inbox(world, again)) == ([key], [key])
+    world.clock.advance(1)
+
+    assert await inbox(world, await world.device("phone", "bob", "apns:three")) == []
