@@ -36,9 +36,16 @@ settings.load_profile("wakeline")
 _HERE = Path(__file__).parent
 _WITH_PROCESSES = {"e2e": "gateways", "faults": "gateways", "interop": "judges"}
 """The suites that start real programs, and the group in which their tests run one after the other."""
+_LONGEST_NAME = 100
+"""Characters of a value in the name of a test."""
 _PATIENCE = 180
 """Seconds for a test that starts real programs: each takes a second or two, five of them on a busy machine, and what is waited
 for has thirty (`processes.PATIENCE`). Also for a property test, of whose hundreds of examples each may wait for a disk."""
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a long value by its argument: a key that is made anew has another name in each worker, and a megabyte is none."""
+    return argname if isinstance(val, str | bytes) and len(val) > _LONGEST_NAME else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before the plugin of workers looks at the groups
