@@ -50,7 +50,8 @@ async def test_a_log_that_is_always_written_does_not_grow(writer: Writer, tmp_pa
         if beside == MOST_BESIDE and writer._fold is not None:
             await writer._fold
 
-    assert PAGE * FEW < log.stat().st_size < 10 * PAGE * FEW
+    # A file of the log stays as long as the log ever was; unfolded it would be a hundred times as long.
+    assert PAGE * FEW < log.stat().st_size < 25 * PAGE * FEW
 
 
 async def test_a_log_that_began_anew_during_its_folding_is_reckoned_by_what_was_folded(
